@@ -1,0 +1,164 @@
+package policies
+
+import (
+	"fmt"
+	"time"
+)
+
+// Code names one way in which Rúbrica says no. Codes are stable: they stand in
+// API answers, in the log and in the message catalogue, and a code once
+// published keeps its meaning.
+type Code string
+
+// Identity and registration.
+const (
+	IdentifierInvalid      Code = "identifier_invalid"       // a DNI or NIE that does not parse, or whose check letter is wrong
+	IdentityDocumentExpiry Code = "identity_document_expiry" // the validity date of the DNI or NIE is past, missing or unreadable
+	NameInvalid            Code = "name_invalid"
+	PhoneInvalid           Code = "phone_invalid" // not a Spanish mobile number
+	PhoneTaken             Code = "phone_taken"   // one DNI/NIE per mobile
+	EmailInvalid           Code = "email_invalid"
+	CitizenExists          Code = "citizen_exists"
+	CitizenUnknown         Code = "citizen_unknown" // told to offices and applications only, never to an anonymous visitor
+	CitizenInactive        Code = "citizen_inactive"
+	CitizenDeregistered    Code = "citizen_deregistered"
+)
+
+// Activation, password and session.
+const (
+	ActivationMismatch Code = "activation_mismatch" // DNI, e-mail and activation code do not belong together; says no more than that
+	ActivationBlocked  Code = "activation_blocked"
+	PasswordWeak       Code = "password_weak"
+	CredentialsWrong   Code = "credentials_wrong" // unknown citizen and wrong password alike
+	PasswordLocked     Code = "password_locked"
+	SessionExpired     Code = "session_expired"
+	NotTheSigner       Code = "not_the_signer" // identified, but the request is for somebody else
+)
+
+// One-time codes.
+const (
+	CodeWrong     Code = "code_wrong"
+	CodeExpired   Code = "code_expired"
+	CodeUsed      Code = "code_used"
+	CodeExhausted Code = "code_exhausted" // the tries of this code are used up
+	CodeTooSoon   Code = "code_too_soon"
+	CodeTooMany   Code = "code_too_many" // codes an hour
+	SMSFailed     Code = "sms_failed"
+)
+
+// Certificates.
+const (
+	RegistrationTooOld    Code = "registration_too_old"
+	RegistrationTelematic Code = "registration_telematic" // made on line with a certificate: the stricter reading of the five-year rule
+	RegistrationLevel     Code = "registration_level"
+	CredentialExists      Code = "credential_exists"
+	CredentialMissing     Code = "credential_missing"
+	CertificateExpired    Code = "certificate_expired"
+	CertificateRevoked    Code = "certificate_revoked"
+)
+
+// Documents.
+const (
+	DocumentEmpty       Code = "document_empty"
+	DocumentTooLarge    Code = "document_too_large"
+	DocumentNotPDF      Code = "document_not_pdf"
+	DocumentDamaged     Code = "document_damaged"
+	DocumentEncrypted   Code = "document_encrypted"
+	DocumentCertified   Code = "document_certified" // a DocMDP signature forbids further changes
+	DocumentUnsupported Code = "document_unsupported"
+	DocumentTooComplex  Code = "document_too_complex" // the document worker met its limits
+)
+
+// Requests and applications.
+const (
+	RequestMalformed      Code = "request_malformed"
+	RequestUnknown        Code = "request_unknown"
+	RequestState          Code = "request_state" // not possible in the state that the request is in
+	RequestExpired        Code = "request_expired"
+	RequestTooManyDocs    Code = "request_too_many_documents"
+	ReturnAddressUnknown  Code = "return_address_unknown"
+	IdempotencyKeyMissing Code = "idempotency_key_missing"
+	IdempotencyKeyReused  Code = "idempotency_key_reused" // the same key with another body
+	ApplicationUnknown    Code = "application_unknown"
+	ScopeMissing          Code = "scope_missing"
+	NotFound              Code = "not_found"
+	MethodNotAllowed      Code = "method_not_allowed"
+	RateLimited           Code = "rate_limited"
+)
+
+// The service itself.
+const (
+	Busy            Code = "busy" // over capacity: try again after RetryAfter
+	SignatureFailed Code = "signature_failed"
+	Unavailable     Code = "unavailable"
+	Internal        Code = "internal"
+)
+
+// Refusal is the one form in which a user of any door meets a no: a stable
+// code, the facts that its sentence needs, and the source of the rule. What a
+// person reads (title, detail, remedy) stands in the message catalogue under
+// the code, so that a refusal crosses process boundaries without any text.
+type Refusal struct {
+	Code Code
+	// Source is the rule's origin (document and section), empty where the
+	// refusal only protects the protocol.
+	Source string
+	// Params fill the placeholders of the catalogue's sentence. They never
+	// hold a secret nor anything that helps to guess one.
+	Params map[string]string
+	// RetryAfter is how long to wait before trying again, 0 if waiting does
+	// not help.
+	RetryAfter time.Duration
+}
+
+// Refuse makes a refusal. Params are given as name, value, name, value.
+func Refuse(code Code, params ...string) *Refusal {
+	r := &Refusal{Code: code}
+	if len(params) > 0 {
+		r.Params = make(map[string]string, len(params)/2)
+	}
+	for i := 0; i+1 < len(params); i += 2 {
+		r.Params[params[i]] = params[i+1]
+	}
+	return r
+}
+
+// Error gives the code and the facts for operators; citizens read the
+// catalogue's sentence instead.
+func (r *Refusal) Error() string {
+	if len(r.Params) == 0 {
+		return "refused: " + string(r.Code)
+	}
+	return fmt.Sprintf("refused: %s %v", r.Code, r.Params)
+}
+
+// Is makes two refusals equal when their codes are, so that
+// errors.Is(err, policies.Refuse(policies.CodeWrong)) asks for the kind.
+func (r *Refusal) Is(target error) bool {
+	t, ok := target.(*Refusal)
+	return ok && t.Code == r.Code
+}
+
+// After says how long to wait before trying again.
+func (r *Refusal) After(d time.Duration) *Refusal {
+	r.RetryAfter = d
+	return r
+}
+
+// Codes is the closed list of refusals, for the tables that must have a row
+// for each: HTTP statuses and the message catalogue.
+func Codes() []Code {
+	return []Code{
+		IdentifierInvalid, IdentityDocumentExpiry, NameInvalid, PhoneInvalid, PhoneTaken, EmailInvalid,
+		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered,
+		ActivationMismatch, ActivationBlocked, PasswordWeak, CredentialsWrong, PasswordLocked, SessionExpired, NotTheSigner,
+		CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
+		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
+		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked,
+		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
+		DocumentUnsupported, DocumentTooComplex,
+		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
+		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
+		Busy, SignatureFailed, Unavailable, Internal,
+	}
+}
