@@ -146,31 +146,31 @@ func sweep() error {
 // New gives the test a copy of a database that was migrated once in this
 // process, and drops it when the test ends. A nil migrate gives an empty one.
 // All tests of a process use the same migrate, or nil.
-func New(t testing.TB, migrate func(ctx context.Context, ownerURL string) error) Database {
-	t.Helper()
+func New(tb testing.TB, migrate func(ctx context.Context, ownerURL string) error) Database {
+	tb.Helper()
 	socketDir := os.Getenv(Variable)
 	if socketDir == "" {
-		t.Fatal("pgtest.New without pgtest.Main: add func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
+		tb.Fatal("pgtest.New without pgtest.Main: add func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }")
 	}
-	ctx := t.Context()
+	ctx := tb.Context()
 	admin, err := pgx.Connect(ctx, postgres.URL(socketDir, postgres.Superuser, "", "postgres"))
 	if err != nil {
-		t.Fatalf("connecting to the test cluster: %v", err)
+		tb.Fatalf("connecting to the test cluster: %v", err)
 	}
 	defer func() { _ = admin.Close(context.WithoutCancel(ctx)) }()
 
 	source, err := template(ctx, admin, migrate)
 	if err != nil {
-		t.Fatalf("making the template database: %v", err)
+		tb.Fatalf("making the template database: %v", err)
 	}
 	name := databaseName("t")
 	if err := create(ctx, admin, name, source); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		// t.Context has ended by now.
+	tb.Cleanup(func() {
+		// tb.Context has ended by now.
 		if err := drop(context.Background(), socketDir, name); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return Database{

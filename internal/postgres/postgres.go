@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -158,9 +159,7 @@ func (c *Cluster) settings() map[string]string {
 		"shared_buffers":          "64MB",
 		"max_connections":         "200",
 	}
-	for name, value := range c.Settings {
-		settings[name] = value
-	}
+	maps.Copy(settings, c.Settings)
 	return settings
 }
 
@@ -177,7 +176,7 @@ func (c *Cluster) waitReady(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-c.server.Done():
-			if pid, _ := c.postmaster(); pid != 0 && pid != c.server.PID && syscall.Kill(pid, 0) != syscall.ESRCH { //nolint:errorlint // Kill returns a bare errno
+			if pid, _ := c.postmaster(); pid != 0 && pid != c.server.PID && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 				return fmt.Errorf("%w: process %d, %s", ErrRunning, pid, c.Dir)
 			}
 			return fmt.Errorf("starting PostgreSQL (its log: %s): %w", c.Log.Name(), c.server.Err())
