@@ -37,6 +37,7 @@ const (
 
 // One-time codes.
 const (
+	CodeMalformed Code = "code_malformed" // not eight digits; costs no try
 	CodeWrong     Code = "code_wrong"
 	CodeExpired   Code = "code_expired"
 	CodeUsed      Code = "code_used"
@@ -139,6 +140,12 @@ func (r *Refusal) Is(target error) bool {
 	return ok && t.Code == r.Code
 }
 
+// From names the source of the rule.
+func (r *Refusal) From(source string) *Refusal {
+	r.Source = source
+	return r
+}
+
 // After says how long to wait before trying again.
 func (r *Refusal) After(d time.Duration) *Refusal {
 	r.RetryAfter = d
@@ -152,7 +159,7 @@ func Codes() []Code {
 		IdentifierInvalid, IdentityDocumentExpiry, NameInvalid, PhoneInvalid, PhoneTaken, EmailInvalid,
 		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered,
 		ActivationMismatch, ActivationBlocked, PasswordWeak, CredentialsWrong, PasswordLocked, SessionExpired, NotTheSigner,
-		CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
+		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
 		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
 		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
