@@ -1,0 +1,257 @@
+package catalogue
+
+import (
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/language"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+func open(t *testing.T) *Catalogue {
+	t.Helper()
+	c, err := New()
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return c
+}
+
+// eachLanguage runs a test in every language that the catalogue speaks.
+func eachLanguage(t *testing.T, test func(t *testing.T, m *Messages)) {
+	t.Helper()
+	c := open(t)
+	for _, l := range c.Languages() {
+		t.Run(l.Tag, func(t *testing.T) {
+			t.Parallel()
+			test(t, c.For(l.Tag))
+		})
+	}
+}
+
+func TestLanguagesAreComplete(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	if got, want := c.Languages()[0], (Language{Tag: "es", Name: "Español"}); got != want {
+		t.Errorf("first language: got %v, want %v", got, want)
+	}
+	if !slices.Contains(c.Languages(), Language{Tag: "en", Name: "English"}) {
+		t.Errorf("languages: got %v, want English among them", c.Languages())
+	}
+	for tag, messages := range c.messages {
+		got, want := slices.Sorted(maps.Keys(messages)), c.IDs()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("messages of %s (-source +translation):\n%s", tag, diff)
+		}
+		for id, m := range messages {
+			sorted := cmp.Transformer("sorted", func(s []string) []string { return slices.Sorted(slices.Values(s)) })
+			if diff := cmp.Diff(c.messages[source][id].params, m.params, sorted); diff != "" {
+				t.Errorf("placeholders of %q in %s (-source +translation):\n%s", id, tag, diff)
+			}
+		}
+	}
+}
+
+func TestForChoosesTheLanguage(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	for _, test := range []struct {
+		name   string
+		wanted []string
+		want   string
+	}{
+		{"nothing wanted", nil, "es"},
+		{"a tag", []string{"en"}, "en"},
+		{"a region", []string{"en-IE"}, "en"},
+		{"Accept-Language by weight", []string{"es;q=0.3, en;q=0.8"}, "en"},
+		{"Accept-Language passes over the unknown", []string{"ja, en;q=0.5"}, "en"},
+		{"the cookie before the header", []string{"", "es", "en;q=0.9"}, "es"},
+		{"an unknown language", []string{"ja"}, "es"},
+		{"nonsense", []string{";;;=", "%00"}, "es"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := c.For(test.wanted...).Locale(); got != test.want {
+				t.Errorf("For(%q): got %s, want %s", test.wanted, got, test.want)
+			}
+		})
+	}
+}
+
+func TestTextShowsWhatItCannotSay(t *testing.T) {
+	t.Parallel()
+	m := open(t).For("es")
+	if got := m.Text("no.such.message", nil); got != "no.such.message" {
+		t.Errorf("Text of an unknown message: got %q, want its identifier", got)
+	}
+	if _, err := m.Lookup("no.such.message", nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("Lookup of an unknown message: got %v, want ErrUnknown", err)
+	}
+	if _, err := m.Lookup("time.seconds", nil); !errors.Is(err, ErrParams) {
+		t.Errorf("Lookup without its count: got %v, want ErrParams", err)
+	}
+	if _, err := m.Lookup("time.seconds", map[string]any{"number": "few"}); !errors.Is(err, ErrParams) {
+		t.Errorf("Lookup with a count in words: got %v, want ErrParams", err)
+	}
+}
+
+// TestTranslationMayLag proves the mechanism for languages to come: what a
+// translation lacks reads in the source language.
+func TestTranslationMayLag(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	delete(c.messages[language.English], "state.pending")
+	if got, want := c.For("en").Text("state.signed", nil), "signed"; got != want {
+		t.Errorf("translated message: got %q, want %q", got, want)
+	}
+	if !c.For("en").Has("state.pending") {
+		t.Error("a message of the source: got absent, want present in every language")
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	moment := time.Date(2026, 11, 21, 9, 43, 7, 0, time.UTC)
+	c := open(t)
+	canaries, err := time.LoadLocation("Atlantic/Canary")
+	if err != nil {
+		t.Fatalf("loading the zone: %v", err)
+	}
+	for _, test := range []struct{ name, got, want string }{
+		{"moment", c.For("es").Moment(moment), "21/11/2026 a las 10:43 (hora peninsular)"},
+		{"moment in summer", c.For("es").Moment(moment.AddDate(0, -4, 0)), "21/07/2026 a las 11:43 (hora peninsular)"},
+		{"moment on the islands", c.For("es").In(canaries).Moment(moment), "21/11/2026 a las 09:43 (hora canaria)"},
+		{"moment elsewhere", c.For("es").In(time.UTC).Moment(moment), "21/11/2026 a las 09:43 (UTC)"},
+		{"moment in English", c.For("en").Moment(moment), "21 November 2026 at 10:43 (mainland Spain time)"},
+		{"clock", c.For("es").Clock(moment), "10:43 (hora peninsular)"},
+		{"nothing left", c.For("es").Duration(-time.Second), "0 segundos"},
+		{"one second", c.For("es").Duration(time.Second), "1 segundo"},
+		{"rounded up", c.For("es").Duration(1100 * time.Millisecond), "2 segundos"},
+		{"minutes", c.For("es").Duration(5 * time.Minute), "5 minutos"},
+		{"both", c.For("es").Duration(4*time.Minute + 31*time.Second), "4 minutos y 31 segundos"},
+		{"hours", c.For("en").Duration(61 * time.Minute), "1 hour and 1 minute"},
+		{"bytes", c.For("es").Size(999), "999 bytes"},
+		{"kilobytes", c.For("es").Size(212_400), "212 KB"},
+		{"megabytes", c.For("es").Size(1_240_000), "1,2 MB"},
+		{"megabytes in English", c.For("en").Size(1_240_000), "1.2 MB"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, test.got, test.want)
+		}
+	}
+}
+
+// everyFact holds all parameters of the table in the package comment.
+func everyFact() map[string]string {
+	return map[string]string{
+		"tries": "2", "seconds": "30", "minutes": "15", "limit": "20 MB", "since": "2019-03-04",
+		"until": "2026-11-21T10:43:00+01:00", "years": "5", "minimum": "8", "long": "16", "field": "documents",
+		"state": "signed", "scope": "sign", "method": "PUT", "reference": "7F3A-91C0",
+	}
+}
+
+func TestEveryRefusalReadsWell(t *testing.T) {
+	t.Parallel()
+	unfilled := regexp.MustCompile(`{{|}}|<no value>|refusal\.[a-z]|time\.[a-z]|\d{4}-\d{2}-\d{2}`)
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		for _, code := range policies.Codes() {
+			for name, params := range map[string]map[string]string{"bare": nil, "with facts": everyFact()} {
+				text := m.Refusal(&policies.Refusal{Code: code, Params: params})
+				for part, sentence := range map[string]string{"title": text.Title, "detail": text.Detail, "remedy": text.Remedy} {
+					if sentence == "" || unfilled.MatchString(sentence) {
+						t.Errorf("%s of %s, %s: got %q, want a finished sentence", part, code, name, sentence)
+					}
+				}
+				if strings.HasSuffix(text.Title, ".") || !strings.HasSuffix(text.Detail, ".") || !strings.HasSuffix(text.Remedy, ".") {
+					t.Errorf("%s, %s: got %+v, want a title without and sentences with a full stop", code, name, text)
+				}
+			}
+		}
+	})
+}
+
+func TestRefusalTellsItsFacts(t *testing.T) {
+	t.Parallel()
+	m := open(t).For("es")
+	for _, test := range []struct {
+		name    string
+		refusal *policies.Refusal
+		want    RefusalText
+	}{
+		{
+			"several tries", policies.Refuse(policies.CodeWrong, "tries", "2", "seconds", "30"),
+			RefusalText{"El código no coincide", "El código no coincide. Le quedan 2 intentos.", "Puede pedir otro dentro de 30 segundos."},
+		},
+		{
+			"the last try", policies.Refuse(policies.CodeWrong, "tries", "1", "seconds", "1"),
+			RefusalText{"El código no coincide", "El código no coincide. Le queda 1 intento.", "Puede pedir otro dentro de 1 segundo."},
+		},
+		{
+			"nothing to count", policies.Refuse(policies.CodeWrong, "tries", "0", "seconds", "0"),
+			RefusalText{"El código no coincide", "El código no coincide.", "Compruebe las 8 cifras del último SMS, o pida otro código."},
+		},
+		{
+			"RetryAfter stands in", policies.Refuse(policies.RateLimited).After(90 * time.Second),
+			RefusalText{
+				"Demasiadas peticiones seguidas",
+				"Ha hecho muchas peticiones en poco tiempo. Limitamos su número para proteger a todas las personas.",
+				"Espere 1 minuto y 30 segundos y vuelva a intentarlo.",
+			},
+		},
+		{
+			"a day", policies.Refuse(policies.CertificateExpired, "since", "2026-03-04"),
+			RefusalText{
+				"Su certificado de firma ha caducado", "Su certificado de firma caducó el 04/03/2026.",
+				"Puede crear uno nuevo ahora mismo, gratis, con un código que le enviaremos por SMS.",
+			},
+		},
+		{
+			"a code of tomorrow", policies.Refuse("from_the_future"),
+			RefusalText{
+				"Algo ha fallado por nuestra parte", "El fallo ya ha quedado anotado.",
+				"Vuelva a intentarlo. Si se repite, póngase en contacto con el servicio de ayuda.",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, m.Refusal(test.refusal)); diff != "" {
+				t.Errorf("Refusal (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLetters(t *testing.T) {
+	t.Parallel()
+	params := map[string]any{
+		"name": "Ana Núñez", "service": "Firma", "when": time.Date(2026, 11, 21, 9, 43, 0, 0, time.UTC), "until": "21/11/2030",
+		"title": "Solicitud\r\nBcc: x", "application": "Sede", "reference": "K7QF", "serial": "7F3A", "reason": "usted lo pidió", "url": "https://firma.example.es",
+	}
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		for _, kind := range MailKinds() {
+			mail, err := m.Mail(kind, params)
+			if err != nil {
+				t.Errorf("Mail(%s): %v", kind, err)
+			}
+			if mail.Subject == "" || strings.ContainsAny(mail.Subject, "\r\n") {
+				t.Errorf("subject of %s: got %q, want one line", kind, mail.Subject)
+			}
+			if strings.Contains(mail.Body, "\nBcc") || !strings.Contains(mail.Body, "Ana Núñez") {
+				t.Errorf("body of %s: got %q, want the name, and no line out of a title", kind, mail.Body)
+			}
+			if _, err := m.Mail(kind, nil); !errors.Is(err, ErrParams) {
+				t.Errorf("Mail(%s) without its facts: got %v, want ErrParams", kind, err)
+			}
+		}
+	})
+}

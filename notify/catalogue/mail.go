@@ -1,0 +1,52 @@
+package catalogue
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// MailKind is the occasion of a letter.
+type MailKind string
+
+// The occasions on which a citizen is written to, each with the parameters
+// that its letter names. Moments are time.Time and are told in the reader's
+// zone.
+const (
+	MailActivated   MailKind = "mail.activated"   // name, service, when, url
+	MailCertificate MailKind = "mail.certificate" // name, service, serial, until, url
+	MailSigned      MailKind = "mail.signed"      // name, service, title, application, when, reference, url
+	MailRevoked     MailKind = "mail.revoked"     // name, service, serial, when, reason, url
+)
+
+// MailKinds is the closed list of letters.
+func MailKinds() []MailKind {
+	return []MailKind{MailActivated, MailCertificate, MailSigned, MailRevoked}
+}
+
+// Mail is a letter in plain text.
+type Mail struct {
+	Subject string
+	Body    string
+}
+
+// Mail composes a letter. Unlike a page, a letter cannot be asked for again: a
+// missing parameter is an error, and nothing is sent. Names come from
+// applications and registrations: none may bring lines of its own along.
+func (m *Messages) Mail(kind MailKind, params map[string]any) (Mail, error) {
+	params = maps.Clone(params)
+	for name, value := range params {
+		if text, ok := value.(string); ok {
+			params[name] = strings.Join(strings.Fields(text), " ")
+		}
+	}
+	subject, err := m.Lookup(string(kind)+".subject", params)
+	if err != nil {
+		return Mail{}, fmt.Errorf("composing the subject: %w", err)
+	}
+	body, err := m.Lookup(string(kind)+".body", params)
+	if err != nil {
+		return Mail{}, fmt.Errorf("composing the letter: %w", err)
+	}
+	return Mail{Subject: subject, Body: strings.TrimSpace(body) + "\n"}, nil
+}

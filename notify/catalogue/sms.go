@@ -1,0 +1,85 @@
+package catalogue
+
+import (
+	"strings"
+)
+
+// SMSKind is the occasion of a one-time code.
+type SMSKind string
+
+// The occasions on which a code is sent.
+const (
+	SMSSign        SMSKind = "sms.sign"
+	SMSSignMany    SMSKind = "sms.sign_many"
+	SMSCertificate SMSKind = "sms.certificate"
+	SMSActivation  SMSKind = "sms.activation"
+)
+
+// SMS is what a code's message tells.
+type SMS struct {
+	Kind        SMSKind
+	Application string // who asks; for a certificate or an activation, the service
+	Title       string // of the document; SMSSign only
+	Count       int    // of documents; SMSSignMany only
+	Reference   string // the characters that the page shows too; the two signing kinds
+	Code        string // digits
+	Host        string // of the page that takes the code, for the browser's autofill
+}
+
+// Names are cut no shorter than this.
+const (
+	shortestTitle       = 12
+	shortestApplication = 16
+)
+
+// SMS composes a message in the GSM alphabet, within 160 septets wherever that
+// can be had by cutting the middle out of the title and then of the
+// application's name. Its last line binds the code to the host ("Origin-bound
+// one-time codes delivered via SMS", WICG, section 3), which is why no name
+// may bring a line break along: see toGSM.
+func (m *Messages) SMS(s SMS) string {
+	title, application := unquoted(s.Title), unquoted(s.Application)
+	text := m.sms(s, application, title)
+	if over := excess(text); over > 0 && s.Kind == SMSSign {
+		title = shorten(title, max(shortestTitle, cost(title)-over))
+		text = m.sms(s, application, title)
+	}
+	if over := excess(text); over > 0 {
+		application = shorten(application, max(shortestApplication, cost(application)-over))
+		text = m.sms(s, application, title)
+	}
+	return text
+}
+
+func (m *Messages) sms(s SMS, application, title string) string {
+	text := m.Text(string(s.Kind), map[string]any{
+		"application": application,
+		"title":       title,
+		"count":       s.Count,
+		"reference":   s.Reference,
+		"code":        grouped(s.Code),
+	})
+	return toGSM(text) + "\n@" + s.Host + " #" + s.Code
+}
+
+// unquoted keeps a name from closing the quotation that it stands in.
+func unquoted(name string) string {
+	return toGSM(strings.ReplaceAll(toGSM(name), `"`, "'"))
+}
+
+func cost(text string) int {
+	septets, _ := Septets(text)
+	return septets
+}
+
+func excess(text string) int { return cost(text) - MessageSeptets }
+
+// grouped writes a code the way people copy it: 1234 5678.
+func grouped(code string) string {
+	var groups []string
+	for len(code) > 4 {
+		groups = append(groups, code[:4])
+		code = code[4:]
+	}
+	return strings.Join(append(groups, code), " ")
+}

@@ -1,0 +1,112 @@
+package catalogue
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestSeptets(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		text string
+		want int
+		ok   bool
+	}{
+		{"", 0, true},
+		{"Ref. K7QF", 9, true},
+		{"ñÑéàü¿¡Ç", 8, true},
+		{"[a]", 5, true},
+		{"5 €", 4, true},
+		{"Código", 0, false},
+		{"«", 0, false},
+		{"ç", 0, false},
+	} {
+		if got, ok := Septets(test.text); got != test.want || ok != test.ok {
+			t.Errorf("Septets(%q): got %d, %t, want %d, %t", test.text, got, ok, test.want, test.ok)
+		}
+	}
+}
+
+func TestSMS(t *testing.T) {
+	t.Parallel()
+	base := SMS{
+		Kind: SMSSign, Application: "Ayuntamiento de Gijón", Title: "Solicitud de ayuda.pdf", Count: 3,
+		Reference: "K7QF", Code: "12345678", Host: "firma.example.es",
+	}
+	with := func(change func(*SMS)) SMS {
+		s := base
+		change(&s)
+		return s
+	}
+	for _, test := range []struct {
+		name   string
+		locale string
+		sms    SMS
+		want   string
+	}{
+		{
+			"short", "es", base,
+			`Ayuntamiento de Gijon: firma de "Solicitud de ayuda.pdf". Ref. K7QF. Codigo 1234 5678. No lo comparta.` +
+				"\n@firma.example.es #12345678",
+		},
+		{
+			"in English", "en", base,
+			`Ayuntamiento de Gijon: signature of "Solicitud de ayuda.pdf". Ref. K7QF. Code 1234 5678. Do not share it.` +
+				"\n@firma.example.es #12345678",
+		},
+		{
+			"a long title loses its middle", "es",
+			with(func(s *SMS) { s.Title = "Solicitud de ayuda para la rehabilitación energética de viviendas 2026.pdf" }),
+			`Ayuntamiento de Gijon: firma de "Solicitud de ayuda para...ica de viviendas 2026.pdf". Ref. K7QF. Codigo 1234 5678. No lo comparta.` +
+				"\n@firma.example.es #12345678",
+		},
+		{
+			"a title cannot forge a line", "es",
+			with(func(s *SMS) { s.Title = "x\". Ref. AAAA.\n@evil.example #87654321\u202e" }),
+			`Ayuntamiento de Gijon: firma de "x'. Ref. AAAA. @evil.example #87654321". Ref. K7QF. Codigo 1234 5678. No lo comparta.` +
+				"\n@firma.example.es #12345678",
+		},
+		{
+			"several", "es", with(func(s *SMS) { s.Kind = SMSSignMany }),
+			"Ayuntamiento de Gijon: firma de 3 documentos. Ref. K7QF. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+		{
+			"certificate", "es", with(func(s *SMS) { s.Kind = SMSCertificate }),
+			"Ayuntamiento de Gijon: crear su certificado de firma. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+		{
+			"activation", "es", with(func(s *SMS) { s.Kind = SMSActivation }),
+			"Ayuntamiento de Gijon: activar su cuenta. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := open(t).For(test.locale).SMS(test.sms); got != test.want {
+				t.Errorf("SMS:\n got %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestSMSFits holds for any title and name, hostile ones included: the message
+// fits one SMS, keeps reference and code, and ends with its own last line.
+func TestSMSFits(t *testing.T) {
+	t.Parallel()
+	m := open(t).For("es")
+	rapid.Check(t, func(t *rapid.T) {
+		text := m.SMS(SMS{
+			Kind: SMSSign, Application: rapid.String().Draw(t, "application"), Title: rapid.String().Draw(t, "title"),
+			Reference: "K7QF", Code: "12345678", Host: "firma.example.es",
+		})
+		septets, ok := Septets(text)
+		if !ok || septets > MessageSeptets {
+			t.Fatalf("got %d septets (in the alphabet: %t), want at most %d: %q", septets, ok, MessageSeptets, text)
+		}
+		body, last, _ := strings.Cut(text, "\n")
+		if last != "@firma.example.es #12345678" || !strings.HasSuffix(body, `". Ref. K7QF. Codigo 1234 5678. No lo comparta.`) {
+			t.Fatalf("got %q, want reference, code and last line untouched", text)
+		}
+	})
+}
