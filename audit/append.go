@@ -1,0 +1,181 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// clockSkew is how far the clocks of two hosts may differ before one of them
+// is not believed.
+const clockSkew = 2 * time.Second
+
+// saltSize is the salt's length in bytes.
+const saltSize = 32
+
+// ErrClockBehind is a clock that runs before what the log already holds. The
+// transaction must be given up: nothing is signed at a time that is not
+// believed.
+var ErrClockBehind = errors.New("clock is behind the log")
+
+// Head is the state of the tree, in a row of its own.
+type Head struct {
+	Size int64
+	Last time.Time // the latest time of any entry; zero for an empty log
+}
+
+// Record is one entry as it is stored.
+type Record struct {
+	Seq       int64
+	Type      EventType
+	Operation string
+	At        time.Time // UTC, whole microseconds
+	Person    string    // empty when there is none, or erased
+	Leaf      []byte
+	Payload   []byte // canonical JSON; nil when erased
+	Salt      []byte // nil when erased
+	// Hashes are the tree's new hashes, to be stored under consecutive indexes
+	// from tlog.StoredHashIndex(0, Seq) on.
+	Hashes []tlog.Hash
+}
+
+// FirstHash is the stored hash index of the first of Hashes.
+func (r Record) FirstHash() int64 { return tlog.StoredHashIndex(0, r.Seq) }
+
+// HashReader reads stored hashes by index, in the order asked, all or an error.
+type HashReader interface {
+	ReadHashes(ctx context.Context, indexes []int64) ([]tlog.Hash, error)
+}
+
+// Tx is the business transaction that entries are appended in. The caller
+// commits it after Append has returned without an error, and rolls it back
+// otherwise.
+type Tx interface {
+	HashReader
+	// Now is the clock of this process.
+	Now() time.Time
+	// LockHead reads the head and keeps it locked against other transactions
+	// until the end of this one.
+	LockHead(ctx context.Context) (Head, error)
+	// Write stores the records, and next as the head.
+	Write(ctx context.Context, next Head, records []Record) error
+}
+
+// Append adds entries in this order and returns the number of the first.
+// Entry.At may lie before Tx.Now by the length of an operation; what must not
+// lie before the log is the clock. Call it last in a transaction: from here to
+// the commit all others wait.
+func Append(ctx context.Context, tx Tx, entries ...Entry) (int64, error) {
+	if len(entries) == 0 {
+		return 0, fmt.Errorf("%w: no entry", ErrPayload)
+	}
+	records := make([]Record, len(entries))
+	for i, e := range entries {
+		var err error
+		if records[i], err = newRecord(e); err != nil {
+			return 0, err
+		}
+	}
+	head, err := tx.LockHead(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("locking the head of the log: %w", err)
+	}
+	next, err := head.follow(tx.Now(), records)
+	if err != nil {
+		return 0, err
+	}
+	if err := grow(ctx, tx, head.Size, records); err != nil {
+		return 0, err
+	}
+	if err := tx.Write(ctx, next, records); err != nil {
+		return 0, fmt.Errorf("writing to the log: %w", err)
+	}
+	return head.Size, nil
+}
+
+// newRecord does what needs no lock: encoding, salting, committing.
+func newRecord(e Entry) (Record, error) {
+	payload, err := e.canonical()
+	if err != nil {
+		return Record{}, err
+	}
+	salt := make([]byte, saltSize)
+	rand.Read(salt)
+	at := e.At.UTC().Truncate(time.Microsecond)
+	leaf, err := Leaf{Type: e.Type, Operation: e.Operation, At: at, Commitment: commit(salt, payload)}.Bytes()
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{
+		Type: e.Type, Operation: e.Operation, At: at, Person: e.Person,
+		Leaf: leaf, Payload: payload, Salt: salt,
+	}, nil
+}
+
+// follow is the head after the records.
+func (h Head) follow(now time.Time, records []Record) (Head, error) {
+	if now.Before(h.Last.Add(-clockSkew)) {
+		return Head{}, fmt.Errorf("%w by %s", ErrClockBehind, h.Last.Sub(now).Round(time.Millisecond))
+	}
+	next := Head{Size: h.Size + int64(len(records)), Last: h.Last}
+	for _, r := range records {
+		if r.At.After(now.Add(clockSkew)) {
+			return Head{}, fmt.Errorf("%w: an entry is %s ahead of it", ErrClockBehind, r.At.Sub(now).Round(time.Millisecond))
+		}
+		if r.At.After(next.Last) {
+			next.Last = r.At
+		}
+	}
+	return next, nil
+}
+
+// grow numbers the records from size on and computes their hashes.
+func grow(ctx context.Context, stored HashReader, size int64, records []Record) error {
+	fresh := make(map[int64]tlog.Hash, 2*len(records))
+	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		return readThrough(ctx, stored, fresh, indexes)
+	})
+	for i := range records {
+		r := &records[i]
+		r.Seq = size + int64(i)
+		var err error
+		if r.Hashes, err = tlog.StoredHashes(r.Seq, r.Leaf, reader); err != nil {
+			return fmt.Errorf("hashing entry %d: %w", r.Seq, err)
+		}
+		for n, h := range r.Hashes {
+			fresh[r.FirstHash()+int64(n)] = h
+		}
+	}
+	return nil
+}
+
+// readThrough takes from fresh what this transaction has not stored yet.
+func readThrough(ctx context.Context, stored HashReader, fresh map[int64]tlog.Hash, indexes []int64) ([]tlog.Hash, error) {
+	var missing []int64
+	for _, index := range indexes {
+		if _, ok := fresh[index]; !ok {
+			missing = append(missing, index)
+		}
+	}
+	if len(missing) > 0 {
+		read, err := stored.ReadHashes(ctx, missing)
+		if err != nil {
+			return nil, fmt.Errorf("reading stored hashes: %w", err)
+		}
+		if len(read) != len(missing) {
+			return nil, fmt.Errorf("asked for %d stored hashes, got %d", len(missing), len(read))
+		}
+		for i, index := range missing {
+			fresh[index] = read[i]
+		}
+	}
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		hashes[i] = fresh[index]
+	}
+	return hashes, nil
+}
