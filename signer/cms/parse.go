@@ -1,0 +1,98 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+)
+
+const (
+	tagSet = 0x31
+	// maxCertificates bounds the work that somebody else's signature can cause.
+	maxCertificates = 32
+)
+
+// Parse reads a SignedData of the accepted shape. Everything else, and
+// everything that is not DER, is an error.
+func Parse(der []byte) (*SignedData, error) {
+	var info contentInfo
+	rest, err := asn1.Unmarshal(der, &info)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: bytes after the end", ErrMalformed)
+	}
+	s, err := read(&info)
+	if err != nil {
+		return nil, err
+	}
+	// The comparison refuses in one place every licence that encoding/asn1
+	// takes: unsorted sets, unknown trailing members, other versions.
+	again, err := s.Encode()
+	if err != nil || !bytes.Equal(again, der) {
+		return nil, fmt.Errorf("%w: not the DER of the accepted shape", ErrMalformed)
+	}
+	return s, nil
+}
+
+func read(info *contentInfo) (*SignedData, error) {
+	data := &info.Content
+	if !info.ContentType.Equal(idSignedData) || !data.EncapContentInfo.ContentType.Equal(idData) {
+		return nil, fmt.Errorf("%w: content type", ErrMalformed)
+	}
+	if len(data.SignerInfos) != 1 {
+		return nil, fmt.Errorf("%w: %d signers", ErrMalformed, len(data.SignerInfos))
+	}
+	signer := &data.SignerInfos[0]
+	hash, err := hashOf(signer.DigestAlgorithm)
+	if err != nil {
+		return nil, err
+	}
+	s := &SignedData{
+		Hash:               hash,
+		Issuer:             signer.SID.Issuer.FullBytes,
+		Serial:             signer.SID.Serial,
+		SignedAttributes:   untag(signer.SignedAttributes),
+		UnsignedAttributes: untag(signer.UnsignedAttributes),
+		Signature:          signer.Signature,
+		digestAlgorithms:   data.DigestAlgorithms,
+		digestAlgorithm:    signer.DigestAlgorithm,
+		signatureAlgorithm: signer.SignatureAlgorithm,
+	}
+	if _, err := ParseAttributes(s.SignedAttributes); err != nil {
+		return nil, err
+	}
+	if content := data.EncapContentInfo.Content; len(content.FullBytes) > 0 {
+		s.Attached = true
+		if rest, err := asn1.Unmarshal(content.Bytes, &s.Content); err != nil || len(rest) > 0 {
+			return nil, fmt.Errorf("%w: content", ErrMalformed)
+		}
+	}
+	s.Certificates, err = readCertificates(data.Certificates)
+	return s, err
+}
+
+func readCertificates(set rawSet) ([]*x509.Certificate, error) {
+	if len(set.Raw) == 0 {
+		return nil, nil
+	}
+	var outer asn1.RawValue
+	if rest, err := asn1.Unmarshal(set.Raw, &outer); err != nil || len(rest) > 0 {
+		return nil, fmt.Errorf("%w: certificates", ErrMalformed)
+	}
+	certificates, err := x509.ParseCertificates(outer.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(certificates) == 0 || len(certificates) > maxCertificates {
+		return nil, fmt.Errorf("%w: %d certificates", ErrMalformed, len(certificates))
+	}
+	return certificates, nil
+}
+
+// untag gives an implicitly tagged SET its own identifier octet again.
+func untag(set rawSet) []byte {
+	return retag(append([]byte(nil), set.Raw...), tagSet).Raw
+}

@@ -1,0 +1,115 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+
+	"go.mozilla.org/pkcs7"
+)
+
+// Verify says whether der is a signature of cert over the content with the
+// given digest, made the way CAdES and PAdES ask: signed by cert, which stands
+// inside; content-type, message-digest and signing-certificate-v2 present and
+// right (RFC 5652, 5.6; EN 319 122-1, 5.2.2); digest and signature algorithm
+// as Assemble writes them. It does not build or judge the certificate's path.
+func Verify(der, contentDigest []byte, cert *x509.Certificate) error {
+	s, err := Parse(der)
+	if err != nil {
+		return err
+	}
+	if signer := s.SignerCertificate(); signer == nil || !signer.Equal(cert) {
+		return fmt.Errorf("%w: another signer", ErrInvalid)
+	}
+	if err := s.checkAlgorithms(cert); err != nil {
+		return err
+	}
+	if err := s.checkAttributes(contentDigest, cert); err != nil {
+		return err
+	}
+	if s.Attached && !bytes.Equal(sum(s.Hash, s.Content), contentDigest) {
+		return fmt.Errorf("%w: the attached content is another", ErrInvalid)
+	}
+	return checkValue(cert, s.Hash, s.SignedAttributes, s.Signature)
+}
+
+// MessageDigest is the digest of the content that the signed attributes hold.
+func (s *SignedData) MessageDigest() ([]byte, error) {
+	attributes, err := ParseAttributes(s.SignedAttributes)
+	if err != nil {
+		return nil, err
+	}
+	var digest []byte
+	value := find(attributes, idMessageDigest)
+	if rest, err := asn1.Unmarshal(value, &digest); err != nil || len(rest) > 0 || len(digest) != s.Hash.Size() {
+		return nil, fmt.Errorf("%w: message-digest", ErrMalformed)
+	}
+	return digest, nil
+}
+
+// checkAlgorithms ties the digest, its one listing and the signature algorithm
+// together, so that no signature is read under an algorithm it was not made for.
+func (s *SignedData) checkAlgorithms(cert *x509.Certificate) error {
+	want, err := signatureAlgorithm(cert.PublicKey, s.Hash)
+	if err != nil {
+		return err
+	}
+	if !sameAlgorithm(s.signatureAlgorithm, want) {
+		return fmt.Errorf("%w: signature algorithm %v", ErrUnsupported, s.signatureAlgorithm.OID)
+	}
+	if len(s.digestAlgorithms) != 1 || !s.digestAlgorithms[0].OID.Equal(s.digestAlgorithm.OID) {
+		return fmt.Errorf("%w: digest algorithms differ", ErrInvalid)
+	}
+	return nil
+}
+
+func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificate) error {
+	attributes, err := ParseAttributes(s.SignedAttributes)
+	if err != nil {
+		return err
+	}
+	var contentType asn1.ObjectIdentifier
+	rest, err := asn1.Unmarshal(find(attributes, idContentType), &contentType)
+	if err != nil || len(rest) > 0 || !contentType.Equal(idData) {
+		return fmt.Errorf("%w: content-type", ErrInvalid)
+	}
+	digest, err := s.MessageDigest()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(digest, contentDigest) {
+		return fmt.Errorf("%w: message-digest is of another content", ErrInvalid)
+	}
+	return checkSigningCertificateV2(find(attributes, idSigningCertV2), cert)
+}
+
+func find(attributes []Attribute, oid asn1.ObjectIdentifier) []byte {
+	for _, a := range attributes {
+		if a.Type.Equal(oid) {
+			return a.Value
+		}
+	}
+	return nil
+}
+
+// CrossCheck asks go.mozilla.org/pkcs7, which shares no code with this package,
+// whether der is a valid signature over content. It knows nothing of ESS or
+// content-type: it is a second opinion on encoding and mathematics, not a
+// replacement for Verify.
+func CrossCheck(der, content []byte) error {
+	p7, err := pkcs7.Parse(der)
+	if err != nil {
+		return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
+	}
+	if len(p7.Content) == 0 {
+		p7.Content = content
+	}
+	if !bytes.Equal(p7.Content, content) {
+		return fmt.Errorf("%w: cross-check: another content", ErrInvalid)
+	}
+	if err := p7.Verify(); err != nil {
+		return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
+	}
+	return nil
+}
