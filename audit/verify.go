@@ -72,7 +72,7 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 			return Report{}, v.corrupt("the log ends here, and once had %d entries", tree.Size)
 		}
 	}
-	return Report{Tree: Tree{Size: v.size, Root: v.root()}, Erased: v.erased}, nil
+	return Report{Size: v.size, Root: v.root(), Erased: v.erased}, nil
 }
 
 // verifier has seen size entries. edge holds the roots of the complete
@@ -114,9 +114,9 @@ func (v *verifier) add(r Record) error {
 
 // open checks that payload and person are the ones committed to.
 func (v *verifier) open(leaf Leaf, r Record) error {
-	if r.Salt == nil {
+	if len(r.Salt) == 0 {
 		v.erased++
-		if r.Payload != nil || r.Person != "" {
+		if len(r.Payload) > 0 || r.Person != "" {
 			return v.corrupt("salt erased, payload or person left")
 		}
 		return nil
