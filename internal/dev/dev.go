@@ -1,0 +1,420 @@
+// Package dev is the development environment: everything that Rúbrica needs on
+// one machine, under one directory, on real parts. It runs a PostgreSQL cluster
+// and a SoftHSM token of its own, the service's two processes, and the peers
+// that a deployment has elsewhere: an SMS gateway and a mail server (the inbox)
+// and a back end that asks for signatures (the demo sede).
+//
+// Nothing here is linked into a decision of the service: the processes read the
+// same configuration file and speak the same protocols as in production.
+package dev
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/rubrica-firma/rubrica/internal/child"
+	"github.com/rubrica-firma/rubrica/internal/dev/inbox"
+	"github.com/rubrica-firma/rubrica/internal/dev/sede"
+	"github.com/rubrica-firma/rubrica/internal/postgres"
+)
+
+// Config says what to run and where. The functions are the caller's: this
+// package knows nothing of the service that it starts.
+type Config struct {
+	// Dir is the data directory.
+	Dir string
+	// Database is the address of an existing server's database, empty for a
+	// private cluster.
+	Database string
+	// Token is an existing token; without a Module, a SoftHSM one is made.
+	Token Token
+	// Listen, Sede, Inbox and SMTP are the host:port addresses of the service,
+	// the demo sede, the inbox page with its SMS gateway, and its mail server.
+	Listen, Sede, Inbox, SMTP string
+	// Program is the path of the rubrica command.
+	Program string
+	// Settings gives the content of the configuration file.
+	Settings func(Environment) map[string]any
+	// Migrate brings the schema up to date; ErrNewerSchema if it is beyond.
+	Migrate func(ctx context.Context, ownerURL string) error
+	// Init lists commands of the program, without --config, that run in this
+	// order after the migration; running them again changes nothing.
+	Init [][]string
+	// Application registers the demo sede with its return address, once.
+	Application func(ctx context.Context, env Environment) (sede.Client, error)
+	// Demo is the command of the program that signs a document without a hand,
+	// empty for none.
+	Demo []string
+	// Hint is printed last: how to go on.
+	Hint func(Environment) string
+	// Out receives what a person reads, Logger the rest.
+	Out    io.Writer
+	Logger *slog.Logger
+}
+
+// Environment is what has been prepared, for the configuration file.
+type Environment struct {
+	Dir          string
+	ConfigFile   string
+	Databases    Databases
+	Token        Token
+	SignerSocket string
+	Listen       string
+	PublicURL    string
+	SedeURL      string
+	InboxURL     string
+	SMSGateway   string // address that takes POST {to, text, id}
+	SMSTokenFile string // the bearer token for it
+	SMTP         string // host:port, without TLS or authentication
+	RootFile     string // where the service's root certificate is to be found, PEM
+}
+
+// Up brings the environment up, stays until ctx ends, and takes everything down
+// again. It can be started again on the same directory and goes on.
+func Up(ctx context.Context, c Config) error {
+	u := &environment{config: c}
+	defer u.down()
+	if err := u.up(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped by hand while starting: what failed, failed for that
+		}
+		return err
+	}
+	<-ctx.Done()
+	fmt.Fprintln(c.Out, "\nStopping.")
+	return nil
+}
+
+// environment is Up's state: what runs, in the order in which it was started.
+type environment struct {
+	config Config
+	dir    *directory
+	env    Environment
+	stops  []func()
+}
+
+func (u *environment) onStop(stop func()) { u.stops = append(u.stops, stop) }
+
+// down stops what runs, the last started first.
+func (u *environment) down() {
+	for len(u.stops) > 0 {
+		last := len(u.stops) - 1
+		u.stops[last]()
+		u.stops = u.stops[:last]
+	}
+}
+
+func (u *environment) up(ctx context.Context) (err error) {
+	began := time.Now()
+	if u.dir, err = openDirectory(u.config.Dir); err != nil {
+		return err
+	}
+	u.onStop(u.dir.close)
+	listeners, err := u.listen(ctx)
+	if err != nil {
+		return err
+	}
+	sockets, err := u.dir.sockets()
+	if err != nil {
+		return err
+	}
+	u.env = u.addresses(sockets)
+	if u.env.Token, err = prepareToken(u.dir, u.config); err != nil {
+		return err
+	}
+	if u.env.Databases, err = u.startDatabase(ctx, sockets); err != nil {
+		return err
+	}
+	if err := u.startInbox(ctx, listeners); err != nil {
+		return err
+	}
+	if err := u.initialise(ctx); err != nil {
+		return err
+	}
+	if err := u.startService(ctx); err != nil {
+		return err
+	}
+	if err := u.startSede(ctx, listeners.sede); err != nil {
+		return err
+	}
+	u.config.Logger.InfoContext(ctx, "ready", "took", time.Since(began).Round(time.Millisecond))
+	if err := u.demo(ctx); err != nil {
+		return err
+	}
+	u.announce()
+	return nil
+}
+
+func (u *environment) addresses(sockets string) Environment {
+	return Environment{
+		Dir:          u.dir.path,
+		ConfigFile:   u.dir.join("rubrica.toml"),
+		SignerSocket: sockets + "/signer.sock",
+		Listen:       u.config.Listen,
+		PublicURL:    localURL(u.config.Listen),
+		SedeURL:      localURL(u.config.Sede),
+		InboxURL:     localURL(u.config.Inbox),
+		SMSGateway:   "http://" + u.config.Inbox + "/sms",
+		SMTP:         u.config.SMTP,
+		RootFile:     u.dir.join("root.pem"),
+	}
+}
+
+// localURL names the loopback address localhost: browsers treat it as a secure
+// context, so that cookies behave as behind TLS.
+func localURL(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "http://" + listen
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || host == "" {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+type listeners struct{ sede, inbox, smtp net.Listener }
+
+// listen takes the ports before anything is started, so that one in use is
+// found at once. The service's own is tried and given back.
+func (u *environment) listen(ctx context.Context) (l listeners, err error) {
+	service, err := u.listenOn(ctx, "--listen", u.config.Listen)
+	if err != nil {
+		return l, err
+	}
+	if err := service.Close(); err != nil {
+		return l, failure(StatusAddress, "closing a trial listener: %w", err)
+	}
+	if l.sede, err = u.listenOn(ctx, "--sede", u.config.Sede); err != nil {
+		return l, err
+	}
+	if l.inbox, err = u.listenOn(ctx, "--inbox", u.config.Inbox); err != nil {
+		return l, err
+	}
+	l.smtp, err = u.listenOn(ctx, "--smtp", u.config.SMTP)
+	return l, err
+}
+
+func (u *environment) listenOn(ctx context.Context, flag, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, failure(StatusAddress, "%s cannot be listened on, choose another address with %s: %w", address, flag, err)
+	}
+	u.onStop(func() { _ = l.Close() })
+	return l, nil
+}
+
+func (u *environment) startDatabase(ctx context.Context, sockets string) (Databases, error) {
+	if u.config.Database != "" {
+		return existingDatabase(ctx, u.dir, u.config.Database)
+	}
+	log, err := os.OpenFile(u.dir.join("log", "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return Databases{}, failure(StatusDirectory, "opening a log: %w", err)
+	}
+	u.onStop(func() { _ = log.Close() })
+	server, err := cluster(u.dir, sockets, log)
+	if err != nil {
+		return Databases{}, err
+	}
+	if err := server.Init(ctx); err != nil {
+		return Databases{}, failure(StatusDatabase, "%w", err)
+	}
+	kept, err := keep(ctx, u.config.Logger, "postgres", server)
+	// The server of an `up` that was killed may still be shutting down.
+	for tries := 0; errors.Is(err, postgres.ErrRunning) && tries < 50 && ctx.Err() == nil; tries++ {
+		time.Sleep(200 * time.Millisecond)
+		kept, err = keep(ctx, u.config.Logger, "postgres", server)
+	}
+	if err != nil {
+		return Databases{}, failure(StatusDatabase, "%w", err)
+	}
+	u.onStop(kept.stop)
+	return createDatabase(ctx, u.dir, server)
+}
+
+func (u *environment) startInbox(ctx context.Context, l listeners) error {
+	file, token, err := u.dir.secret("sms-token")
+	if err != nil {
+		return err
+	}
+	u.env.SMSTokenFile = file
+	box := inbox.New(token)
+	u.onStop(serve(ctx, u.config.Logger, l.inbox, box.Handler()))
+	u.onStop(box.ServeSMTP(ctx, l.smtp))
+	return nil
+}
+
+// initialise writes the configuration, migrates, and runs the commands that
+// make keys and certificates.
+func (u *environment) initialise(ctx context.Context) error {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "# Written by `rubrica up` at each start; changes are lost.\n\n")
+	if err := toml.NewEncoder(&text).Encode(u.config.Settings(u.env)); err != nil {
+		return failure(StatusDirectory, "writing the configuration: %w", err)
+	}
+	if err := u.dir.write("rubrica.toml", text.String()); err != nil {
+		return err
+	}
+	if err := u.config.Migrate(ctx, u.env.Databases.Owner); err != nil {
+		if errors.Is(err, ErrNewerSchema) {
+			return failure(StatusNewerSchema, "%w", err)
+		}
+		return failure(StatusDatabase, "migrating the database: %w", err)
+	}
+	if err := letServicesIn(ctx, u.dir, u.env.Databases); err != nil {
+		return err
+	}
+	for _, args := range u.config.Init {
+		if err := u.command("init", args).once(ctx); err != nil {
+			return failure(StatusService, "%w", err)
+		}
+	}
+	return nil
+}
+
+func (u *environment) command(log string, args []string) *command {
+	return &command{
+		path: u.config.Program,
+		args: append(args[:len(args):len(args)], "--config", u.env.ConfigFile),
+		env:  u.env.Token.Environ(),
+		log:  u.dir.join("log", log+".log"),
+	}
+}
+
+// startService starts signer and api, and waits until api says that all is
+// ready. A process that dies again and again before that is a failure; later it
+// is started again for as long as the environment lives.
+func (u *environment) startService(ctx context.Context) error {
+	var kept []*keeper
+	logs := map[string]int64{}
+	for _, name := range []string{"signer", "api"} {
+		cmd := u.command(name, []string{name})
+		logs[name] = size(cmd.log)
+		k, err := keep(ctx, u.config.Logger, name, cmd)
+		if err != nil {
+			return failure(StatusService, "%w", err)
+		}
+		u.onStop(k.stop)
+		kept = append(kept, k)
+	}
+	deadline, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for !ready(deadline, "http://"+u.config.Listen+"/readyz") {
+		for _, k := range kept {
+			if k.deaths.Load() > 3 {
+				return failure(StatusService, "%s does not stay up%s", k.name, tail(u.dir.join("log", k.name+".log"), logs[k.name]))
+			}
+		}
+		select {
+		case <-deadline.Done():
+			return failure(StatusService, "the service does not become ready; its logs are in %s", u.dir.join("log"))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func ready(ctx context.Context, address string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func (u *environment) startSede(ctx context.Context, l net.Listener) error {
+	client, err := u.config.Application(ctx, u.env)
+	if err != nil {
+		return failure(StatusService, "registering the demo sede: %w", err)
+	}
+	handler, err := sede.New(sede.Config{
+		Service: u.env.PublicURL, Self: u.env.SedeURL, Inbox: u.env.InboxURL,
+		Client: client, Dir: u.dir.join("sede"), RootFile: u.env.RootFile, Logger: u.config.Logger,
+	})
+	if err != nil {
+		return failure(StatusService, "starting the demo sede: %w", err)
+	}
+	u.onStop(serve(ctx, u.config.Logger, l, handler))
+	return nil
+}
+
+// serve answers on l until the returned function is called.
+func serve(ctx context.Context, logger *slog.Logger, l net.Listener, handler http.Handler) (stop func()) {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // ends with ErrServerClosed
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		<-done
+	}
+}
+
+func (u *environment) demo(ctx context.Context) error {
+	if len(u.config.Demo) == 0 {
+		return nil
+	}
+	c := u.command("demo", u.config.Demo)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.path, c.args...)
+	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Stdout, cmd.Stderr = u.config.Out, u.config.Out
+	process, err := child.Start(cmd, syscall.SIGKILL)
+	if err != nil {
+		return failure(StatusDemo, "%w", err)
+	}
+	select {
+	case <-process.Done():
+	case <-ctx.Done():
+		process.Stop(ctx, syscall.SIGTERM)
+		return ctx.Err()
+	}
+	if err := process.Err(); err != nil {
+		return failure(StatusDemo, "the signature of the demo failed (logs: %s): %w", u.dir.join("log"), err)
+	}
+	return nil
+}
+
+func (u *environment) announce() {
+	fmt.Fprintf(u.config.Out, `
+Rúbrica is up. Ctrl-C stops everything; starting again goes on with the same data.
+
+  Signing service    %s
+  Demo sede          %s
+  Inbox (SMS, mail)  %s
+  Data and logs      %s
+`, u.env.PublicURL, u.env.SedeURL, u.env.InboxURL, u.env.Dir)
+	if u.config.Hint != nil {
+		fmt.Fprintf(u.config.Out, "\n%s\n", u.config.Hint(u.env))
+	}
+}

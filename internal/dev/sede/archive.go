@@ -1,0 +1,88 @@
+package sede
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// record is what the sede remembers of a request, as a case file would.
+type record struct {
+	ID      string    `json:"id"`
+	Title   string    `json:"title"`
+	Signer  string    `json:"signer"`
+	Name    string    `json:"name"`
+	Format  string    `json:"format"`
+	AskedAt time.Time `json:"asked_at"`
+}
+
+// archive keeps each request in a directory: its record and the document as it
+// was sent, which is needed to verify a detached signature.
+type archive string
+
+// errUnknown means that the sede never asked for that signature.
+var errUnknown = errors.New("the sede does not know this request")
+
+// identifier is what a request's id may look like to become a file name.
+var identifier = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (a archive) add(r record, content []byte) error {
+	if !identifier.MatchString(r.ID) {
+		return errUnknown
+	}
+	dir := filepath.Join(string(a), r.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("filing a request: %w", err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("filing a request: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "content"), content, 0o600); err != nil {
+		return fmt.Errorf("filing a request: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "record.json"), text, 0o600); err != nil {
+		return fmt.Errorf("filing a request: %w", err)
+	}
+	return nil
+}
+
+func (a archive) get(id string) (r record, contentFile string, err error) {
+	if !identifier.MatchString(id) {
+		return record{}, "", errUnknown
+	}
+	text, err := os.ReadFile(filepath.Join(string(a), id, "record.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, "", errUnknown
+	}
+	if err != nil {
+		return record{}, "", fmt.Errorf("reading a filed request: %w", err)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return record{}, "", fmt.Errorf("reading a filed request: %w", err)
+	}
+	return r, filepath.Join(string(a), id, "content"), nil
+}
+
+// latest lists the newest requests, at most n.
+func (a archive) latest(n int) []record {
+	paths, err := filepath.Glob(filepath.Join(string(a), "*", "record.json"))
+	if err != nil {
+		return nil // a path with a bracket in it: the list is a convenience
+	}
+	var found []record
+	for _, path := range paths {
+		if r, _, err := a.get(filepath.Base(filepath.Dir(path))); err == nil {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b record) int { return cmp.Or(b.AskedAt.Compare(a.AskedAt), cmp.Compare(a.ID, b.ID)) })
+	return found[:min(n, len(found))]
+}
