@@ -89,7 +89,7 @@ func CheckPassword(p Password, pc PasswordContext) error {
 
 func weak(reason string) *policies.Refusal {
 	return policies.Refuse(policies.PasswordWeak, "reason", reason,
-		"min", strconv.Itoa(minPassword), "max", strconv.Itoa(maxPassword), "long", strconv.Itoa(longPassword)).From(passwordSource)
+		"minimum", strconv.Itoa(minPassword), "maximum", strconv.Itoa(maxPassword), "long", strconv.Itoa(longPassword)).From(passwordSource)
 }
 
 // hasAllClasses asks for a lower-case and an upper-case letter, a digit and

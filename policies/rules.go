@@ -1,0 +1,106 @@
+package policies
+
+import (
+	"fmt"
+	"time"
+	_ "time/tzdata" // the rules count days in Madrid also where the system has no zone files
+)
+
+// Reading is how the five-year rule is read: its public sources differ.
+type Reading string
+
+const (
+	// ReadingStrict refuses a registration that is older than the limit, and
+	// any that was made on line with a certificate, until it is renewed in
+	// person or with the DNIe (SourceRenewal).
+	ReadingStrict Reading = "strict"
+	// ReadingAge refuses only a registration that is older than the limit,
+	// however it was made (the tax agency's page on Cl@ve Firma).
+	ReadingAge Reading = "age"
+)
+
+// Where the rules come from, for Refusal.Source.
+const (
+	SourceRenewal  = "Cl@ve, «Renovación a los 5 años del registro con nivel alto o avanzado»"
+	SourceLevels   = "Cl@ve, niveles de registro básico y avanzado"
+	SourceRegister = "Cl@ve, datos necesarios para el registro"
+	SourceSole     = "Cl@ve Firma, emisión y renovación de certificados"
+	SourceValidity = "ETSI TS 119 431-1, SIG-6.3.1-08"
+)
+
+// Rules are the numbers and switches of the decisions. A field left zero
+// refuses rather than allows.
+type Rules struct {
+	Reading Reading
+	// RegistrationYears is the age from which a registration carries no new
+	// certificate.
+	RegistrationYears int
+	// CertificateYears is how long a certificate is valid at most.
+	CertificateYears int
+	// RenewalWindow is how long before its end a certificate may be followed
+	// by another.
+	RenewalWindow time.Duration
+	// MaxLive is how many certificates that can sign a citizen may have; the
+	// one that is being renewed does not stand in the way of its successor.
+	MaxLive int
+	// ExpiredDocument allows a certificate to citizens whose DNI or NIE is
+	// expired or of unknown validity.
+	ExpiredDocument bool
+	// Zone is where days begin and end, and anniversaries fall; nil is UTC.
+	Zone *time.Location
+}
+
+// DefaultRules are those of Cl@ve Firma.
+func DefaultRules() Rules {
+	return Rules{
+		Reading: ReadingStrict,
+		// SourceRenewal: "hace ya más de 5 años".
+		RegistrationYears: 5,
+		// Assumed; Ley 6/2020, art. 4 caps qualified certificates at five years.
+		CertificateYears: 4,
+		// Assumed: the citizen is first warned at this distance.
+		RenewalWindow: 60 * 24 * time.Hour,
+		// SourceSole: one signature certificate at a time.
+		MaxLive: 1,
+		Zone:    madrid(),
+	}
+}
+
+// madrid is the legal time of the peninsula and of the register's servers.
+func madrid() *time.Location {
+	zone, err := time.LoadLocation("Europe/Madrid")
+	if err != nil {
+		panic(fmt.Sprintf("zone data is embedded and yet: %v", err))
+	}
+	return zone
+}
+
+func (r Rules) zone() *time.Location {
+	if r.Zone == nil {
+		return time.UTC
+	}
+	return r.Zone
+}
+
+// anniversary is the moment at which calendar and clock show the same again,
+// some years on. Where the month has no such day it is the month's last: a
+// registration of 29 February ends on 28 February (Código Civil, art. 5.1 and
+// Ley 39/2015, art. 30.4: "si en el mes de vencimiento no hubiera día
+// equivalente […] el plazo expira el último día del mes").
+func (r Rules) anniversary(t time.Time, years int) time.Time {
+	t = t.In(r.zone())
+	on := t.AddDate(years, 0, 0)
+	if on.Day() != t.Day() {
+		on = on.AddDate(0, 0, -on.Day())
+	}
+	return on
+}
+
+// dayAfter is the first moment after the day that t names. The day is read as
+// it is written, without moving it between zones.
+func (r Rules) dayAfter(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, r.zone())
+}
+
+// day writes a moment's day for the parameters of a refusal.
+func (r Rules) day(t time.Time) string { return t.In(r.zone()).Format(time.DateOnly) }
