@@ -1,0 +1,55 @@
+package hsm
+
+import (
+	"errors"
+
+	"github.com/miekg/pkcs11"
+)
+
+// What can be wrong with the token as the operator configured it.
+var (
+	ErrModule    = errors.New("PKCS#11 module unusable")
+	ErrNoToken   = errors.New("no such token")
+	ErrPIN       = errors.New("PIN refused")
+	ErrAmbiguous = errors.New("label not unique")
+	ErrClosed    = errors.New("token closed")
+)
+
+// What can be wrong with a key or with what it is asked to do.
+var (
+	ErrNoKey     = errors.New("no such key in the token")
+	ErrKeyExists = errors.New("key exists in the token")
+	ErrAlgorithm = errors.New("algorithm not supported")
+	ErrDigest    = errors.New("digest refused")
+	ErrBlob      = errors.New("wrapped key refused by the token") // not made under this key-encryption key, or altered
+	ErrKeySpent  = errors.New("key used after its time")
+)
+
+// codeOf is the PKCS#11 return value in an error.
+func codeOf(err error) (pkcs11.Error, bool) {
+	return errors.AsType[pkcs11.Error](err)
+}
+
+// stale reports whether an operation failed because session, login or handles
+// are no longer what they were. SoftHSM answers CKR_OBJECT_HANDLE_INVALID when
+// another session logged out, so it is the same as a closed session.
+func stale(err error) bool {
+	code, ok := codeOf(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_SESSION_CLOSED, pkcs11.CKR_USER_NOT_LOGGED_IN,
+		pkcs11.CKR_OBJECT_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID,
+		pkcs11.CKR_WRAPPING_KEY_HANDLE_INVALID, pkcs11.CKR_UNWRAPPING_KEY_HANDLE_INVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// sessionGone reports whether the session itself no longer exists.
+func sessionGone(err error) bool {
+	code, ok := codeOf(err)
+	return ok && (code == pkcs11.CKR_SESSION_HANDLE_INVALID || code == pkcs11.CKR_SESSION_CLOSED)
+}

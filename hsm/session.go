@@ -1,0 +1,132 @@
+package hsm
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/miekg/pkcs11"
+)
+
+const sessionFlags = pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION
+
+// session is a place in the pool. Whoever took it from the pool owns it.
+type session struct {
+	handle pkcs11.SessionHandle // 0: none open
+	epoch  int                  // the Token's epoch in which it was opened
+}
+
+// do runs use with a session of the pool, healed as call does it. use may run
+// twice and must then start afresh.
+func (t *Token) do(ctx context.Context, use func(*session) error) error {
+	s, err := t.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.release(s)
+	return t.call(s, func() error { return use(s) })
+}
+
+// acquire takes a session from the pool, waiting for one as long as ctx lives.
+func (t *Token) acquire(ctx context.Context) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("waiting for a session of the token: %w", err)
+	}
+	select {
+	case s := <-t.pool:
+		if t.isClosed() {
+			t.release(s) // to Close, which is collecting them
+			return nil, ErrClosed
+		}
+		return s, nil
+	case <-t.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a session of the token: %w", ctx.Err())
+	}
+}
+
+func (t *Token) isClosed() bool {
+	select {
+	case <-t.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t *Token) release(s *session) { t.pool <- s }
+
+// call is the one place through which operations reach the module once the
+// Token is open. Where one finds its session, login or handles stale, call
+// restores them and runs use once more.
+func (t *Token) call(s *session, use func() error) error {
+	err := t.try(s, use)
+	if !stale(err) {
+		return err
+	}
+	if healing := t.heal(s, err); healing != nil {
+		return fmt.Errorf("reopening the token after %w: %w", err, healing)
+	}
+	return t.try(s, use)
+}
+
+func (t *Token) try(s *session, use func() error) error {
+	if err := t.renew(s); err != nil {
+		return err
+	}
+	return use()
+}
+
+// heal begins a new epoch, unless another goroutine has done so since s was
+// opened. The other sessions renew themselves at their next use.
+func (t *Token) heal(s *session, cause error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if sessionGone(cause) {
+		s.handle = 0
+	}
+	if s.epoch < t.epoch {
+		return nil
+	}
+	t.log.Warn("reopening the token", "token_label", t.label, "cause", cause)
+	return t.connect()
+}
+
+// renew opens s again if it stems from an earlier epoch.
+func (t *Token) renew(s *session) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.epoch == t.epoch {
+		return nil
+	}
+	// A handle older than the anchor died with the sessions of that time, and
+	// its number may meanwhile belong to another session: leave it alone.
+	if s.handle != 0 && s.epoch >= t.born {
+		t.discard(s)
+	}
+	handle, err := t.module.OpenSession(t.slot, sessionFlags)
+	if err != nil {
+		return fmt.Errorf("opening a session of token %q: %w", t.label, err)
+	}
+	s.handle, s.epoch = handle, t.epoch
+	return nil
+}
+
+// discard closes s, and with it destroys whatever session objects it made.
+func (t *Token) discard(s *session) {
+	if err := t.closeSession(s.handle); err != nil {
+		t.log.Error("closing a session of the token", "token_label", t.label, "cause", err)
+	}
+	s.handle, s.epoch = 0, 0
+}
+
+// closeSession closes a session, if it is there to be closed.
+func (t *Token) closeSession(handle pkcs11.SessionHandle) error {
+	if handle == 0 {
+		return nil
+	}
+	if err := t.module.CloseSession(handle); !sessionGone(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+// Package hsm keeps Rúbrica's keys in one PKCS#11 token and lends them out as
+// crypto.Signer. Private and secret keys never leave the token in the clear:
+//
+//   - service keys (certification authority, log, key-encryption key, pepper)
+//     are token objects, found by label;
+//   - citizens' keys are generated in the token, leave it wrapped under the
+//     key-encryption key, and come back for the length of one use.
+//
+// A Token heals by itself when its sessions are closed or logged out under it.
+// It checks what it is asked to sign (hash, length, algorithm) but does not
+// verify signatures: whoever lets one out verifies it with the certificate.
+package hsm
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/miekg/pkcs11"
+)
+
+// Token is one logged-in PKCS#11 token. Its methods may be called from any
+// number of goroutines. A process opens one Token per module; see Open.
+type Token struct {
+	module *pkcs11.Ctx
+	slot   uint
+	label  string
+	pin    PIN
+	wait   time.Duration
+	wrap   uint
+	log    *slog.Logger
+
+	pool     chan *session
+	closed   chan struct{}
+	finalise bool // this Token initialised the module
+
+	// writes puts the creation and destruction of token objects in a row:
+	// SoftHSM before 2.7.0 gives concurrently generated ones wrong attributes
+	// (its bug 573), and "refuse when the label exists" needs an order.
+	writes sync.Mutex
+
+	mu      sync.Mutex // guards what follows
+	anchor  pkcs11.SessionHandle
+	epoch   int   // counts the times that the login was made or made again
+	born    int   // the epoch in which the anchor session was opened
+	barred  error // why no further login is tried
+	handles map[object]pkcs11.ObjectHandle
+}
+
+// Open finds the token by its label, logs in, and keeps one session open until
+// Close, because a PKCS#11 login ends with the last session.
+//
+// PKCS#11 knows one initialisation of a module and one login to a token per
+// process. Where the module was initialised before (tests open several tokens
+// of one SoftHSM), Open joins in and leaves C_Finalize to whoever began; where
+// the process is already logged in to the same token, the PIN goes unchecked.
+//
+// The errors wrap ErrModule, ErrNoToken, ErrAmbiguous or ErrPIN and say what to
+// do about it.
+func Open(c Config) (*Token, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	module, err := load(c.Module)
+	if err != nil {
+		return nil, err
+	}
+	first, err := initialise(module)
+	if err != nil {
+		return nil, err
+	}
+
+	t := &Token{
+		module:   module,
+		label:    c.TokenLabel,
+		pin:      append(PIN(nil), c.PIN...),
+		wait:     c.Wait,
+		wrap:     c.WrapMechanism,
+		log:      c.Logger,
+		pool:     make(chan *session, c.Sessions),
+		closed:   make(chan struct{}),
+		finalise: first,
+		handles:  make(map[object]pkcs11.ObjectHandle),
+	}
+	for range c.Sessions {
+		t.pool <- &session{}
+	}
+	if t.slot, err = findSlot(module, c.TokenLabel); err == nil {
+		err = t.connect()
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// Close waits for the sessions in use, closes them all and wipes the PIN.
+// It must be called once.
+func (t *Token) Close() error {
+	close(t.closed)
+	var errs []error
+	for range cap(t.pool) {
+		s := <-t.pool
+		errs = append(errs, t.closeSession(s.handle))
+	}
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	errs = append(errs, t.closeSession(t.anchor))
+	if t.finalise {
+		errs = append(errs, t.module.Finalize())
+	}
+	clear(t.pin)
+	// The module stays mapped: libraries that have started OpenSSL or threads
+	// do not survive being unloaded.
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("closing token %q: %w", t.label, err)
+	}
+	return nil
+}
+
+// load maps the module. The loader's own words are lost in the binding, so
+// the usual causes are told apart beforehand.
+func load(path string) (*pkcs11.Ctx, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the module
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w: install SoftHSM (apt-get install softhsm2) or give the path of your HSM's module", ErrModule, err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("%w: closing %s: %w", ErrModule, path, err)
+	}
+	module := pkcs11.New(path)
+	if module == nil {
+		return nil, fmt.Errorf("%w: %s is not a PKCS#11 library for %s/%s, or lacks a library of its own: ask `ldd %s`",
+			ErrModule, path, runtime.GOOS, runtime.GOARCH, path)
+	}
+	return module, nil
+}
+
+// initialise reports whether this call was the one that initialised the module.
+func initialise(module *pkcs11.Ctx) (bool, error) {
+	err := module.Initialize()
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED)):
+		return false, nil
+	default:
+		return false, fmt.Errorf("%w: C_Initialize: %w: check the module's own configuration "+
+			"(SoftHSM: SOFTHSM2_CONF, and that this user may read and write its token directory)", ErrModule, err)
+	}
+}
+
+// findSlot looks for the only token of that label.
+func findSlot(module *pkcs11.Ctx, label string) (uint, error) {
+	slots, err := module.GetSlotList(true)
+	if err != nil {
+		return 0, fmt.Errorf("%w: listing the slots: %w", ErrModule, err)
+	}
+	var found []uint
+	var others []string
+	for _, slot := range slots {
+		info, err := module.GetTokenInfo(slot)
+		switch {
+		case err != nil:
+			others = append(others, fmt.Sprintf("slot %d: %v", slot, err))
+		case info.Flags&pkcs11.CKF_TOKEN_INITIALIZED == 0:
+		case info.Label == label:
+			found = append(found, slot)
+		default:
+			others = append(others, fmt.Sprintf("%q", info.Label))
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return 0, fmt.Errorf("%w: none is labelled %q (the module shows %v): give the label of an existing token, or initialise one",
+			ErrNoToken, label, others)
+	default:
+		return 0, fmt.Errorf("%w: %d tokens are labelled %q: give each its own label", ErrAmbiguous, len(found), label)
+	}
+}
+
+// connect makes the anchor session a logged-in one and begins a new epoch.
+// Callers hold t.mu, or are alone with t.
+func (t *Token) connect() error {
+	if t.barred != nil {
+		return t.barred
+	}
+	if _, err := t.module.GetSessionInfo(t.anchor); err != nil {
+		t.anchor, err = t.module.OpenSession(t.slot, sessionFlags)
+		if err != nil {
+			t.anchor = 0
+			return fmt.Errorf("opening a session of token %q: %w", t.label, err)
+		}
+		t.born = t.epoch + 1
+	}
+	if err := t.login(); err != nil {
+		return err
+	}
+	t.epoch++
+	clear(t.handles)
+	return nil
+}
+
+// login logs the process in. A PIN that was refused is not tried again: hardware
+// tokens lock themselves after a few wrong ones.
+func (t *Token) login() error {
+	err := t.module.Login(t.anchor, pkcs11.CKU_USER, string(t.pin))
+	code, _ := codeOf(err)
+	switch {
+	case err == nil, code == pkcs11.CKR_USER_ALREADY_LOGGED_IN:
+		return nil
+	case code == pkcs11.CKR_PIN_INCORRECT, code == pkcs11.CKR_PIN_LEN_RANGE, code == pkcs11.CKR_PIN_INVALID:
+		t.barred = fmt.Errorf("%w: token %q refuses the user PIN: correct the PIN file before starting again, since many tokens lock after a few wrong tries: %w",
+			ErrPIN, t.label, err)
+		return t.barred
+	case code == pkcs11.CKR_PIN_LOCKED:
+		t.barred = fmt.Errorf("%w: the user PIN of token %q is locked: its security officer must unlock it: %w", ErrPIN, t.label, err)
+		return t.barred
+	case code == pkcs11.CKR_USER_PIN_NOT_INITIALIZED:
+		t.barred = fmt.Errorf("%w: token %q has no user PIN yet: its security officer must set one: %w", ErrPIN, t.label, err)
+		return t.barred
+	default:
+		return fmt.Errorf("logging in to token %q: %w", t.label, err)
+	}
+}
