@@ -133,7 +133,7 @@ func surplus(f Facts, r Rules) []*Refusal {
 		return nil
 	}
 	refusal := Refuse(CredentialExists).From(SourceSole)
-	if f.Certificate != nil {
+	if f.Certificate.validAt(f.Now) {
 		refusal = Refuse(CredentialExists, "until", r.day(f.Certificate.NotAfter)).From(SourceSole)
 	}
 	return []*Refusal{refusal}
