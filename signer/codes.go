@@ -1,0 +1,181 @@
+package signer
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// SendCode implements Module.
+func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, error) {
+	now := s.Now()
+	row, err := s.Store.Ticket(ctx, order.Ticket.Hash(), now)
+	if err != nil {
+		return Challenge{}, err
+	}
+	citizen, credential, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	if err != nil {
+		return Challenge{}, err
+	}
+	message := CodeMessage{Purpose: order.Purpose, Phone: citizen.Phone, Locale: citizen.Locale}
+	challenge := ChallengeRow{TicketHash: row.Hash, Purpose: order.Purpose, RequestID: row.RequestID, CitizenID: citizen.ID, Phone: citizen.Phone}
+	var entries []audit.Entry
+
+	switch order.Purpose {
+	case ForActivation:
+		if row.Purpose != ForActivation {
+			return Challenge{}, policies.Refuse(policies.SessionExpired)
+		}
+	case ForCertificate, ForSignature:
+		if row.Purpose != ForSignature {
+			return Challenge{}, policies.Refuse(policies.SessionExpired)
+		}
+		request, err := s.Store.Request(ctx, row.RequestID)
+		if err != nil {
+			return Challenge{}, err
+		}
+		if err := open(request, now); err != nil {
+			return Challenge{}, err
+		}
+		message.Organisation, message.Application = request.Application.Organisation, request.Application.Name
+		message.Title, message.Documents = request.Title, len(request.Documents)
+		if order.Purpose == ForCertificate {
+			_, err = s.grant(ctx, request.ID, citizen, credential, now)
+		} else {
+			challenge.Documents, err = s.authorisable(ctx, request, row, citizen, credential, now)
+			challenge.Reference = Reference(challenge.Documents)
+			message.Reference = challenge.Reference
+			entries = append(entries, shown(request, citizen, challenge, now))
+		}
+		if err != nil {
+			return Challenge{}, err
+		}
+	default:
+		return Challenge{}, fmt.Errorf("purpose %q: %w", order.Purpose, policies.Refuse(policies.RequestMalformed))
+	}
+	return s.send(ctx, citizen, challenge, message, entries)
+}
+
+// authorisable is what a code for a signature may stand for: the documents as
+// fixed for this very ticket, if the rules let the citizen sign.
+func (s *Service) authorisable(ctx context.Context, r Request, t TicketRow, c Citizen, k *Credential, now time.Time) ([]Bound, error) {
+	if err := s.maySign(ctx, r.ID, c, k, now); err != nil {
+		return nil, err
+	}
+	bound := make([]Bound, len(r.Documents))
+	for i, d := range r.Documents {
+		if d.Digest == nil || !hmac.Equal(d.FixedFor, t.Hash) {
+			return nil, policies.Refuse(policies.SessionExpired)
+		}
+		bound[i] = Bind(d)
+	}
+	return bound, nil
+}
+
+func shown(r Request, c Citizen, ch ChallengeRow, now time.Time) audit.Entry {
+	documents := make([]map[string]any, len(r.Documents))
+	for i, d := range r.Documents {
+		documents[i] = map[string]any{
+			"ordinal": d.Ordinal, "name": d.Name, "sha256": hexOf(d.SHA256),
+			"digest": hexOf(d.Digest), "signing_time": d.SigningTime.UTC().Format(time.RFC3339),
+		}
+	}
+	return audit.Entry{
+		Type: audit.SignShown, Operation: r.ID, At: now, Person: c.Identifier,
+		Payload: map[string]any{"documents": documents, "reference": ch.Reference},
+	}
+}
+
+// send stores a fresh code and hands it to the courier. The code itself exists
+// only in this call and in the SMS.
+func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMessage, entries []audit.Entry) (Challenge, error) {
+	code, err := newCode()
+	if err != nil {
+		return Challenge{}, err
+	}
+	now := s.Now()
+	ch.ID, ch.State, ch.CreatedAt, ch.ExpiresAt = rand.Text(), CodePrepared, now, now.Add(s.Limits.CodeLife)
+	if ch.MAC, err = s.Vault.CheckCode(ctx, ch.ID, code); err != nil {
+		return Challenge{}, fmt.Errorf("storing a code: %w", err)
+	}
+	if err := s.Store.PrepareChallenge(ctx, ch, s.Limits.CodePace, entries...); err != nil {
+		return Challenge{}, err
+	}
+
+	m.ID, m.Code = ch.ID, code
+	outcome, event := CodeSent, audit.CodeSent
+	payload := map[string]any{"purpose": string(ch.Purpose), "phone": MaskPhone(ch.Phone), "reference": ch.Reference}
+	sendErr := s.Courier.SendCode(ctx, m)
+	if sendErr != nil {
+		outcome, event = CodeFailed, audit.CodeSendFailed
+		s.Logger.WarnContext(ctx, "sms_not_accepted", "challenge", ch.ID, "error", sendErr)
+	}
+	err = s.Store.ChallengeSent(context.WithoutCancel(ctx), ch.ID, outcome, audit.Entry{
+		Type: event, Operation: operation(ch), At: s.Now(), Person: c.Identifier, Payload: payload,
+	})
+	if err != nil {
+		return Challenge{}, err
+	}
+	if sendErr != nil {
+		return Challenge{}, policies.Refuse(policies.SMSFailed)
+	}
+	return Challenge{
+		ID: ch.ID, Reference: ch.Reference, MaskedPhone: MaskPhone(ch.Phone),
+		SentAt: ch.CreatedAt, ExpiresAt: ch.ExpiresAt, ResendAt: ch.CreatedAt.Add(s.Limits.CodePace.Interval),
+		TriesLeft: s.Limits.CodeTries,
+	}, nil
+}
+
+// CheckCode counts an attempt, durably, and only then compares. The right code
+// is not consumed here but in the transaction that it authorises.
+func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, code Code) (ChallengeRow, error) {
+	now := s.Now()
+	ch, err := s.Store.TryChallenge(ctx, Try{TicketHash: t.Hash, Purpose: purpose, Limit: s.Limits.CodeTries, Now: now})
+	if err != nil {
+		return ChallengeRow{}, err
+	}
+	mac, err := s.Vault.CheckCode(ctx, ch.ID, code)
+	if err != nil {
+		return ChallengeRow{}, fmt.Errorf("checking a code: %w", err)
+	}
+	if hmac.Equal(mac, ch.MAC) {
+		return ch, nil
+	}
+
+	left := s.Limits.CodeTries - ch.Attempts
+	refusal := policies.Refuse(policies.CodeWrong, "tries", fmt.Sprint(left))
+	kind := audit.CodeFailed
+	if left <= 0 {
+		refusal, kind = policies.Refuse(policies.CodeExhausted), audit.CodeExhausted
+	}
+	err = s.Store.WrongCode(ctx, ch, s.Limits.CodeTries, audit.Entry{
+		Type: kind, Operation: operation(ch), At: now, Person: ch.Identifier,
+		Payload: map[string]any{"purpose": string(ch.Purpose), "attempt": ch.Attempts},
+	})
+	if err != nil {
+		return ChallengeRow{}, err
+	}
+	return ChallengeRow{}, refusal
+}
+
+// operation is what the log files a code under: its request, or its citizen
+// where there is no request.
+func operation(ch ChallengeRow) string {
+	if ch.RequestID != "" {
+		return ch.RequestID
+	}
+	return ch.CitizenID
+}
+
+// MaskPhone leaves the last three digits.
+func MaskPhone(phone string) string {
+	if len(phone) < 3 {
+		return "···"
+	}
+	return "··· ··· " + phone[len(phone)-3:]
+}

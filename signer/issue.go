@@ -1,0 +1,169 @@
+package signer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// grant asks the rules for a certificate; a no is logged before it is told.
+func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
+	if k != nil && k.Certified(now) {
+		return policies.Grant{}, policies.Refuse(policies.CredentialExists)
+	}
+	grant, err := policies.IssueCertificate(Facts(c, k, now), s.Rules)
+	return grant, s.recordDenial(ctx, audit.CertificateRefused, requestID, c, err)
+}
+
+// maySign asks the rules for a signature; a no is logged before it is told.
+func (s *Service) maySign(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) error {
+	return s.recordDenial(ctx, audit.SignDenied, requestID, c, policies.Sign(Facts(c, k, now), s.Rules))
+}
+
+func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, requestID string, c Citizen, err error) error {
+	var r *policies.Refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	logErr := s.Store.Log(ctx, audit.Entry{
+		Type: kind, Operation: requestID, At: s.Now(), Person: c.Identifier,
+		Payload: map[string]any{"reason": string(r.Code), "source": r.Source, "facts": r.Params},
+	})
+	if logErr != nil {
+		return logErr
+	}
+	return r
+}
+
+// IssueCredential implements Module. The code is consumed first, so that a
+// repeated post makes no second key; the certificate's intent is recorded
+// before the issuing key is used, so that a crash never leaves a certificate
+// that nobody knows of.
+func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, error) {
+	now := s.Now()
+	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
+	if err != nil {
+		return Session{}, err
+	}
+	challenge, err := s.CheckCode(ctx, row, ForCertificate, answer.Code)
+	if err != nil {
+		return Session{}, err
+	}
+	citizen, credential, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	if err != nil {
+		return Session{}, err
+	}
+	grant, err := s.grant(ctx, row.RequestID, citizen, credential, now)
+	if err != nil {
+		return Session{}, err
+	}
+	if credential == nil || credential.ID != row.CredentialID || credential.Generation != row.Generation {
+		return Session{}, policies.Refuse(policies.SessionExpired)
+	}
+	ks, err := row.sealingKey(answer.Ticket)
+	if err != nil {
+		return Session{}, err
+	}
+	defer zero(ks)
+
+	issuance := Issuance{
+		ID: rand.Text(), ChallengeID: challenge.ID, TicketHash: row.Hash, RequestID: row.RequestID,
+		Credential: *credential, Was: credential.Generation, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
+		Notice: Notice{Kind: "certificate_issued", CitizenID: citizen.ID, RequestID: row.RequestID},
+	}
+	err = s.Store.BeginIssuance(ctx, issuance, audit.Entry{
+		Type: audit.AuthSucceeded, Operation: row.RequestID, At: now, Person: citizen.Identifier,
+		Payload: map[string]any{"factor": "possession", "purpose": string(ForCertificate), "challenge": challenge.ID},
+	})
+	if err != nil {
+		return Session{}, err
+	}
+
+	ctx = context.WithoutCancel(ctx)
+	if err := s.generate(ctx, &issuance, ks); err != nil {
+		return Session{}, fmt.Errorf("generating a key: %w", err)
+	}
+	if err := s.certify(ctx, &issuance, citizen, grant); err != nil {
+		return Session{}, fmt.Errorf("certifying a key: %w", err)
+	}
+	return s.finishIssuance(ctx, issuance, citizen, ks)
+}
+
+// generate makes the key pair and seals it under the next generation.
+func (s *Service) generate(ctx context.Context, i *Issuance, ks []byte) error {
+	public, wrapped, err := s.Keys.GenerateWrapped(ctx, s.KEK, s.KeyAlgorithm)
+	if err != nil {
+		return err
+	}
+	k := &i.Credential
+	if k.PublicKey, err = x509.MarshalPKIXPublicKey(public); err != nil {
+		return fmt.Errorf("encoding the public key: %w", err)
+	}
+	k.State, k.Algorithm, k.Generation = Usable, s.KeyAlgorithm, i.Was+1
+	k.Sealed.Generation = k.Generation
+	k.Sealed, err = k.Sealed.reseal(ks, wrapped)
+	return err
+}
+
+// certify is prepare → lint → record the intent → issue once.
+func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant policies.Grant) error {
+	public, err := x509.ParsePKIXPublicKey(i.Credential.PublicKey)
+	if err != nil {
+		return fmt.Errorf("reading the public key: %w", err)
+	}
+	prepared, err := s.Issuer.Prepare(ca.Request{
+		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames,
+		PublicKey: public, NotBefore: i.Now, NotAfter: grant.NotAfter,
+	})
+	if err != nil {
+		return err
+	}
+	i.Credential.Certificate = &Certificate{Serial: fmt.Sprintf("%x", prepared.Serial()), NotBefore: prepared.NotBefore(), NotAfter: prepared.NotAfter()}
+	err = s.Store.IntendCertificate(ctx, *i, audit.Entry{
+		Type: audit.CertificateIntent, Operation: i.RequestID, At: s.Now(), Person: c.Identifier,
+		Payload: map[string]any{
+			"serial": i.Credential.Certificate.Serial, "credential": i.Credential.ID,
+			"not_after": prepared.NotAfter().UTC().Format(time.RFC3339), "tbs_sha256": hexOf(prepared.Fingerprint()),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	i.Credential.Certificate.DER, err = s.Issuer.Issue(prepared)
+	return err
+}
+
+// finishIssuance records the outcome and hands on the session under a new
+// ticket: one argon2id serves the whole ceremony, each ticket one use.
+func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks []byte) (Session, error) {
+	now := s.Now()
+	ticket := NewTicket()
+	next, err := s.ticketRow(ticket, ks, TicketRow{
+		RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
+		Generation: i.Credential.Generation, ExpiresAt: now.Add(s.Limits.TicketLife),
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	crt := i.Credential.Certificate
+	err = s.Store.FinishIssuance(ctx, i, next,
+		audit.Entry{
+			Type: audit.KeyGenerated, Operation: i.RequestID, At: now, Person: c.Identifier,
+			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Credential.Generation, "algorithm": i.Credential.Algorithm, "kek": s.KEK},
+		},
+		audit.Entry{
+			Type: audit.CertificateIssued, Operation: i.RequestID, At: now, Person: c.Identifier,
+			Payload: map[string]any{"credential": i.Credential.ID, "serial": crt.Serial, "sha256": fingerprint(crt.DER)},
+		})
+	if err != nil {
+		return Session{}, err
+	}
+	return Session{Ticket: ticket, ExpiresAt: next.ExpiresAt, Certified: i.Credential.Certified(now)}, nil
+}

@@ -1,0 +1,79 @@
+package signer
+
+import (
+	"context"
+	"time"
+)
+
+// Module is the narrow contract between the public side and the signature
+// activation module (DESIGN section 4). *Service fulfils it in the signer
+// process, rpc.Client in the api process. Every error that a citizen can meet
+// is a *policies.Refusal.
+type Module interface {
+	// Open puts a stored request before its citizen: received → pending,
+	// with its log entry. Opening an open request is not an error.
+	Open(ctx context.Context, requestID string) error
+	// Identify checks DNI/NIE and password for one request. An unknown
+	// citizen and a wrong password cost the same and answer the same. Older
+	// sessions and codes of the request die.
+	Identify(ctx context.Context, who Identification) (Session, error)
+	// SendCode sends a one-time code to the registered mobile.
+	SendCode(ctx context.Context, order CodeOrder) (Challenge, error)
+	// IssueCredential generates the citizen's key and has it certified. The
+	// ticket is spent; the returned session holds its successor.
+	IssueCredential(ctx context.Context, answer Answer) (Session, error)
+	// Sign spends ticket and code on the request's documents.
+	Sign(ctx context.Context, answer Answer) error
+	// Refuse closes the request at the citizen's wish.
+	Refuse(ctx context.Context, ticket Ticket) error
+}
+
+// Identification is the first factor, for one request.
+type Identification struct {
+	RequestID  string
+	Identifier string // already parsed at the edge
+	Password   []byte // zeroed by the callee
+	RemoteAddr string // for the log
+}
+
+// Session is an identified citizen at one request.
+type Session struct {
+	Ticket    Ticket
+	ExpiresAt time.Time
+	// Certified is whether the citizen has a certificate that can sign now.
+	Certified bool
+}
+
+// Purpose is what a one-time code is for.
+type Purpose string
+
+// The purposes of codes. Each is bound to its own ticket and usable for
+// nothing else.
+const (
+	ForActivation  Purpose = "activation"
+	ForCertificate Purpose = "certificate"
+	ForSignature   Purpose = "signature"
+)
+
+// CodeOrder asks for a code.
+type CodeOrder struct {
+	Ticket  Ticket
+	Purpose Purpose
+}
+
+// Challenge is a code that was sent, as far as the page may know it.
+type Challenge struct {
+	ID          string
+	Reference   string // 4 characters derived from the hashes, also in the SMS; empty unless ForSignature
+	MaskedPhone string
+	SentAt      time.Time
+	ExpiresAt   time.Time
+	ResendAt    time.Time // before this, another code is refused
+	TriesLeft   int
+}
+
+// Answer is the second factor.
+type Answer struct {
+	Ticket Ticket
+	Code   Code
+}

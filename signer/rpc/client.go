@@ -1,0 +1,180 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
+	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
+)
+
+// Client reaches a module behind a Unix socket. It fulfils signer.Module and
+// Register.
+type Client struct {
+	module   signerv1connect.ActivationModuleClient
+	register signerv1connect.CitizenRegisterClient
+	http     *http.Client
+}
+
+var (
+	_ signer.Module = (*Client)(nil)
+	_ Register      = (*Client)(nil)
+)
+
+// The host is a name only: the socket decides where calls go.
+const baseURL = "http://signer"
+
+// Dial makes a client for a socket. It connects at the first call.
+func Dial(socket string) *Client {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true,
+	}
+	c := &http.Client{Transport: transport}
+	return &Client{
+		module:   signerv1connect.NewActivationModuleClient(c, baseURL),
+		register: signerv1connect.NewCitizenRegisterClient(c, baseURL),
+		http:     c,
+	}
+}
+
+// Healthy reports whether the module answers.
+func (c *Client) Healthy(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/healthz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// Open implements signer.Module.
+func (c *Client) Open(ctx context.Context, requestID string) error {
+	_, err := c.module.Open(ctx, connect.NewRequest(&signerv1.OpenRequest{RequestId: requestID}))
+	return decode(err)
+}
+
+// Identify implements signer.Module.
+func (c *Client) Identify(ctx context.Context, who signer.Identification) (signer.Session, error) {
+	defer clear(who.Password)
+	resp, err := c.module.Identify(ctx, connect.NewRequest(&signerv1.IdentifyRequest{
+		RequestId: who.RequestID, Identifier: who.Identifier, Password: who.Password, RemoteAddr: who.RemoteAddr,
+	}))
+	if err != nil {
+		return signer.Session{}, decode(err)
+	}
+	return decodeSession(resp.Msg.GetSession())
+}
+
+// SendCode implements signer.Module.
+func (c *Client) SendCode(ctx context.Context, order signer.CodeOrder) (signer.Challenge, error) {
+	resp, err := c.module.SendCode(ctx, connect.NewRequest(&signerv1.SendCodeRequest{Ticket: order.Ticket.Encode(), Purpose: string(order.Purpose)}))
+	if err != nil {
+		return signer.Challenge{}, decode(err)
+	}
+	return decodeChallenge(resp.Msg.GetChallenge()), nil
+}
+
+// IssueCredential implements signer.Module.
+func (c *Client) IssueCredential(ctx context.Context, answer signer.Answer) (signer.Session, error) {
+	resp, err := c.module.IssueCredential(ctx, connect.NewRequest(&signerv1.IssueCredentialRequest{
+		Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal(),
+	}))
+	if err != nil {
+		return signer.Session{}, decode(err)
+	}
+	return decodeSession(resp.Msg.GetSession())
+}
+
+// Sign implements signer.Module.
+func (c *Client) Sign(ctx context.Context, answer signer.Answer) error {
+	_, err := c.module.Sign(ctx, connect.NewRequest(&signerv1.SignRequest{Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal()}))
+	return decode(err)
+}
+
+// Refuse implements signer.Module.
+func (c *Client) Refuse(ctx context.Context, ticket signer.Ticket) error {
+	_, err := c.module.Refuse(ctx, connect.NewRequest(&signerv1.RefuseRequest{Ticket: ticket.Encode()}))
+	return decode(err)
+}
+
+// Register implements Register.
+func (c *Client) Register(ctx context.Context, a citizen.Application) (citizen.Receipt, error) {
+	resp, err := c.register.Register(ctx, connect.NewRequest(&signerv1.RegisterRequest{
+		Identifier: a.Identifier.String(), GivenName: a.Name.Given(), Surnames: a.Name.Surnames(),
+		Phone: a.Phone.String(), Email: a.Email.String(), DocumentUntil: a.DocumentUntil.Format(time.DateOnly),
+		Locale: a.Locale, Office: a.Office, Officer: a.Officer,
+	}))
+	if err != nil {
+		return citizen.Receipt{}, decode(err)
+	}
+	return decodeReceipt(resp.Msg.GetReceipt())
+}
+
+// RenewActivation implements Register.
+func (c *Client) RenewActivation(ctx context.Context, id citizen.Identifier, officer string) (citizen.Receipt, error) {
+	resp, err := c.register.RenewActivation(ctx, connect.NewRequest(&signerv1.RenewActivationRequest{Identifier: id.String(), Officer: officer}))
+	if err != nil {
+		return citizen.Receipt{}, decode(err)
+	}
+	return decodeReceipt(resp.Msg.GetReceipt())
+}
+
+// StartActivation implements Register.
+func (c *Client) StartActivation(ctx context.Context, claim citizen.Claim) (signer.Session, signer.Challenge, error) {
+	resp, err := c.register.StartActivation(ctx, connect.NewRequest(&signerv1.StartActivationRequest{
+		Identifier: claim.Identifier.String(), Email: claim.Email.String(), ActivationCode: claim.Code.Reveal(), RemoteAddr: claim.RemoteAddr,
+	}))
+	if err != nil {
+		return signer.Session{}, signer.Challenge{}, decode(err)
+	}
+	session, err := decodeSession(resp.Msg.GetSession())
+	return session, decodeChallenge(resp.Msg.GetChallenge()), err
+}
+
+// ConfirmActivation implements Register.
+func (c *Client) ConfirmActivation(ctx context.Context, answer signer.Answer) error {
+	_, err := c.register.ConfirmActivation(ctx, connect.NewRequest(&signerv1.ConfirmActivationRequest{
+		Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal(),
+	}))
+	return decode(err)
+}
+
+// SetPassword implements Register.
+func (c *Client) SetPassword(ctx context.Context, ticket signer.Ticket, password citizen.Password) error {
+	defer password.Zero()
+	_, err := c.register.SetPassword(ctx, connect.NewRequest(&signerv1.SetPasswordRequest{Ticket: ticket.Encode(), Password: password.Reveal()}))
+	return decode(err)
+}
+
+func decodeSession(s *signerv1.Session) (signer.Session, error) {
+	ticket, err := signer.ParseTicket(s.GetTicket())
+	return signer.Session{Ticket: ticket, ExpiresAt: s.GetExpiresAt().AsTime(), Certified: s.GetCertified()}, err
+}
+
+func decodeChallenge(c *signerv1.Challenge) signer.Challenge {
+	return signer.Challenge{
+		ID: c.GetId(), Reference: c.GetReference(), MaskedPhone: c.GetMaskedPhone(),
+		SentAt: c.GetSentAt().AsTime(), ExpiresAt: c.GetExpiresAt().AsTime(), ResendAt: c.GetResendAt().AsTime(),
+		TriesLeft: int(c.GetTriesLeft()),
+	}
+}
+
+func decodeReceipt(r *signerv1.Receipt) (citizen.Receipt, error) {
+	code, err := citizen.ParseActivationCode(r.GetActivationCode())
+	return citizen.Receipt{CitizenID: r.GetCitizenId(), ActivationCode: code, RegisteredAt: r.GetRegisteredAt().AsTime()}, err
+}

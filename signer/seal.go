@@ -1,0 +1,210 @@
+package signer
+
+import (
+	"context"
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Keys is what the ceremony needs of the HSM. hsm.Token fulfils it.
+type Keys interface {
+	// MAC is HMAC-SHA-256 under a key that never leaves the token.
+	MAC(ctx context.Context, label string, data []byte) ([]byte, error)
+	// GenerateWrapped makes a key pair in the token and returns the private
+	// key only wrapped under the key-encryption key.
+	GenerateWrapped(ctx context.Context, kek, algorithm string) (crypto.PublicKey, []byte, error)
+	// WithWrapped unwraps to a session object, lends it to use, and destroys
+	// it before it returns, whatever use did.
+	WithWrapped(ctx context.Context, kek, algorithm string, public crypto.PublicKey, blob []byte, use func(crypto.Signer) error) error
+}
+
+// Cost is what one password guess costs (RFC 9106).
+type Cost struct {
+	MemoryKiB uint32
+	Passes    uint32
+	Lanes     uint8
+}
+
+// DefaultCost is 64 MiB, 3 passes, 1 lane.
+func DefaultCost() Cost { return Cost{MemoryKiB: 64 << 10, Passes: 3, Lanes: 1} }
+
+// Sealed is a private key that only HSM and password together can open
+// (DESIGN section 5). An empty payload makes it the password's check before
+// there is a key; no other password hash exists.
+type Sealed struct {
+	CitizenID    string
+	CredentialID string
+	Generation   int64
+	Salt         []byte
+	Cost         Cost
+	Box          []byte // nonce ‖ AES-256-GCM
+}
+
+// additional binds the box to its row: moved to another citizen, credential or
+// generation it does not open.
+func (s Sealed) additional() []byte {
+	return bind("rubrica sealed v1", s.CitizenID, s.CredentialID, fmt.Sprint(s.Generation))
+}
+
+// Vault seals and opens. It bounds how many argon2id evaluations run at once:
+// each takes Cost.MemoryKiB, so over capacity it refuses rather than swell.
+type Vault struct {
+	keys    Keys
+	pepper  string
+	cost    Cost
+	running chan struct{}
+	waiting chan struct{}
+}
+
+// VaultConfig names the parts of a Vault.
+type VaultConfig struct {
+	Keys   Keys
+	Pepper string // label of the HMAC key
+	Cost   Cost
+	// Parallel is how many evaluations run at once; Queue how many more wait.
+	Parallel, Queue int
+}
+
+// NewVault makes a Vault.
+func NewVault(c VaultConfig) *Vault {
+	return &Vault{
+		keys:    c.Keys,
+		pepper:  c.Pepper,
+		cost:    c.Cost,
+		running: make(chan struct{}, max(1, c.Parallel)),
+		waiting: make(chan struct{}, max(1, c.Parallel)+c.Queue),
+	}
+}
+
+var errSeal = errors.New("sealed box does not open")
+
+// sealingKey turns a password into the key of one credential's box:
+// Ks = HKDF(HMAC_hsm(pepper, "seal" | credential | argon2id(password, salt))).
+func (v *Vault) sealingKey(ctx context.Context, s Sealed, password []byte) ([]byte, error) {
+	stretched, err := v.stretch(ctx, s, password)
+	if err != nil {
+		return nil, err
+	}
+	defer zero(stretched)
+	mac, err := v.keys.MAC(ctx, v.pepper, append(bind("seal", s.CredentialID), stretched...))
+	if err != nil {
+		return nil, fmt.Errorf("keying the seal: %w", err)
+	}
+	defer zero(mac)
+	return hkdf.Key(sha256.New, mac, nil, "rubrica seal v1", 32)
+}
+
+func (v *Vault) stretch(ctx context.Context, s Sealed, password []byte) ([]byte, error) {
+	select {
+	case v.waiting <- struct{}{}:
+		defer func() { <-v.waiting }()
+	default:
+		return nil, policies.Refuse(policies.Busy).After(2 * time.Second)
+	}
+	select {
+	case v.running <- struct{}{}:
+		defer func() { <-v.running }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a password slot: %w", ctx.Err())
+	}
+	return argon2.IDKey(password, s.Salt, s.Cost.Passes, s.Cost.MemoryKiB, s.Cost.Lanes, 32), nil
+}
+
+// Enrol seals an empty payload under a new password: from now on opening it is
+// the password check.
+func (v *Vault) Enrol(ctx context.Context, citizenID, credentialID string, password []byte) (Sealed, error) {
+	s := Sealed{CitizenID: citizenID, CredentialID: credentialID, Generation: 1, Salt: make([]byte, 16), Cost: v.cost}
+	rand.Read(s.Salt)
+	ks, err := v.sealingKey(ctx, s, password)
+	if err != nil {
+		return Sealed{}, err
+	}
+	defer zero(ks)
+	return s.reseal(ks, nil)
+}
+
+// reseal puts a payload into the box under a known sealing key.
+func (s Sealed) reseal(ks, payload []byte) (Sealed, error) {
+	box, err := encrypt(ks, payload, s.additional())
+	if err != nil {
+		return Sealed{}, err
+	}
+	s.Box = box
+	return s, nil
+}
+
+func (s Sealed) open(ks []byte) ([]byte, error) { return decrypt(ks, s.Box, s.additional()) }
+
+// CheckCode is the stored form of a one-time code: an HSM HMAC over it and the
+// challenge that it belongs to.
+func (v *Vault) CheckCode(ctx context.Context, challengeID string, c Code) ([]byte, error) {
+	return v.keys.MAC(ctx, v.pepper, bind("code", challengeID, c.digits))
+}
+
+// CheckActivation is the stored form of an activation code.
+func (v *Vault) CheckActivation(ctx context.Context, citizenID, code string) ([]byte, error) {
+	return v.keys.MAC(ctx, v.pepper, bind("activation", citizenID, code))
+}
+
+// decoy is a box that nothing opens, so that an unknown citizen costs what a
+// wrong password costs.
+func (v *Vault) decoy() Sealed {
+	s := Sealed{CitizenID: "-", CredentialID: "decoy", Generation: 1, Salt: make([]byte, 16), Cost: v.cost, Box: make([]byte, 12+16)}
+	rand.Read(s.Box)
+	return s
+}
+
+func encrypt(key, plain, additional []byte) ([]byte, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce)
+	return aead.Seal(nonce, nonce, plain, additional), nil
+}
+
+func decrypt(key, box, additional []byte) ([]byte, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(box) < aead.NonceSize() {
+		return nil, errSeal
+	}
+	plain, err := aead.Open(nil, box[:aead.NonceSize()], box[aead.NonceSize():], additional)
+	if err != nil {
+		return nil, errSeal
+	}
+	return plain, nil
+}
+
+func gcm(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("keying AES: %w", err)
+	}
+	return cipher.NewGCM(block)
+}
+
+// bind joins fields with their lengths, so that no two lists join alike.
+func bind(fields ...string) []byte {
+	var out []byte
+	for _, f := range fields {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(f))) //nolint:gosec // fields are short
+		out = append(out, f...)
+	}
+	return out
+}
