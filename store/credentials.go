@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// CitizenByIdentifier implements signer.Store.
+func (db *DB) CitizenByIdentifier(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
+	return readCitizen(ctx, db.pool, "c.identifier = @key", identifier)
+}
+
+// CitizenByID implements signer.TicketReader.
+func (db *DB) CitizenByID(ctx context.Context, id string) (signer.Citizen, *signer.Credential, error) {
+	return readCitizen(ctx, db.pool, "c.id = @key", id)
+}
+
+func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
+	c, err := readPerson(ctx, q, where, key)
+	if err != nil {
+		return c, nil, err
+	}
+	k, err := readCredential(ctx, q, c.ID)
+	return c, k, err
+}
+
+// readPerson reads a citizen with the newest registration.
+func readPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, error) {
+	var c signer.Citizen
+	err := q.QueryRow(ctx, `
+		SELECT
+			c.id,
+			c.identifier,
+			c.given_name,
+			c.surnames,
+			c.phone,
+			c.email,
+			c.locale,
+			c.status,
+			c.document_until,
+			g.mode,
+			g.level,
+			g.office,
+			g.officer,
+			g.assured_at
+		FROM citizens c
+		JOIN LATERAL (
+			SELECT * FROM registrations
+			WHERE citizen_id = c.id
+			ORDER BY assured_at DESC, id DESC
+			LIMIT 1
+		) g ON true
+		WHERE `+where, pgx.NamedArgs{"key": key}).Scan(
+		&c.ID,
+		&c.Identifier,
+		&c.GivenName,
+		&c.Surnames,
+		&c.Phone,
+		&c.Email,
+		&c.Locale,
+		&c.Status,
+		&c.DocumentUntil,
+		&c.Registration.Mode,
+		&c.Registration.Level,
+		&c.Registration.Office,
+		&c.Registration.Officer,
+		&c.Registration.AssuredAt,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, policies.Refuse(policies.CitizenUnknown)
+	}
+	return c, err
+}
+
+func readCredential(ctx context.Context, q querier, citizenID string) (*signer.Credential, error) {
+	var k signer.Credential
+	err := q.QueryRow(ctx, `
+		SELECT
+			id,
+			citizen_id,
+			generation,
+			state,
+			algorithm,
+			public_key,
+			salt,
+			argon_memory_kib,
+			argon_passes,
+			argon_lanes,
+			box
+		FROM credentials
+		WHERE citizen_id = @citizen AND state <> 'destroyed'`, pgx.NamedArgs{"citizen": citizenID}).Scan(
+		&k.ID,
+		&k.CitizenID,
+		&k.Generation,
+		&k.State,
+		&k.Algorithm,
+		&k.PublicKey,
+		&k.Sealed.Salt,
+		&k.Sealed.Cost.MemoryKiB,
+		&k.Sealed.Cost.Passes,
+		&k.Sealed.Cost.Lanes,
+		&k.Sealed.Box,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // the contract: nil if there is none
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.Sealed.CitizenID, k.Sealed.CredentialID, k.Sealed.Generation = k.CitizenID, k.ID, k.Generation
+	k.Certificate, err = readCertificate(ctx, q, k.ID)
+	return &k, err
+}
+
+func readCertificate(ctx context.Context, q querier, credentialID string) (*signer.Certificate, error) {
+	var (
+		c       signer.Certificate
+		revoked *time.Time
+	)
+	err := q.QueryRow(ctx, `
+		SELECT
+			serial,
+			der,
+			not_before,
+			not_after,
+			revoked_at
+		FROM certificates
+		WHERE credential_id = @credential AND state = 'issued'
+		ORDER BY not_before DESC
+		LIMIT 1`, pgx.NamedArgs{"credential": credentialID}).Scan(
+		&c.Serial,
+		&c.DER,
+		&c.NotBefore,
+		&c.NotAfter,
+		&revoked,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // the contract: nil if none was issued
+	}
+	c.RevokedAt = orZero(revoked)
+	return &c, err
+}
+
+// BeginIssuance implements signer.Store.
+func (db *DB) BeginIssuance(ctx context.Context, i signer.Issuance, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := consume(ctx, tx, i.ChallengeID, i.Now); err != nil {
+			return err
+		}
+		if err := spendTicket(ctx, tx, i.TicketHash, i.Now); err != nil {
+			return err
+		}
+		return record(ctx, tx, e)
+	})
+}
+
+// IntendCertificate implements signer.Store.
+func (db *DB) IntendCertificate(ctx context.Context, i signer.Issuance, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO certificates (serial, credential_id, state, not_before, not_after, lease_until, request_id)
+			VALUES (@serial, @credential, 'intent', @from, @to, @lease, @request)`, pgx.NamedArgs{
+			"serial":     i.Credential.Certificate.Serial,
+			"credential": i.Credential.ID,
+			"from":       i.Credential.Certificate.NotBefore,
+			"to":         i.Credential.Certificate.NotAfter,
+			"lease":      i.LeaseUntil,
+			"request":    i.RequestID,
+		})
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, e)
+	})
+}
+
+// FinishIssuance implements signer.Store.
+func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer.TicketRow, entries ...audit.Entry) error {
+	k := i.Credential
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+			UPDATE certificates
+			SET state = 'issued', der = @der
+			WHERE serial = @serial AND state = 'intent'`,
+			pgx.NamedArgs{"serial": k.Certificate.Serial, "der": k.Certificate.DER})
+		if err != nil {
+			return err
+		}
+		err = swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+			UPDATE credentials
+			SET state = @state, generation = @generation, algorithm = @algorithm, public_key = @public, box = @box
+			WHERE id = @id AND generation = @was AND state <> 'destroyed'`, pgx.NamedArgs{
+			"id":         k.ID,
+			"was":        i.Was,
+			"state":      k.State,
+			"generation": k.Generation,
+			"algorithm":  k.Algorithm,
+			"public":     k.PublicKey,
+			"box":        k.Sealed.Box,
+		})
+		if err != nil {
+			return err
+		}
+		if err := insertTicket(ctx, tx, next); err != nil {
+			return err
+		}
+		if err := db.notify(ctx, tx, i.Notice); err != nil {
+			return err
+		}
+		return record(ctx, tx, entries...)
+	})
+}
+
+// InterruptCertificate implements signer.Store.
+func (db *DB) InterruptCertificate(ctx context.Context, serial string, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			UPDATE certificates
+			SET state = 'interrupted'
+			WHERE serial = @serial AND state = 'intent'`, pgx.NamedArgs{"serial": serial})
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, e)
+	})
+}

@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// DB is a pool of connections in one role.
+type DB struct {
+	pool *pgxpool.Pool
+	jobs *river.Client[pgx.Tx] // inserts only
+}
+
+// Open connects. It fails at once if the server does not answer.
+func Open(ctx context.Context, url string) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database address: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reaching the database: %w", err)
+	}
+	jobs, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("opening the job queue: %w", err)
+	}
+	return &DB{pool: pool, jobs: jobs}, nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() { db.pool.Close() }
+
+// Pool lends the pool to River's workers.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// inTx runs one transaction.
+func (db *DB) inTx(ctx context.Context, run func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.pool, run)
+}
+
+// swap runs a compare-and-swap: exactly one row, or the refusal.
+func swap(ctx context.Context, tx pgx.Tx, refusal *policies.Refusal, sql string, args pgx.NamedArgs) error {
+	tag, err := tx.Exec(ctx, sql, args)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() != 1 {
+		return refusal
+	}
+	return nil
+}
+
+// violated reports whether err is the violation of a named constraint.
+func violated(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.ConstraintName == constraint
+}
+
+// orZero turns a nullable time into one that may be zero.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// orNull is its inverse.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

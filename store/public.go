@@ -1,0 +1,360 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Public is the database as the role of the public side sees it. It fulfils
+// the Store interfaces of the rooms under api.
+type Public struct{ db *DB }
+
+// ForPublic narrows a DB opened with the public side's role.
+func ForPublic(db *DB) Public { return Public{db} }
+
+// Ping reports whether the database answers.
+func (p Public) Ping(ctx context.Context) error { return p.db.Ping(ctx) }
+
+// Request reads one request without its contents.
+func (p Public) Request(ctx context.Context, id string) (signer.Request, error) {
+	return p.db.Request(ctx, id)
+}
+
+// EarlierRequest implements requests.Store.
+func (p Public) EarlierRequest(ctx context.Context, applicationID, key string, bodyHash []byte) (string, error) {
+	return earlierRequest(ctx, p.db.pool, applicationID, key, bodyHash)
+}
+
+func earlierRequest(ctx context.Context, q querier, applicationID, key string, bodyHash []byte) (string, error) {
+	var (
+		id   string
+		same bool
+	)
+	err := q.QueryRow(ctx, `
+		SELECT id, body_hash = @hash
+		FROM requests
+		WHERE application_id = @application AND idempotency_key = @key`,
+		pgx.NamedArgs{"application": applicationID, "key": key, "hash": bodyHash}).Scan(&id, &same)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", nil
+	case err != nil:
+		return "", err
+	case !same:
+		return "", policies.Refuse(policies.IdempotencyKeyReused)
+	}
+	return id, nil
+}
+
+// AddRequest implements requests.Store.
+func (p Public) AddRequest(ctx context.Context, n signer.NewRequest) (id string, replayed bool, err error) {
+	r := n.Request
+	err = p.db.inTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO requests (id, application_id, identifier, title, locale, return_url, idempotency_key, body_hash, created_at, expires_at)
+			VALUES (@id, @application, @identifier, @title, @locale, @return, @key, @hash, @created, @expires)`, pgx.NamedArgs{
+			"id":          r.ID,
+			"application": r.Application.ID,
+			"identifier":  r.Identifier,
+			"title":       r.Title,
+			"locale":      r.Locale,
+			"return":      r.ReturnURL,
+			"key":         n.IdempotencyKey,
+			"hash":        n.BodyHash,
+			"created":     r.CreatedAt,
+			"expires":     r.ExpiresAt,
+		})
+		if err != nil {
+			return err
+		}
+		for i, d := range r.Documents {
+			if err := insertDocument(ctx, tx, r.ID, d, n.Contents[i]); err != nil {
+				return fmt.Errorf("storing document %d: %w", d.Ordinal, err)
+			}
+		}
+		return nil
+	})
+	if violated(err, "requests_idempotency") {
+		id, err = p.EarlierRequest(ctx, r.Application.ID, n.IdempotencyKey, n.BodyHash)
+		return id, true, err
+	}
+	return r.ID, false, err
+}
+
+func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.Document, content []byte) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO documents (request_id, ordinal, name, media_type, format, size, sha256, pages, layout, content)
+		VALUES (@request, @ordinal, @name, @media, @format, @size, @sha256, @pages, @layout, @content)`, pgx.NamedArgs{
+		"request": requestID,
+		"ordinal": d.Ordinal,
+		"name":    d.Name,
+		"media":   d.MediaType,
+		"format":  d.Format,
+		"size":    d.Size,
+		"sha256":  d.SHA256,
+		"pages":   d.Pages,
+		"layout":  orNull(string(d.Layout)),
+		"content": content,
+	})
+	return err
+}
+
+// Content implements requests.Store.
+func (p Public) Content(ctx context.Context, requestID string, ordinal int) ([]byte, error) {
+	var content []byte
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT content
+		FROM documents
+		WHERE request_id = @request AND ordinal = @ordinal`, pgx.NamedArgs{"request": requestID, "ordinal": ordinal}).Scan(&content)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return content, err
+}
+
+// FixDocuments implements requests.Store. The request's row is locked against
+// an intent at the same moment; a ticket that has been spent or replaced may
+// not fix anything any more.
+func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error {
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		var live bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (
+				SELECT FROM tickets t
+				JOIN requests r ON r.id = t.request_id
+				WHERE t.hash = @ticket AND t.spent_at IS NULL AND r.id = @request AND r.state = 'pending'
+			)`, pgx.NamedArgs{"request": requestID, "ticket": ticketHash}).Scan(&live)
+		if err != nil {
+			return err
+		}
+		if !live {
+			return policies.Refuse(policies.SessionExpired)
+		}
+		for _, f := range fixed {
+			err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+				UPDATE documents
+				SET signing_time = @time, digest = @digest, fixed_for = @ticket
+				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL`, pgx.NamedArgs{
+				"request": requestID,
+				"ordinal": f.Ordinal,
+				"time":    f.SigningTime,
+				"digest":  f.Digest,
+				"ticket":  ticketHash,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Person implements requests.Store. The public side's role cannot read boxes.
+func (p Public) Person(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
+	return readPublicPerson(ctx, p.db.pool, "c.identifier = @key", identifier)
+}
+
+func readPublicPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
+	c, err := readPerson(ctx, q, where, key)
+	if err != nil {
+		return c, nil, err
+	}
+	var k signer.Credential
+	err = q.QueryRow(ctx, `
+		SELECT
+			id,
+			citizen_id,
+			generation,
+			state,
+			algorithm
+		FROM credentials
+		WHERE citizen_id = @citizen AND state <> 'destroyed'`, pgx.NamedArgs{"citizen": c.ID}).Scan(
+		&k.ID,
+		&k.CitizenID,
+		&k.Generation,
+		&k.State,
+		&k.Algorithm,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, nil, nil
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	k.Certificate, err = readCertificate(ctx, q, k.ID)
+	return c, &k, err
+}
+
+// Visitor reads who is behind a ticket, spent or not, until it expires.
+func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (signer.Visitor, error) {
+	var (
+		v         signer.Visitor
+		citizenID string
+	)
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT
+			purpose,
+			coalesce(request_id, ''),
+			citizen_id,
+			verified,
+			spent_at IS NOT NULL,
+			expires_at
+		FROM tickets
+		WHERE hash = @hash AND expires_at > @now`, pgx.NamedArgs{"hash": ticketHash, "now": now}).Scan(
+		&v.Purpose,
+		&v.RequestID,
+		&citizenID,
+		&v.Verified,
+		&v.Spent,
+		&v.ExpiresAt,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return v, policies.Refuse(policies.SessionExpired)
+	}
+	if err != nil {
+		return v, err
+	}
+	v.Citizen, v.Credential, err = readPublicPerson(ctx, p.db.pool, "c.id = @key", citizenID)
+	v.Certified = v.Credential != nil && v.Credential.Certified(now)
+	return v, err
+}
+
+// Challenge reads the ticket's newest code for a purpose, nil if there is none.
+func (p Public) Challenge(ctx context.Context, ticketHash []byte, purpose signer.Purpose) (*signer.SentCode, error) {
+	var c signer.SentCode
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT
+			state,
+			reference,
+			attempts,
+			created_at,
+			expires_at
+		FROM challenges
+		WHERE ticket_hash = @ticket AND purpose = @purpose
+		ORDER BY created_at DESC
+		LIMIT 1`, pgx.NamedArgs{"ticket": ticketHash, "purpose": purpose}).Scan(
+		&c.State,
+		&c.Reference,
+		&c.Attempts,
+		&c.SentAt,
+		&c.ExpiresAt,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // the contract: nil if there is none
+	}
+	return &c, err
+}
+
+// Application reads an enabled client (policies.ApplicationUnknown).
+func (p Public) Application(ctx context.Context, clientID string) (signer.Client, error) {
+	var c signer.Client
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT
+			id,
+			name,
+			organisation,
+			secret_hash,
+			scopes,
+			ARRAY(SELECT url FROM return_addresses WHERE application_id = id ORDER BY url)
+		FROM applications
+		WHERE id = @id AND enabled`, pgx.NamedArgs{"id": clientID}).Scan(
+		&c.ID,
+		&c.Name,
+		&c.Organisation,
+		&c.SecretHash,
+		&c.Scopes,
+		&c.ReturnAddresses,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, policies.Refuse(policies.ApplicationUnknown)
+	}
+	return c, err
+}
+
+// AddToken keeps an access token, by its hash.
+func (p Public) AddToken(ctx context.Context, t signer.AccessToken) error {
+	_, err := p.db.pool.Exec(ctx, `
+		INSERT INTO access_tokens (hash, application_id, scopes, expires_at)
+		VALUES (@hash, @application, @scopes, @expires)`,
+		pgx.NamedArgs{"hash": t.Hash, "application": t.ClientID, "scopes": t.Scopes, "expires": t.ExpiresAt})
+	return err
+}
+
+// Token reads a live access token of an enabled client (policies.ApplicationUnknown).
+func (p Public) Token(ctx context.Context, hash []byte, now time.Time) (signer.AccessToken, error) {
+	var t signer.AccessToken
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT
+			t.hash,
+			t.application_id,
+			t.scopes,
+			t.expires_at
+		FROM access_tokens t
+		JOIN applications a ON a.id = t.application_id AND a.enabled
+		WHERE t.hash = @hash AND t.expires_at > @now`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
+		&t.Hash,
+		&t.ClientID,
+		&t.Scopes,
+		&t.ExpiresAt,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, policies.Refuse(policies.ApplicationUnknown)
+	}
+	return t, err
+}
+
+// AuthorityDER reads a certificate of the internal CA by name.
+func (p Public) AuthorityDER(ctx context.Context, name string) ([]byte, error) {
+	var der []byte
+	err := p.db.pool.QueryRow(ctx, `SELECT der FROM authorities WHERE name = @name`, pgx.NamedArgs{"name": name}).Scan(&der)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return der, err
+}
+
+// RevocationList reads the newest CRL.
+func (p Public) RevocationList(ctx context.Context) ([]byte, error) {
+	c, err := p.db.NewestCRL(ctx)
+	if err == nil && c.Number == 0 {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return c.DER, err
+}
+
+// Recipient implements notify.Records.
+func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen, *signer.Certificate, error) {
+	c, k, err := readPublicPerson(ctx, p.db.pool, "c.id = @key", citizenID)
+	if err != nil || k == nil {
+		return c, nil, err
+	}
+	return c, k.Certificate, nil
+}
+
+// Purge forgets what is no longer needed: expired tokens, and the documents of
+// requests that ended before the retention began (TS 119 431-2, OVR-7.13-03).
+func (p Public) Purge(ctx context.Context, now time.Time, retention time.Duration) error {
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention)}
+		for _, sql := range []string{`
+			DELETE FROM access_tokens
+			WHERE expires_at < @now`, `
+			UPDATE documents
+			SET content = NULL
+			WHERE content IS NOT NULL
+				AND request_id IN (SELECT id FROM requests WHERE closed_at < @before)`,
+		} {
+			if _, err := tx.Exec(ctx, sql, args); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+var _ signer.Store = (*DB)(nil)
+
+// Request implements signer.Store. It reads no document's content.
+func (db *DB) Request(ctx context.Context, id string) (signer.Request, error) {
+	return readRequest(ctx, db.pool, "r.id = @key", pgx.NamedArgs{"key": id})
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func readRequest(ctx context.Context, q querier, where string, args pgx.NamedArgs) (signer.Request, error) {
+	var (
+		r      signer.Request
+		closed *time.Time
+	)
+	err := q.QueryRow(ctx, `
+		SELECT
+			r.id,
+			a.id,
+			a.name,
+			a.organisation,
+			r.identifier,
+			r.title,
+			r.locale,
+			r.return_url,
+			r.state,
+			r.interrupted,
+			r.created_at,
+			r.expires_at,
+			r.closed_at
+		FROM requests r
+		JOIN applications a ON a.id = r.application_id
+		WHERE `+where, args).Scan(
+		&r.ID,
+		&r.Application.ID,
+		&r.Application.Name,
+		&r.Application.Organisation,
+		&r.Identifier,
+		&r.Title,
+		&r.Locale,
+		&r.ReturnURL,
+		&r.State,
+		&r.Interrupted,
+		&r.CreatedAt,
+		&r.ExpiresAt,
+		&closed,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, policies.Refuse(policies.RequestUnknown)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.ClosedAt = orZero(closed)
+	r.Documents, err = readDocuments(ctx, q, r.ID)
+	return r, err
+}
+
+func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.Document, error) {
+	rows, err := q.Query(ctx, `
+		SELECT
+			ordinal,
+			name,
+			media_type,
+			format,
+			size,
+			sha256,
+			pages,
+			coalesce(layout::text, ''),
+			signing_time,
+			digest,
+			fixed_for,
+			cms
+		FROM documents
+		WHERE request_id = @id
+		ORDER BY ordinal`, pgx.NamedArgs{"id": requestID})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (signer.Document, error) {
+		var (
+			d      signer.Document
+			layout string
+			fixed  *time.Time
+		)
+		err := row.Scan(
+			&d.Ordinal,
+			&d.Name,
+			&d.MediaType,
+			&d.Format,
+			&d.Size,
+			&d.SHA256,
+			&d.Pages,
+			&layout,
+			&fixed,
+			&d.Digest,
+			&d.FixedFor,
+			&d.CMS,
+		)
+		d.Layout, d.SigningTime = []byte(layout), orZero(fixed)
+		return d, err
+	})
+}
+
+// OpenRequest implements signer.Store.
+func (db *DB) OpenRequest(ctx context.Context, id string, e audit.Entry) (bool, error) {
+	opened := false
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE requests
+			SET state = 'pending'
+			WHERE id = @id AND state = 'received'`, pgx.NamedArgs{"id": id})
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		opened = true
+		return record(ctx, tx, e)
+	})
+	return opened, err
+}
+
+// RefuseRequest implements signer.Store.
+func (db *DB) RefuseRequest(ctx context.Context, ticketHash []byte, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := spendTicket(ctx, tx, ticketHash, e.At); err != nil {
+			return err
+		}
+		if err := closeRequest(ctx, tx, e.Operation, signer.Pending, signer.Refused, e.At); err != nil {
+			return err
+		}
+		return record(ctx, tx, e)
+	})
+}
+
+// closeRequest moves a request into a final state.
+func closeRequest(ctx context.Context, tx pgx.Tx, id string, from, to signer.State, at time.Time) error {
+	return swap(ctx, tx, policies.Refuse(policies.RequestState), `
+		UPDATE requests
+		SET state = @to, closed_at = @at
+		WHERE id = @id AND state = @from`, pgx.NamedArgs{"id": id, "from": from, "to": to, "at": at})
+}
+
+// Overdue implements signer.Store.
+func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error) {
+	var o signer.Overdue
+	for _, list := range []struct {
+		into *[]signer.OverdueItem
+		sql  string
+	}{
+		{&o.Intents, `
+			SELECT a.id, a.request_id, r.identifier
+			FROM authorisations a
+			JOIN requests r ON r.id = a.request_id
+			WHERE a.state = 'intent' AND a.lease_until < @now`},
+		{&o.Certificates, `
+			SELECT k.serial, k.request_id, c.identifier
+			FROM certificates k
+			JOIN credentials ON credentials.id = k.credential_id
+			JOIN citizens c ON c.id = citizen_id
+			WHERE k.state = 'intent' AND k.lease_until < @now`},
+		{&o.Requests, `
+			SELECT id, id, identifier
+			FROM requests
+			WHERE state = 'pending' AND expires_at <= @now`},
+	} {
+		rows, err := db.pool.Query(ctx, list.sql, pgx.NamedArgs{"now": now})
+		if err != nil {
+			return o, err
+		}
+		if *list.into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[signer.OverdueItem]); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// ExpireRequest implements signer.Store.
+func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := closeRequest(ctx, tx, id, signer.Pending, signer.Expired, e.At); err != nil {
+			return err
+		}
+		return record(ctx, tx, e)
+	})
+}
