@@ -1,0 +1,188 @@
+package requests
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cms"
+	"github.com/rubrica-firma/rubrica/signer/pades"
+)
+
+// Fix settles signing time and digest of each document for this ticket, before
+// the citizen sees them: from here to the signature nothing may change. A
+// second call for the same ticket finds them settled.
+func (s *Service) Fix(ctx context.Context, requestID string, ticket signer.Ticket) (signer.Request, error) {
+	r, err := s.Store.Request(ctx, requestID)
+	if err != nil {
+		return r, err
+	}
+	hash := ticket.Hash()
+	if r.State != signer.Pending || fixedFor(r, hash) {
+		return r, nil
+	}
+	at := s.Now().UTC().Truncate(time.Second)
+	fixed := make([]signer.Fixed, len(r.Documents))
+	for i, d := range r.Documents {
+		content, err := s.content(ctx, r.ID, d)
+		if err != nil {
+			return r, err
+		}
+		digest, err := settle(d, content, at)
+		if err != nil {
+			return r, fmt.Errorf("fixing document %d: %w", d.Ordinal, err)
+		}
+		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Digest: digest}
+	}
+	if err := s.Store.FixDocuments(ctx, r.ID, hash, fixed); err != nil {
+		return r, err
+	}
+	return s.Store.Request(ctx, requestID)
+}
+
+func fixedFor(r signer.Request, ticketHash []byte) bool {
+	for _, d := range r.Documents {
+		if d.Digest == nil || !hmac.Equal(d.FixedFor, ticketHash) {
+			return false
+		}
+	}
+	return true
+}
+
+// settle is the digest that a signature at this time covers. The claimed time
+// is part of a PDF, so it is written into the content first.
+func settle(d signer.Document, content []byte, at time.Time) ([]byte, error) {
+	if d.Format != signer.PAdES {
+		sum := sha256.Sum256(content)
+		return sum[:], nil
+	}
+	layout, err := layoutOf(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := layout.FixTime(content, at); err != nil {
+		return nil, err
+	}
+	return layout.Digest(content, crypto.SHA256)
+}
+
+func layoutOf(d signer.Document) (pades.Layout, error) {
+	var l pades.Layout
+	if err := json.Unmarshal(d.Layout, &l); err != nil {
+		return l, fmt.Errorf("reading a stored layout: %w", err)
+	}
+	return l, nil
+}
+
+func (s *Service) content(ctx context.Context, requestID string, d signer.Document) ([]byte, error) {
+	content, err := s.Store.Content(ctx, requestID, d.Ordinal)
+	if err != nil {
+		return nil, err
+	}
+	if content == nil {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return content, nil
+}
+
+// Original is the document as it came, to the byte.
+func (s *Service) Original(ctx context.Context, requestID string, d signer.Document) ([]byte, error) {
+	content, err := s.content(ctx, requestID, d)
+	if err != nil {
+		return nil, err
+	}
+	return content[:d.Size], nil
+}
+
+// Result is a signed document.
+type Result struct {
+	Name      string // of a file
+	MediaType string
+	Content   []byte
+}
+
+// Result puts the signature where its format wants it. It is computed from
+// what was stored when the key was used, the same each time, and checked
+// before it leaves: digest, attributes, value, and the whole by a second
+// implementation.
+func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Result, error) {
+	if r.State != signer.Signed {
+		return Result{}, policies.Refuse(policies.RequestState, "state", string(r.State))
+	}
+	if ordinal < 1 || ordinal > len(r.Documents) {
+		return Result{}, policies.Refuse(policies.NotFound)
+	}
+	d := r.Documents[ordinal-1]
+	content, err := s.content(ctx, r.ID, d)
+	if err != nil {
+		return Result{}, err
+	}
+	out, err := assemble(d, content)
+	if err != nil {
+		return Result{}, fmt.Errorf("assembling document %d of %s: %w", ordinal, r.ID, err)
+	}
+	return out, nil
+}
+
+func assemble(d signer.Document, content []byte) (Result, error) {
+	digest, err := settle(d, content, d.SigningTime)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := verify(d.CMS, digest); err != nil {
+		return Result{}, err
+	}
+	switch d.Format {
+	case signer.PAdES:
+		layout, err := layoutOf(d)
+		if err != nil {
+			return Result{}, err
+		}
+		err = layout.Embed(content, d.CMS)
+		return Result{Name: FileName(d), MediaType: "application/pdf", Content: content}, err
+	case signer.CAdESDetached:
+		return Result{Name: FileName(d), MediaType: "application/pkcs7-signature", Content: d.CMS}, nil
+	case signer.CAdESAttached:
+		var out bytes.Buffer
+		err := cms.Attach(&out, d.CMS, bytes.NewReader(content), int64(len(content)))
+		return Result{Name: FileName(d), MediaType: "application/pkcs7-mime", Content: out.Bytes()}, err
+	}
+	return Result{}, fmt.Errorf("unknown format %q", d.Format)
+}
+
+// verify checks a stored signature against the digest of what is about to leave.
+func verify(der, digest []byte) error {
+	signed, err := cms.Parse(der)
+	if err != nil {
+		return err
+	}
+	return cms.Verify(der, digest, signed.SignerCertificate())
+}
+
+// FileName is the name under which a browser saves the result.
+func FileName(d signer.Document) string {
+	switch d.Format {
+	case signer.PAdES:
+		return withSuffix(d.Name, ".pdf", "-firmado.pdf")
+	case signer.CAdESDetached:
+		return d.Name + ".p7s"
+	case signer.CAdESAttached:
+		return d.Name + ".p7m"
+	}
+	return d.Name
+}
+
+func withSuffix(name, old, suffix string) string {
+	if n := len(name) - len(old); n > 0 && strings.EqualFold(name[n:], old) {
+		name = name[:n]
+	}
+	return name + suffix
+}
