@@ -1,0 +1,45 @@
+package notify
+
+import (
+	"context"
+
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Sender hands an SMS over. *Gateway fulfils it.
+type Sender interface {
+	Send(ctx context.Context, m Message) error
+}
+
+// Courier puts one-time codes into words. It fulfils signer.Courier.
+type Courier struct {
+	Catalogue *catalogue.Catalogue
+	Sender    Sender
+	Service   string // who speaks where no application asks
+	Host      string // of the signing pages: browsers fill the code in there alone
+}
+
+var _ signer.Courier = (*Courier)(nil)
+
+// SendCode implements signer.Courier.
+func (c *Courier) SendCode(ctx context.Context, m signer.CodeMessage) error {
+	text := c.Catalogue.For(m.Locale).SMS(c.compose(m))
+	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
+}
+
+func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
+	s := catalogue.SMS{Application: c.Service, Code: m.Code.Reveal(), Host: c.Host}
+	switch m.Purpose {
+	case signer.ForActivation:
+		s.Kind = catalogue.SMSActivation
+	case signer.ForCertificate:
+		s.Kind = catalogue.SMSCertificate
+	case signer.ForSignature:
+		s.Kind, s.Application, s.Title, s.Count, s.Reference = catalogue.SMSSign, m.Organisation, m.Title, m.Documents, m.Reference
+		if m.Documents > 1 {
+			s.Kind = catalogue.SMSSignMany
+		}
+	}
+	return s
+}

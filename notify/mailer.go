@@ -1,0 +1,117 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Records is what letters tell of.
+type Records interface {
+	Request(ctx context.Context, id string) (signer.Request, error)
+	// Recipient reads a citizen and the newest certificate, nil if none.
+	Recipient(ctx context.Context, citizenID string) (signer.Citizen, *signer.Certificate, error)
+}
+
+// SMTP is the mail server and what it is told.
+type SMTP struct {
+	Host     string
+	Port     int
+	From     string
+	User     string // empty for a server that asks for nothing
+	Password []byte
+	// Plain sends without TLS; only a development configuration may say so.
+	Plain bool
+}
+
+// Mailer writes the letters that notices ask for.
+type Mailer struct {
+	Catalogue *catalogue.Catalogue
+	Records   Records
+	SMTP      SMTP
+	Service   string
+	PublicURL string
+	Now       func() time.Time
+}
+
+// Deliver composes a notice's letter and hands it to the mail server.
+func (m *Mailer) Deliver(ctx context.Context, n signer.Notice) error {
+	citizen, certificate, err := m.Records.Recipient(ctx, n.CitizenID)
+	if err != nil {
+		return fmt.Errorf("reading the recipient: %w", err)
+	}
+	kind, params, err := m.compose(ctx, n, citizen, certificate)
+	if err != nil {
+		return err
+	}
+	letter, err := m.Catalogue.For(citizen.Locale).Mail(kind, params)
+	if err != nil {
+		return err
+	}
+	return m.send(ctx, citizen.Email, letter)
+}
+
+func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen, k *signer.Certificate) (catalogue.MailKind, map[string]any, error) {
+	params := map[string]any{"name": c.GivenName, "service": m.Service, "url": m.PublicURL, "when": m.Now()}
+	switch n.Kind {
+	case "activated":
+		return catalogue.MailActivated, params, nil
+	case "certificate_issued":
+		if k == nil {
+			return "", nil, fmt.Errorf("notice %s: the citizen has no certificate", n.Kind)
+		}
+		params["serial"], params["until"] = k.Serial, k.NotAfter
+		return catalogue.MailCertificate, params, nil
+	case "document_signed":
+		r, err := m.Records.Request(ctx, n.RequestID)
+		if err != nil {
+			return "", nil, fmt.Errorf("reading the request: %w", err)
+		}
+		params["title"], params["application"], params["when"] = r.Title, r.Application.Organisation, r.ClosedAt
+		params["reference"] = reference(r)
+		return catalogue.MailSigned, params, nil
+	}
+	return "", nil, fmt.Errorf("no letter for notice %q", n.Kind)
+}
+
+// reference is the one that the page and the SMS showed.
+func reference(r signer.Request) string {
+	bound := make([]signer.Bound, len(r.Documents))
+	for i, d := range r.Documents {
+		bound[i] = signer.Bind(d)
+	}
+	return signer.Reference(bound)
+}
+
+func (m *Mailer) send(ctx context.Context, to string, letter catalogue.Mail) error {
+	message := mail.NewMsg()
+	if err := message.From(m.SMTP.From); err != nil {
+		return fmt.Errorf("addressing a letter: %w", err)
+	}
+	if err := message.To(to); err != nil {
+		return fmt.Errorf("addressing a letter: %w", err)
+	}
+	message.Subject(letter.Subject)
+	message.SetBodyString(mail.TypeTextPlain, letter.Body)
+
+	options := []mail.Option{mail.WithPort(m.SMTP.Port), mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTimeout(15 * time.Second)}
+	if m.SMTP.Plain {
+		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
+	}
+	if m.SMTP.User != "" {
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.SMTP.User), mail.WithPassword(string(m.SMTP.Password)))
+	}
+	client, err := mail.NewClient(m.SMTP.Host, options...)
+	if err != nil {
+		return fmt.Errorf("preparing the mail client: %w", err)
+	}
+	if err := client.DialAndSendWithContext(ctx, message); err != nil {
+		return fmt.Errorf("handing a letter over: %w", err)
+	}
+	return nil
+}
