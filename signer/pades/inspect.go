@@ -22,7 +22,7 @@ const (
 )
 
 // version is what ISO 32000 ever gave out.
-var version = regexp.MustCompile(`^%PDF-(1\.[0-7]|2\.0)[\s%]`)
+var version = regexp.MustCompile(`^%PDF-(1\.[0-7]|2\.0)[\x00\s%]`)
 
 // Page is a page's size in points (1/72 inch) as it is shown, rotation applied.
 type Page struct {
