@@ -4,7 +4,8 @@
 // are translated from. A language is added by adding its files.
 //
 // Sentences hold plain placeholders ({{.tries}}) and no logic. One that has
-// plural forms counts the only [counting parameter] that it names.
+// plural forms agrees with the one number among its parameters: tries, number
+// or count, which need not be told.
 //
 // # Parameters of refusals
 //
@@ -202,8 +203,7 @@ var (
 	anyAction   = regexp.MustCompile(`{{[^}]*}*`)
 )
 
-// counting reports whether a parameter is a number that sentences agree with:
-// the counting parameters are tries, count and number.
+// counting reports whether a parameter is a number that sentences agree with.
 func counting(param string) bool {
 	return slices.Contains([]string{"tries", "count", "number"}, param)
 }
@@ -233,7 +233,7 @@ func describe(m *i18n.Message) (sentence, error) {
 		described.count = name
 	}
 	if described.count == "" {
-		return sentence{}, errors.New("has plural forms, but counts nothing")
+		described.count = "count"
 	}
 	return described, nil
 }

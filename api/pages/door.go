@@ -1,0 +1,214 @@
+package pages
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Store is what the pages read beside requests.
+type Store interface {
+	// Visitor reads who is behind a ticket, spent or not, until it expires
+	// (policies.SessionExpired).
+	Visitor(ctx context.Context, ticketHash []byte, now time.Time) (signer.Visitor, error)
+	// Challenge reads the ticket's newest code for a purpose, nil if none.
+	Challenge(ctx context.Context, ticketHash []byte, purpose signer.Purpose) (*signer.SentCode, error)
+	// Request reads one request (policies.RequestUnknown).
+	Request(ctx context.Context, id string) (signer.Request, error)
+	// AuthorityDER reads a certificate of the internal CA, root or issuing.
+	AuthorityDER(ctx context.Context, name string) ([]byte, error)
+}
+
+// Register is a citizen's activation. rpc.Client fulfils it.
+type Register interface {
+	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
+	ConfirmActivation(ctx context.Context, a signer.Answer) error
+	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+}
+
+// Viewer draws untrusted documents. *documents.Worker fulfils it.
+type Viewer interface {
+	PageImage(ctx context.Context, content []byte, page, dpi int) ([]byte, error)
+	PageText(ctx context.Context, content []byte, page int) (string, error)
+}
+
+// DoorConfig names the parts of a Door.
+type DoorConfig struct {
+	Pages    *Pages
+	Store    Store
+	Requests *requests.Service
+	Module   signer.Module
+	Register Register
+	Viewer   Viewer
+	Rules    policies.Rules
+	// Issuer names the certification authority to citizens.
+	Issuer string
+	// CodeInterval is the time between two codes, as the module has it.
+	CodeInterval time.Duration
+	// Development shows the component page and lets cookies travel without TLS.
+	Development bool
+	Now         func() time.Time
+}
+
+// Door serves the pages: decode, one domain call, a view.
+type Door struct{ DoorConfig }
+
+// NewDoor makes a Door.
+func NewDoor(c DoorConfig) *Door { return &Door{c} }
+
+// Mount adds the routes. Forms are posted to the same origin only, which the
+// public side's middleware checks before they come here.
+func (d *Door) Mount(e *echo.Echo) {
+	e.GET("/", d.home)
+	e.GET(assetPrefix+"*", echo.WrapHandler(d.Pages.Assets()))
+	if d.Development {
+		e.GET("/componentes", d.components)
+	}
+
+	e.GET("/firma/:id", d.start)
+	e.POST("/firma/:id", d.identify)
+	e.GET("/firma/:id/certificado", d.certificate)
+	e.POST("/firma/:id/certificado", d.sendCertificateCode)
+	e.GET("/firma/:id/certificado/codigo", d.certificateCode)
+	e.POST("/firma/:id/certificado/codigo", d.issue)
+	e.GET("/firma/:id/revisar", d.review)
+	e.GET("/firma/:id/documento/:n/original", d.original)
+	e.GET("/firma/:id/documento/:n/firmado", d.signed)
+	e.GET("/firma/:id/documento/:n/pagina/:p", d.pageImage)
+	e.POST("/firma/:id/codigo", d.sendCode)
+	e.GET("/firma/:id/confirmar", d.confirm)
+	e.POST("/firma/:id/confirmar", d.sign)
+	e.GET("/firma/:id/rechazar", d.askRefusal)
+	e.POST("/firma/:id/rechazar", d.refuse)
+	e.GET("/firma/:id/hecho", d.done)
+
+	e.GET("/activar", d.activate)
+	e.POST("/activar", d.startActivation)
+	e.GET("/activar/codigo", d.activationCode)
+	e.POST("/activar/codigo", d.confirmActivation)
+	e.POST("/activar/codigo/otro", d.resendActivation)
+	e.GET("/activar/contrasena", d.askPassword)
+	e.POST("/activar/contrasena", d.setPassword)
+	e.GET("/activar/hecho", d.activated)
+}
+
+// Trouble draws the page of a refusal that no form can show. Reference is what
+// a citizen may quote where the cause was logged.
+func (d *Door) Trouble(c echo.Context, status int, refusal *policies.Refusal, reference string) error {
+	return d.show(c, status, &Trouble{Refusal: refusal, Reference: reference, HomeURL: "/"})
+}
+
+func (d *Door) show(c echo.Context, status int, view View) error {
+	locale := d.Pages.Locale(c.Response(), c.Request())
+	return d.Pages.Render(c.Response(), status, locale, view)
+}
+
+// seeOther is the answer to a form that was accepted: reload and back are safe.
+func seeOther(c echo.Context, address string) error {
+	return c.Redirect(http.StatusSeeOther, address)
+}
+
+// asRefusal finds the refusal in an error; anything else goes to the public
+// side's error handler.
+func asRefusal(err error) (*policies.Refusal, bool) {
+	var r *policies.Refusal
+	ok := errors.As(err, &r)
+	return r, ok
+}
+
+// unacceptable is the status of a form that is shown again with its problems.
+func unacceptable(r *policies.Refusal) int {
+	switch r.Code {
+	case policies.Busy, policies.Unavailable, policies.SMSFailed:
+		return http.StatusServiceUnavailable
+	case policies.RateLimited, policies.CodeTooMany, policies.CodeTooSoon:
+		return http.StatusTooManyRequests
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// The cookies that hold tickets, one a ceremony: a citizen may have two open.
+const (
+	ticketCookie     = "rubrica_ticket"
+	activationPath   = "/activar"
+	ceremonyPathRoot = "/firma/"
+)
+
+func (d *Door) setTicket(c echo.Context, path string, s signer.Session) {
+	c.SetCookie(&http.Cookie{
+		Name: ticketCookie, Value: s.Ticket.Encode(), Path: path, Expires: s.ExpiresAt,
+		HttpOnly: true, Secure: !d.Development, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// visitor is who the browser's ticket says is there.
+type visitor struct {
+	signer.Visitor
+	ticket signer.Ticket
+}
+
+func (d *Door) visitor(c echo.Context, purpose signer.Purpose) (visitor, error) {
+	cookie, err := c.Cookie(ticketCookie)
+	if err != nil {
+		return visitor{}, policies.Refuse(policies.SessionExpired)
+	}
+	ticket, err := signer.ParseTicket(cookie.Value)
+	if err != nil {
+		return visitor{}, err
+	}
+	v, err := d.Store.Visitor(c.Request().Context(), ticket.Hash(), d.Now())
+	if err != nil {
+		return visitor{}, err
+	}
+	if v.Purpose != purpose || v.RequestID != c.Param("id") {
+		return visitor{}, policies.Refuse(policies.SessionExpired)
+	}
+	return visitor{Visitor: v, ticket: ticket}, nil
+}
+
+// posted is visitor for a form: the form must carry the session's guard too.
+func (d *Door) posted(c echo.Context, purpose signer.Purpose) (visitor, error) {
+	v, err := d.visitor(c, purpose)
+	if err != nil {
+		return v, err
+	}
+	if !hmac.Equal([]byte(c.FormValue(FieldGuard)), []byte(v.guard())) {
+		return visitor{}, policies.Refuse(policies.SessionExpired)
+	}
+	return v, nil
+}
+
+// guard binds a form to the ticket without giving the ticket away.
+func (v visitor) guard() string {
+	mac := hmac.New(sha256.New, []byte(v.ticket.Encode()))
+	mac.Write([]byte("guard"))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+func (v visitor) signer() Signer {
+	return Signer{Name: v.Citizen.GivenName + " " + v.Citizen.Surnames, Masked: masked(v.Citizen.Identifier)}
+}
+
+func (v visitor) tail() string {
+	return v.Citizen.Phone[max(0, len(v.Citizen.Phone)-3):]
+}
+
+// masked shows of an identifier what publications show.
+func masked(identifier string) string {
+	id, err := citizen.ParseIdentifier(identifier)
+	if err != nil {
+		return "***"
+	}
+	return id.Masked()
+}

@@ -1,0 +1,123 @@
+package pages
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Page is what every view carries.
+type Page struct {
+	// Self is the address that shows this page by GET, for the language links;
+	// empty where there is none.
+	Self string
+	// Request says who asks and what for; nil outside the ceremony.
+	Request *Request
+	// Guard is the token that binds the forms to the session.
+	Guard string
+	// Problems are what kept the last answer from being accepted.
+	Problems []Problem
+}
+
+func (p *Page) page() *Page { return p }
+
+// Problem is a refusal and the field that it is about; an empty field means
+// the whole form.
+type Problem struct {
+	Field   string
+	Refusal *policies.Refusal
+}
+
+// Fail adds a problem.
+func (p *Page) Fail(field string, refusal *policies.Refusal) {
+	p.Problems = append(p.Problems, Problem{Field: field, Refusal: refusal})
+}
+
+// Problem gives the first problem of a field, nil if there is none.
+func (p *Page) Problem(field string) *policies.Refusal {
+	for _, problem := range p.Problems {
+		if problem.Field == field {
+			return problem.Refusal
+		}
+	}
+	return nil
+}
+
+// Request is a signature request as the page's head tells it.
+type Request struct {
+	Organisation string // "Ayuntamiento de Gijón"
+	Application  string // "Sede electrónica"
+	Procedure    string // "Ayudas a la rehabilitación 2026"; may be empty
+}
+
+// Signer is the person who signs.
+type Signer struct {
+	Name   string
+	Masked string // DNI or NIE with only some digits: ***4567**
+}
+
+// Names of the form fields: what handlers read and problems point to.
+const (
+	FieldIdentifier     = "identifier"
+	FieldPassword       = "password"
+	FieldCode           = "code"
+	FieldEmail          = "email"
+	FieldActivationCode = "activation_code"
+	FieldPasswordNew    = "password_new"
+	FieldPasswordAgain  = "password_again"
+	FieldGuard          = "guard"
+)
+
+// Input is one text field. Its label and hint stand in the catalogue, as
+// field.<name>.label and field.<name>.hint.
+type Input struct {
+	Name         string
+	Type         string
+	Value        string // what was typed before; never a password or a code
+	Autocomplete string
+	InputMode    string
+	Width        string // of the box, as a hint of how much goes in: "short", "code" or ""
+	MaxLength    int    // generous: blanks and dashes are welcome
+	Hint         bool
+	Capitals     bool
+	Secret       bool // can be shown for a moment
+	Problem      *policies.Refusal
+}
+
+// Input makes a field of this page, with its problem if it has one.
+func (p *Page) Input(name, value string) (Input, error) {
+	input := Input{Name: name, Type: "text", Value: value, MaxLength: 120, Problem: p.Problem(name)}
+	switch name {
+	case FieldIdentifier:
+		input.Autocomplete, input.Capitals, input.Hint, input.Width = "username", true, true, "short"
+	case FieldPassword:
+		input.Type, input.Autocomplete, input.Secret, input.Value = "password", "current-password", true, ""
+	case FieldPasswordNew, FieldPasswordAgain:
+		input.Type, input.Autocomplete, input.Secret, input.Value = "password", "new-password", true, ""
+	case FieldEmail:
+		input.Type, input.Autocomplete, input.Hint = "email", "email", true
+	case FieldActivationCode:
+		input.Autocomplete, input.Capitals, input.Hint, input.Width = "off", true, true, "short"
+	case FieldCode:
+		input.Autocomplete, input.InputMode, input.Hint, input.Width = "one-time-code", "numeric", true, "code"
+		input.Value, input.MaxLength = "", 20
+	default:
+		return Input{}, fmt.Errorf("no field %q", name)
+	}
+	return input, nil
+}
+
+// CodeSent is a one-time code on its way.
+type CodeSent struct {
+	Tail      string // the last digits of the mobile
+	SentAt    time.Time
+	Delivered bool // the operator has confirmed delivery
+	ExpiresAt time.Time
+	Now       time.Time
+	AgainIn   time.Duration // until another may be asked; 0 for now
+	AgainURL  string        // asks for another, by POST
+}
+
+// Left is how long the code stays valid.
+func (c CodeSent) Left() time.Duration { return max(0, c.ExpiresAt.Sub(c.Now)) }
