@@ -24,13 +24,13 @@ func newSerial() *big.Int {
 }
 
 // citizenTemplate is the profile of a citizen's signature certificate, after
-// ETSI EN 319 412-2 (V2.3.1) and RFC 5280:
+// ETSI EN 319 412-2 and RFC 5280:
 //
 //	version              v3                                RFC 5280 4.1.2.1
 //	serialNumber         16 random octets                  RFC 5280 4.1.2.2
 //	signature            that of the issuing key           EN 319 412-2 4.2.2, TS 119 312
 //	issuer               the issuing CA's subject, bytes   RFC 5280 4.1.2.4
-//	validity             as granted by policies            EN 319 412-2 4.2.5
+//	validity             as granted by policies            RFC 5280 4.1.2.5
 //	subject              see subject                       EN 319 412-2 4.2.4
 //	subjectPublicKey     RSA ≥ 3072, P-256 or P-384        TS 119 312
 //	authorityKeyId       not critical                      EN 319 412-2 4.3.1
@@ -39,7 +39,7 @@ func newSerial() *big.Int {
 //	certificatePolicies  not critical, NCP+ and own        EN 319 412-2 4.3.3, EN 319 411-1 5.3
 //	cRLDistributionPts   not critical, http                EN 319 412-2 4.3.11
 //	authorityInfoAccess  caIssuers, OCSP if there is one   EN 319 412-2 4.4.1
-//	basicConstraints     absent                            EN 319 412-2 4.3.8: none is needed in an end entity's
+//	basicConstraints     absent                            RFC 5280 4.2.1.9: an authority's
 //	extKeyUsage          absent                            EN 319 412-2 4.3.10: none is needed
 //	qcStatements         absent                            EN 319 412-5: not a qualified certificate
 func (a *Authority) citizenTemplate(r Request) (*x509.Certificate, error) {

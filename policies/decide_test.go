@@ -9,14 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-func at(t testing.TB, s string) time.Time {
-	t.Helper()
+func at(tb testing.TB, s string) time.Time {
+	tb.Helper()
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", time.DateOnly} {
 		if moment, err := time.ParseInLocation(layout, s, madrid()); err == nil {
 			return moment
 		}
 	}
-	t.Fatalf("no time: %q", s)
+	tb.Fatalf("no time: %q", s)
 	return time.Time{}
 }
 

@@ -29,6 +29,7 @@ const (
 	ActivationMismatch Code = "activation_mismatch" // DNI, e-mail and activation code do not belong together; says no more than that
 	ActivationBlocked  Code = "activation_blocked"
 	PasswordWeak       Code = "password_weak"
+	PasswordMismatch   Code = "password_mismatch" // the repetition differs
 	CredentialsWrong   Code = "credentials_wrong" // unknown citizen and wrong password alike
 	PasswordLocked     Code = "password_locked"
 	SessionExpired     Code = "session_expired"
@@ -158,7 +159,7 @@ func Codes() []Code {
 	return []Code{
 		IdentifierInvalid, IdentityDocumentExpiry, NameInvalid, PhoneInvalid, PhoneTaken, EmailInvalid,
 		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered,
-		ActivationMismatch, ActivationBlocked, PasswordWeak, CredentialsWrong, PasswordLocked, SessionExpired, NotTheSigner,
+		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, SessionExpired, NotTheSigner,
 		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
 		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
 		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked,
