@@ -168,7 +168,7 @@ func addressSpace() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the size of the process: %w", err)
 	}
-	return n * uint64(os.Getpagesize()), nil
+	return n * uint64(os.Getpagesize()), nil //nolint:gosec // a page size is positive
 }
 
 // become turns this process into a program of poppler, which reads the document
@@ -182,7 +182,7 @@ func become(program []string) int {
 	if err != nil {
 		return exitNoProgram
 	}
-	if err := syscall.Exec(path, program, os.Environ()); err != nil { //nolint:gosec // the parent names the program
+	if err := syscall.Exec(path, program, os.Environ()); err != nil {
 		return exitNoProgram
 	}
 	return 0
@@ -193,7 +193,10 @@ func encodeFrame(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding a frame: %w", err)
 	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
+	if len(body) > maxFrame {
+		return nil, fmt.Errorf("encoding a frame of %d octets: %w", len(body), io.ErrShortBuffer)
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil //nolint:gosec // at most maxFrame
 }
 
 // decodeFrame reads exactly one frame, not an octet more.

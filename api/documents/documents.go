@@ -142,7 +142,14 @@ func (w *Worker) PageImage(ctx context.Context, content []byte, page, dpi int) (
 	}
 	dpi = min(max(dpi, minDPI), maxDPI)
 	n := strconv.Itoa(page)
-	return w.draw(ctx, content, maxImage, "pdftoppm", "-q", "-png", "-cropbox", "-r", strconv.Itoa(dpi), "-f", n, "-l", n, "-")
+	pixmap, err := w.draw(ctx, content, maxImage, "pdftoppm", "-q", "-cropbox", "-r", strconv.Itoa(dpi), "-f", n, "-l", n, "-")
+	if err != nil {
+		return nil, err
+	}
+	if len(pixmap) == 0 { // pdftoppm is content with a page that is not there
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return pixmapToPNG(pixmap)
 }
 
 // PageText is the text of a page, counted from 1, in reading order.
@@ -155,14 +162,9 @@ func (w *Worker) PageText(ctx context.Context, content []byte, page int) (string
 	return string(out), err
 }
 
-// draw runs a program of poppler over a document. A program that ends without
-// complaint and without output had no such page.
+// draw runs a program of poppler over a document.
 func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ...string) ([]byte, error) {
-	out, err := w.run(ctx, job{Kind: kindExec, Program: program}, content, limit)
-	if err == nil && len(out) == 0 && program[0] == "pdftoppm" {
-		return nil, policies.Refuse(policies.NotFound)
-	}
-	return out, err
+	return w.run(ctx, job{Kind: kindExec, Program: program}, content, limit)
 }
 
 // TextPreview gives the beginning of a document that is plain text, for those

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/cades"
-	"github.com/rubrica-firma/rubrica/signer/cms/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
 
@@ -54,7 +55,8 @@ func misbehave() int {
 	}
 	switch tail := stdin.String(); {
 	case strings.HasSuffix(tail, "spin"):
-		for {
+		for n := 0; ; n++ {
+			runtime.KeepAlive(n)
 		}
 	case strings.HasSuffix(tail, "sleep"):
 		time.Sleep(time.Hour)
@@ -66,6 +68,7 @@ func misbehave() int {
 				block[i] = 1
 			}
 			hoard = append(hoard, block)
+			runtime.KeepAlive(hoard)
 		}
 	case strings.HasSuffix(tail, "recurse"):
 		return recurse(0)
@@ -77,7 +80,7 @@ func misbehave() int {
 		}
 	case strings.HasSuffix(tail, "file"):
 		name := filepath.Join(os.TempDir(), fmt.Sprintf("worker-%d", os.Getpid()))
-		defer os.Remove(name)
+		defer func() { _ = os.Remove(name) }()
 		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
 			return 3
 		}
@@ -109,24 +112,24 @@ func recurse(n int) int {
 	return recurse(n+1) + 1
 }
 
-func newWorker(t testing.TB, command string, change func(*documents.Config)) *documents.Worker {
-	t.Helper()
+func newWorker(tb testing.TB, command string, change func(*documents.Config)) *documents.Worker {
+	tb.Helper()
 	c := documents.Config{Command: []string{os.Args[0], command}}
 	if change != nil {
 		change(&c)
 	}
-	w, err := documents.New(t.Context(), c)
+	w, err := documents.New(tb.Context(), c)
 	if err != nil {
-		t.Fatalf("starting the worker: %v", err)
+		tb.Fatalf("starting the worker: %v", err)
 	}
 	return w
 }
 
-func solicitud(t testing.TB) []byte {
-	t.Helper()
+func solicitud(tb testing.TB) []byte {
+	tb.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "testdata", "pdf", "solicitud.pdf"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return content
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	"github.com/rubrica-firma/rubrica/signer/cms/cmstest"
 )
 
 func TestSignedAttributes(t *testing.T) {

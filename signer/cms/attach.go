@@ -106,13 +106,13 @@ func children(der []byte, least int) ([][]byte, error) {
 // header is identifier and definite length in the fewest octets (X.690, 10.1).
 func header(identifier byte, length int64) []byte {
 	if length < 0x80 {
-		return []byte{identifier, byte(length)}
+		return []byte{identifier, byte(length)} //nolint:gosec // below 0x80
 	}
 	var octets []byte
 	for ; length > 0; length >>= 8 {
 		octets = append([]byte{byte(length)}, octets...)
 	}
-	return append([]byte{identifier, 0x80 | byte(len(octets))}, octets...)
+	return append([]byte{identifier, 0x80 | byte(len(octets))}, octets...) //nolint:gosec // at most 8
 }
 
 func atEnd(r io.Reader) bool {

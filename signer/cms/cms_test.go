@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	"github.com/rubrica-firma/rubrica/signer/cms/cmstest"
 )
 
 // TestForeignVerdict signs with every accepted key and hash, detached and

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/cades"
-	"github.com/rubrica-firma/rubrica/signer/cms/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
 
@@ -102,21 +102,21 @@ func options() pades.Options {
 }
 
 // sign does what the ceremony does with a prepared document.
-func sign(t testing.TB, s *cmstest.Signer, p *pades.Prepared) {
-	t.Helper()
+func sign(tb testing.TB, s *cmstest.Signer, p *pades.Prepared) {
+	tb.Helper()
 	if err := p.Layout.FixTime(p.Content, claimed.Add(time.Hour)); err != nil {
-		t.Fatalf("fixing the time: %v", err)
+		tb.Fatalf("fixing the time: %v", err)
 	}
 	digest, err := p.Layout.Digest(p.Content, crypto.SHA256)
 	if err != nil {
-		t.Fatalf("hashing: %v", err)
+		tb.Fatalf("hashing: %v", err)
 	}
-	der := s.SignParams(t, cades.Params{ContentDigest: digest, Hash: crypto.SHA256, Certificate: s.Certificate, PAdES: true})
+	der := s.SignParams(tb, cades.Params{ContentDigest: digest, Hash: crypto.SHA256, Certificate: s.Certificate, PAdES: true})
 	if err := p.Layout.Embed(p.Content, der); err != nil {
-		t.Fatalf("embedding: %v", err)
+		tb.Fatalf("embedding: %v", err)
 	}
 	if err := p.Layout.Verify(p.Content, s.Certificate); err != nil {
-		t.Fatalf("Verify: %v", err)
+		tb.Fatalf("Verify: %v", err)
 	}
 }
 

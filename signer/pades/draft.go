@@ -97,7 +97,7 @@ func (d *draft) run(content []byte) (out []byte, err error) {
 			Certificate:     nobody{}.certificate(),
 			SubFilter:       sign.SubFilterETSICAdESDetached,
 		},
-		SignatureMaxLengthBase: uint32(2 * d.options.Hole),
+		SignatureMaxLengthBase: uint32(2 * d.options.Hole), //nolint:gosec // at most maxHole
 	}
 	if err := c.SignPDF(); err != nil {
 		return nil, unsupported("pdfsign cannot sign it")
@@ -183,7 +183,7 @@ func appendStream(update []byte, trailer dict, objects []written) []byte {
 	index := array{}
 	for _, o := range objects {
 		index = append(index, int64(o.number), int64(1))
-		entries = binary.BigEndian.AppendUint64(append(entries, 1), uint64(o.offset))
+		entries = binary.BigEndian.AppendUint64(append(entries, 1), uint64(o.offset)) //nolint:gosec // an offset is positive
 	}
 	trailer["Type"] = name("XRef")
 	trailer["W"] = array{int64(1), int64(8), int64(0)}
@@ -259,8 +259,7 @@ func (d *draft) fillIn(update []byte) error {
 type nobody struct{}
 
 func (nobody) Public() crypto.PublicKey {
-	curve := elliptic.P256().Params()
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: curve.Gx, Y: curve.Gy}
+	return &ecdsa.PublicKey{Curve: elliptic.P256()}
 }
 
 func (nobody) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -180,8 +181,8 @@ func (f *file) pages(root object) ([]Page, error) {
 			if len(stack)+len(kids) > maxPages {
 				return nil, refuse(policies.DocumentTooComplex, "too many pages")
 			}
-			for k := len(kids) - 1; k >= 0; k-- {
-				stack = append(stack, node{kids[k], attributes})
+			for _, kid := range slices.Backward(kids) {
+				stack = append(stack, node{kid, attributes})
 			}
 		case name("Page"):
 			if pages = append(pages, f.pageSize(attributes)); len(pages) > maxPages {

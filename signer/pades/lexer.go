@@ -259,7 +259,7 @@ func (l *lexer) hexadecimal() (any, error) {
 		return nil, errSyntax
 	}
 	digits := bytes.Map(func(r rune) rune {
-		if r < 0x80 && isSpace(byte(r)) {
+		if r < 0x80 && isSpace(byte(r)) { //nolint:gosec // below 0x80
 			return -1
 		}
 		return r

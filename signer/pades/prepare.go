@@ -2,6 +2,7 @@ package pades
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"time"
 	"unicode/utf16"
@@ -73,7 +74,7 @@ func unsupported(reason string) error { return refuse(policies.DocumentUnsupport
 func textString(s string) []byte {
 	b := []byte("\xfe\xff")
 	for _, unit := range utf16.Encode([]rune(s)) {
-		b = append(b, byte(unit>>8), byte(unit))
+		b = binary.BigEndian.AppendUint16(b, unit)
 	}
 	return appendObject(nil, text(b))
 }

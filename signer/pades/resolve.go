@@ -223,7 +223,7 @@ func unpredict(data []byte, params dict) ([]byte, error) {
 			case 2:
 				row[i] += above[i]
 			case 3:
-				row[i] += byte((int(left) + int(above[i])) / 2)
+				row[i] += byte((int(left) + int(above[i])) / 2) //nolint:gosec // a mean of octets
 			case 4:
 				row[i] += paeth(left, above[i], corner)
 			default:

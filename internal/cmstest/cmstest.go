@@ -30,40 +30,40 @@ type Signer struct {
 }
 
 // New makes a signer with a fresh key of the kind "rsa", "p256" or "p384".
-func New(t testing.TB, kind string) *Signer {
-	t.Helper()
-	rootKey := newKey(t, "p256")
-	root := issue(t, template("Raíz de pruebas", true), nil, rootKey, rootKey)
-	key := newKey(t, kind)
-	cert := issue(t, template("ESPAÑOL ESPAÑOL JUAN - 00000000T", false), root, key, rootKey)
+func New(tb testing.TB, kind string) *Signer {
+	tb.Helper()
+	rootKey := newKey(tb, "p256")
+	root := issue(tb, template("Raíz de pruebas", true), nil, rootKey, rootKey)
+	key := newKey(tb, kind)
+	cert := issue(tb, template("ESPAÑOL ESPAÑOL JUAN - 00000000T", false), root, key, rootKey)
 	return &Signer{Key: key, Certificate: cert, Root: root}
 }
 
 // Sign makes a detached signature over content.
-func (s *Signer) Sign(t testing.TB, content []byte, hash crypto.Hash) []byte {
-	t.Helper()
-	return s.SignParams(t, cades.Params{
+func (s *Signer) Sign(tb testing.TB, content []byte, hash crypto.Hash) []byte {
+	tb.Helper()
+	return s.SignParams(tb, cades.Params{
 		ContentDigest: Digest(hash, content), Hash: hash, Certificate: s.Certificate, SigningTime: time.Now(),
 	})
 }
 
 // SignParams makes a detached signature with the given signed attributes.
-func (s *Signer) SignParams(t testing.TB, p cades.Params) []byte {
-	t.Helper()
+func (s *Signer) SignParams(tb testing.TB, p cades.Params) []byte {
+	tb.Helper()
 	attributes, err := cades.SignedAttributes(p)
 	if err != nil {
-		t.Fatalf("building signed attributes: %v", err)
+		tb.Fatalf("building signed attributes: %v", err)
 	}
 	value, err := s.Key.Sign(rand.Reader, cades.DTBSR(attributes, p.Hash), p.Hash)
 	if err != nil {
-		t.Fatalf("signing: %v", err)
+		tb.Fatalf("signing: %v", err)
 	}
 	der, err := cms.Assemble(cms.Parts{
 		SignedAttributes: attributes, Signature: value, Certificate: s.Certificate,
 		Chain: []*x509.Certificate{s.Root}, Hash: p.Hash,
 	})
 	if err != nil {
-		t.Fatalf("assembling: %v", err)
+		tb.Fatalf("assembling: %v", err)
 	}
 	return der
 }
@@ -77,13 +77,13 @@ func Digest(hash crypto.Hash, data []byte) []byte {
 
 // OpenSSL asks `openssl cms -verify -cades` about a signature; content is nil
 // for an attached one. The answer is its error and what it printed.
-func (s *Signer) OpenSSL(t testing.TB, der, content []byte) (string, error) {
-	t.Helper()
-	dir := t.TempDir()
+func (s *Signer) OpenSSL(tb testing.TB, der, content []byte) (string, error) {
+	tb.Helper()
+	dir := tb.TempDir()
 	write := func(name string, data []byte) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return path
 	}
@@ -95,12 +95,12 @@ func (s *Signer) OpenSSL(t testing.TB, der, content []byte) (string, error) {
 	if content != nil {
 		args = append(args, "-content", write("content", content))
 	}
-	out, err := exec.CommandContext(t.Context(), "openssl", args...).CombinedOutput()
+	out, err := exec.CommandContext(tb.Context(), "openssl", args...).CombinedOutput()
 	return string(out), err
 }
 
-func newKey(t testing.TB, kind string) crypto.Signer {
-	t.Helper()
+func newKey(tb testing.TB, kind string) crypto.Signer {
+	tb.Helper()
 	var key crypto.Signer
 	var err error
 	switch kind {
@@ -111,10 +111,10 @@ func newKey(t testing.TB, kind string) crypto.Signer {
 	case "p384":
 		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	default:
-		t.Fatalf("no key of kind %q", kind)
+		tb.Fatalf("no key of kind %q", kind)
 	}
 	if err != nil {
-		t.Fatalf("generating a key: %v", err)
+		tb.Fatalf("generating a key: %v", err)
 	}
 	return key
 }
@@ -134,11 +134,11 @@ func template(name string, ca bool) *x509.Certificate {
 	return c
 }
 
-func issue(t testing.TB, c, parent *x509.Certificate, key, issuer crypto.Signer) *x509.Certificate {
-	t.Helper()
+func issue(tb testing.TB, c, parent *x509.Certificate, key, issuer crypto.Signer) *x509.Certificate {
+	tb.Helper()
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c.SerialNumber = serial
 	if parent == nil {
@@ -146,11 +146,11 @@ func issue(t testing.TB, c, parent *x509.Certificate, key, issuer crypto.Signer)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), issuer)
 	if err != nil {
-		t.Fatalf("issuing a certificate: %v", err)
+		tb.Fatalf("issuing a certificate: %v", err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatalf("parsing the certificate: %v", err)
+		tb.Fatalf("parsing the certificate: %v", err)
 	}
 	return cert
 }
