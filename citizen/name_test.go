@@ -43,11 +43,11 @@ func TestParseNameRefuses(t *testing.T) {
 		strings.Repeat("a", 101), strings.Repeat("ñ", 1<<16), "María😀",
 	} {
 		_, err := ParseName(bad, "Pérez")
-		if got := wantRefusal(t, err, policies.NameInvalid).Params["field"]; got != "given" {
+		if got := wantRefusal(t, err, policies.NameInvalid)["field"]; got != "given" {
 			t.Errorf("ParseName(%.30q, …): got field %q, want given", bad, got)
 		}
 		_, err = ParseName("María", bad)
-		if got := wantRefusal(t, err, policies.NameInvalid).Params["field"]; got != "surnames" {
+		if got := wantRefusal(t, err, policies.NameInvalid)["field"]; got != "surnames" {
 			t.Errorf("ParseName(…, %.30q): got field %q, want surnames", bad, got)
 		}
 	}

@@ -19,7 +19,7 @@ const (
 	minPassword         = 8
 	maxPassword         = 128
 	longPassword        = 16 // from here on the four classes are not asked for
-	passwordSource      = "Cl@ve Permanente, política de contraseñas"
+	rulesOfChoice       = "Cl@ve Permanente, política de contraseñas"
 	shortestWordToAvoid = 4
 )
 
@@ -89,7 +89,7 @@ func CheckPassword(p Password, pc PasswordContext) error {
 
 func weak(reason string) *policies.Refusal {
 	return policies.Refuse(policies.PasswordWeak, "reason", reason,
-		"minimum", strconv.Itoa(minPassword), "maximum", strconv.Itoa(maxPassword), "long", strconv.Itoa(longPassword)).From(passwordSource)
+		"minimum", strconv.Itoa(minPassword), "maximum", strconv.Itoa(maxPassword), "long", strconv.Itoa(longPassword)).From(rulesOfChoice)
 }
 
 // hasAllClasses asks for a lower-case and an upper-case letter, a digit and
@@ -117,7 +117,7 @@ func hasAllClasses(b []byte) bool {
 // beside them.
 func repeatsName(b []byte, name Name) bool {
 	plain := fold(string(b))
-	for _, word := range strings.Fields(fold(name.String())) {
+	for word := range strings.FieldsSeq(fold(name.String())) {
 		if len(word) >= shortestWordToAvoid && strings.Contains(plain, word) {
 			return true
 		}

@@ -2,6 +2,7 @@ package citizen
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -49,7 +50,7 @@ func TestCheckPassword(t *testing.T) {
 			}
 			continue
 		}
-		if got := wantRefusal(t, err, policies.PasswordWeak).Params["reason"]; got != reason {
+		if got := wantRefusal(t, err, policies.PasswordWeak)["reason"]; got != reason {
 			t.Errorf("CheckPassword(%q): got reason %q, want %q", typed, got, reason)
 		}
 	}
@@ -67,7 +68,7 @@ func TestIdentifierInLongPassword(t *testing.T) {
 	t.Parallel()
 	p := mustPassword(t, strings.Repeat("x", 100)+"12345678")
 	err := CheckPassword(p, PasswordContext{Identifier: mustIdentifier(t, "12345678Z")})
-	if got := wantRefusal(t, err, policies.PasswordWeak).Params["reason"]; got != "identifier" {
+	if got := wantRefusal(t, err, policies.PasswordWeak)["reason"]; got != "identifier" {
 		t.Errorf("got reason %q, want identifier", got)
 	}
 }
@@ -94,7 +95,7 @@ func TestParsePasswordRefuses(t *testing.T) {
 		"abc\xffdefgh":             "characters",
 	} {
 		_, err := ParsePassword([]byte(typed))
-		if got := wantRefusal(t, err, policies.PasswordWeak).Params["reason"]; got != reason {
+		if got := wantRefusal(t, err, policies.PasswordWeak)["reason"]; got != reason {
 			t.Errorf("ParsePassword(%.20q): got reason %q, want %q", typed, got, reason)
 		}
 	}
@@ -125,7 +126,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		for _, text := range []string{
 			fmt.Sprint(value), fmt.Sprintf("%+v", value), fmt.Sprintf("%#v", value), fmt.Sprintf("%s", value), string(encoded), log.String(),
 		} {
-			for _, leak := range []string{secret, fmt.Sprint([]byte(secret)), fmt.Sprintf("%x", secret), code.code, code.Print()} {
+			for _, leak := range []string{secret, fmt.Sprint([]byte(secret)), hex.EncodeToString([]byte(secret)), code.code, code.Print()} {
 				if strings.Contains(text, leak) {
 					t.Errorf("%T in text: got %q, want it redacted", value, text)
 				}
