@@ -322,3 +322,22 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/entry")
 }
+
+// BenchmarkUnderTheLock is the part of an append that others wait for, the
+// database's own time apart.
+func BenchmarkUnderTheLock(b *testing.B) {
+	m := newMemory().fill(b, 1023) // the next entry completes the most subtrees
+	record, err := newRecord(entry(m.now, 0))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		records := []Record{record}
+		if _, err := m.head.follow(m.now, records); err != nil {
+			b.Fatal(err)
+		}
+		if err := grow(b.Context(), m, m.head.Size, records); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

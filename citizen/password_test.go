@@ -126,7 +126,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		for _, text := range []string{
 			fmt.Sprint(value), fmt.Sprintf("%+v", value), fmt.Sprintf("%#v", value), fmt.Sprintf("%s", value), string(encoded), log.String(),
 		} {
-			for _, leak := range []string{secret, fmt.Sprint([]byte(secret)), hex.EncodeToString([]byte(secret)), code.code, code.Print()} {
+			for _, leak := range []string{secret, fmt.Sprintf("%d", []byte(secret)), hex.EncodeToString([]byte(secret)), code.code, code.Print()} {
 				if strings.Contains(text, leak) {
 					t.Errorf("%T in text: got %q, want it redacted", value, text)
 				}
