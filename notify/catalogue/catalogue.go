@@ -16,6 +16,7 @@
 //	code                         params        meaning
 //	identity_document_expiry     until         last day of validity
 //	activation_mismatch          tries         tries left before the block
+//	credentials_wrong            tries         tries left before the lock
 //	password_weak                minimum, long fewest characters; length from which classes are waived
 //	session_expired              minutes       length of a session
 //	code_wrong                   tries         tries left for this code
@@ -39,6 +40,11 @@
 //	method_not_allowed           method        the HTTP method
 //	rate_limited, busy           seconds       wait before the next try
 //	internal                     reference     what the person quotes to support
+//
+// Any refusal may carry a reason, a word of the domain: where the catalogue has
+// a sentence for it (detail_<reason>), that one is told. identifier_invalid knows
+// form and letter; password_weak short, long (with maximum), characters, classes,
+// name, identifier and previous.
 //
 // Numbers are decimal digits. since and until are days (2006-01-02) or moments
 // (RFC 3339). Where seconds is missing, Refusal.RetryAfter stands in.

@@ -152,7 +152,7 @@ func TestTimes(t *testing.T) {
 func everyFact() map[string]string {
 	return map[string]string{
 		"tries": "2", "seconds": "30", "minutes": "15", "limit": "20 MB", "since": "2019-03-04",
-		"until": "2026-11-21T10:43:00+01:00", "years": "5", "minimum": "8", "long": "16", "field": "documents",
+		"until": "2026-11-21T10:43:00+01:00", "years": "5", "minimum": "8", "maximum": "128", "long": "16", "field": "documents",
 		"state": "signed", "scope": "sign", "method": "PUT", "reference": "7F3A-91C0",
 	}
 }
@@ -197,6 +197,20 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 		{
 			"nothing to count", policies.Refuse(policies.CodeWrong, "tries", "0", "seconds", "0"),
 			RefusalText{"El código no coincide", "El código no coincide.", "Compruebe las 8 cifras del último SMS, o pida otro código."},
+		},
+		{
+			"a reason with a sentence of its own", policies.Refuse(policies.PasswordWeak, "reason", "short", "minimum", "8"),
+			RefusalText{
+				"Elija una contraseña más segura", "La contraseña es demasiado corta: necesita al menos 8 caracteres.",
+				"Elija otra que cumpla las reglas. Tres o cuatro palabras sueltas son fáciles de recordar y difíciles de adivinar.",
+			},
+		},
+		{
+			"a reason without the fact that its sentence needs", policies.Refuse(policies.PasswordWeak, "reason", "short"),
+			RefusalText{
+				"Elija una contraseña más segura", "La contraseña no cumple alguna de las reglas que aparecen junto a ella.",
+				"Elija otra que cumpla las reglas. Tres o cuatro palabras sueltas son fáciles de recordar y difíciles de adivinar.",
+			},
 		},
 		{
 			"RetryAfter stands in", policies.Refuse(policies.RateLimited).After(90 * time.Second),

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -25,14 +26,25 @@ func (m *Messages) Refusal(r *policies.Refusal) RefusalText {
 	params := m.facts(r)
 	return RefusalText{
 		Title:  m.Text(id+".title", nil),
-		Detail: m.sentence(id+".detail", params),
+		Detail: m.sentence(m.variant(id+".detail", r.Params["reason"]), params),
 		Remedy: m.sentence(id+".remedy", params),
 	}
+}
+
+// variant is the sentence for a reason, if there is one of its own.
+func (m *Messages) variant(id, reason string) string {
+	if particular := id + "_" + reason; reason != "" && m.Has(particular) {
+		return particular
+	}
+	return id
 }
 
 // sentence falls back to the shorter form where a fact is missing.
 func (m *Messages) sentence(id string, params map[string]any) string {
 	text, err := m.Lookup(id, params)
+	if err != nil && strings.Contains(id, ".detail_") {
+		return m.sentence(id[:strings.LastIndexByte(id, '_')], params)
+	}
 	if err != nil {
 		return m.Text(id+"_bare", nil)
 	}
