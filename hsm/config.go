@@ -20,8 +20,8 @@ type Config struct {
 	PIN PIN
 	// Sessions bounds how many operations run at once; 0 means 8.
 	Sessions int
-	// Wait bounds how long a service key's signature waits for a free session,
-	// since crypto.Signer has no context; 0 means 10 seconds.
+	// Wait bounds how long an operation waits for a free session before it fails
+	// with ErrBusy; 0 means 10 seconds.
 	Wait time.Duration
 	// WrapMechanism wraps citizens' keys under the key-encryption key; 0 means
 	// CKM_AES_KEY_WRAP_PAD (0x210A), under which SoftHSM implements RFC 5649.

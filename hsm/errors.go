@@ -6,13 +6,14 @@ import (
 	"github.com/miekg/pkcs11"
 )
 
-// What can be wrong with the token as the operator configured it.
+// What can be wrong with the token as the operator configured it, or with its state.
 var (
 	ErrModule    = errors.New("PKCS#11 module unusable")
 	ErrNoToken   = errors.New("no such token")
 	ErrPIN       = errors.New("PIN refused")
 	ErrAmbiguous = errors.New("label not unique")
 	ErrClosed    = errors.New("token closed")
+	ErrBusy      = errors.New("token busy") // ask again later
 )
 
 // What can be wrong with a key or with what it is asked to do.
@@ -52,4 +53,22 @@ func stale(err error) bool {
 func sessionGone(err error) bool {
 	code, ok := codeOf(err)
 	return ok && (code == pkcs11.CKR_SESSION_HANDLE_INVALID || code == pkcs11.CKR_SESSION_CLOSED)
+}
+
+// blobRefused reports whether C_UnwrapKey found fault with the wrapped key.
+// Where the standard has words for that, SoftHSM 2.6.1 says CKR_GENERAL_ERROR
+// (integrity check failed) and CKR_FUNCTION_FAILED (key of another type).
+func blobRefused(err error) bool {
+	code, ok := codeOf(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case pkcs11.CKR_WRAPPED_KEY_INVALID, pkcs11.CKR_WRAPPED_KEY_LEN_RANGE,
+		pkcs11.CKR_ENCRYPTED_DATA_INVALID, pkcs11.CKR_ENCRYPTED_DATA_LEN_RANGE,
+		pkcs11.CKR_GENERAL_ERROR, pkcs11.CKR_FUNCTION_FAILED:
+		return true
+	default:
+		return false
+	}
 }

@@ -27,7 +27,7 @@ func (t *Token) CreateServiceKey(ctx context.Context, label, algorithm string) (
 }
 
 // ServiceKey lends out the key pair of that label, or returns ErrNoKey. The
-// signer outlives ctx; it waits for a session as long as Config.Wait says.
+// signer outlives ctx.
 func (t *Token) ServiceKey(ctx context.Context, label string) (crypto.Signer, error) {
 	var public crypto.PublicKey
 	err := t.do(ctx, func(s *session) error {
@@ -80,10 +80,8 @@ func (k *serviceKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), k.token.wait)
-	defer cancel()
 	var raw []byte
-	err = k.token.do(ctx, func(s *session) error {
+	err = k.token.do(context.Background(), func(s *session) error {
 		handle, err := k.token.resolve(s, privateKey(k.label))
 		if err != nil {
 			return err
@@ -94,5 +92,5 @@ func (k *serviceKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([
 	if err != nil {
 		return nil, err
 	}
-	return decode(k.public, raw)
+	return decode(k.public, raw), nil
 }

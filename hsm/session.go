@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/miekg/pkcs11"
 )
@@ -26,24 +27,41 @@ func (t *Token) do(ctx context.Context, use func(*session) error) error {
 	return t.call(s, func() error { return use(s) })
 }
 
-// acquire takes a session from the pool, waiting for one as long as ctx lives.
+// acquire takes a session from the pool. It waits for one as long as ctx lives,
+// and no longer than Config.Wait.
 func (t *Token) acquire(ctx context.Context) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("waiting for a session of the token: %w", err)
 	}
 	select {
+	case s := <-t.pool: // the usual case, without the cost of a timer
+		return t.admit(s)
+	default:
+	}
+	timer := time.NewTimer(t.wait)
+	defer timer.Stop()
+	select {
 	case s := <-t.pool:
-		if t.isClosed() {
-			t.release(s) // to Close, which is collecting them
-			return nil, ErrClosed
-		}
-		return s, nil
+		return t.admit(s)
 	case <-t.closed:
 		return nil, ErrClosed
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for a session of the token: %w", ctx.Err())
+	case <-timer.C:
+		return nil, fmt.Errorf("%w: none of its %d sessions came free in %v", ErrBusy, cap(t.pool), t.wait)
 	}
 }
+
+// admit passes s on, unless Close is collecting the sessions.
+func (t *Token) admit(s *session) (*session, error) {
+	if t.isClosed() {
+		t.release(s)
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+func (t *Token) release(s *session) { t.pool <- s }
 
 func (t *Token) isClosed() bool {
 	select {
@@ -53,8 +71,6 @@ func (t *Token) isClosed() bool {
 		return false
 	}
 }
-
-func (t *Token) release(s *session) { t.pool <- s }
 
 // call is the one place through which operations reach the module once the
 // Token is open. Where one finds its session, login or handles stale, call

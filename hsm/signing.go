@@ -1,12 +1,11 @@
 package hsm
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"encoding/asn1"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"github.com/miekg/pkcs11"
@@ -70,7 +69,7 @@ func encode(public crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (dtb
 			return dtbs{}, fmt.Errorf("%w: RSA-PSS asked of an EC key", ErrDigest)
 		}
 		// FIPS 186-5, section 6.4.1: the leftmost bits, as many as the order has.
-		order := (key.Curve.Params().N.BitLen() + 7) / 8
+		order := (key.Params().N.BitLen() + 7) / 8
 		return dtbs{pkcs11.NewMechanism(pkcs11.CKM_ECDSA, nil), digest[:min(order, len(digest))]}, nil
 	default:
 		return dtbs{}, fmt.Errorf("%w: %T", ErrAlgorithm, public)
@@ -83,7 +82,7 @@ func encodePSS(h hash, digest []byte, salt int) (dtbs, error) {
 	if salt != rsa.PSSSaltLengthEqualsHash && salt != rsa.PSSSaltLengthAuto && salt != h.size {
 		return dtbs{}, fmt.Errorf("%w: a PSS salt of %d bytes", ErrDigest, salt)
 	}
-	params := pkcs11.NewPSSParams(h.mechanism, h.mgf, uint(h.size)) //nolint:gosec // 32, 48 or 64
+	params := pkcs11.NewPSSParams(h.mechanism, h.mgf, uint(h.size))
 	return dtbs{pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_PSS, params), digest}, nil
 }
 
@@ -101,17 +100,20 @@ func (t *Token) sign(s *session, key pkcs11.ObjectHandle, d dtbs) ([]byte, error
 
 // decode gives a signature the form that crypto.Signer promises: for ECDSA the
 // DER of RFC 3279, section 2.2.3, where PKCS#11 has r‖s.
-func decode(public crypto.PublicKey, raw []byte) ([]byte, error) {
+func decode(public crypto.PublicKey, raw []byte) []byte {
 	if _, isEC := public.(*ecdsa.PublicKey); !isEC {
-		return raw, nil
+		return raw
 	}
 	half := len(raw) / 2
-	der, err := asn1.Marshal(struct{ R, S *big.Int }{
-		new(big.Int).SetBytes(raw[:half]),
-		new(big.Int).SetBytes(raw[half:]),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding the signature: %w", err)
+	body := append(derInteger(raw[:half]), derInteger(raw[half:])...)
+	return append([]byte{0x30, byte(len(body))}, body...) //nolint:gosec // 102 at most, with P-384: the short form
+}
+
+// derInteger encodes a positive number, given big-endian.
+func derInteger(number []byte) []byte {
+	number = bytes.TrimLeft(number, "\x00")
+	if len(number) == 0 || number[0]&0x80 != 0 {
+		number = append([]byte{0}, number...)
 	}
-	return der, nil
+	return append([]byte{0x02, byte(len(number))}, number...) //nolint:gosec // 49 at most, with P-384
 }

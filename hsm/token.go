@@ -127,7 +127,7 @@ func (t *Token) Close() error {
 // load maps the module. The loader's own words are lost in the binding, so
 // the usual causes are told apart beforehand.
 func load(path string) (*pkcs11.Ctx, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the module
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w: install SoftHSM (apt-get install softhsm2) or give the path of your HSM's module", ErrModule, err)
 	}

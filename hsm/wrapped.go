@@ -125,7 +125,7 @@ func (k *wrappedKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([
 	if err != nil {
 		return nil, err
 	}
-	return decode(k.public, raw)
+	return decode(k.public, raw), nil
 }
 
 // unwrap makes the session object, unless the present session has it already.
@@ -143,10 +143,10 @@ func (k *wrappedKey) unwrap() error {
 	template := append(unwrapRule(), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, k.algorithm.keyType()))
 	handle, err := k.token.module.UnwrapKey(k.session.handle, k.token.wrapping(), kek, k.blob, template)
 	switch {
-	case stale(err):
-		return fmt.Errorf("unwrapping the key: %w", err)
-	case err != nil:
+	case blobRefused(err):
 		return fmt.Errorf("%w: %w", ErrBlob, err)
+	case err != nil:
+		return fmt.Errorf("unwrapping the key: %w", err)
 	}
 	k.handle, k.epoch = handle, k.session.epoch
 	return nil

@@ -163,7 +163,7 @@ func (s *softHSM) start(path string) error {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing SoftHSM's configuration: %w", err)
 	}
-	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil { //nolint:usetesting // shared by parallel tests
+	if err := os.Setenv("SOFTHSM2_CONF", conf); err != nil {
 		return fmt.Errorf("naming SoftHSM's configuration: %w", err)
 	}
 	if s.module == nil {
