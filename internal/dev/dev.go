@@ -11,9 +11,11 @@ package dev
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -52,8 +54,10 @@ type Config struct {
 	// Init lists commands of the program, without --config, that run in this
 	// order after the migration; running them again changes nothing.
 	Init [][]string
-	// Application registers the demo sede with its return address, once.
-	Application func(ctx context.Context, env Environment) (sede.Client, error)
+	// Register is the command of the program that registers the demo sede as an
+	// application and leaves {"client_id", "client_secret"} in the file
+	// Environment.SedeCredentials. It runs once, when the file is not there.
+	Register func(Environment) []string
 	// Demo is the command of the program that signs a document without a hand,
 	// empty for none.
 	Demo []string
@@ -79,6 +83,9 @@ type Environment struct {
 	SMSTokenFile string // the bearer token for it
 	SMTP         string // host:port, without TLS or authentication
 	RootFile     string // where the service's root certificate is to be found, PEM
+	// SedeCredentials is the JSON file with client_id and client_secret of the
+	// demo sede.
+	SedeCredentials string
 }
 
 // Up brings the environment up, stays until ctx ends, and takes everything down
@@ -130,6 +137,7 @@ func (u *environment) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	u.onStop(func() { _ = os.RemoveAll(sockets) }) // all who had a socket in it are gone by then
 	u.env = u.addresses(sockets)
 	if u.env.Token, err = prepareToken(u.dir, u.config); err != nil {
 		return err
@@ -169,6 +177,8 @@ func (u *environment) addresses(sockets string) Environment {
 		SMSGateway:   "http://" + u.config.Inbox + "/sms",
 		SMTP:         u.config.SMTP,
 		RootFile:     u.dir.join("root.pem"),
+
+		SedeCredentials: u.dir.join("secrets", "sede.json"),
 	}
 }
 
@@ -341,7 +351,7 @@ func ready(ctx context.Context, address string) bool {
 }
 
 func (u *environment) startSede(ctx context.Context, l net.Listener) error {
-	client, err := u.config.Application(ctx, u.env)
+	client, err := u.registerSede(ctx)
 	if err != nil {
 		return failure(StatusService, "registering the demo sede: %w", err)
 	}
@@ -354,6 +364,22 @@ func (u *environment) startSede(ctx context.Context, l net.Listener) error {
 	}
 	u.onStop(serve(ctx, u.config.Logger, l, handler))
 	return nil
+}
+
+func (u *environment) registerSede(ctx context.Context) (client sede.Client, err error) {
+	if _, err := os.Stat(u.env.SedeCredentials); errors.Is(err, fs.ErrNotExist) {
+		if err := u.command("init", u.config.Register(u.env)).once(ctx); err != nil {
+			return client, err
+		}
+	}
+	text, err := os.ReadFile(u.env.SedeCredentials)
+	if err != nil {
+		return client, fmt.Errorf("reading its credentials: %w", err)
+	}
+	if err := json.Unmarshal(text, &client); err != nil {
+		return client, fmt.Errorf("reading its credentials: %w", err)
+	}
+	return client, nil
 }
 
 // serve answers on l until the returned function is called.

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,6 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
-
-	"encoding/base64"
 
 	"github.com/emersion/go-smtp"
 )
@@ -45,6 +44,7 @@ func (b *Box) ServeSMTP(ctx context.Context, l net.Listener) (stop func()) {
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close()
 		}
+		_ = l.Close() // Shutdown knows nothing of a listener that Serve has not reached yet
 		<-done
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 // Client is what an application gets when it is registered.
 type Client struct {
-	ID     string
-	Secret string
+	ID     string `json:"client_id"`
+	Secret string `json:"client_secret"`
 }
 
 // Request is a signature request as the service tells it.
