@@ -55,7 +55,6 @@ func (r *refusal) refusal() error { return &policies.Refusal{Code: r.Code, Param
 
 // Exit statuses of a child, besides 0 and what poppler's programs use.
 const (
-	exitGo        = 2 // the Go runtime's own
 	exitProtocol  = 70
 	exitNoProgram = 71
 	exitRange     = 99 // poppler's: no such page

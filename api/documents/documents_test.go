@@ -231,8 +231,8 @@ func TestMisbehaviour(t *testing.T) {
 		"recurse": policies.DocumentTooComplex,
 		"flood":   policies.DocumentTooComplex,
 		// These end with status 3 where the child was not allowed to.
-		"file":        policies.DocumentDamaged,
-		"environment": policies.DocumentDamaged,
+		"file":        policies.DocumentTooComplex,
+		"environment": policies.DocumentTooComplex,
 	} {
 		t.Run(document, func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +248,7 @@ func TestMisbehaviour(t *testing.T) {
 	t.Run("network", func(t *testing.T) {
 		t.Parallel()
 		_, err := w.Prepare(t.Context(), []byte("network"), pades.Options{})
-		refused := errors.Is(err, policies.Refuse(policies.DocumentDamaged))
+		refused := errors.Is(err, policies.Refuse(policies.DocumentTooComplex))
 		if isolated := w.Isolation() == documents.Namespaces; refused != isolated {
 			t.Errorf("isolation is %v, and the child's network check gave %v", w.Isolation(), err)
 		}

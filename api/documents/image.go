@@ -42,7 +42,7 @@ func picture(pixels []byte, width, height int) image.Image {
 	for i := range out.Pix {
 		pixel := [3]byte(pixels[3*i:])
 		if pixel != last || i == 0 {
-			known := false
+			var known bool
 			if at, known = index[pixel]; !known {
 				if len(out.Palette) == 256 {
 					return colour(pixels, width, height)

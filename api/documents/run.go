@@ -105,12 +105,12 @@ func (w *Worker) judge(ctx context.Context, j job, out *bounded, err error) erro
 	if ok && status.Signaled() {
 		return policies.Refuse(policies.DocumentTooComplex, "reason", status.Signal().String())
 	}
-	switch exit.ExitCode() {
-	case exitProtocol, exitNoProgram:
+	switch code := exit.ExitCode(); {
+	case code == exitProtocol || code == exitNoProgram:
 		return fmt.Errorf("running a document worker: %w", err)
-	case exitGo:
+	case j.Kind != kindExec: // the Go runtime gave up
 		return policies.Refuse(policies.DocumentTooComplex, "reason", "memory or stack")
-	case exitRange:
+	case code == exitRange:
 		return policies.Refuse(policies.NotFound)
 	default:
 		return policies.Refuse(policies.DocumentDamaged, "reason", "not drawn")
