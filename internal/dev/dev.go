@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -95,7 +96,7 @@ func Up(ctx context.Context, c Config) error {
 	defer u.down()
 	if err := u.up(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped by hand while starting: what failed, failed for that
+			return nil // stopped by hand while starting: what failed, failed for that
 		}
 		return err
 	}
@@ -298,7 +299,7 @@ func (u *environment) initialise(ctx context.Context) error {
 func (u *environment) command(log string, args []string) *command {
 	return &command{
 		path: u.config.Program,
-		args: append(args[:len(args):len(args)], "--config", u.env.ConfigFile),
+		args: append(slices.Clip(args), "--config", u.env.ConfigFile),
 		env:  u.env.Token.Environ(),
 		log:  u.dir.join("log", log+".log"),
 	}

@@ -91,7 +91,7 @@ func playAPI(ctx context.Context, s settings) int {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		defer func() { _ = conn.Close(context.WithoutCancel(r.Context())) }()
+		_ = conn.Close(r.Context())
 		fmt.Fprint(w, os.Getpid())
 	})
 	server := &http.Server{Addr: s.Listen, Handler: mux}
@@ -148,8 +148,7 @@ func playUp(file string) int {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	var status *dev.FailureError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*dev.FailureError](err); ok {
 		return status.ExitCode()
 	}
 	return 0

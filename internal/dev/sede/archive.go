@@ -25,7 +25,7 @@ type record struct {
 
 // archive keeps each request in a directory: its record and the document as it
 // was sent, which is needed to verify a detached signature.
-type archive string
+type archive struct{ root *os.Root }
 
 // errUnknown means that the sede never asked for that signature.
 var errUnknown = errors.New("the sede does not know this request")
@@ -37,28 +37,28 @@ func (a archive) add(r record, content []byte) error {
 	if !identifier.MatchString(r.ID) {
 		return errUnknown
 	}
-	dir := filepath.Join(string(a), r.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("filing a request: %w", err)
-	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("filing a request: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "content"), content, 0o600); err != nil {
+	if err := a.root.MkdirAll(r.ID, 0o700); err != nil {
 		return fmt.Errorf("filing a request: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "record.json"), text, 0o600); err != nil {
+	if err := a.root.WriteFile(r.ID+"/content", content, 0o600); err != nil {
+		return fmt.Errorf("filing a request: %w", err)
+	}
+	if err := a.root.WriteFile(r.ID+"/record.json", text, 0o600); err != nil {
 		return fmt.Errorf("filing a request: %w", err)
 	}
 	return nil
 }
 
+// get returns a record and the path of its document.
 func (a archive) get(id string) (r record, contentFile string, err error) {
 	if !identifier.MatchString(id) {
 		return record{}, "", errUnknown
 	}
-	text, err := os.ReadFile(filepath.Join(string(a), id, "record.json"))
+	text, err := a.root.ReadFile(id + "/record.json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, "", errUnknown
 	}
@@ -68,18 +68,19 @@ func (a archive) get(id string) (r record, contentFile string, err error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return record{}, "", fmt.Errorf("reading a filed request: %w", err)
 	}
-	return r, filepath.Join(string(a), id, "content"), nil
+	return r, filepath.Join(a.root.Name(), id, "content"), nil
 }
 
-// latest lists the newest requests, at most n.
+// latest lists the newest requests, at most n. It is a convenience: what cannot
+// be read is left out.
 func (a archive) latest(n int) []record {
-	paths, err := filepath.Glob(filepath.Join(string(a), "*", "record.json"))
+	entries, err := fs.ReadDir(a.root.FS(), ".")
 	if err != nil {
-		return nil // a path with a bracket in it: the list is a convenience
+		return nil
 	}
 	var found []record
-	for _, path := range paths {
-		if r, _, err := a.get(filepath.Base(filepath.Dir(path))); err == nil {
+	for _, entry := range entries {
+		if r, _, err := a.get(entry.Name()); err == nil {
 			found = append(found, r)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -48,9 +49,16 @@ type Sede struct {
 
 // New makes the sede.
 func New(c Config) (*Sede, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the archive: %w", err)
+	}
+	dir, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the archive: %w", err)
+	}
 	pages, err := template.New("").Funcs(template.FuncMap{
 		"formatName": func(format string) string { return formats()[format] },
-		"date":       func(t time.Time) string { return t.Local().Format("02/01/2006 15:04") }, //nolint:gosmopolitan // one town, one zone
+		"date":       func(t time.Time) string { return t.Local().Format("02/01/2006 15:04") },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the pages: %w", err)
@@ -58,7 +66,7 @@ func New(c Config) (*Sede, error) {
 	s := &Sede{
 		config:  c,
 		service: &service{base: c.Service, client: c.Client, http: &http.Client{Timeout: time.Minute}},
-		archive: archive(c.Dir),
+		archive: archive{dir},
 		pages:   pages,
 	}
 	mux := http.NewServeMux()
@@ -123,7 +131,7 @@ func (s *Sede) homeView(r *http.Request) homeView {
 // ask turns the form into a signature request and sends the citizen to sign.
 func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-	if err := r.ParseMultipartForm(maxUpload); err != nil {
+	if err := r.ParseMultipartForm(maxUpload); err != nil { //nolint:gosec // bounded by the line above
 		s.refuse(w, r, Refusal{Title: "El formulario no se ha podido leer", Remedy: "Adjunte un documento de menos de 20 MB."})
 		return
 	}

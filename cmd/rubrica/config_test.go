@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/internal/dev"
+)
+
+// testCLI has one setting of each kind that a configuration file may hold.
+type testCLI struct {
+	Globals
+
+	Serve struct {
+		Listen  string        `default:"127.0.0.1:1"`
+		URL     string        `name:"public-url" production:"https"`
+		Wait    time.Duration `env:"RUBRICA_TEST_WAIT" default:"1s"`
+		Tries   int
+		Names   []string
+		Gateway struct {
+			URL string `name:"url" production:"https"`
+		} `embed:"" prefix:"gateway-"`
+		Lax bool `production:"never"`
+	} `cmd:""`
+	Play struct {
+		Speed int
+	} `cmd:"" production:"never"`
+}
+
+func parse(t *testing.T, file string, args ...string) (testCLI, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rubrica.toml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var cli testCLI
+	var loaded tomlFile
+	parser, err := newParser(&cli, &loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := parser.Parse(append(args, "--config", path))
+	if err != nil {
+		return cli, err
+	}
+	return cli, checkMode(cli.Mode, command, loaded)
+}
+
+func TestConfigFile(t *testing.T) {
+	t.Setenv("RUBRICA_TEST_WAIT", "7s")
+	cli, err := parse(t, `
+		mode = "development"
+		public_url = "http://localhost:8080"
+		[serve]
+		listen = "from the file"
+		wait = "2s"
+		tries = 3
+		names = ["a", "b,c"]
+		lax = true
+		[serve.gateway]
+		url = "http://localhost/sms"
+		[play]
+		speed = 9
+	`, "serve", "--listen", "from the flag")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want testCLI
+	want.Mode = "development"
+	want.Serve.Listen = "from the flag"
+	want.Serve.URL = "http://localhost:8080"
+	want.Serve.Wait = 7 * time.Second // the environment wins over the file
+	want.Serve.Tries = 3
+	want.Serve.Names = []string{"a", "b,c"}
+	want.Serve.Gateway.URL = "http://localhost/sms"
+	want.Serve.Lax = true
+	cli.Config = ""
+	if diff := cmp.Diff(want, cli); diff != "" {
+		t.Errorf("settings differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigFileUnknownKeys(t *testing.T) {
+	t.Parallel()
+	for name, file := range map[string]string{
+		"at the top":          `pubic_url = "https://firma.example.es"`,
+		"in a table":          "[serve]\nlissten = \"x\"",
+		"of another command":  "[serve]\nspeed = 1",
+		"table of no command": "[sever]\nlisten = \"x\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse(t, file, "serve")
+			if err == nil || !strings.Contains(err.Error(), "settings that do not exist") {
+				t.Errorf("got %v, want the unknown key named", err)
+			}
+		})
+	}
+}
+
+func TestProduction(t *testing.T) {
+	t.Parallel()
+	const good = "public_url = \"https://firma.example.es\"\n"
+	for name, test := range map[string]struct {
+		file    string
+		command string
+		refused bool
+	}{
+		"good":                       {good, "serve", false},
+		"good, said aloud":           {good + `mode = "production"`, "serve", false},
+		"no TLS":                     {`public_url = "http://firma.example.es"`, "serve", true},
+		"loopback name":              {`public_url = "https://localhost:8443"`, "serve", true},
+		"loopback address":           {`public_url = "https://127.0.0.1"`, "serve", true},
+		"loopback address, IPv6":     {`public_url = "https://[::1]:8443"`, "serve", true},
+		"no address":                 {`public_url = "firma.example.es"`, "serve", true},
+		"the inbox as gateway":       {good + "[serve.gateway]\nurl = \"http://127.0.0.1:8082/sms\"", "serve", true},
+		"a setting of development":   {good + "[serve]\nlax = true", "serve", true},
+		"that setting, switched off": {good + "[serve]\nlax = false", "serve", false},
+		"a command of development":   {good + "[play]\nspeed = 1", "serve", true},
+		"running that command":       {`mode = "production"`, "play", true},
+		"running it without a mode":  {"", "play", false},
+		"all of it in development": {
+			"mode = \"development\"\npublic_url = \"http://localhost\"\n[serve]\nlax = true\n[play]\nspeed = 1", "serve", false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse(t, test.file, test.command)
+			failed, ok := errors.AsType[*dev.FailureError](err)
+			if test.refused && (!ok || failed.Status != dev.StatusProduction) {
+				t.Errorf("got %v, want exit status %d", err, dev.StatusProduction)
+			}
+			if !test.refused && err != nil {
+				t.Errorf("got %v, want it accepted", err)
+			}
+		})
+	}
+}

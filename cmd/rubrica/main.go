@@ -1,0 +1,106 @@
+// Command rubrica is the whole service in one binary: the public side (api),
+// the signature activation module (signer), and what operators, officers and
+// developers do by hand. It holds no logic: flags, wiring, signals.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// CLI is the command line. Each command is a type with a method
+// Run(context.Context) error; the comments on its fields are the manual of the
+// configuration file, where [api] holds the settings of the command api.
+type CLI struct {
+	Globals
+
+	Up     UpCommand     `cmd:"" production:"never" help:"Run everything on this machine, for development: database, token, service, SMS and mail inbox, demo sede."`
+	Doctor DoctorCommand `cmd:"" help:"Say what this machine lacks to run Rúbrica, and the command that mends it."`
+}
+
+// Globals are the settings of all commands.
+type Globals struct {
+	// Config is one TOML file. A flag wins over the environment, the
+	// environment over the file. A key that no command knows is fatal.
+	Config kong.ConfigFlag `help:"Configuration file (TOML)." placeholder:"FILE" env:"RUBRICA_CONFIG"`
+	// Mode is "production" unless said otherwise. In production, whatever
+	// belongs to the development environment is refused at the start.
+	Mode string `help:"production (the default) or development." enum:",production,development" default:"" env:"RUBRICA_MODE"`
+	// Version prints the version and ends.
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+func main() {
+	// The second Ctrl-C ends the program at once: stop gives the signal back.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run executes one command line and returns the exit status: 0, 1 for an error
+// without a status of its own, 80 for a command line that makes no sense.
+func run(ctx context.Context, args []string) int {
+	err := execute(ctx, args)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "rubrica:", err)
+	var status interface{ ExitCode() int }
+	if errors.As(err, &status) {
+		return status.ExitCode()
+	}
+	return 1
+}
+
+func execute(ctx context.Context, args []string) error {
+	var cli CLI
+	var file tomlFile
+	parser, err := newParser(&cli, &file)
+	if err != nil {
+		return fmt.Errorf("reading the command line's own definition: %w", err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	if err := checkMode(cli.Mode, command, file); err != nil {
+		return err
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(&cli.Globals)
+}
+
+// newParser knows where settings come from. The configuration file, if one is
+// given, is left in file.
+func newParser(cli any, file *tomlFile) (*kong.Kong, error) {
+	load := func(r io.Reader) (kong.Resolver, error) {
+		var err error
+		*file, err = loadTOML(r)
+		return *file, err
+	}
+	return kong.New(cli,
+		kong.Name("rubrica"),
+		kong.Description("Rúbrica, a cloud signature service for public administration."),
+		kong.Vars{"version": version()},
+		kong.Configuration(load),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

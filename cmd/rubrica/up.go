@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/rubrica-firma/rubrica/internal/dev"
+	"github.com/rubrica-firma/rubrica/internal/dev/sede"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// UpCommand runs the development environment (internal/dev) in the foreground.
+type UpCommand struct {
+	// Dir holds everything: database, token, secrets, logs, documents. Deleting
+	// it is starting anew.
+	Dir string `help:"Data directory." default:"var" type:"path" placeholder:"DIR"`
+	// Database uses a server that is already there. The role must own the
+	// database and be allowed to create roles.
+	Database string `help:"Use this PostgreSQL database instead of a private cluster." placeholder:"URL"`
+	// PKCS11Module, TokenLabel and PINFile use a token that is already there.
+	PKCS11Module string `name:"pkcs11-module" help:"Use the token of this PKCS#11 library instead of a SoftHSM one." placeholder:"FILE"`
+	TokenLabel   string `help:"Label of that token." placeholder:"LABEL"`
+	PINFile      string `name:"pin-file" help:"File that holds the user PIN of that token." placeholder:"FILE"`
+	// Listen, Sede, Inbox and SMTP are loopback addresses: none of them is meant
+	// for a network.
+	Listen string `help:"Address of the signing service." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Sede   string `help:"Address of the demo sede." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
+	Inbox  string `help:"Address of the inbox page and of its SMS gateway." default:"127.0.0.1:8082" placeholder:"HOST:PORT"`
+	SMTP   string `name:"smtp" help:"Address of the inbox's mail server." default:"127.0.0.1:8025" placeholder:"HOST:PORT"`
+	// Demo signs one document without a hand before the environment is handed
+	// over, and fails if foreign validators do not accept the signature.
+	Demo bool `help:"Sign a document first, as the command demo does."`
+}
+
+// Run stays until ctx ends.
+func (c *UpCommand) Run(ctx context.Context) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	config := dev.Config{
+		Dir:      c.Dir,
+		Database: c.Database,
+		Token:    dev.Token{Module: c.PKCS11Module, Label: c.TokenLabel, PINFile: c.PINFile},
+		Listen:   c.Listen,
+		Sede:     c.Sede,
+		Inbox:    c.Inbox,
+		SMTP:     c.SMTP,
+		Program:  program,
+		Settings: developmentSettings,
+		Migrate:  migrate,
+		Init:     [][]string{{"init"}},
+		Register: sedeRegistration,
+		Hint:     registrationHint,
+		Out:      os.Stdout,
+		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if c.Demo {
+		config.Demo = []string{"demo"}
+	}
+	return dev.Up(ctx, config)
+}
+
+func migrate(ctx context.Context, ownerURL string) error {
+	err := store.Migrate(ctx, ownerURL)
+	if errors.Is(err, store.ErrNewerDatabase) {
+		return fmt.Errorf("%w: %w", dev.ErrNewerSchema, err)
+	}
+	return err
+}
+
+// developmentSettings is the content of <dir>/rubrica.toml: the same settings
+// that production has, with the development environment at their far ends.
+func developmentSettings(e dev.Environment) map[string]any {
+	token := func(more map[string]any) map[string]any {
+		more["pkcs11-module"] = e.Token.Module
+		more["token-label"] = e.Token.Label
+		more["pin-file"] = e.Token.PINFile
+		return more
+	}
+	return map[string]any{
+		"mode":       "development",
+		"public-url": e.PublicURL,
+		"init":       token(map[string]any{"database": e.Databases.Signer, "root-file": e.RootFile}),
+		"app":        map[string]any{"add": map[string]any{"database": e.Databases.Signer}},
+		"signer": token(map[string]any{
+			"database":       e.Databases.Signer,
+			"socket":         e.SignerSocket,
+			"sms-gateway":    e.SMSGateway,
+			"sms-token-file": e.SMSTokenFile,
+		}),
+		"api": map[string]any{
+			"database": e.Databases.API,
+			"listen":   e.Listen,
+			"socket":   e.SignerSocket,
+		},
+	}
+}
+
+// sedeRegistration is the command that registers the demo sede; it leaves
+// client_id and client_secret in a JSON file.
+func sedeRegistration(e dev.Environment) []string {
+	return []string{
+		"app", "add", "--name", "Sede electrónica", "--organisation", "Ayuntamiento de Valdehierro",
+		"--return-url", sede.ReturnURL(e.SedeURL), "--output", e.SedeCredentials,
+	}
+}
+
+func registrationHint(e dev.Environment) string {
+	return `To sign as yourself, be registered as at an office, then follow the address that it prints:
+
+  rubrica citizen register --config ` + e.ConfigFile
+}
