@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPixmap: the PNG has the pixmap's pixels, with a palette and without.
+// TestPixmap: the PNG has the pixmap's pixels, and any reader finds them.
 func TestPixmap(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
