@@ -1,0 +1,76 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Bearer lets applications in that show an access token with the scope, at
+// their pace (RFC 6750; the token is read from the header alone).
+func (s *Site) Bearer(scope string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			client, err := s.bearer(c, scope)
+			if err != nil {
+				return err
+			}
+			c.Set(clientKey, client)
+			if err := s.calls.admit(client.ID); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}
+}
+
+// ClientOf is the application that Bearer let in, the zero value before.
+func ClientOf(c echo.Context) signer.Client {
+	client, _ := c.Get(clientKey).(signer.Client)
+	return client
+}
+
+func (s *Site) bearer(c echo.Context, scope string) (signer.Client, error) {
+	h := c.Response().Header()
+	kind, value, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
+	if !strings.EqualFold(kind, "Bearer") || value == "" {
+		h.Set(echo.HeaderWWWAuthenticate, challenge("", scope))
+		return signer.Client{}, policies.Refuse(policies.ApplicationUnknown)
+	}
+	ctx := c.Request().Context()
+	token, err := s.Clients.Token(ctx, tokenHash(value), s.Now())
+	var client signer.Client
+	if err == nil {
+		client, err = s.Clients.Application(ctx, token.ClientID)
+	}
+	switch {
+	case errors.Is(err, policies.Refuse(policies.ApplicationUnknown)):
+		h.Set(echo.HeaderWWWAuthenticate, challenge("invalid_token", ""))
+		return signer.Client{}, err
+	case err != nil:
+		return signer.Client{}, fmt.Errorf("reading an access token: %w", err)
+	case !slices.Contains(token.Scopes, scope) || !slices.Contains(client.Scopes, scope):
+		h.Set(echo.HeaderWWWAuthenticate, challenge("insufficient_scope", scope))
+		return signer.Client{}, policies.Refuse(policies.ScopeMissing, "scope", scope)
+	}
+	return client, nil
+}
+
+// challenge is RFC 6750, section 3. No error is named to those who showed no
+// token.
+func challenge(code, scope string) string {
+	out := `Bearer realm="` + realm + `"`
+	if code != "" {
+		out += `, error="` + code + `"`
+	}
+	if scope != "" {
+		out += `, scope="` + scope + `"`
+	}
+	return out
+}

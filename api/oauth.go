@@ -1,0 +1,235 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// The scopes of access tokens.
+const (
+	ScopeSignature    = "signature"    // applications: ask for signatures
+	ScopeRegistration = "registration" // offices: register citizens
+)
+
+const (
+	tokenPath = "/oauth/token" //nolint:gosec // an address, no token
+	tokenLife = 10 * time.Minute
+	realm     = "rubrica"
+
+	maxClientID = 100
+)
+
+// Clients is what the authorisation server keeps.
+type Clients interface {
+	// Application reads a client (policies.ApplicationUnknown if there is none
+	// or it is disabled).
+	Application(ctx context.Context, clientID string) (signer.Client, error)
+	// AddToken keeps an access token; it is durable on return.
+	AddToken(ctx context.Context, t signer.AccessToken) error
+	// Token finds a token that has not expired (policies.ApplicationUnknown).
+	Token(ctx context.Context, hash []byte, now time.Time) (signer.AccessToken, error)
+}
+
+// SecretHash is the form in which a client's secret is kept. Secrets are drawn,
+// not chosen, with 128 bits at least: nothing is gained by a slow hash.
+func SecretHash(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// tokenAnswer is RFC 6749, section 5.1.
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"`
+	Scope       string `json:"scope"`
+}
+
+// oauthError is RFC 6749, section 5.2. It answers at the token endpoint alone.
+type oauthError struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+func (e *oauthError) Error() string { return "oauth: " + e.Code + ": " + e.Description }
+
+// token is the client credentials grant (RFC 6749, section 4.4).
+func (s *Site) token(c echo.Context) error {
+	answer, err := s.grant(c.Request())
+	var refused *oauthError
+	switch {
+	case errors.As(err, &refused) && refused.Code == "invalid_client":
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="`+realm+`", charset="UTF-8"`)
+		return c.JSON(http.StatusUnauthorized, refused)
+	case refused != nil:
+		return c.JSON(http.StatusBadRequest, refused)
+	case err != nil:
+		return err
+	}
+	c.Response().Header().Set("Pragma", "no-cache")
+	return c.JSON(http.StatusOK, answer)
+}
+
+func (s *Site) grant(r *http.Request) (tokenAnswer, error) {
+	form, err := tokenForm(r)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	client, err := s.authenticate(r, form)
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	switch form.Get("grant_type") {
+	case "client_credentials":
+	case "":
+		return tokenAnswer{}, &oauthError{Code: "invalid_request", Description: "grant_type is missing"}
+	default:
+		return tokenAnswer{}, &oauthError{Code: "unsupported_grant_type"}
+	}
+	scopes, err := grantable(client, form.Get("scope"))
+	if err != nil {
+		return tokenAnswer{}, err
+	}
+	return s.issue(r.Context(), client, scopes)
+}
+
+// tokenForm reads the parameters of a token request: in the body, and none of
+// them twice (RFC 6749, sections 3.2 and 2.3.1).
+func tokenForm(r *http.Request) (url.Values, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, &oauthError{Code: "invalid_request", Description: "the body must be application/x-www-form-urlencoded"}
+	}
+	if err := r.ParseForm(); err != nil {
+		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+			return nil, err
+		}
+		return nil, &oauthError{Code: "invalid_request", Description: "the body cannot be read"}
+	}
+	for _, values := range r.PostForm {
+		if len(values) > 1 {
+			return nil, &oauthError{Code: "invalid_request", Description: "a parameter stands twice"}
+		}
+	}
+	return r.PostForm, nil
+}
+
+// authenticate checks client_secret_basic or client_secret_post. An unknown
+// client costs and answers what a wrong secret does.
+func (s *Site) authenticate(r *http.Request, form url.Values) (signer.Client, error) {
+	id, secret, err := credentials(r, form)
+	if err != nil {
+		return signer.Client{}, err
+	}
+	if len(id) > maxClientID || !printable(id) {
+		return signer.Client{}, &oauthError{Code: "invalid_client"}
+	}
+	client, err := s.Clients.Application(r.Context(), id)
+	unknown := errors.Is(err, policies.Refuse(policies.ApplicationUnknown))
+	if err != nil && !unknown {
+		return signer.Client{}, fmt.Errorf("reading a client: %w", err)
+	}
+	if subtle.ConstantTimeCompare(SecretHash(secret), client.SecretHash) != 1 || unknown {
+		return signer.Client{}, &oauthError{Code: "invalid_client"}
+	}
+	return client, nil
+}
+
+// credentials are the client's, from the header or from the body, never both
+// (RFC 6749, section 2.3).
+func credentials(r *http.Request, form url.Values) (id, secret string, err error) {
+	id, secret, basic := r.BasicAuth()
+	if r.Header.Get("Authorization") == "" {
+		return form.Get("client_id"), form.Get("client_secret"), nil
+	}
+	if form.Has("client_secret") {
+		return "", "", &oauthError{Code: "invalid_request", Description: "two ways of authentication at once"}
+	}
+	id, idErr := url.QueryUnescape(id)
+	secret, secretErr := url.QueryUnescape(secret)
+	if !basic || idErr != nil || secretErr != nil {
+		return "", "", &oauthError{Code: "invalid_client"}
+	}
+	if form.Has("client_id") && form.Get("client_id") != id {
+		return "", "", &oauthError{Code: "invalid_request", Description: "client_id is not the one that authenticates"}
+	}
+	return id, secret, nil
+}
+
+// printable is RFC 6749, appendix A.1.
+func printable(id string) bool {
+	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// grantable is what is asked for, or all that the client may have.
+func grantable(client signer.Client, asked string) ([]string, error) {
+	if asked == "" {
+		return client.Scopes, nil
+	}
+	scopes := strings.Split(asked, " ")
+	for i, scope := range scopes {
+		if !slices.Contains(client.Scopes, scope) || slices.Contains(scopes[:i], scope) {
+			return nil, &oauthError{Code: "invalid_scope"}
+		}
+	}
+	return scopes, nil
+}
+
+func (s *Site) issue(ctx context.Context, client signer.Client, scopes []string) (tokenAnswer, error) {
+	var secret [32]byte
+	rand.Read(secret[:])
+	value := base64.RawURLEncoding.EncodeToString(secret[:])
+	err := s.Clients.AddToken(ctx, signer.AccessToken{
+		Hash: tokenHash(value), ClientID: client.ID, Scopes: scopes, ExpiresAt: s.Now().Add(tokenLife),
+	})
+	if err != nil {
+		return tokenAnswer{}, fmt.Errorf("keeping an access token: %w", err)
+	}
+	return tokenAnswer{
+		AccessToken: value, TokenType: "Bearer", ExpiresIn: int(tokenLife / time.Second), Scope: strings.Join(scopes, " "),
+	}, nil
+}
+
+func tokenHash(value string) []byte {
+	sum := sha256.Sum256([]byte(value))
+	return sum[:]
+}
+
+// serverMetadata is RFC 8414, section 2.
+type serverMetadata struct {
+	Issuer        string   `json:"issuer"`
+	TokenEndpoint string   `json:"token_endpoint"`
+	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	GrantTypes    []string `json:"grant_types_supported"`
+	ResponseTypes []string `json:"response_types_supported"` // required, though no grant here has one
+	Scopes        []string `json:"scopes_supported"`
+	Documentation string   `json:"service_documentation"`
+}
+
+func (s *Site) metadata(c echo.Context) error {
+	return c.JSON(http.StatusOK, serverMetadata{
+		Issuer:        s.URL(""),
+		TokenEndpoint: s.URL(tokenPath),
+		AuthMethods:   []string{"client_secret_basic", "client_secret_post"},
+		GrantTypes:    []string{"client_credentials"},
+		ResponseTypes: []string{},
+		Scopes:        []string{ScopeSignature, ScopeRegistration},
+		Documentation: s.URL("/docs"),
+	})
+}

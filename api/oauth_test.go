@@ -1,0 +1,203 @@
+package api_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+const formType = "application/x-www-form-urlencoded"
+
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"`
+	Scope       string `json:"scope"`
+	Error       string `json:"error"`
+}
+
+func (h house) tokenRequest(t *testing.T, form string, headers ...string) (*http.Response, tokenAnswer) {
+	t.Helper()
+	response := h.ask(t, http.MethodPost, "/oauth/token", form, append([]string{"Content-Type", formType}, headers...)...)
+	var answer tokenAnswer
+	if err := json.Unmarshal([]byte(text(t, response)), &answer); err != nil {
+		t.Fatalf("status %d: %v", response.StatusCode, err)
+	}
+	return response, answer
+}
+
+// basic is the Authorization header of client_secret_basic.
+func basic(id, secret string) string {
+	r := http.Request{Header: http.Header{}}
+	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	return r.Header.Get("Authorization")
+}
+
+func TestTokenEndpoint(t *testing.T) {
+	t.Parallel()
+	good := basic("sede", secret)
+	post := url.Values{"client_id": {"sede"}, "client_secret": {secret}}.Encode()
+	for _, tt := range []struct {
+		name, form, authorization string
+		status                    int
+		code, scope               string
+	}{
+		{"basic", "grant_type=client_credentials", good, 200, "", "signature"},
+		{"post", "grant_type=client_credentials&scope=signature&" + post, "", 200, "", "signature"},
+		{"basic with its id", "grant_type=client_credentials&client_id=sede", good, 200, "", "signature"},
+		{"all scopes", "grant_type=client_credentials", basic("both", secret), 200, "", "signature registration"},
+		{"one of two", "grant_type=client_credentials&scope=registration", basic("both", secret), 200, "", "registration"},
+		{"no client", "grant_type=client_credentials", "", 401, "invalid_client", ""},
+		{"unknown client", "grant_type=client_credentials", basic("nobody", secret), 401, "invalid_client", ""},
+		{"wrong secret", "grant_type=client_credentials", basic("sede", secret+"x"), 401, "invalid_client", ""},
+		{"empty secret of an unknown client", "grant_type=client_credentials", basic("nobody", ""), 401, "invalid_client", ""},
+		{"NUL in the id", "grant_type=client_credentials&client_id=%00&client_secret=x", "", 401, "invalid_client", ""},
+		{"broken escape", "grant_type=client_credentials", "Basic JTolCg==", 401, "invalid_client", ""},
+		{"another scheme", "grant_type=client_credentials", "Bearer abc", 401, "invalid_client", ""},
+		{"two ways", "grant_type=client_credentials&" + post, good, 400, "invalid_request", ""},
+		{"another id", "grant_type=client_credentials&client_id=both", good, 400, "invalid_request", ""},
+		{"no grant type", "scope=signature", good, 400, "invalid_request", ""},
+		{"grant type twice", "grant_type=client_credentials&grant_type=client_credentials", good, 400, "invalid_request", ""},
+		{"another grant", "grant_type=password", good, 400, "unsupported_grant_type", ""},
+		{"scope of others", "grant_type=client_credentials&scope=registration", good, 400, "invalid_scope", ""},
+		{"scope twice", "grant_type=client_credentials&scope=signature+signature", good, 400, "invalid_scope", ""},
+		{"unknown scope", "grant_type=client_credentials&scope=signature+openid", good, 400, "invalid_scope", ""},
+		{"broken form", "grant_type=%zz", good, 400, "invalid_request", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var headers []string
+			if tt.authorization != "" {
+				headers = []string{"Authorization", tt.authorization}
+			}
+			response, answer := build(t, nil).tokenRequest(t, tt.form, headers...)
+			if response.StatusCode != tt.status || answer.Error != tt.code || answer.Scope != tt.scope {
+				t.Errorf("got %d %+v, want %d %s %s", response.StatusCode, answer, tt.status, tt.code, tt.scope)
+			}
+			if tt.status == 200 && (len(answer.AccessToken) != 43 || answer.TokenType != "Bearer" || answer.ExpiresIn != 600) {
+				t.Errorf("got %+v, want a bearer token of 32 bytes for 600 s", answer)
+			}
+			if got := response.Header.Get("WWW-Authenticate"); (got != "") != (tt.status == 401) {
+				t.Errorf("WWW-Authenticate: got %q with status %d", got, tt.status)
+			}
+			if got := response.Header.Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control: got %q, want no-store", got)
+			}
+		})
+	}
+}
+
+func TestTokenEndpointReadsNoQuery(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	query := url.Values{"grant_type": {"client_credentials"}, "client_id": {"sede"}, "client_secret": {secret}}.Encode()
+	response := h.ask(t, http.MethodPost, "/oauth/token?"+query, "", "Content-Type", formType)
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("credentials in the address: got %d, want 401", response.StatusCode)
+	}
+	response = h.ask(t, http.MethodPost, "/oauth/token", `{"grant_type":"client_credentials"}`, "Content-Type", "application/json")
+	if body := text(t, response); response.StatusCode != http.StatusBadRequest || !strings.Contains(body, "invalid_request") {
+		t.Errorf("JSON: got %d %s, want invalid_request", response.StatusCode, body)
+	}
+}
+
+func TestTokenEndpointFails(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	h.clients.broken = errors.New("no database")
+	response := h.ask(t, http.MethodPost, "/oauth/token", "grant_type=client_credentials",
+		"Content-Type", formType, "Authorization", basic("sede", secret))
+	wantProblem(t, response, policies.Internal)
+
+	paced := build(t, func(c *api.Config) { c.Limits.Tokens = api.Rate{Every: time.Minute, Burst: 1} })
+	paced.tokenRequest(t, "grant_type=client_credentials", "Authorization", basic("sede", secret))
+	wantProblem(t, paced.ask(t, http.MethodPost, "/oauth/token", ""), policies.RateLimited)
+}
+
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(c *api.Config) {
+		c.Limits.Calls = api.Rate{Every: time.Hour, Burst: 5}
+		c.Rooms = append(c.Rooms, func(s *api.Site) {
+			whoami := func(c echo.Context) error { return c.String(http.StatusOK, api.ClientOf(c).Name) }
+			s.Door("/").GET("/sign", whoami, s.Bearer(api.ScopeSignature))
+			s.Door("/").GET("/register", whoami, s.Bearer(api.ScopeRegistration))
+		})
+	})
+	_, answer := h.tokenRequest(t, "grant_type=client_credentials", "Authorization", basic("sede", secret))
+	token := answer.AccessToken
+
+	response := h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+token)
+	if got := text(t, response); response.StatusCode != http.StatusOK || got != "Sede electrónica" {
+		t.Fatalf("got %d %q, want the application", response.StatusCode, got)
+	}
+	for _, tt := range []struct {
+		name, path, authorization string
+		code                      policies.Code
+		challenge                 string
+	}{
+		{"no token", "/sign", "", policies.ApplicationUnknown, `Bearer realm="rubrica", scope="signature"`},
+		{"token in the address", "/sign?access_token=" + token, "", policies.ApplicationUnknown, `Bearer realm="rubrica", scope="signature"`},
+		{"another scheme", "/sign", basic("sede", secret), policies.ApplicationUnknown, `Bearer realm="rubrica", scope="signature"`},
+		{"wrong token", "/sign", "Bearer " + token + "x", policies.ApplicationUnknown, `Bearer realm="rubrica", error="invalid_token"`},
+		{"wrong scope", "/register", "bearer " + token, policies.ScopeMissing, `Bearer realm="rubrica", error="insufficient_scope", scope="registration"`},
+	} {
+		response := h.ask(t, http.MethodGet, tt.path, "", "Authorization", tt.authorization)
+		wantProblem(t, response, tt.code)
+		if got := response.Header.Get("WWW-Authenticate"); got != tt.challenge {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.challenge)
+		}
+	}
+	for range 4 {
+		h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+token)
+	}
+	wantProblem(t, h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+token), policies.RateLimited)
+
+	h.clients.disable("sede")
+	wantProblem(t, h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+token), policies.ApplicationUnknown)
+	_, other := h.tokenRequest(t, "grant_type=client_credentials", "Authorization", basic("both", secret))
+	h.clock.pass(10 * time.Minute)
+	wantProblem(t, h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+other.AccessToken), policies.ApplicationUnknown)
+
+	for _, hidden := range []string{token, other.AccessToken, secret, url.QueryEscape(secret)} {
+		if strings.Contains(h.journal.String(), hidden) {
+			t.Errorf("the log holds a secret:\n%s", h.journal)
+		}
+	}
+	for hash := range h.clients.tokens {
+		if strings.Contains(hash, token) || len(hash) != 32 {
+			t.Errorf("a token is kept as %d bytes, want a SHA-256", len(hash))
+		}
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	var got map[string]any
+	response := build(t, nil).ask(t, http.MethodGet, "/.well-known/oauth-authorization-server", "")
+	if err := json.Unmarshal([]byte(text(t, response)), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"issuer":                                "https://firma.example.es",
+		"token_endpoint":                        "https://firma.example.es/oauth/token",
+		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
+		"grant_types_supported":                 []any{"client_credentials"},
+		"response_types_supported":              []any{},
+		"scopes_supported":                      []any{"signature", "registration"},
+		"service_documentation":                 "https://firma.example.es/docs",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+}

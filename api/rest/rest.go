@@ -1,0 +1,88 @@
+// Package rest is the native door for back ends. openapi.yaml is its contract;
+// types and routes are generated from it, and the tests hold every answer
+// against it. A handler decodes, makes one call of the domain and encodes.
+package rest
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
+
+//go:embed openapi.yaml
+var contract []byte
+
+// Requests is the doors' common core. *requests.Service fulfils it.
+type Requests interface {
+	Submit(ctx context.Context, sub requests.Submission) (signer.Request, error)
+	Preflight(ctx context.Context, r signer.Request) ([]*policies.Refusal, error)
+	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
+}
+
+// Store reads requests.
+type Store interface {
+	// Request reads one request (policies.RequestUnknown).
+	Request(ctx context.Context, id string) (signer.Request, error)
+}
+
+// Register is the office's part of the citizens' register, in the signer
+// process.
+type Register interface {
+	Register(ctx context.Context, a citizen.Application) (citizen.Receipt, error)
+	RenewActivation(ctx context.Context, id citizen.Identifier, officer string) (citizen.Receipt, error)
+}
+
+// Config names the parts of the room.
+type Config struct {
+	Requests Requests
+	Store    Store
+	Register Register
+	// SigningPath is the path of a request's signing page.
+	SigningPath func(requestID string) string
+	Limits      requests.Limits
+}
+
+// door answers the operations of the contract.
+type door struct {
+	Config
+	site *api.Site
+}
+
+var _ ServerInterface = (*door)(nil)
+
+// Room hangs the door's routes in the site. It fails only if the contract
+// that was compiled in cannot be read.
+func Room(config Config) (func(*api.Site), error) {
+	page, err := documentation(contract)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contract: %w", err)
+	}
+	return func(site *api.Site) {
+		d := &door{Config: config, site: site}
+		large := site.Accept(api.AcceptedBytes(config.Limits.Documents, config.Limits.DocumentBytes))
+		small := site.Accept(16 << 10)
+		application, office := site.Bearer(api.ScopeSignature), site.Bearer(api.ScopeRegistration)
+		v1 := site.Door("/v1/")
+		RegisterHandlersWithOptions(v1, d, RegisterHandlersOptions{
+			OperationMiddlewares: map[string][]echo.MiddlewareFunc{
+				"createSignatureRequest": {application, needsKey, large},
+				"getSignatureRequest":    {application},
+				"getSignedDocument":      {application},
+				"registerCitizen":        {office, small},
+				"createActivationCode":   {office, small},
+			},
+		})
+		v1.GET("/v1/openapi.yaml", sendContract)
+		v1.GET("/docs", func(c echo.Context) error { return site.Plain(c, page) })
+	}, nil
+}

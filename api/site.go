@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Config names the parts of the public side.
+type Config struct {
+	// PublicURL is the address under which the world reaches the service, such
+	// as https://firma.example.es. Links, the OAuth issuer and the check of
+	// where a form came from depend on it.
+	PublicURL string
+	// Proxies are the networks whose X-Forwarded-For is believed. Empty means
+	// that clients connect directly, and that the header means nothing.
+	Proxies   []netip.Prefix
+	Catalogue *catalogue.Catalogue
+	Clients   Clients
+	Authority Authority
+	// Checks are what readiness asks, by name: the database, the signer.
+	Checks map[string]Check
+	// ErrorPage draws a refusal for a person; nil answers problems to all.
+	ErrorPage ErrorPage
+	// Rooms hang their routes in the site.
+	Rooms  []func(*Site)
+	Limits Limits
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// ErrorPage answers a request with a page about a refusal. If it fails,
+// nothing may have been sent.
+type ErrorPage func(c echo.Context, status int, refusal *policies.Refusal) error
+
+// Site is the frame of the public side, as its rooms see it.
+type Site struct {
+	Config
+	echo     *echo.Echo
+	public   *url.URL
+	origin   *http.CrossOriginProtection
+	attempts *throttle
+	tokens   *throttle
+	calls    *throttle
+	memory   *semaphore.Weighted
+	plain    plain
+	doors    []string
+}
+
+// New builds the public side with all its rooms.
+func New(config Config) (http.Handler, error) {
+	public, err := parsePublicURL(config.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the public address: %w", err)
+	}
+	s := &Site{
+		Config:   config,
+		echo:     echo.New(),
+		public:   public,
+		origin:   http.NewCrossOriginProtection(),
+		attempts: newThrottle(config.Limits.Attempts, config.Now),
+		tokens:   newThrottle(config.Limits.Tokens, config.Now),
+		calls:    newThrottle(config.Limits.Calls, config.Now),
+		memory:   semaphore.NewWeighted(config.Limits.BodyMemory),
+		doors:    []string{"/healthz", "/readyz", "/ca/", "/problems/", "/oauth/", "/.well-known/"},
+	}
+	// A proxy may change the Host header; the origin of our own pages stays.
+	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return nil, fmt.Errorf("trusting the public address: %w", err)
+	}
+	if s.plain, err = newPlain(); err != nil {
+		return nil, err
+	}
+	s.echo.IPExtractor = addressOf(config.Proxies)
+	s.echo.HTTPErrorHandler = s.answer
+	// The order matters: what is logged has an id, a panic is logged as the
+	// answer it became, and nothing is read of a request from a foreign page.
+	s.echo.Use(identify, s.secure, s.record, recovered, s.sameOrigin, s.smallForms)
+	s.routes()
+	for _, hang := range config.Rooms {
+		hang(s)
+	}
+	return s.echo, nil
+}
+
+func (s *Site) routes() {
+	alive := []string{http.MethodGet, http.MethodHead}
+	s.echo.Match(alive, "/healthz", healthy)
+	s.echo.Match(alive, "/readyz", s.ready)
+	s.echo.GET("/ca/root.cer", s.certificate("root"))
+	s.echo.GET("/ca/issuing.cer", s.certificate("issuing"))
+	s.echo.GET("/ca/issuing.crl", s.revocationList)
+	s.echo.GET("/problems/:code", s.explain)
+	s.echo.GET(plainSheet, s.plain.stylesheet)
+	s.echo.GET("/.well-known/oauth-authorization-server", s.metadata)
+	s.echo.POST(tokenPath, s.token, s.perAddress(s.tokens), s.Accept(formBytes))
+}
+
+// parsePublicURL refuses what links could not be built from.
+func parsePublicURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return nil, errors.New("it is no http or https address")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return nil, errors.New("it has more than scheme, host and port")
+	}
+	u.Path = ""
+	return u, nil
+}
+
+// addressOf reads a client's address where it cannot be forged.
+func addressOf(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		p = p.Masked()
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{
+			IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}
+
+// Door takes the routes of a room for programs: whatever is asked for under
+// the prefix, refusals are problem documents.
+func (s *Site) Door(prefix string) *echo.Echo {
+	s.doors = append(s.doors, prefix)
+	return s.echo
+}
+
+// Pages takes the routes of people: their refusals are pages, and their forms
+// are small.
+func (s *Site) Pages() *echo.Group { return s.echo.Group("") }
+
+// URL is the public address of a path of this site.
+func (s *Site) URL(path string) string { return s.public.String() + path }
+
+// Messages speaks the language that the request asks for.
+func (s *Site) Messages(c echo.Context) *catalogue.Messages {
+	c.Response().Header().Set("Vary", "Accept-Language")
+	return s.Catalogue.For(c.Request().Header.Get("Accept-Language"))
+}
+
+// Server makes an HTTP server whose every phase ends. Routes that carry
+// documents ask for more time than this (see [Site.Patient]).
+func Server(handler http.Handler, addr string) *http.Server {
+	return &http.Server{
+		Addr:              addr,
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       patience,
+		WriteTimeout:      2 * patience,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// Check reports whether a part that the site needs can be reached.
+type Check func(ctx context.Context) error
