@@ -89,3 +89,13 @@ type Bound struct {
 func Bind(d Document) Bound {
 	return Bound{Ordinal: d.Ordinal, Format: d.Format, Hash: "SHA-256", Digest: d.Digest, SigningTime: d.SigningTime.UTC()}
 }
+
+// Reference is the one that page, SMS and log show for the request's documents
+// once they are fixed.
+func (r Request) Reference() string {
+	bound := make([]Bound, len(r.Documents))
+	for i, d := range r.Documents {
+		bound[i] = Bind(d)
+	}
+	return Reference(bound)
+}

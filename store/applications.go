@@ -33,7 +33,7 @@ func (db *DB) AddApplication(ctx context.Context, c signer.Client, now time.Time
 				return err
 			}
 		}
-		return record(ctx, tx, audit.Entry{
+		return db.record(ctx, tx, audit.Entry{
 			Type: audit.ApplicationAdded, Operation: c.ID, At: now,
 			Payload: map[string]any{"name": c.Name, "organisation": c.Organisation, "scopes": c.Scopes, "return_addresses": c.ReturnAddresses},
 		})

@@ -74,7 +74,7 @@ func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, e audit.Entry) err
 				return err
 			}
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 

@@ -48,7 +48,7 @@ func (db *DB) Register(ctx context.Context, c signer.Citizen, activationMAC []by
 				return err
 			}
 		}
-		return record(ctx, tx, entries...)
+		return db.record(ctx, tx, entries...)
 	})
 	switch {
 	case violated(err, "citizens_identifier_unique"):
@@ -73,7 +73,7 @@ func (db *DB) ReplaceActivation(ctx context.Context, citizenID string, activatio
 		if err := clearAttempts(ctx, tx, "activation", citizenID); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -113,7 +113,7 @@ func (db *DB) OpenActivation(ctx context.Context, t signer.TicketRow, e audit.En
 		if err := insertTicket(ctx, tx, t); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -130,7 +130,7 @@ func (db *DB) VerifyActivation(ctx context.Context, ticketHash []byte, challenge
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -171,7 +171,7 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
 		}
-		return record(ctx, tx, append(entries, e)...)
+		return db.record(ctx, tx, append(entries, e)...)
 	})
 }
 

@@ -157,7 +157,7 @@ func (db *DB) BeginIssuance(ctx context.Context, i signer.Issuance, e audit.Entr
 		if err := spendTicket(ctx, tx, i.TicketHash, i.Now); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -177,7 +177,7 @@ func (db *DB) IntendCertificate(ctx context.Context, i signer.Issuance, e audit.
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -214,7 +214,7 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err := db.notify(ctx, tx, i.Notice); err != nil {
 			return err
 		}
-		return record(ctx, tx, entries...)
+		return db.record(ctx, tx, entries...)
 	})
 }
 
@@ -228,6 +228,6 @@ func (db *DB) InterruptCertificate(ctx context.Context, serial string, e audit.E
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }

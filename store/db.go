@@ -19,6 +19,8 @@ import (
 type DB struct {
 	pool *pgxpool.Pool
 	jobs *river.Client[pgx.Tx] // inserts only
+	// Now is the clock that the log is held against.
+	Now func() time.Time
 }
 
 // Open connects. It fails at once if the server does not answer.
@@ -40,7 +42,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("opening the job queue: %w", err)
 	}
-	return &DB{pool: pool, jobs: jobs}, nil
+	return &DB{pool: pool, jobs: jobs, Now: time.Now}, nil
 }
 
 // Close ends all connections.

@@ -15,27 +15,30 @@ import (
 
 // Log implements signer.Store and citizen.Store.
 func (db *DB) Log(ctx context.Context, entries ...audit.Entry) error {
-	return db.inTx(ctx, func(tx pgx.Tx) error { return record(ctx, tx, entries...) })
+	return db.inTx(ctx, func(tx pgx.Tx) error { return db.record(ctx, tx, entries...) })
 }
 
 // record appends entries to the log inside the business transaction. It comes
 // last in each: the head row that it locks orders all others.
-func record(ctx context.Context, tx pgx.Tx, entries ...audit.Entry) error {
+func (db *DB) record(ctx context.Context, tx pgx.Tx, entries ...audit.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	if _, err := audit.Append(ctx, logTx{tx}, entries...); err != nil {
+	if _, err := audit.Append(ctx, logTx{tx, db.Now}, entries...); err != nil {
 		return fmt.Errorf("appending to the log: %w", err)
 	}
 	return nil
 }
 
 // logTx is a transaction as the log sees it.
-type logTx struct{ pgx.Tx }
+type logTx struct {
+	pgx.Tx
+	now func() time.Time
+}
 
 // Now implements audit.Tx: the clock of this process, which must not be behind
 // the log.
-func (logTx) Now() time.Time { return time.Now() }
+func (t logTx) Now() time.Time { return t.now() }
 
 // LockHead implements audit.Tx.
 func (t logTx) LockHead(ctx context.Context) (audit.Head, error) {

@@ -238,7 +238,7 @@ func (p Public) Challenge(ctx context.Context, ticketHash []byte, purpose signer
 			expires_at
 		FROM challenges
 		WHERE ticket_hash = @ticket AND purpose = @purpose
-		ORDER BY created_at DESC
+		ORDER BY created_at DESC, state IN ('failed', 'superseded')
 		LIMIT 1`, pgx.NamedArgs{"ticket": ticketHash, "purpose": purpose}).Scan(
 		&c.State,
 		&c.Reference,

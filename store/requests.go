@@ -131,7 +131,7 @@ func (db *DB) OpenRequest(ctx context.Context, id string, e audit.Entry) (bool, 
 			return err
 		}
 		opened = true
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 	return opened, err
 }
@@ -145,7 +145,7 @@ func (db *DB) RefuseRequest(ctx context.Context, ticketHash []byte, e audit.Entr
 		if err := closeRequest(ctx, tx, e.Operation, signer.Pending, signer.Refused, e.At); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -197,6 +197,6 @@ func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error
 		if err := closeRequest(ctx, tx, id, signer.Pending, signer.Expired, e.At); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }

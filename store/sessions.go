@@ -60,7 +60,7 @@ func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry
 		if err := insertTicket(ctx, tx, t); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -171,7 +171,7 @@ func (db *DB) PrepareChallenge(ctx context.Context, c signer.ChallengeRow, pace 
 			VALUES (@id, @ticket, @purpose, @request, @citizen, @phone, @mac, @ref, @docs, @state, @now, @expires)`, args); err != nil {
 			return err
 		}
-		return record(ctx, tx, entries...)
+		return db.record(ctx, tx, entries...)
 	})
 }
 
@@ -196,7 +196,7 @@ func (db *DB) ChallengeSent(ctx context.Context, id string, to signer.ChallengeS
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -244,7 +244,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 		FROM challenges h
 		JOIN citizens c ON c.id = h.citizen_id
 		WHERE h.ticket_hash = @ticket AND h.purpose = @purpose
-		ORDER BY h.created_at DESC
+		ORDER BY h.created_at DESC, h.state IN ('failed', 'superseded')
 		LIMIT 1
 		FOR UPDATE OF h`, pgx.NamedArgs{"ticket": try.TicketHash, "purpose": try.Purpose}).Scan(
 		&c.ID,
@@ -289,7 +289,7 @@ func (db *DB) WrongCode(ctx context.Context, c signer.ChallengeRow, tries int, e
 			WHERE id = @id AND state = 'sent' AND attempts >= @tries`, pgx.NamedArgs{"id": c.ID, "tries": tries}); err != nil {
 			return err
 		}
-		return record(ctx, tx, entries...)
+		return db.record(ctx, tx, entries...)
 	})
 }
 

@@ -47,7 +47,7 @@ func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry
 		if err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -105,7 +105,7 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -118,7 +118,7 @@ func (db *DB) FailSignature(ctx context.Context, i signer.Intent, e audit.Entry)
 		if err := reopen(ctx, tx, i.Request.ID); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 
@@ -131,7 +131,7 @@ func (db *DB) InterruptSignature(ctx context.Context, intentID string, e audit.E
 		if err := reopen(ctx, tx, e.Operation); err != nil {
 			return err
 		}
-		return record(ctx, tx, e)
+		return db.record(ctx, tx, e)
 	})
 }
 

@@ -223,7 +223,7 @@ CREATE TABLE crls (
 );
 
 CREATE TABLE log_head (
-    only      boolean     PRIMARY KEY DEFAULT true CHECK (only),
+    sole      boolean     PRIMARY KEY DEFAULT true CHECK (sole),
     size      bigint      NOT NULL CHECK (size >= 0),
     last_time timestamptz NOT NULL
 );

@@ -1,0 +1,503 @@
+package signer_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/lint"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/internal/hsmtest"
+	"github.com/rubrica-firma/rubrica/internal/pgtest"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cms"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// TestMain keeps the property test short unless the command line asks for
+// more: each of its steps is several transactions.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{"rapid.checks": "12", "rapid.steps": "15"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(pgtest.Main(m))
+}
+
+// clock is set by the test: the ceremony's limits are minutes.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// phone is the far end of the SMS: it reads codes as a citizen would.
+type phone struct {
+	mu   sync.Mutex
+	sent []signer.CodeMessage
+	dead bool
+}
+
+func (p *phone) SendCode(_ context.Context, m signer.CodeMessage) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return errors.New("operator does not answer")
+	}
+	p.sent = append(p.sent, m)
+	return nil
+}
+
+func (p *phone) last() signer.CodeMessage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent[len(p.sent)-1]
+}
+
+const password = "Canario-7-amarillo" // searched for in the database after each step
+
+// spine is the whole signer on a real database and a real token.
+type spine struct {
+	*testing.T
+	database pgtest.Database
+	db       *store.DB
+	public   store.Public
+	module   *signer.Service
+	register *citizen.Service
+	clock    *clock
+	phone    *phone
+	app      signer.Client
+	secrets  []string // that must be nowhere
+	known    []audit.Tree
+	requests int
+}
+
+func newSpine(t *testing.T) *spine {
+	t.Helper()
+	ctx := t.Context()
+	s := &spine{T: t, database: pgtest.New(t, store.Migrate), clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{}}
+	s.db = open(t, s.database.Signer)
+	s.db.Now = s.clock.Now
+	api := open(t, s.database.API)
+	api.Now = s.clock.Now
+	s.public = store.ForPublic(api)
+
+	token := hsmtest.New(t)
+	for label, create := range map[string]func(context.Context, string) error{"kek": token.CreateKEK, "pepper": token.CreatePepper} {
+		if err := create(ctx, label); err != nil {
+			t.Fatalf("creating %s: %v", label, err)
+		}
+	}
+	vault := signer.NewVault(signer.VaultConfig{
+		Keys: token, Pepper: "pepper", Parallel: 2, Queue: 64,
+		Cost: signer.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}, // what a guess costs is not what this tests
+	})
+	limits := signer.DefaultLimits()
+	s.module = signer.New(signer.Config{
+		Store: s.db, Keys: token, Vault: vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
+		Rules: policies.DefaultRules(), Limits: limits, KEK: "kek", KeyAlgorithm: "ec-p256",
+		Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	s.register = citizen.New(citizen.Config{Store: s.db, Codes: s.module, Vault: vault, Limits: citizen.DefaultLimits(), Now: s.clock.Now})
+	s.app = signer.Client{
+		Application: signer.Application{ID: "app", Name: "Sede", Organisation: "Ayuntamiento de Valdehierro"},
+		SecretHash:  make([]byte, 32), Scopes: []string{"signature"}, ReturnAddresses: []string{"https://sede.example/vuelta"},
+	}
+	if err := s.db.AddApplication(ctx, s.app, s.clock.Now()); err != nil {
+		t.Fatalf("adding an application: %v", err)
+	}
+	s.secrets = []string{password}
+	return s
+}
+
+func open(t *testing.T, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url)
+	if err != nil {
+		t.Fatalf("opening the database: %v", err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// authority certifies with a key of the test: what this tests is the ceremony.
+func authority(t *testing.T, now time.Time) *ca.Authority {
+	t.Helper()
+	token := hsmtest.New(t)
+	rootKey, err := token.CreateServiceKey(t.Context(), "root", "ec-p256")
+	if err != nil {
+		t.Fatalf("creating the root's key: %v", err)
+	}
+	issuingKey, err := token.CreateServiceKey(t.Context(), "issuing", "ec-p256")
+	if err != nil {
+		t.Fatalf("creating the issuing key: %v", err)
+	}
+	name := func(cn string) ca.Name { return ca.Name{Country: "ES", Organisation: "Pruebas", CommonName: cn} }
+	root, err := ca.CreateRoot(ca.Root{Name: name("Raíz"), NotBefore: now, NotAfter: now.AddDate(20, 0, 0)}, rootKey)
+	if err != nil {
+		t.Fatalf("creating a root: %v", err)
+	}
+	issuing, err := ca.CreateIssuing(ca.Issuing{
+		Name: name("Emisora"), NotBefore: now, NotAfter: now.AddDate(10, 0, 0), PublicKey: issuingKey.Public(),
+		IssuerURL: "http://ca.example/root.cer", CRLURL: "http://ca.example/root.crl",
+	}, root, rootKey)
+	if err != nil {
+		t.Fatalf("creating an issuing authority: %v", err)
+	}
+	a, err := ca.New(ca.Config{
+		Certificate: issuing, Signer: issuingKey, Lint: lint.Certificate,
+		Profile: ca.Profile{IssuerURL: "http://ca.example/issuing.cer", CRLURL: "http://ca.example/issuing.crl"},
+	})
+	if err != nil {
+		t.Fatalf("opening an authority: %v", err)
+	}
+	return a
+}
+
+// must stops the test at an error; each of these steps is checked elsewhere.
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("unexpected: %v", err)
+		}
+		return v
+	}
+}
+
+// wants checks that an error is the refusal.
+func (s *spine) wants(err error, code policies.Code) {
+	s.Helper()
+	if !errors.Is(err, policies.Refuse(code)) {
+		s.Fatalf("got %v, want %s", err, code)
+	}
+	s.invariants()
+}
+
+func (s *spine) person(dni, mobile string) citizen.Application {
+	s.Helper()
+	return citizen.Application{
+		Identifier: must[citizen.Identifier](s.T)(citizen.ParseIdentifier(dni)),
+		Name:       must[citizen.Name](s.T)(citizen.ParseName("Ana", "Núñez Pérez")),
+		Phone:      must[citizen.Phone](s.T)(citizen.ParsePhone(mobile)),
+		Email:      must[citizen.Email](s.T)(citizen.ParseEmail("ana@example.es")),
+		Locale:     "es", Office: "Oficina 1", Officer: "office", DocumentUntil: s.clock.Now().AddDate(3, 0, 0),
+	}
+}
+
+// activate takes a citizen from the office to a password.
+func (s *spine) activate(dni, mobile string) {
+	s.Helper()
+	a := s.person(dni, mobile)
+	receipt := must[citizen.Receipt](s.T)(s.register.Register(s.Context(), a))
+	s.enter(a, receipt.ActivationCode, password)
+}
+
+func (s *spine) enter(a citizen.Application, code citizen.ActivationCode, password string) {
+	s.Helper()
+	s.secrets = append(s.secrets, code.Reveal(), code.Print())
+	session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: code})
+	if err != nil {
+		s.Fatalf("starting an activation: %v", err)
+	}
+	if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		s.Fatalf("confirming an activation: %v", err)
+	}
+	p := must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password)))
+	if err := s.register.SetPassword(s.Context(), session.Ticket, p); err != nil {
+		s.Fatalf("setting a password: %v", err)
+	}
+	s.invariants()
+}
+
+// ask stores and opens a request for a citizen.
+func (s *spine) ask(dni string, contents ...string) string {
+	s.Helper()
+	s.requests++
+	now := s.clock.Now()
+	n := signer.NewRequest{
+		Request: signer.Request{
+			ID: fmt.Sprintf("request-%d", s.requests), Application: s.app.Application, Identifier: dni, Title: "Solicitud", Locale: "es",
+			ReturnURL: s.app.ReturnAddresses[0], CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour),
+		},
+		IdempotencyKey: fmt.Sprint(s.requests), BodyHash: []byte{1},
+	}
+	for i, content := range contents {
+		sum := sha256.Sum256([]byte(content))
+		n.Request.Documents = append(n.Request.Documents, signer.Document{
+			Ordinal: i + 1, Name: "nota.txt", MediaType: "text/plain", Format: signer.CAdESDetached, Size: int64(len(content)), SHA256: sum[:],
+		})
+		n.Contents = append(n.Contents, []byte(content))
+	}
+	if _, _, err := s.public.AddRequest(s.Context(), n); err != nil {
+		s.Fatalf("storing a request: %v", err)
+	}
+	if err := s.module.Open(s.Context(), n.Request.ID); err != nil {
+		s.Fatalf("opening a request: %v", err)
+	}
+	return n.Request.ID
+}
+
+func (s *spine) identify(request, dni, password string) (signer.Session, error) {
+	return s.module.Identify(s.Context(), signer.Identification{RequestID: request, Identifier: dni, Password: []byte(password), RemoteAddr: "192.0.2.1"})
+}
+
+// certify brings a fresh citizen a certificate within a request.
+func (s *spine) certify(session signer.Session) signer.Session {
+	s.Helper()
+	s.send(session, signer.ForCertificate)
+	next := must[signer.Session](s.T)(s.module.IssueCredential(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}))
+	s.invariants()
+	return next
+}
+
+func (s *spine) send(session signer.Session, purpose signer.Purpose) signer.Challenge {
+	s.Helper()
+	c := must[signer.Challenge](s.T)(s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: purpose}))
+	s.secrets = append(s.secrets, s.phone.last().Code.Reveal())
+	s.invariants()
+	return c
+}
+
+// fix settles the documents for a session as the public side does.
+func (s *spine) fix(request string, session signer.Session) {
+	s.Helper()
+	r := must[signer.Request](s.T)(s.public.Request(s.Context(), request))
+	fixed := make([]signer.Fixed, len(r.Documents))
+	for i, d := range r.Documents {
+		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: s.clock.Now(), Digest: d.SHA256}
+	}
+	if err := s.public.FixDocuments(s.Context(), request, session.Ticket.Hash(), fixed); err != nil {
+		s.Fatalf("fixing documents: %v", err)
+	}
+}
+
+// ready is a session with the code sent, one answer before the signature.
+func (s *spine) ready(dni string, contents ...string) (string, signer.Session) {
+	s.Helper()
+	request := s.ask(dni, contents...)
+	session := must[signer.Session](s.T)(s.identify(request, dni, password))
+	if !session.Certified {
+		session = s.certify(session)
+	}
+	s.fix(request, session)
+	s.send(session, signer.ForSignature)
+	return request, session
+}
+
+func (s *spine) sign(session signer.Session) error {
+	return s.module.Sign(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code})
+}
+
+func (s *spine) state(request string) signer.State {
+	s.Helper()
+	return must[signer.Request](s.T)(s.public.Request(s.Context(), request)).State
+}
+
+// invariants re-verifies what must hold after every step: DESIGN section 1,
+// point 2, and the list of faults (I1 to I6).
+func (s *spine) invariants() {
+	s.Helper()
+	conn, err := pgx.Connect(s.Context(), s.database.Owner)
+	if err != nil {
+		s.Fatalf("connecting as the checker: %v", err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
+	s.counts(conn)
+	s.signatures(conn)
+	s.log()
+	s.canaries(conn)
+}
+
+// counts are the invariants that SQL can say: each query must find nothing.
+func (s *spine) counts(conn *pgx.Conn) {
+	s.Helper()
+	for what, sql := range map[string]string{
+		"I1: a signature without intent and outcome in the log": `
+			SELECT count(*) FROM documents d WHERE cms IS NOT NULL AND (
+				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.intent') OR
+				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.done'))`,
+		"I2: more outcomes than intents, or an ended intent without outcome": `
+			SELECT count(*) FROM (
+				SELECT operation,
+					count(*) FILTER (WHERE type = 'sign.intent') AS intents,
+					count(*) FILTER (WHERE type IN ('sign.done', 'sign.failed', 'sign.interrupted')) AS outcomes
+				FROM log_entries GROUP BY operation) l
+			WHERE intents - outcomes <> (SELECT count(*) FROM authorisations a WHERE a.request_id = l.operation AND a.state = 'intent')`,
+		"I3: a code that authorised without having been consumed": `
+			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
+		"I3: a spent ticket that still guards a key": `
+			SELECT count(*) FROM tickets WHERE spent_at IS NOT NULL AND sealed_key IS NOT NULL`,
+		"a signed request with an unsigned document, or the reverse": `
+			SELECT count(*) FROM documents d JOIN requests r ON r.id = d.request_id WHERE (r.state = 'signed') <> (d.cms IS NOT NULL)`,
+		"a request being signed without an open intent": `
+			SELECT count(*) FROM requests r WHERE state = 'signing'
+				AND NOT EXISTS (SELECT FROM authorisations a WHERE a.request_id = r.id AND a.state = 'intent')`,
+		"a certificate in force for a destroyed key": `
+			SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
+			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed'`,
+	} {
+		var n int
+		if err := conn.QueryRow(s.Context(), sql).Scan(&n); err != nil {
+			s.Fatalf("checking %q: %v", what, err)
+		}
+		if n != 0 {
+			s.Fatalf("%s (%d times)", what, n)
+		}
+	}
+}
+
+// signatures is I4: what was signed is what was authorised.
+func (s *spine) signatures(conn *pgx.Conn) {
+	s.Helper()
+	rows, err := conn.Query(s.Context(), `
+		SELECT d.cms, d.ordinal, a.documents, z.der
+		FROM documents d
+		JOIN authorisations a ON a.request_id = d.request_id AND a.state = 'spent'
+		JOIN certificates z ON z.serial = a.serial
+		WHERE d.cms IS NOT NULL`)
+	if err != nil {
+		s.Fatalf("reading signatures: %v", err)
+	}
+	var (
+		der, list, certificate []byte
+		ordinal                int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&der, &ordinal, &list, &certificate}, func() error {
+		var bound []signer.Bound
+		if err := json.Unmarshal(list, &bound); err != nil {
+			return err
+		}
+		c, err := x509.ParseCertificate(certificate)
+		if err != nil {
+			return err
+		}
+		return cms.Verify(der, bound[ordinal-1].Digest, c)
+	})
+	if err != nil {
+		s.Fatalf("I4: %v", err)
+	}
+}
+
+// log is I5: the whole tree is consistent and extends every one seen before.
+func (s *spine) log() {
+	s.Helper()
+	err := s.db.Snapshot(s.Context(), func(l audit.Log) error {
+		report, err := audit.Verify(s.Context(), l, s.known...)
+		s.known = append(s.known, report.Tree)
+		return err
+	})
+	if err != nil {
+		s.Fatalf("I5: %v", err)
+	}
+}
+
+// canaries is I6: no password, code or activation code in any row.
+func (s *spine) canaries(conn *pgx.Conn) {
+	s.Helper()
+	rows, err := conn.Query(s.Context(), `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)
+	if err != nil {
+		s.Fatalf("listing tables: %v", err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		s.Fatalf("listing tables: %v", err)
+	}
+	var dump bytes.Buffer
+	for _, table := range tables {
+		if _, err := conn.PgConn().CopyTo(s.Context(), &dump, "COPY "+table+" TO STDOUT"); err != nil {
+			s.Fatalf("dumping %s: %v", table, err)
+		}
+	}
+	text := dump.String()
+	for _, secret := range s.secrets {
+		if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+			s.Fatalf("I6: a secret of %d characters stands in the database", len(secret))
+		}
+	}
+}
+
+// logged counts entries of a type about an operation.
+func (s *spine) logged(kind, operation string) int {
+	s.Helper()
+	conn, err := pgx.Connect(s.Context(), s.database.Owner)
+	if err != nil {
+		s.Fatalf("connecting: %v", err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
+	var n int
+	err = conn.QueryRow(s.Context(), `SELECT count(*) FROM log_entries WHERE type = $1 AND operation = $2`, kind, operation).Scan(&n)
+	if err != nil {
+		s.Fatalf("reading the log: %v", err)
+	}
+	return n
+}
+
+// age makes a registration older than it is.
+func (s *spine) age(dni string, by time.Duration) {
+	s.Helper()
+	conn, err := pgx.Connect(s.Context(), s.database.Owner)
+	if err != nil {
+		s.Fatalf("connecting: %v", err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
+	_, err = conn.Exec(s.Context(), `
+		UPDATE registrations SET assured_at = assured_at - $2::interval
+		WHERE citizen_id = (SELECT id FROM citizens WHERE identifier = $1)`, dni, by)
+	if err != nil {
+		s.Fatalf("ageing a registration: %v", err)
+	}
+}
+
+// dieAfterIntent signs with a key store that never comes back: what remains is
+// what a killed process leaves.
+func (s *spine) dieAfterIntent(session signer.Session) {
+	s.Helper()
+	dying := *s.module
+	dying.Keys = deadKeys{s.module.Keys}
+	died := make(chan struct{})
+	go func() {
+		defer close(died)
+		_ = dying.Sign(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code})
+	}()
+	<-died
+}
+
+// deadKeys ends the goroutine in the middle of a signature, without running
+// what the process would have run next.
+type deadKeys struct{ signer.Keys }
+
+func (deadKeys) WithWrapped(context.Context, string, string, crypto.PublicKey, []byte, func(crypto.Signer) error) error {
+	runtime.Goexit()
+	return nil
+}
