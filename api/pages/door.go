@@ -71,9 +71,10 @@ func NewDoor(c DoorConfig) *Door { return &Door{c} }
 // public side's middleware checks before they come here.
 func (d *Door) Mount(e *echo.Echo) {
 	e.GET("/", d.home)
-	e.GET(assetPrefix+"*", echo.WrapHandler(d.Pages.Assets()))
+	e.GET(AssetsPrefix+"*", echo.WrapHandler(d.Pages.Assets()))
 	if d.Development {
-		e.GET("/componentes", d.components)
+		e.GET(ComponentsPath, echo.WrapHandler(d.Pages.Gallery(d.Now)))
+		e.GET(ComponentsPath+"*", echo.WrapHandler(d.Pages.Gallery(d.Now)))
 	}
 
 	e.GET("/firma/:id", d.start)

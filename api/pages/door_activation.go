@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,7 +21,7 @@ import (
 func (d *Door) home(c echo.Context) error {
 	view := &Home{Page: Page{Self: "/"}, ActivateURL: activationPath}
 	if d.Development {
-		view.ComponentsURL = "/componentes"
+		view.ComponentsURL = ComponentsPath
 	}
 	for _, name := range []string{"root", "issuing"} {
 		der, err := d.Store.AuthorityDER(c.Request().Context(), name)
@@ -37,11 +38,6 @@ func (d *Door) home(c echo.Context) error {
 		})
 	}
 	return d.show(c, http.StatusOK, view)
-}
-
-func (d *Door) components(c echo.Context) error {
-	locale := d.Pages.Locale(c.Response(), c.Request())
-	return d.Pages.Components(c.Response(), locale)
 }
 
 // within the activation every address remembers the request that the citizen
@@ -175,13 +171,12 @@ func (d *Door) confirmActivation(c echo.Context) error {
 }
 
 func (d *Door) passwordView(c echo.Context, v visitor) *SetPassword {
-	view := &SetPassword{
-		Page: Page{Self: step(c, "/activar/contrasena"), Guard: v.guard()}, Identifier: v.Citizen.Identifier, SubmitURL: step(c, "/activar/contrasena"),
+	// No former password is kept in any form, so that none can be compared.
+	rules := slices.DeleteFunc(PasswordRules(), func(r PasswordRule) bool { return r.Name == "previous" })
+	return &SetPassword{
+		Page: Page{Self: step(c, "/activar/contrasena"), Guard: v.guard()}, Identifier: v.Citizen.Identifier,
+		SubmitURL: step(c, "/activar/contrasena"), Rules: rules,
 	}
-	for _, name := range []string{"length", "classes", "personal"} {
-		view.Rules = append(view.Rules, PasswordRule{Name: name, State: RuleUntried})
-	}
-	return view
 }
 
 func (d *Door) askPassword(c echo.Context) error {
@@ -199,7 +194,9 @@ func (d *Door) setPassword(c echo.Context) error {
 	}
 	view := d.passwordView(c, v)
 	if c.FormValue(FieldPasswordNew) != c.FormValue(FieldPasswordAgain) {
-		return d.again(c, policies.Refuse(policies.PasswordMismatch), view, FieldPasswordAgain)
+		mismatch := policies.Refuse(policies.PasswordMismatch)
+		markRules(view, mismatch)
+		return d.again(c, mismatch, view, FieldPasswordAgain)
 	}
 	password, err := citizen.ParsePassword([]byte(c.FormValue(FieldPasswordNew)))
 	if err == nil {
@@ -215,16 +212,20 @@ func (d *Door) setPassword(c echo.Context) error {
 // markRules shows which rule the last try broke. The check stops at the first
 // one, so that those before it were kept and those after it remain untried.
 func markRules(view *SetPassword, err error) {
-	r, ok := asRefusal(err)
-	if !ok || r.Code != policies.PasswordWeak {
-		return
+	broken := ""
+	if r, ok := asRefusal(err); ok && r.Code == policies.PasswordMismatch {
+		broken = "match"
+	} else if ok && r.Code == policies.PasswordWeak {
+		broken = map[string]string{"short": "length", "classes": "classes", "name": "personal", "identifier": "personal"}[r.Params["reason"]]
 	}
 	for i := range view.Rules {
-		if view.Rules[i].Name == r.Params["rule"] {
+		if view.Rules[i].Name == broken {
 			view.Rules[i].State = RuleBroken
 			return
 		}
-		view.Rules[i].State = RuleKept
+		if broken != "match" && broken != "" {
+			view.Rules[i].State = RuleKept
+		}
 	}
 }
 

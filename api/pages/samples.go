@@ -49,7 +49,7 @@ func asked(problems ...Problem) Page {
 	}
 }
 
-func signer() Signer { return Signer{Name: "ANA NÚÑEZ PÉREZ", Masked: "***4567**"} }
+func sampleSigner() Signer { return Signer{Name: "ANA NÚÑEZ PÉREZ", Masked: "***4567**"} }
 
 func (s *sampler) documents(count int) []Document {
 	titles := []string{"Solicitud de ayuda.pdf", "Presupuesto de las ventanas.pdf", "Declaración responsable de no haber recibido otras ayudas.pdf"}
@@ -84,7 +84,7 @@ func (s *sampler) identification() {
 func (s *sampler) certificate() {
 	offer := func(state string, reason *policies.Refusal) {
 		s.add(state, &CertificateOffer{
-			Page: asked(), Signer: signer(), Reason: reason, Issuer: "Rúbrica, autoridad de certificación interna",
+			Page: asked(), Signer: sampleSigner(), Reason: reason, Issuer: "Rúbrica, autoridad de certificación interna",
 			Until: s.now.AddDate(4, 0, 0), Tail: "421", SubmitURL: "#main", RefuseURL: "#main",
 		})
 	}
@@ -120,7 +120,7 @@ func (s *sampler) review() {
 		return o
 	}
 	review := func(page Page, documents []Document, opened Opened) *Review {
-		return &Review{Page: page, Documents: documents, Opened: opened, Signer: signer(), Tail: "421", SubmitURL: "#main", RefuseURL: "#main"}
+		return &Review{Page: page, Documents: documents, Opened: opened, Signer: sampleSigner(), Tail: "421", SubmitURL: "#main", RefuseURL: "#main"}
 	}
 	one, several := s.documents(1), s.documents(3)
 	s.add("uno", review(asked(), one, opened(one[0], 1)))
@@ -133,7 +133,7 @@ func (s *sampler) review() {
 func (s *sampler) confirmation() {
 	confirm := func(page Page, count int) *Confirm {
 		return &Confirm{
-			Page: page, CodeSent: s.codeSent(), Reference: "K7QF", Documents: s.documents(count), Signer: signer(),
+			Page: page, CodeSent: s.codeSent(), Reference: "K7QF", Documents: s.documents(count), Signer: sampleSigner(),
 			SubmitURL: "#main", ReviewURL: "#main", RefuseURL: "#main",
 		}
 	}
