@@ -147,7 +147,7 @@ func assemble(d signer.Document, content []byte) (Result, error) {
 			return Result{}, err
 		}
 		err = layout.Embed(content, d.CMS)
-		return Result{Name: FileName(d), MediaType: "application/pdf", Content: content}, err
+		return Result{Name: FileName(d), MediaType: pdf, Content: content}, err
 	case signer.CAdESDetached:
 		return Result{Name: FileName(d), MediaType: "application/pkcs7-signature", Content: d.CMS}, nil
 	case signer.CAdESAttached:

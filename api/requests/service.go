@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/pades"
@@ -49,15 +50,9 @@ type Opener interface {
 }
 
 // Preparer places the signature in a PDF, in a process that may die of it.
+// *documents.Worker fulfils it.
 type Preparer interface {
-	Prepare(ctx context.Context, content []byte) (Prepared, error)
-}
-
-// Prepared is a PDF with room for its signature.
-type Prepared struct {
-	Content []byte // the document as it came is its prefix
-	Layout  pades.Layout
-	Pages   int
+	Prepare(ctx context.Context, content []byte, o pades.Options) (*documents.Prepared, error)
 }
 
 // Limits bound what is taken in.
@@ -209,17 +204,26 @@ func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
 	return id, err
 }
 
+const pdf = "application/pdf"
+
 func (s *Service) prepare(ctx context.Context, u Upload) (signer.Document, []byte, error) {
 	sum := sha256.Sum256(u.Content)
 	d := signer.Document{Name: u.Name, MediaType: u.MediaType, Format: u.Format, Size: int64(len(u.Content)), SHA256: sum[:]}
-	if u.Format != signer.PAdES {
+	if u.Format != signer.PAdES && u.MediaType != pdf {
 		return d, u.Content, nil
 	}
-	prepared, err := s.Preparer.Prepare(ctx, u.Content)
+	prepared, err := s.Preparer.Prepare(ctx, u.Content, pades.Options{Time: s.Now()})
+	if u.Format != signer.PAdES {
+		// Any file can be signed as CAdES; that one can be drawn is a help only.
+		if err == nil {
+			d.Pages = len(prepared.Pages)
+		}
+		return d, u.Content, nil
+	}
 	if err != nil {
 		return d, nil, err
 	}
-	d.MediaType, d.Pages = "application/pdf", prepared.Pages
+	d.MediaType, d.Pages = pdf, len(prepared.Pages)
 	if d.Layout, err = json.Marshal(prepared.Layout); err != nil {
 		return d, nil, fmt.Errorf("keeping the layout: %w", err)
 	}
