@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,33 +121,38 @@ func compareAll(b *testing.B, times int, operations func(fixture, bare) (ours, t
 	}
 }
 
+// cost is what one side has taken so far: time, and the process's CPU time,
+// which says more where the machine has other work as well.
+type cost struct{ wall, cpu time.Duration }
+
 // compare runs both sides in turn, so that whatever else the machine does falls
 // on both alike.
 func compare(b *testing.B, times int, ours, theirs []func() error) {
 	b.Helper()
-	var our, their time.Duration
+	var our, their cost
 	turns := 0
 	for b.Loop() {
 		if turns%2 == 0 {
-			our += together(b, ours, times)
-			their += together(b, theirs, times)
+			our.add(b, ours, times)
+			their.add(b, theirs, times)
 		} else {
-			their += together(b, theirs, times)
-			our += together(b, ours, times)
+			their.add(b, theirs, times)
+			our.add(b, ours, times)
 		}
 		turns++
 	}
 	done := float64(turns * times * len(ours))
-	b.ReportMetric(done/our.Seconds(), "ours/s")
-	b.ReportMetric(done/their.Seconds(), "bare/s")
-	b.ReportMetric(their.Seconds()/our.Seconds(), "ratio")
+	b.ReportMetric(done/our.wall.Seconds(), "ours/s")
+	b.ReportMetric(done/their.wall.Seconds(), "bare/s")
+	b.ReportMetric(their.wall.Seconds()/our.wall.Seconds(), "ratio")
+	b.ReportMetric(their.cpu.Seconds()/our.cpu.Seconds(), "cpu-ratio")
 	b.ReportMetric(0, "ns/op") // means nothing here
 }
 
-// together times the workers side by side, each repeating its operation.
-func together(b *testing.B, workers []func() error, times int) time.Duration {
+// add lets the workers run side by side, each repeating its operation.
+func (c *cost) add(b *testing.B, workers []func() error, times int) {
 	b.Helper()
-	start := time.Now()
+	start, used := time.Now(), cpuTime(b)
 	var group sync.WaitGroup
 	for _, work := range workers {
 		group.Go(func() {
@@ -158,7 +164,17 @@ func together(b *testing.B, workers []func() error, times int) time.Duration {
 		})
 	}
 	group.Wait()
-	return time.Since(start)
+	c.wall += time.Since(start)
+	c.cpu += cpuTime(b) - used
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatalf("reading the CPU time: %v", err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func newFixture(b *testing.B, config hsm.Config, algorithm string) fixture {

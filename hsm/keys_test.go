@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,6 +236,28 @@ func TestConcurrentCreation(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestOneOfManyCreatesALabel(t *testing.T) {
+	t.Parallel()
+	token := hsmtest.New(t)
+	var created atomic.Int64
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			_, err := token.CreateServiceKey(t.Context(), "key", hsm.P256)
+			switch {
+			case err == nil:
+				created.Add(1)
+			case !errors.Is(err, hsm.ErrKeyExists):
+				t.Errorf("got %v, want %v", err, hsm.ErrKeyExists)
+			}
+		})
+	}
+	group.Wait()
+	if created.Load() != 1 {
+		t.Errorf("got %d keys of one label, want 1", created.Load())
+	}
 }
 
 func TestDestroy(t *testing.T) {

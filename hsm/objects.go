@@ -65,7 +65,7 @@ func (t *Token) Destroy(ctx context.Context, label string) error {
 	return err
 }
 
-// create runs make if no key has the label yet, one creation at a time.
+// create runs generate if no key has the label yet, one creation at a time.
 func (t *Token) create(ctx context.Context, label string, generate func(*session) error) error {
 	t.writes.Lock()
 	defer t.writes.Unlock()

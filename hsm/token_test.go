@@ -116,29 +116,32 @@ func TestPINShowsItselfToNobody(t *testing.T) {
 }
 
 // A refused PIN must not be tried again by healing: hardware tokens would lock.
-func TestHealingTriesAChangedPINOnce(t *testing.T) {
+func TestHealingTriesARefusedPINOnce(t *testing.T) {
 	t.Parallel()
 	config := hsmtest.Config(t)
 	token := hsmtest.Open(t, config)
 	module, session := hsmtest.Intruder(t, config)
-	if err := module.SetPIN(session, string(config.PIN), "changed-4321"); err != nil {
-		t.Fatalf("changing the PIN: %v", err)
+	changePIN := func(from, to string) {
+		t.Helper()
+		if err := module.SetPIN(session, from, to); err != nil {
+			t.Fatalf("changing the PIN: %v", err)
+		}
+		if err := module.Logout(session); err != nil {
+			t.Fatalf("logging out: %v", err)
+		}
 	}
-	if err := module.Logout(session); err != nil {
-		t.Fatalf("logging out: %v", err)
-	}
+	const other = "changed-4321"
+	changePIN(string(config.PIN), other)
 	if _, err := token.Exists(t.Context(), "key"); !errors.Is(err, hsm.ErrPIN) {
-		t.Fatalf("got %v, want %v", err, hsm.ErrPIN)
+		t.Fatalf("with the PIN changed: got %v, want %v", err, hsm.ErrPIN)
 	}
-	// With the login restored from elsewhere the Token still refuses, which
-	// shows that it did not ask the module a second time.
-	if err := module.Login(session, pkcs11.CKU_USER, "changed-4321"); err != nil {
+	// The Token's own PIN becomes right again: had it asked a second time, it
+	// would have been let in.
+	if err := module.Login(session, pkcs11.CKU_USER, other); err != nil {
 		t.Fatalf("logging in: %v", err)
 	}
-	if err := module.Logout(session); err != nil {
-		t.Fatalf("logging out: %v", err)
-	}
+	changePIN(other, string(config.PIN))
 	if _, err := token.Exists(t.Context(), "key"); !errors.Is(err, hsm.ErrPIN) {
-		t.Errorf("got %v, want %v", err, hsm.ErrPIN)
+		t.Errorf("with the PIN changed back: got %v, want %v", err, hsm.ErrPIN)
 	}
 }
