@@ -9,7 +9,7 @@ import (
 )
 
 // ComponentsPath is where [Pages.Gallery] must be mounted.
-const ComponentsPath = "/componentes/"
+const ComponentsPath = "/componentes/" //nolint:misspell // Spanish, like all addresses
 
 // Components documents the components with their states, and links to every
 // page in every state.
@@ -67,7 +67,7 @@ func (p *Pages) Gallery(now func() time.Time) http.Handler {
 
 func (p *Pages) components(now time.Time, samples []Sample) View {
 	s := &sampler{now: now, image: p.assets.addresses["sample-page.svg"]}
-	c := &Components{Page: Page{Self: ComponentsPath}, CodeSent: s.codeSent(), Document: s.documents(1)[0]}
+	c := &Components{Self: ComponentsPath, CodeSent: s.codeSent(), Document: s.documents(1)[0]}
 	for i, state := range []RuleState{RuleUntried, RuleKept, RuleBroken} {
 		rule := PasswordRules()[i]
 		rule.State = state

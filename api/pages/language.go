@@ -26,6 +26,7 @@ func (p *Pages) Locale(w http.ResponseWriter, r *http.Request) string {
 	asked := r.URL.Query().Get(languageParameter)
 	for _, language := range p.options.Catalogue.Languages() {
 		if language.Tag == asked {
+			//nolint:gosec // Secure everywhere but in development, which has no TLS; the value is a language
 			http.SetCookie(w, &http.Cookie{
 				Name: languageCookie, Value: asked, Path: "/", MaxAge: yearInSeconds,
 				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: !p.options.Development,

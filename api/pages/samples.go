@@ -52,7 +52,7 @@ func asked(problems ...Problem) Page {
 func sampleSigner() Signer { return Signer{Name: "ANA NÚÑEZ PÉREZ", Masked: "***4567**"} }
 
 func (s *sampler) documents(count int) []Document {
-	titles := []string{"Solicitud de ayuda.pdf", "Presupuesto de las ventanas.pdf", "Declaración responsable de no haber recibido otras ayudas.pdf"}
+	titles := []string{"Solicitud de ayuda.pdf", "Presupuesto de las ventanas.pdf", "Declaración de no haber recibido otras ayudas.pdf"}
 	var documents []Document
 	for i := range count {
 		documents = append(documents, Document{
@@ -102,6 +102,7 @@ func (s *sampler) certificate() {
 	}
 	s.add("telematico", bare(policies.RegistrationTelematic))
 	s.add("nivel", bare(policies.RegistrationLevel))
+	s.add("documento", bare(policies.IdentityDocumentExpiry))
 }
 
 func wrongCode() Problem {
@@ -173,17 +174,17 @@ func (s *sampler) endings() {
 func (s *sampler) activation() {
 	s.add("nueva", &Activate{SubmitURL: "#main"})
 	s.add("no-coincide", &Activate{
-		Page:       Page{Problems: []Problem{{"", policies.Refuse(policies.ActivationMismatch, "tries", "4")}}},
+		Problems:   []Problem{{"", policies.Refuse(policies.ActivationMismatch, "tries", "4")}},
 		Identifier: "12345678Z", Email: "ana@example.es", ActivationCode: "ABCD EFGH", SubmitURL: "#main",
 	})
-	s.add("dos-problemas", &Activate{
-		Page: Page{Problems: []Problem{
+	s.add("dos-errores", &Activate{
+		Problems: []Problem{
 			{FieldIdentifier, policies.Refuse(policies.IdentifierInvalid)}, {FieldEmail, policies.Refuse(policies.EmailInvalid)},
-		}},
+		},
 		Identifier: "12345678A", Email: "ana@", ActivationCode: "ABCD EFGH", SubmitURL: "#main",
 	})
 	s.add("nueva", &ActivationCode{CodeSent: s.codeSent(), SubmitURL: "#main", RestartURL: "#main"})
-	s.add("codigo", &ActivationCode{Page: Page{Problems: []Problem{wrongCode()}}, CodeSent: s.codeSent(), SubmitURL: "#main", RestartURL: "#main"})
+	s.add("codigo", &ActivationCode{Problems: []Problem{wrongCode()}, CodeSent: s.codeSent(), SubmitURL: "#main", RestartURL: "#main"})
 	s.add("nueva", &SetPassword{Identifier: "12345678Z", Rules: PasswordRules(), SubmitURL: "#main"})
 	rules := PasswordRules()
 	for i := range rules {
@@ -191,7 +192,7 @@ func (s *sampler) activation() {
 	}
 	rules[1].State = RuleBroken
 	s.add("debil", &SetPassword{
-		Page:       Page{Problems: []Problem{{FieldPasswordNew, policies.Refuse(policies.PasswordWeak, "minimum", "8", "long", "16")}}},
+		Problems:   []Problem{{FieldPasswordNew, policies.Refuse(policies.PasswordWeak, "reason", "classes", "minimum", "8", "long", "16")}},
 		Identifier: "12345678Z", Rules: rules, SubmitURL: "#main",
 	})
 	s.add("sola", &Activated{At: s.now})

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"fmt"
-
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"

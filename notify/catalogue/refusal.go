@@ -73,7 +73,7 @@ func (m *Messages) facts(r *policies.Refusal) map[string]any {
 				facts[name] = m.Text("state."+value, nil)
 			}
 		default:
-			if value != "" && !(counting(name) && value == "0") {
+			if value != "" && (!counting(name) || value != "0") {
 				facts[name] = value
 			}
 		}
