@@ -51,7 +51,16 @@ for (const button of document.querySelectorAll("button[data-wait]")) {
   tick();
 }
 
-// One submission per press. Coming back to the page makes its forms usable again.
+// One submission per press. A form becomes usable again when the reader comes
+// back to its page, or when an answer stays away: the server takes each
+// submission once whatever happens here.
+const unlock = (form) => {
+  delete form.dataset.sent;
+  for (const button of form.querySelectorAll("[data-pressed]")) {
+    delete button.dataset.pressed;
+    button.removeAttribute("aria-disabled");
+  }
+};
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const pressed = event.submitter;
@@ -60,14 +69,14 @@ document.addEventListener("submit", (event) => {
     return;
   }
   form.dataset.sent = "yes";
-  if (pressed) pressed.setAttribute("aria-disabled", "true");
+  if (pressed) {
+    pressed.dataset.pressed = "yes";
+    pressed.setAttribute("aria-disabled", "true");
+  }
+  setTimeout(unlock, 15000, form);
 });
 addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
-  for (const form of document.querySelectorAll("form[data-sent]")) {
-    delete form.dataset.sent;
-    for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
-  }
+  if (event.persisted) document.querySelectorAll("form[data-sent]").forEach(unlock);
 });
 
 // Passwords can be shown for a moment, and are hidden again before they are sent.
