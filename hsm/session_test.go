@@ -9,31 +9,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/pkcs11"
-
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
 )
 
-// disturbances are what others can do to our sessions.
-func disturbances(t *testing.T, config hsm.Config) map[string]func() {
+// disturbances are what can happen to our sessions. None touches the sessions of
+// other tests, whose handles come from the same counter.
+func disturbances(t *testing.T, config hsm.Config, token *hsm.Token) map[string]func() {
 	t.Helper()
+	check := func(err error) {
+		if err != nil {
+			t.Errorf("disturbing the token: %v", err)
+		}
+	}
 	return map[string]func(){
 		"all sessions closed": func() { hsmtest.CloseAllSessions(t, config) },
 		"logged out by another session": func() {
 			module, session := hsmtest.Intruder(t, config)
-			if err := module.Logout(session); err != nil {
-				t.Errorf("logging out: %v", err)
-			}
+			check(module.Logout(session))
+			check(module.CloseSession(session))
 		},
-		"one session closed": func() {
-			module, session := hsmtest.Intruder(t, config)
-			// SoftHSM numbers its sessions upwards: these are some of the Token's.
-			for handle := session - 3; handle < session; handle++ {
-				if err := module.CloseSession(handle); err != nil && err != pkcs11.Error(pkcs11.CKR_SESSION_HANDLE_INVALID) { //nolint:errorlint // bare
-					t.Errorf("closing session %d: %v", handle, err)
-				}
-			}
+		"pool closed, login kept": func() { check(token.LosePool()) },
+		"anchor closed":           func() { check(token.LoseAnchor()) },
+		"anchor closed, then the pool": func() {
+			check(token.LoseAnchor())
+			check(token.LosePool())
 		},
 	}
 }
@@ -74,7 +74,7 @@ func TestTokenHeals(t *testing.T) {
 			return errors.Join(err, token.Destroy(ctx, "new"))
 		},
 	}
-	for cause, disturb := range disturbances(t, config) {
+	for cause, disturb := range disturbances(t, config, token) {
 		for name, operation := range operations {
 			disturb()
 			for range 3 { // once for each session of the pool, and once more
@@ -93,7 +93,7 @@ func TestWrappedKeyHealsInUse(t *testing.T) {
 	token := withKEK(t, config)
 	for _, algorithm := range []string{hsm.P256, hsm.RSA2048} {
 		key := generate(t, token, algorithm)
-		for cause, disturb := range disturbances(t, config) {
+		for cause, disturb := range disturbances(t, config, token) {
 			uses := 0
 			err := use(t.Context(), token, key, func(signer crypto.Signer) error {
 				uses++
@@ -156,7 +156,7 @@ func TestTokenHealsUnderLoad(t *testing.T) {
 		group.Go(func() { signOften(i) })
 	}
 	for range 10 {
-		for _, disturb := range disturbances(t, config) {
+		for _, disturb := range disturbances(t, config, token) {
 			time.Sleep(3 * time.Millisecond)
 			calm.Lock()
 			disturb()

@@ -1,0 +1,31 @@
+package hsm
+
+// LosePool closes the idle sessions of the pool behind the Token's back; the
+// login stays, with the anchor session.
+func (t *Token) LosePool() error {
+	var idle []*session
+	defer func() {
+		for _, s := range idle {
+			t.release(s)
+		}
+	}()
+	for {
+		select {
+		case s := <-t.pool:
+			idle = append(idle, s)
+			if err := t.closeSession(s.handle); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// LoseAnchor closes the anchor session behind the Token's back; the login stays
+// as long as the pool has sessions open.
+func (t *Token) LoseAnchor() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closeSession(t.anchor)
+}
