@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -262,15 +261,20 @@ func (e *environment) stop(t *testing.T, sig syscall.Signal) {
 	eventually(t, "the end of all processes", func() bool { return len(processes(e.plan.Dir)) == 0 })
 }
 
-// processes lists the command lines that mention dir.
+// processes lists the command lines that mention dir. Zombies have none.
 func processes(dir string) []string {
-	out, err := exec.Command("ps", "-eo", "stat=,args=").Output()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return []string{err.Error()}
 	}
-	return slices.DeleteFunc(strings.Split(string(out), "\n"), func(line string) bool {
-		return !strings.Contains(line, dir) || strings.HasPrefix(line, "Z")
-	})
+	var found []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(text, []byte(dir)) {
+			found = append(found, string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
 }
 
 // apiPID asks until the service answers.

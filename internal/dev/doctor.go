@@ -20,9 +20,7 @@ import (
 type Examination struct {
 	Dir       string
 	Addresses []string
-	// PackagesOnly prints the missing packages on one line and nothing else.
-	PackagesOnly bool
-	Out          io.Writer
+	Out       io.Writer
 }
 
 // ErrUnwell means that Doctor found something missing; what, it has printed.
@@ -52,10 +50,6 @@ func Doctor(ctx context.Context, e Examination) error {
 	}
 	for _, address := range e.Addresses {
 		findings = append(findings, checkAddress(ctx, address))
-	}
-	if e.PackagesOnly {
-		fmt.Fprintln(e.Out, strings.Join(packages(findings), " "))
-		return nil
 	}
 	return report(e.Out, findings)
 }

@@ -1,0 +1,93 @@
+# Rúbrica. `make run` is all that a clean Debian or Ubuntu machine needs.
+
+# The toolchain that go.mod names comes with the modules, whichever Go is here.
+export GOTOOLCHAIN := auto
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOFUMPT_VERSION       := v0.12.0
+
+# Tools are built once and kept by version: golangci-lint takes minutes.
+TOOLS         := var/tools
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOFUMPT       := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)
+
+# A go that is not in PATH may still be where the official archive, or a package
+# of one version, puts it.
+GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /usr/lib/go-1.2[1-9]/bin/go)),go)
+
+# How long each fuzz target runs in `make test`, and in `make fuzz`.
+FUZZTIME ?= 60s
+SHORTFUZZ := 5s
+
+DOC ?=
+
+.PHONY: run demo test check bench fuzz build generate deps test-deps clean
+
+run: build ## start everything, sign a document, stay up
+	bin/rubrica up --demo
+
+demo: build ## sign testdata/pdf/ or DOC=path without a hand
+	bin/rubrica demo $(if $(DOC),--document '$(DOC)')
+
+build: deps
+	$(GO) build -trimpath -o bin/rubrica ./cmd/rubrica
+
+# Race detection costs a factor of five to ten, which browsers and argon2id feel
+# most; the packages that hold the concurrency get it.
+test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
+	$(GO) test -race -timeout 10m ./signer/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
+	$(GO) test -timeout 10m ./api/... ./cmd/... ./internal/...
+	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
+
+# One target after the other: go test -fuzz takes one at a time. A target whose
+# seeds are gone would run on nothing: that fails.
+fuzz: deps ## every fuzz target for FUZZTIME
+	@set -e; \
+	grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' api audit ca citizen cmd hsm internal notify policies signer store | \
+	while read -r file; do \
+		dir=$$(dirname "$$file"); \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
+			if [ -z "$$(ls "$$dir/testdata/fuzz/$$target" 2>/dev/null)" ] && ! grep -q 'f\.Add(' "$$file"; then \
+				echo "$$file: $$target has no seeds" >&2; exit 1; \
+			fi; \
+			echo "fuzz $$dir $$target $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
+		done; \
+	done
+
+check: deps $(GOLANGCI_LINT) $(GOFUMPT) ## formatting, vet, linters, import rules
+	@unformatted=$$($(GOFUMPT) -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofumpt would change:" $$unformatted >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run --timeout 15m ./...
+	@if docker compose version >/dev/null 2>&1; then \
+		echo docker compose config -q; docker compose config -q; \
+	else \
+		echo "docker compose is not here: docker-compose.yml is not checked"; \
+	fi
+
+bench: build ## ceremonies per second against the floor of argon2id and C_Sign
+	bin/rubrica bench
+
+generate: ## everything that is generated from something else
+	$(GO) generate ./...
+
+clean: ## remove what was built and the development environment's data, not the tools
+	rm -rf bin
+	[ ! -d var ] || find var -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +
+
+deps:
+	@sh .ci/deps run
+
+test-deps: deps
+	@sh .ci/deps test
+
+$(GOLANGCI_LINT):
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(abspath $(TOOLS)) GOTOOLCHAIN=$$($(GO) env GOVERSION) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+$(GOFUMPT):
+	@mkdir -p $(TOOLS)
+	GOFLAGS= GOBIN=$(abspath $(TOOLS)) GOTOOLCHAIN=$$($(GO) env GOVERSION) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+	@mv $(TOOLS)/gofumpt $@
