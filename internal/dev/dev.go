@@ -55,10 +55,9 @@ type Config struct {
 	// Init lists commands of the program, without --config, that run in this
 	// order after the migration; running them again changes nothing.
 	Init [][]string
-	// Register is the command of the program that registers the demo sede as an
-	// application and leaves {"client_id", "client_secret"} in the file
-	// Environment.SedeCredentials. It runs once, when the file is not there.
-	Register func(Environment) []string
+	// Register lists the clients that the environment needs, the demo sede
+	// among them, which finds its own in Environment.SedeCredentials.
+	Register func(Environment) []Registration
 	// Demo is the command of the program that signs a document without a hand,
 	// empty for none.
 	Demo []string
@@ -67,6 +66,14 @@ type Config struct {
 	// Out receives what a person reads, Logger the rest.
 	Out    io.Writer
 	Logger *slog.Logger
+}
+
+// Registration is a command of the program that registers a client and leaves
+// {"client_id", "client_secret"} in File. It runs once, when the file is not
+// there.
+type Registration struct {
+	File    string
+	Command []string
 }
 
 // Environment is what has been prepared, for the configuration file.
@@ -85,8 +92,9 @@ type Environment struct {
 	SMTP         string // host:port, without TLS or authentication
 	RootFile     string // where the service's root certificate is to be found, PEM
 	// SedeCredentials is the JSON file with client_id and client_secret of the
-	// demo sede.
-	SedeCredentials string
+	// demo sede, OfficeCredentials of the office at which citizens register.
+	SedeCredentials   string
+	OfficeCredentials string
 }
 
 // Up brings the environment up, stays until ctx ends, and takes everything down
@@ -179,7 +187,8 @@ func (u *environment) addresses(sockets string) Environment {
 		SMTP:         u.config.SMTP,
 		RootFile:     u.dir.join("root.pem"),
 
-		SedeCredentials: u.dir.join("secrets", "sede.json"),
+		SedeCredentials:   u.dir.join("secrets", "sede.json"),
+		OfficeCredentials: u.dir.join("secrets", "office.json"),
 	}
 }
 
@@ -293,6 +302,9 @@ func (u *environment) initialise(ctx context.Context) error {
 			return failure(StatusService, "%w", err)
 		}
 	}
+	if err := u.register(ctx); err != nil {
+		return failure(StatusService, "registering the environment's own clients: %w", err)
+	}
 	return nil
 }
 
@@ -352,7 +364,7 @@ func ready(ctx context.Context, address string) bool {
 }
 
 func (u *environment) startSede(ctx context.Context, l net.Listener) error {
-	client, err := u.registerSede(ctx)
+	client, err := u.sedeCredentials()
 	if err != nil {
 		return failure(StatusService, "registering the demo sede: %w", err)
 	}
@@ -367,12 +379,19 @@ func (u *environment) startSede(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-func (u *environment) registerSede(ctx context.Context) (client sede.Client, err error) {
-	if _, err := os.Stat(u.env.SedeCredentials); errors.Is(err, fs.ErrNotExist) {
-		if err := u.command("init", u.config.Register(u.env)).once(ctx); err != nil {
-			return client, err
+func (u *environment) register(ctx context.Context) error {
+	for _, r := range u.config.Register(u.env) {
+		if _, err := os.Stat(r.File); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := u.command("init", r.Command).once(ctx); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (u *environment) sedeCredentials() (client sede.Client, err error) {
 	text, err := os.ReadFile(u.env.SedeCredentials)
 	if err != nil {
 		return client, fmt.Errorf("reading its credentials: %w", err)

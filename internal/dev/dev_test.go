@@ -139,7 +139,9 @@ func playUp(file string) int {
 			return migrate(ctx, url)
 		},
 		Init:     [][]string{{"init"}},
-		Register: func(dev.Environment) []string { return []string{"app", "add"} },
+		Register: func(e dev.Environment) []dev.Registration {
+			return []dev.Registration{{File: e.SedeCredentials, Command: []string{"app", "add"}}}
+		},
 		Hint:     func(dev.Environment) string { return isUp },
 		Out:      os.Stdout,
 		Logger:   slog.New(slog.DiscardHandler),
