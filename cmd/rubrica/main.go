@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rubrica-firma/rubrica/api/documents"
 )
 
 // CLI is the command line. Each command is a type with a method
@@ -25,6 +27,16 @@ type CLI struct {
 
 	Up     UpCommand     `cmd:"" production:"never" help:"Run everything on this machine, for development: database, token, service, SMS and mail inbox, demo sede."`
 	Doctor DoctorCommand `cmd:"" help:"Say what this machine lacks to run Rúbrica, and the command that mends it."`
+
+	API     APICommand     `cmd:"" name:"api" help:"Run the public side: HTTP, pages, documents, mail."`
+	Signer  SignerCommand  `cmd:"" help:"Run the signature activation module, the only process with the HSM's PIN."`
+	Init    InitCommand    `cmd:"" help:"Hold the first ceremony of keys."`
+	Migrate MigrateCommand `cmd:"" help:"Bring the database up to this version."`
+
+	Demo DemoCommand `cmd:"" production:"never" help:"Carry one signature through without a hand, in an environment that is up."`
+
+	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
+	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 }
 
 // Globals are the settings of all commands.
@@ -39,7 +51,14 @@ type Globals struct {
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
+// documentWorker is the hidden command of the short-lived child that parses
+// documents. It is looked for before anything else: it starts once a document.
+const documentWorker = "document-worker"
+
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == documentWorker {
+		os.Exit(documents.Main(os.Stdin, os.Stdout))
+	}
 	// The second Ctrl-C ends the program at once: stop gives the signal back.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
@@ -33,6 +34,10 @@ type UpCommand struct {
 	// Demo signs one document without a hand before the environment is handed
 	// over, and fails if foreign validators do not accept the signature.
 	Demo bool `help:"Sign a document first, as the command demo does."`
+	// Document is what the demo signs.
+	Document string `help:"PDF for the demo to sign; the sede's sample if none is given." type:"existingfile" placeholder:"FILE"`
+	// Once ends everything after the demo, with its exit status.
+	Once bool `help:"Do not stay up after the demo."`
 }
 
 // Run stays until ctx ends.
@@ -53,13 +58,17 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		Settings: developmentSettings,
 		Migrate:  migrate,
 		Init:     [][]string{{"init"}},
-		Register: sedeRegistration,
+		Once:     c.Once,
+		Register: developmentClients,
 		Hint:     registrationHint,
 		Out:      os.Stdout,
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.Demo {
 		config.Demo = []string{"demo"}
+		if c.Document != "" {
+			config.Demo = append(config.Demo, c.Document)
+		}
 	}
 	return dev.Up(ctx, config)
 }
@@ -85,7 +94,15 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"mode":       "development",
 		"public-url": e.PublicURL,
 		"init":       token(map[string]any{"database": e.Databases.Signer, "root-file": e.RootFile}),
-		"app":        map[string]any{"add": map[string]any{"database": e.Databases.Signer}},
+		"office":     e.OfficeCredentials,
+		"inbox":      e.InboxURL,
+		"demo": map[string]any{
+			"sede":       e.SedeCredentials,
+			"return-url": sede.ReturnURL(e.SedeURL),
+			"root-file":  e.RootFile,
+			"output":     filepath.Join(e.Dir, "demo"),
+		},
+		"app": map[string]any{"add": map[string]any{"database": e.Databases.Signer}},
 		"signer": token(map[string]any{
 			"database":       e.Databases.Signer,
 			"socket":         e.SignerSocket,
@@ -93,19 +110,27 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"sms-token-file": e.SMSTokenFile,
 		}),
 		"api": map[string]any{
-			"database": e.Databases.API,
-			"listen":   e.Listen,
-			"socket":   e.SignerSocket,
+			"database":         e.Databases.API,
+			"listen":           e.Listen,
+			"signer-socket":    e.SignerSocket,
+			"mail-server":      e.SMTP,
+			"mail-without-tls": true,
+			"development":      true,
 		},
 	}
 }
 
-// sedeRegistration is the command that registers the demo sede; it leaves
-// client_id and client_secret in a JSON file.
-func sedeRegistration(e dev.Environment) []string {
-	return []string{
-		"app", "add", "--name", "Sede electrónica", "--organisation", "Ayuntamiento de Valdehierro",
-		"--return-url", sede.ReturnURL(e.SedeURL), "--output", e.SedeCredentials,
+// developmentClients are the demo sede and the office of the hint.
+func developmentClients(e dev.Environment) []dev.Registration {
+	return []dev.Registration{
+		{File: e.SedeCredentials, Command: []string{
+			"app", "add", "--name", "Sede electrónica", "--organisation", "Ayuntamiento de Valdehierro",
+			"--return-url", sede.ReturnURL(e.SedeURL), "--output", e.SedeCredentials,
+		}},
+		{File: e.OfficeCredentials, Command: []string{
+			"app", "add", "--name", "Oficina de registro de Valdehierro", "--organisation", "Ayuntamiento de Valdehierro",
+			"--scope", "registration", "--output", e.OfficeCredentials,
+		}},
 	}
 }
 

@@ -61,6 +61,8 @@ type Config struct {
 	// Demo is the command of the program that signs a document without a hand,
 	// empty for none.
 	Demo []string
+	// Once takes everything down again after the demo.
+	Once bool
 	// Hint is printed last: how to go on.
 	Hint func(Environment) string
 	// Out receives what a person reads, Logger the rest.
@@ -107,6 +109,9 @@ func Up(ctx context.Context, c Config) error {
 			return nil // stopped by hand while starting: what failed, failed for that
 		}
 		return err
+	}
+	if c.Once {
+		return nil
 	}
 	<-ctx.Done()
 	fmt.Fprintln(c.Out, "\nStopping.")
@@ -170,7 +175,9 @@ func (u *environment) up(ctx context.Context) (err error) {
 	if err := u.demo(ctx); err != nil {
 		return err
 	}
-	u.announce()
+	if !u.config.Once {
+		u.announce()
+	}
 	return nil
 }
 

@@ -138,13 +138,13 @@ func playUp(file string) int {
 			}
 			return migrate(ctx, url)
 		},
-		Init:     [][]string{{"init"}},
+		Init: [][]string{{"init"}},
 		Register: func(e dev.Environment) []dev.Registration {
 			return []dev.Registration{{File: e.SedeCredentials, Command: []string{"app", "add"}}}
 		},
-		Hint:     func(dev.Environment) string { return isUp },
-		Out:      os.Stdout,
-		Logger:   slog.New(slog.DiscardHandler),
+		Hint:   func(dev.Environment) string { return isUp },
+		Out:    os.Stdout,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

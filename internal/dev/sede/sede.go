@@ -24,6 +24,12 @@ import (
 //go:embed pages static
 var files embed.FS
 
+//go:embed static/solicitud.pdf
+var sample []byte
+
+// Sample is the document that the sede asks to sign when nothing was uploaded.
+func Sample() (name string, pdf []byte) { return "solicitud.pdf", sample }
+
 // Config says where the sede and its peers are.
 type Config struct {
 	Service  string // the signing service
@@ -175,8 +181,8 @@ func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 func document(r *http.Request) (name string, content []byte, err error) {
 	file, header, err := r.FormFile("document")
 	if errors.Is(err, http.ErrMissingFile) {
-		content, err := files.ReadFile("static/solicitud.pdf")
-		return "solicitud.pdf", content, err
+		name, content := Sample()
+		return name, content, nil
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("reading the upload: %w", err)

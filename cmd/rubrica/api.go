@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/api/rest"
+	"github.com/rubrica-firma/rubrica/notify"
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/signer/rpc"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// APICommand runs the public side: HTTP, documents, pages, mail.
+type APICommand struct {
+	// Database is opened in the role rubrica_api.
+	Database string `help:"Address of the database (role rubrica_api)." required:""`
+	PublicSettings
+	RuleSettings
+	Listen string `help:"Address to listen on." default:"127.0.0.1:8080"`
+	// SignerSocket is where the signature activation module listens.
+	SignerSocket string `help:"Unix socket of the signer." required:"" type:"path"`
+	// Proxies are the networks of reverse proxies whose X-Forwarded-For is
+	// believed; without any, clients connect directly.
+	Proxies []netip.Prefix `help:"Networks of trusted proxies (CIDR)."`
+	// Organisation, LogoText and Accent are how the deployment presents itself.
+	Organisation string `help:"Who runs the service, for the pages' head." default:"Rúbrica"`
+	LogoText     string `help:"Short name beside the mark." default:"Rúbrica"`
+	Accent       string `help:"Colour of links and buttons, #rrggbb."`
+	// Retention is how long documents stay after a request has ended (TS
+	// 119 431-2, OVR-7.13-03).
+	Retention time.Duration `help:"How long documents are kept after the end." default:"168h"`
+	// CodeInterval is the signer's, so that pages count down to it.
+	CodeInterval time.Duration `help:"Time between two codes, as the signer has it." default:"30s"`
+	// AttemptsPerMinute bounds identifications and activations from one address.
+	AttemptsPerMinute int `help:"Identifications a minute from one address." default:"30"`
+	// CallsPerSecond bounds the calls of one application.
+	CallsPerSecond int `help:"Calls a second of one application." default:"50"`
+
+	// MailServer takes letters to citizens.
+	MailServer string `help:"SMTP server, host:port." required:""`
+	MailFrom   string `help:"Sender of letters." default:"no-responder@localhost"`
+	MailUser   string `help:"User at the mail server."`
+	// MailPasswordFile holds that user's password.
+	MailPasswordFile string `help:"File with the password at the mail server." type:"existingfile"`
+	MailWithoutTLS   bool   `name:"mail-without-tls" help:"Send letters without TLS." production:"never"`
+	// Development shows the component page and lets cookies travel without TLS.
+	Development bool `help:"Serve without TLS, with the component page." production:"never"`
+}
+
+// Run serves until it is told to stop.
+func (c *APICommand) Run(ctx context.Context) error {
+	logger := slog.Default().With("process", "api")
+	db, err := openDatabase(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	public := store.ForPublic(db)
+	sentences, err := catalogue.New()
+	if err != nil {
+		return fmt.Errorf("loading the catalogue: %w", err)
+	}
+	mailer, err := c.mailer(sentences, public)
+	if err != nil {
+		return err
+	}
+	handler, err := c.handler(ctx, public, sentences, logger)
+	if err != nil {
+		return err
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.serve(ctx, handler) })
+	group.Go(func() error { return db.Deliver(ctx, logger, mailer.Deliver) })
+	group.Go(func() error { c.keepPurging(ctx, public, logger); return nil })
+	return group.Wait()
+}
+
+// handler puts the rooms into the site.
+func (c *APICommand) handler(ctx context.Context, public store.Public, sentences *catalogue.Catalogue, logger *slog.Logger) (http.Handler, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	worker, err := documents.New(ctx, documents.Config{Command: []string{program, documentWorker}})
+	if err != nil {
+		return nil, err
+	}
+	module := rpc.Dial(c.SignerSocket)
+	core := requests.New(requests.Config{
+		Store: public, Opener: module, Preparer: worker, Rules: c.rules(), Limits: requests.DefaultLimits(), Now: time.Now,
+	})
+	drawn, err := pages.New(pages.Options{
+		Catalogue: sentences, Development: c.Development, Logger: logger,
+		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the pages: %w", err)
+	}
+	door := pages.NewDoor(pages.DoorConfig{
+		Pages: drawn, Store: public, Requests: core, Module: module, Register: module, Viewer: worker,
+		Rules: c.rules(), Issuer: c.Service, CodeInterval: c.CodeInterval, Development: c.Development, Now: time.Now,
+	})
+	native, err := rest.Room(rest.Config{
+		Requests: core, Store: public, Register: module, SigningPath: pages.SigningPath, Limits: core.Limits,
+	})
+	if err != nil {
+		return nil, err
+	}
+	limits := api.DefaultLimits()
+	limits.Attempts = api.Rate{Every: time.Minute / time.Duration(c.AttemptsPerMinute), Burst: c.AttemptsPerMinute}
+	limits.Calls = api.Rate{Every: time.Second / time.Duration(c.CallsPerSecond), Burst: 4 * c.CallsPerSecond}
+	return api.New(api.Config{
+		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: sentences, Clients: public, Authority: public,
+		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
+		ErrorPage: door.Trouble, Rooms: []func(*api.Site){native, door.Room},
+		Limits: limits, Logger: logger, Now: time.Now,
+	})
+}
+
+func (c *APICommand) mailer(sentences *catalogue.Catalogue, public store.Public) (*notify.Mailer, error) {
+	host, port, err := net.SplitHostPort(c.MailServer)
+	if err != nil {
+		return nil, fmt.Errorf("reading mail-server: %w", err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("reading the port of mail-server: %w", err)
+	}
+	smtp := notify.SMTP{Host: host, Port: number, From: c.MailFrom, User: c.MailUser, Plain: c.MailWithoutTLS}
+	if c.MailPasswordFile != "" {
+		if smtp.Password, err = secretFile(c.MailPasswordFile); err != nil {
+			return nil, err
+		}
+	}
+	return &notify.Mailer{Catalogue: sentences, Records: public, SMTP: smtp, Service: c.Service, PublicURL: c.PublicURL, Now: time.Now}, nil
+}
+
+func (c *APICommand) serve(ctx context.Context, handler http.Handler) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s (another program may hold the port; name another --listen): %w", c.Listen, err)
+	}
+	server := api.Server(handler, c.Listen)
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(closing)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return <-stopped
+}
+
+// keepPurging forgets expired tokens and documents whose retention is over.
+func (c *APICommand) keepPurging(ctx context.Context, public store.Public, logger *slog.Logger) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if err := public.Purge(ctx, time.Now(), c.Retention); err != nil && ctx.Err() == nil {
+			logger.ErrorContext(ctx, "purge_failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// Labels of the service's keys in the token.
+const (
+	rootKey    = "rubrica-root"
+	issuingKey = "rubrica-issuing"
+	logKey     = "rubrica-log"
+	kekLabel   = "rubrica-kek-1"
+	pepper     = "rubrica-pepper-1"
+)
+
+// InitCommand holds the first ceremony of keys. Running it again changes
+// nothing; run after an interruption it goes on.
+type InitCommand struct {
+	// Database is opened in the role rubrica_signer.
+	Database string `help:"Address of the database (role rubrica_signer)." required:""`
+	TokenSettings
+	PublicSettings
+	// RootAlgorithm and IssuingAlgorithm are rsa-3072, rsa-4096, ec-p256 or ec-p384.
+	RootAlgorithm    string `help:"Key of the root." default:"rsa-4096"`
+	IssuingAlgorithm string `help:"Key of the issuing authority." default:"rsa-3072"`
+	// Organisation names the authority in its certificates.
+	Organisation string `help:"Organisation of the certification authority." default:"Rúbrica"`
+	// RootFile, if given, receives the root certificate as PEM.
+	RootFile string `help:"Write the root certificate here (PEM)." type:"path"`
+}
+
+// Run holds the ceremony.
+func (c *InitCommand) Run(ctx context.Context) error {
+	db, err := openDatabase(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	token, err := c.open(slog.Default())
+	if err != nil {
+		return err
+	}
+	defer token.Close() //nolint:errcheck // the process ends
+
+	authorities, err := db.Authorities(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the authorities: %w", err)
+	}
+	if len(authorities) == 0 {
+		if authorities, err = c.ceremony(ctx, db, token); err != nil {
+			return fmt.Errorf("holding the key ceremony: %w", err)
+		}
+	}
+	if err := checkToken(ctx, db, token); err != nil {
+		return err
+	}
+	return c.writeRoot(authorities["root"].DER)
+}
+
+// ceremony makes the keys that are not there yet and certifies them. Nothing
+// counts until the last step, so an interrupted one is simply held again with
+// the keys that it left.
+func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Token) (map[string]store.Authority, error) {
+	keys := map[string]crypto.Signer{}
+	for label, algorithm := range map[string]string{rootKey: c.RootAlgorithm, issuingKey: c.IssuingAlgorithm, logKey: "ec-p256"} {
+		key, err := serviceKey(ctx, token, label, algorithm)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", label, err)
+		}
+		keys[label] = key
+	}
+	result := store.Ceremony{Checks: map[string][]byte{}}
+	for label, create := range map[string]func(context.Context, string) error{kekLabel: token.CreateKEK, pepper: token.CreatePepper} {
+		if err := secretKey(ctx, token, label, create); err != nil {
+			return nil, fmt.Errorf("key %s: %w", label, err)
+		}
+		check, err := token.CheckValue(ctx, label)
+		if err != nil {
+			return nil, fmt.Errorf("checking key %s: %w", label, err)
+		}
+		result.Checks[label] = check
+	}
+	root, issuing, err := c.certify(keys)
+	if err != nil {
+		return nil, err
+	}
+	result.Authorities = []store.Authority{
+		{Name: "root", KeyLabel: rootKey, DER: root.Raw},
+		{Name: "issuing", KeyLabel: issuingKey, DER: issuing.Raw},
+	}
+	err = db.RecordCeremony(ctx, result, audit.Entry{
+		Type: audit.KeyCeremony, Operation: "ceremony-1", At: time.Now(),
+		Payload: map[string]any{
+			"keys": []string{rootKey, issuingKey, logKey, kekLabel, pepper},
+			"root": fmt.Sprintf("%x", root.SerialNumber), "issuing": fmt.Sprintf("%x", issuing.SerialNumber),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recording the ceremony: %w", err)
+	}
+	return db.Authorities(ctx)
+}
+
+func serviceKey(ctx context.Context, token *hsm.Token, label, algorithm string) (crypto.Signer, error) {
+	there, err := token.Exists(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	if there {
+		return token.ServiceKey(ctx, label)
+	}
+	return token.CreateServiceKey(ctx, label, algorithm)
+}
+
+func secretKey(ctx context.Context, token *hsm.Token, label string, create func(context.Context, string) error) error {
+	there, err := token.Exists(ctx, label)
+	if err != nil || there {
+		return err
+	}
+	return create(ctx, label)
+}
+
+// certify makes a root for twenty years and an issuing authority for ten: each
+// outlives what it certifies twice over.
+func (c *InitCommand) certify(keys map[string]crypto.Signer) (root, issuing *x509.Certificate, err error) {
+	issuerURL, err := c.caURL("root.cer")
+	if err != nil {
+		return nil, nil, err
+	}
+	crlURL, err := c.caURL("root.crl")
+	if err != nil {
+		return nil, nil, err
+	}
+	from := time.Now().UTC().Truncate(time.Second)
+	name := func(common string) ca.Name {
+		return ca.Name{Country: "ES", Organisation: c.Organisation, CommonName: c.Organisation + " " + common}
+	}
+	root, err = ca.CreateRoot(ca.Root{Name: name("CA Raíz"), NotBefore: from, NotAfter: from.AddDate(20, 0, 0)}, keys[rootKey])
+	if err != nil {
+		return nil, nil, fmt.Errorf("certifying the root: %w", err)
+	}
+	issuing, err = ca.CreateIssuing(ca.Issuing{
+		Name: name("CA Ciudadanos"), NotBefore: from, NotAfter: from.AddDate(10, 0, 0),
+		PublicKey: keys[issuingKey].Public(), IssuerURL: issuerURL, CRLURL: crlURL,
+	}, root, keys[rootKey])
+	if err != nil {
+		return nil, nil, fmt.Errorf("certifying the issuing authority: %w", err)
+	}
+	return root, issuing, nil
+}
+
+// errOtherToken means that keys were sealed under another token's.
+var errOtherToken = errors.New("this is not the token that the database knows: its keys answer differently. Name the right one with --pkcs11-module, --token-label and --pin-file, or restore its backup")
+
+// checkToken refuses a token whose secret keys are not the ones that citizens'
+// keys were sealed under.
+func checkToken(ctx context.Context, db *store.DB, token *hsm.Token) error {
+	checks, err := db.KeyChecks(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys' check values: %w", err)
+	}
+	for label, want := range checks {
+		got, err := token.CheckValue(ctx, label)
+		if err != nil {
+			return fmt.Errorf("%w (key %s: %w)", errOtherToken, label, err)
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%w (key %s)", errOtherToken, label)
+		}
+	}
+	return nil
+}
+
+func (c *InitCommand) writeRoot(der []byte) error {
+	if c.RootFile == "" {
+		return nil
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(c.RootFile, text, 0o644); err != nil { //nolint:gosec // a public certificate
+		return fmt.Errorf("writing the root certificate: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/lint"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/notify"
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/rpc"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// SignerCommand runs the signature activation module: the only process with
+// the HSM's PIN.
+type SignerCommand struct {
+	// Database is opened in the role rubrica_signer.
+	Database string `help:"Address of the database (role rubrica_signer)." required:""`
+	TokenSettings
+	PublicSettings
+	RuleSettings
+	// Socket is where the public side calls; its directory's permissions say
+	// who may.
+	Socket string `help:"Unix socket to listen on." required:"" type:"path"`
+
+	// SMSGateway takes POST {id, to, text} with a bearer token and answers 202.
+	SMSGateway   string `name:"sms-gateway" help:"Address of the SMS operator's gateway." required:"" production:"https"`
+	SMSTokenFile string `name:"sms-token-file" help:"File with the gateway's bearer token." required:"" type:"existingfile"`
+
+	// KeyAlgorithm is the kind of citizens' keys.
+	KeyAlgorithm string `help:"Citizens' keys: rsa-3072, ec-p256 or ec-p384." enum:"rsa-3072,ec-p256,ec-p384" default:"rsa-3072"`
+	// CodesPerHour and CodeInterval bound the codes sent to one citizen for one
+	// purpose.
+	CodesPerHour int           `help:"Codes an hour for one citizen." default:"5"`
+	CodeInterval time.Duration `help:"Time between two codes." default:"30s"`
+	// Lease is after how long an intent without an outcome is interrupted.
+	Lease time.Duration `help:"How long a signature may take." default:"30s"`
+}
+
+// Run serves until it is told to stop.
+func (c *SignerCommand) Run(ctx context.Context) error {
+	logger := slog.Default().With("process", "signer")
+	db, err := openDatabase(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	token, err := c.open(logger)
+	if err != nil {
+		return err
+	}
+	defer token.Close() //nolint:errcheck // the process ends
+	if err := checkToken(ctx, db, token); err != nil {
+		return err
+	}
+	authority, err := c.authority(ctx, db, token)
+	if err != nil {
+		return err
+	}
+	module, register, err := c.services(db, token, authority, logger)
+	if err != nil {
+		return err
+	}
+
+	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
+		return err
+	}
+	err = c.serve(ctx, db, authority, module, rpc.Handler(module, register, logger), logger)
+	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
+}
+
+func announce(ctx context.Context, db *store.DB, kind audit.EventType) error {
+	return db.Log(ctx, audit.Entry{Type: kind, Operation: "signer", At: time.Now(), Payload: map[string]any{"version": version()}})
+}
+
+// authority puts the issuing certificate and its key together.
+func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.Token) (*ca.Authority, error) {
+	authorities, err := db.Authorities(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authorities: %w", err)
+	}
+	issuing, ok := authorities["issuing"]
+	if !ok {
+		return nil, errors.New("there is no certification authority yet: run `rubrica init` first")
+	}
+	certificate, err := x509.ParseCertificate(issuing.DER)
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuing certificate: %w", err)
+	}
+	key, err := token.ServiceKey(ctx, issuing.KeyLabel)
+	if err != nil {
+		return nil, fmt.Errorf("%w (key %s: %w)", errOtherToken, issuing.KeyLabel, err)
+	}
+	issuerURL, err := c.caURL("issuing.cer")
+	if err != nil {
+		return nil, err
+	}
+	crlURL, err := c.caURL("issuing.crl")
+	if err != nil {
+		return nil, err
+	}
+	return ca.New(ca.Config{
+		Certificate: certificate, Signer: key,
+		Profile: ca.Profile{IssuerURL: issuerURL, CRLURL: crlURL},
+		Lint:    lint.Certificate,
+	})
+}
+
+func (c *SignerCommand) services(db *store.DB, token *hsm.Token, authority *ca.Authority, logger *slog.Logger) (*signer.Service, *citizen.Service, error) {
+	sentences, err := catalogue.New()
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading the catalogue: %w", err)
+	}
+	host, err := c.host()
+	if err != nil {
+		return nil, nil, err
+	}
+	gatewayToken, err := secretFile(c.SMSTokenFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	vault := signer.NewVault(signer.VaultConfig{
+		Keys: token, Pepper: pepper, Cost: signer.DefaultCost(),
+		Parallel: runtime.GOMAXPROCS(0), Queue: 16 * runtime.GOMAXPROCS(0),
+	})
+	limits := signer.DefaultLimits()
+	limits.CodePace = signer.Pace{Interval: c.CodeInterval, PerHour: c.CodesPerHour}
+	limits.Lease = c.Lease
+	module := signer.New(signer.Config{
+		Store: db, Keys: token, Vault: vault, Issuer: authority,
+		Courier: &notify.Courier{
+			Catalogue: sentences, Service: c.Service, Host: host,
+			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
+		},
+		Rules: c.rules(), Limits: limits, KEK: kekLabel, KeyAlgorithm: c.KeyAlgorithm, Now: time.Now, Logger: logger,
+	})
+	register := citizen.New(citizen.Config{Store: db, Codes: module, Vault: vault, Limits: citizen.DefaultLimits(), Now: time.Now})
+	return module, register, nil
+}
+
+// serve listens, reaps and publishes until ctx ends, then lets calls that have
+// begun finish: one of them may hold a consent.
+func (c *SignerCommand) serve(ctx context.Context, db *store.DB, authority *ca.Authority, module *signer.Service, handler http.Handler, logger *slog.Logger) error {
+	listener, err := listenUnix(ctx, c.Socket)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving %s: %w", c.Socket, err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		return server.Shutdown(closing)
+	})
+	group.Go(func() error { module.KeepReaping(ctx, 5*time.Second); return nil })
+	group.Go(func() error { keepPublishing(ctx, db, authority, logger); return nil })
+	return group.Wait()
+}
+
+// listenUnix takes a socket over that nobody listens on any more.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	var dialer net.Dialer
+	if conn, err := dialer.DialContext(ctx, "unix", path); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("another signer listens on %s: stop it first, or name another --socket", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("taking the socket over: %w", err)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening on the socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // owner and group alone
+		return nil, errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// The revocation list is renewed daily, and at the next turn after a revocation.
+const (
+	crlLife  = 7 * 24 * time.Hour
+	crlRenew = 24 * time.Hour
+	crlTurn  = 10 * time.Second
+)
+
+// keepPublishing keeps the revocation list fresh.
+func keepPublishing(ctx context.Context, db *store.DB, authority *ca.Authority, logger *slog.Logger) {
+	tick := time.NewTicker(crlTurn)
+	defer tick.Stop()
+	for {
+		if err := publish(ctx, db, authority, time.Now()); err != nil && ctx.Err() == nil {
+			logger.ErrorContext(ctx, "crl_failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func publish(ctx context.Context, db *store.DB, authority *ca.Authority, now time.Time) error {
+	last, err := db.NewestCRL(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the last list: %w", err)
+	}
+	stale, err := db.RevokedSince(ctx, last.ThisUpdate)
+	if err != nil {
+		return fmt.Errorf("looking for revocations: %w", err)
+	}
+	if last.Number > 0 && !stale && now.Before(last.ThisUpdate.Add(crlRenew)) {
+		return nil
+	}
+	revoked, err := db.Revocations(ctx, now)
+	if err != nil {
+		return fmt.Errorf("reading the revocations: %w", err)
+	}
+	list := ca.List{Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
+	for _, r := range revoked {
+		serial, err := hex.DecodeString(r.Serial)
+		if err != nil {
+			return fmt.Errorf("reading serial %s: %w", r.Serial, err)
+		}
+		list.Revoked = append(list.Revoked, ca.Revocation{Serial: serial, At: r.At, Reason: ca.Reason(r.Reason)})
+	}
+	der, err := authority.CRL(list)
+	if err != nil {
+		return fmt.Errorf("signing the list: %w", err)
+	}
+	_, err = db.PublishCRL(ctx, store.CRL{Number: list.Number, DER: der, ThisUpdate: now, NextUpdate: list.NextUpdate})
+	return err
+}
