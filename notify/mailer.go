@@ -73,19 +73,10 @@ func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen,
 			return "", nil, fmt.Errorf("reading the request: %w", err)
 		}
 		params["title"], params["application"], params["when"] = r.Title, r.Application.Organisation, r.ClosedAt
-		params["reference"] = reference(r)
+		params["reference"] = r.Reference()
 		return catalogue.MailSigned, params, nil
 	}
 	return "", nil, fmt.Errorf("no letter for notice %q", n.Kind)
-}
-
-// reference is the one that the page and the SMS showed.
-func reference(r signer.Request) string {
-	bound := make([]signer.Bound, len(r.Documents))
-	for i, d := range r.Documents {
-		bound[i] = signer.Bind(d)
-	}
-	return signer.Reference(bound)
 }
 
 func (m *Mailer) send(ctx context.Context, to string, letter catalogue.Mail) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -67,47 +68,53 @@ type Door struct{ DoorConfig }
 // NewDoor makes a Door.
 func NewDoor(c DoorConfig) *Door { return &Door{c} }
 
-// Mount adds the routes. Forms are posted to the same origin only, which the
-// public side's middleware checks before they come here.
-func (d *Door) Mount(e *echo.Echo) {
-	e.GET("/", d.home)
-	e.GET(AssetsPrefix+"*", echo.WrapHandler(d.Pages.Assets()))
+// Room hangs the pages' routes in the site. Where somebody may guess, the pace
+// of one address is bounded.
+func (d *Door) Room(site *api.Site) {
+	g, paced := site.Pages(), site.Attempts()
+	g.GET("/", d.home)
+	g.GET(AssetsPrefix+"*", echo.WrapHandler(d.Pages.Assets()))
 	if d.Development {
-		e.GET(ComponentsPath, echo.WrapHandler(d.Pages.Gallery(d.Now)))
-		e.GET(ComponentsPath+"*", echo.WrapHandler(d.Pages.Gallery(d.Now)))
+		g.GET(ComponentsPath+"*", echo.WrapHandler(d.Pages.Gallery(d.Now)))
 	}
 
-	e.GET("/firma/:id", d.start)
-	e.POST("/firma/:id", d.identify)
-	e.GET("/firma/:id/certificado", d.certificate)
-	e.POST("/firma/:id/certificado", d.sendCertificateCode)
-	e.GET("/firma/:id/certificado/codigo", d.certificateCode)
-	e.POST("/firma/:id/certificado/codigo", d.issue)
-	e.GET("/firma/:id/revisar", d.review)
-	e.GET("/firma/:id/documento/:n/original", d.original)
-	e.GET("/firma/:id/documento/:n/firmado", d.signed)
-	e.GET("/firma/:id/documento/:n/pagina/:p", d.pageImage)
-	e.POST("/firma/:id/codigo", d.sendCode)
-	e.GET("/firma/:id/confirmar", d.confirm)
-	e.POST("/firma/:id/confirmar", d.sign)
-	e.GET("/firma/:id/rechazar", d.askRefusal)
-	e.POST("/firma/:id/rechazar", d.refuse)
-	e.GET("/firma/:id/hecho", d.done)
+	g.GET("/firma/:id", d.start)
+	g.POST("/firma/:id", d.identify, paced)
+	g.GET("/firma/:id/certificado", d.certificate)
+	g.POST("/firma/:id/certificado", d.sendCertificateCode)
+	g.GET("/firma/:id/certificado/codigo", d.certificateCode)
+	g.POST("/firma/:id/certificado/codigo", d.issue)
+	g.GET("/firma/:id/revisar", d.review)
+	g.GET("/firma/:id/documento/:n/original", d.original)
+	g.GET("/firma/:id/documento/:n/firmado", d.signed)
+	g.GET("/firma/:id/documento/:n/pagina/:p", d.pageImage)
+	g.POST("/firma/:id/codigo", d.sendCode)
+	g.GET("/firma/:id/confirmar", d.confirm)
+	g.POST("/firma/:id/confirmar", d.sign)
+	g.GET("/firma/:id/rechazar", d.askRefusal)
+	g.POST("/firma/:id/rechazar", d.refuse)
+	g.GET("/firma/:id/hecho", d.done)
 
-	e.GET("/activar", d.activate)
-	e.POST("/activar", d.startActivation)
-	e.GET("/activar/codigo", d.activationCode)
-	e.POST("/activar/codigo", d.confirmActivation)
-	e.POST("/activar/codigo/otro", d.resendActivation)
-	e.GET("/activar/contrasena", d.askPassword)
-	e.POST("/activar/contrasena", d.setPassword)
-	e.GET("/activar/hecho", d.activated)
+	g.GET("/activar", d.activate)
+	g.POST("/activar", d.startActivation, paced)
+	g.GET("/activar/codigo", d.activationCode)
+	g.POST("/activar/codigo", d.confirmActivation)
+	g.POST("/activar/codigo/otro", d.resendActivation)
+	g.GET("/activar/contrasena", d.askPassword)
+	g.POST("/activar/contrasena", d.setPassword)
+	g.GET("/activar/hecho", d.activated)
 }
 
-// Trouble draws the page of a refusal that no form can show. Reference is what
-// a citizen may quote where the cause was logged.
-func (d *Door) Trouble(c echo.Context, status int, refusal *policies.Refusal, reference string) error {
-	return d.show(c, status, &Trouble{Refusal: refusal, Reference: reference, HomeURL: "/"})
+// SigningPath is where an application sends the citizen.
+func SigningPath(requestID string) string { return at(requestID) }
+
+// Trouble draws the page of a refusal that no form can show. It is the site's
+// api.ErrorPage.
+func (d *Door) Trouble(c echo.Context, status int, refusal *policies.Refusal) error {
+	if refusal.Code == policies.SessionExpired {
+		return d.sessionEnded(c)
+	}
+	return d.show(c, status, &Trouble{Refusal: refusal, Reference: refusal.Params["reference"], HomeURL: "/"})
 }
 
 func (d *Door) show(c echo.Context, status int, view View) error {
