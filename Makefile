@@ -26,8 +26,13 @@ DOC ?=
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
 
-demo: build ## sign testdata/pdf/ or DOC=path without a hand
-	bin/rubrica demo $(if $(DOC),--document '$(DOC)')
+# In the environment that is up, else in one that comes up for it.
+demo: build ## sign the sede's sample, or DOC=path, without a hand
+	@if [ -e var/up.lock ] && ! flock -n var/up.lock true; then \
+		bin/rubrica demo --config var/rubrica.toml $(if $(DOC),'$(DOC)'); \
+	else \
+		bin/rubrica up --demo --once $(if $(DOC),--document '$(DOC)'); \
+	fi
 
 build: deps
 	$(GO) build -trimpath -o bin/rubrica ./cmd/rubrica
