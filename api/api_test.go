@@ -159,8 +159,15 @@ func build(t *testing.T, change func(*api.Config)) house {
 	return h
 }
 
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // ask does a request; headers are name, value, name, value.
-func (h house) ask(t *testing.T, method, target, body string, headers ...string) *http.Response {
+func (h house) ask(t *testing.T, method, target, body string, headers ...string) reply {
 	t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -172,29 +179,19 @@ func (h house) ask(t *testing.T, method, target, body string, headers ...string)
 	}
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
-	return w.Result()
+	return reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 }
 
-func text(t *testing.T, response *http.Response) string {
-	t.Helper()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
-}
-
-func wantProblem(t *testing.T, response *http.Response, code policies.Code) api.Problem {
+func wantProblem(t *testing.T, response reply, code policies.Code) api.Problem {
 	t.Helper()
 	var problem api.Problem
-	body := text(t, response)
-	if err := json.Unmarshal([]byte(body), &problem); err != nil {
-		t.Fatalf("got %d %q, want a problem", response.StatusCode, body)
+	if err := json.Unmarshal([]byte(response.body), &problem); err != nil {
+		t.Fatalf("got %d %q, want a problem", response.status, response.body)
 	}
-	if problem.Code != code || problem.Status != response.StatusCode || response.StatusCode != api.Status(code) {
-		t.Errorf("got %d %s (status %d within), want %d %s", response.StatusCode, problem.Code, problem.Status, api.Status(code), code)
+	if problem.Code != code || problem.Status != response.status || response.status != api.Status(code) {
+		t.Errorf("got %d %s (status %d within), want %d %s", response.status, problem.Code, problem.Status, api.Status(code), code)
 	}
-	if got, want := response.Header.Get("Content-Type"), "application/problem+json"; got != want {
+	if got, want := response.header.Get("Content-Type"), "application/problem+json"; got != want {
 		t.Errorf("Content-Type: got %q, want %q", got, want)
 	}
 	if got, want := problem.Type, "https://firma.example.es/problems/"+string(code); got != want {
@@ -215,8 +212,8 @@ func TestEveryRefusalHasAStatus(t *testing.T) {
 			Status int
 		}{}
 		response := h.ask(t, http.MethodGet, "/problems/"+string(code), "")
-		if err := json.Unmarshal([]byte(text(t, response)), &problem); err != nil || response.StatusCode != http.StatusOK {
-			t.Errorf("/problems/%s: got %d %v, want its description", code, response.StatusCode, err)
+		if err := json.Unmarshal([]byte(response.body), &problem); err != nil || response.status != http.StatusOK {
+			t.Errorf("/problems/%s: got %d %v, want its description", code, response.status, err)
 		}
 		if problem.Code != code || problem.Status < 400 || problem.Status > 599 {
 			t.Errorf("%s: got status %d, want 4xx or 5xx", code, problem.Status)
@@ -227,8 +224,8 @@ func TestEveryRefusalHasAStatus(t *testing.T) {
 		t.Errorf("Status of an unknown code: got %d, want 500", got)
 	}
 	page := h.ask(t, http.MethodGet, "/problems/code_wrong", "", "Accept", "text/html", "Accept-Language", "en")
-	if body := text(t, page); !strings.Contains(body, "code_wrong") || !strings.Contains(body, `lang="en"`) {
-		t.Errorf("got %q, want a page in English", body)
+	if !strings.Contains(page.body, "code_wrong") || !strings.Contains(page.body, `lang="en"`) {
+		t.Errorf("got %q, want a page in English", page.body)
 	}
 }
 
@@ -255,14 +252,14 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 	response := h.ask(t, http.MethodGet, "/wrapped", "")
 	wantProblem(t, response, policies.Busy)
-	if got := response.Header.Get("Retry-After"); got != "2" {
+	if got := response.header.Get("Retry-After"); got != "2" {
 		t.Errorf("Retry-After: got %q, want 2", got)
 	}
 	for path, code := range map[string]policies.Code{
 		"/unknown": policies.Internal, "/panic": policies.Internal, "/deadline": policies.Unavailable,
 	} {
 		response := h.ask(t, http.MethodGet, path, "")
-		id := response.Header.Get("X-Request-Id")
+		id := response.header.Get("X-Request-Id")
 		if problem := wantProblem(t, response, code); problem.Params["reference"] != id || id == "" {
 			t.Errorf("%s: got reference %q, want the request's id %q", path, problem.Params["reference"], id)
 		} else if strings.Contains(problem.Detail, "hunter") || strings.Count(h.journal.String(), "reference="+id) != 1 {
@@ -287,7 +284,7 @@ func TestUnknownRoutesAndMethods(t *testing.T) {
 	if problem := wantProblem(t, response, policies.MethodNotAllowed); problem.Params["method"] != http.MethodDelete {
 		t.Errorf("got %+v, want the method named", problem)
 	}
-	if got := response.Header.Get("Allow"); !strings.Contains(got, http.MethodPost) {
+	if got := response.header.Get("Allow"); !strings.Contains(got, http.MethodPost) {
 		t.Errorf("Allow: got %q, want POST", got)
 	}
 	if strings.Contains(h.journal.String(), "hunter2") || strings.Contains(h.journal.String(), "nothing") {
@@ -330,8 +327,8 @@ func TestPeopleGetPages(t *testing.T) {
 			wantProblem(t, response, tt.code)
 			continue
 		}
-		if got, want := text(t, response), "page: "+string(tt.code); got != want || response.StatusCode != api.Status(tt.code) {
-			t.Errorf("%s %s: got %d %q, want %q", tt.method, tt.path, response.StatusCode, got, want)
+		if got, want := response.body, "page: "+string(tt.code); got != want || response.status != api.Status(tt.code) {
+			t.Errorf("%s %s: got %d %q, want %q", tt.method, tt.path, response.status, got, want)
 		}
 	}
 }
@@ -356,8 +353,8 @@ func TestForeignPagesCannotPost(t *testing.T) {
 		{"sister site", []string{"Origin", "https://www.example.es", "Sec-Fetch-Site", "same-site"}, true},
 	} {
 		response := h.ask(t, http.MethodPost, "/sign", "", tt.headers...)
-		if refused := response.StatusCode != http.StatusNoContent; refused != tt.refused {
-			t.Errorf("%s: got %d, want refused %v", tt.name, response.StatusCode, tt.refused)
+		if refused := response.status != http.StatusNoContent; refused != tt.refused {
+			t.Errorf("%s: got %d, want refused %v", tt.name, response.status, tt.refused)
 		}
 	}
 }
@@ -371,35 +368,35 @@ func TestPaceByAddress(t *testing.T) {
 		c.Limits.Attempts = api.Rate{Every: 10 * time.Second, Burst: 2}
 		c.Rooms = append(c.Rooms, room)
 	})
-	post := func(remote, forwarded string) *http.Response {
+	post := func(remote, forwarded string) reply {
 		return h.ask(t, http.MethodPost, "/identify", "", "Remote", remote, "X-Forwarded-For", forwarded)
 	}
 	for range 2 {
-		if got := post("192.0.2.1:1000", "").StatusCode; got != http.StatusNoContent {
+		if got := post("192.0.2.1:1000", "").status; got != http.StatusNoContent {
 			t.Fatalf("within the burst: got %d, want 204", got)
 		}
 	}
 	for _, forwarded := range []string{"", "198.51.100.7", "127.0.0.1"} {
 		response := post("192.0.2.1:2000", forwarded)
 		problem := wantProblem(t, response, policies.RateLimited)
-		if response.Header.Get("Retry-After") != "10" || problem.Params["seconds"] != "10" {
-			t.Errorf("forwarded for %q: got %v %v, want to wait 10 s", forwarded, response.Header, problem.Params)
+		if response.header.Get("Retry-After") != "10" || problem.Params["seconds"] != "10" {
+			t.Errorf("forwarded for %q: got %v %v, want to wait 10 s", forwarded, response.header, problem.Params)
 		}
 	}
 	for range 2 {
 		post("[2001:db8::1]:1", "")
 	}
 	wantProblem(t, post("[2001:db8::ffff:2]:1", ""), policies.RateLimited)
-	if got := post("[2001:db8:0:1::2]:1", "").StatusCode; got != http.StatusNoContent {
+	if got := post("[2001:db8:0:1::2]:1", "").status; got != http.StatusNoContent {
 		t.Errorf("another network: got %d, want 204", got)
 	}
 	h.clock.pass(10 * time.Second)
-	if got := post("192.0.2.1:1000", "").StatusCode; got != http.StatusNoContent {
+	if got := post("192.0.2.1:1000", "").status; got != http.StatusNoContent {
 		t.Errorf("after waiting: got %d, want 204", got)
 	}
 	wantProblem(t, post("192.0.2.1:1000", ""), policies.RateLimited)
 	h.clock.pass(2 * time.Minute) // past a sweep
-	if got := post("192.0.2.1:1000", "").StatusCode; got != http.StatusNoContent {
+	if got := post("192.0.2.1:1000", "").status; got != http.StatusNoContent {
 		t.Errorf("after a sweep: got %d, want 204", got)
 	}
 
@@ -415,8 +412,8 @@ func TestPaceByAddress(t *testing.T) {
 		"203.0.113.10, 198.51.100.4": http.StatusNoContent,
 	} {
 		response := behind.ask(t, http.MethodPost, "/identify", "", "Remote", "10.1.2.9:1", "X-Forwarded-For", forwarded)
-		if response.StatusCode != want {
-			t.Errorf("behind a proxy, %s: got %d, want %d", forwarded, response.StatusCode, want)
+		if response.status != want {
+			t.Errorf("behind a proxy, %s: got %d, want %d", forwarded, response.status, want)
 		}
 	}
 	again := behind.ask(t, http.MethodPost, "/identify", "", "Remote", "10.1.2.9:1", "X-Forwarded-For", "192.0.2.99, 198.51.100.3")
@@ -447,14 +444,18 @@ func TestAcceptBoundsBodies(t *testing.T) {
 	})
 	server := httptest.NewServer(h.handler)
 	t.Cleanup(server.Close)
-	post := func(path string, body io.Reader) *http.Response {
+	post := func(path string, body io.Reader) reply {
 		response, err := server.Client().Post(server.URL+path, "text/plain", body)
 		if err != nil {
 			t.Error(err)
-			return &http.Response{}
+			return reply{}
 		}
-		t.Cleanup(func() { _ = response.Body.Close() })
-		return response
+		defer func() { _ = response.Body.Close() }()
+		content, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		return reply{status: response.StatusCode, header: response.Header, body: string(content)}
 	}
 	chunked := func(s string) io.Reader { return io.MultiReader(strings.NewReader(s)) }
 	for _, tt := range []struct {
@@ -474,28 +475,28 @@ func TestAcceptBoundsBodies(t *testing.T) {
 		response := post(tt.path, tt.body)
 		if tt.code != "" {
 			wantProblem(t, response, tt.code)
-		} else if response.StatusCode != http.StatusNoContent {
-			t.Errorf("%s: got %d, want 204", tt.name, response.StatusCode)
+		} else if response.status != http.StatusNoContent {
+			t.Errorf("%s: got %d, want 204", tt.name, response.status)
 		}
 	}
 	var first sync.WaitGroup
 	first.Go(func() {
-		if got := post("/large", strings.NewReader("wait"+strings.Repeat("x", 3<<20))).StatusCode; got != http.StatusNoContent {
+		if got := post("/large", strings.NewReader("wait"+strings.Repeat("x", 3<<20))).status; got != http.StatusNoContent {
 			t.Errorf("the one at work: got %d, want 204", got)
 		}
 	})
 	<-entered
 	busy := post("/large", strings.NewReader(strings.Repeat("x", 3<<20)))
 	wantProblem(t, busy, policies.Busy)
-	if busy.Header.Get("Retry-After") == "" {
+	if busy.header.Get("Retry-After") == "" {
 		t.Error("busy: want Retry-After")
 	}
-	if got := post("/large", strings.NewReader("small enough")).StatusCode; got != http.StatusNoContent {
+	if got := post("/large", strings.NewReader("small enough")).status; got != http.StatusNoContent {
 		t.Errorf("a small one meanwhile: got %d, want 204", got)
 	}
 	close(release)
 	first.Wait()
-	if got := post("/large", strings.NewReader(strings.Repeat("x", 3<<20))).StatusCode; got != http.StatusNoContent {
+	if got := post("/large", strings.NewReader(strings.Repeat("x", 3<<20))).status; got != http.StatusNoContent {
 		t.Errorf("afterwards: got %d, want 204", got)
 	}
 }
@@ -519,16 +520,16 @@ func TestHealthAndDownloads(t *testing.T) {
 		"/ca/issuing.cer": {http.StatusOK, "application/pkix-cert", "der of issuing"},
 	} {
 		response := h.ask(t, http.MethodGet, path, "")
-		if got := text(t, response); response.StatusCode != want.status || response.Header.Get("Content-Type") != want.kind || got != want.body {
-			t.Errorf("%s: got %d %s %q, want %+v", path, response.StatusCode, response.Header.Get("Content-Type"), got, want)
+		if got := response.body; response.status != want.status || response.header.Get("Content-Type") != want.kind || got != want.body {
+			t.Errorf("%s: got %d %s %q, want %+v", path, response.status, response.header.Get("Content-Type"), got, want)
 		}
-		if response.Header.Get("X-Content-Type-Options") != "nosniff" || response.Header.Get("Strict-Transport-Security") == "" {
-			t.Errorf("%s: lacks security headers: %v", path, response.Header)
+		if response.header.Get("X-Content-Type-Options") != "nosniff" || response.header.Get("Strict-Transport-Security") == "" {
+			t.Errorf("%s: lacks security headers: %v", path, response.header)
 		}
 	}
 	wantProblem(t, h.ask(t, http.MethodGet, "/ca/issuing.crl", ""), policies.NotFound)
-	tag := h.ask(t, http.MethodGet, "/ca/root.cer", "").Header.Get("ETag")
-	if got := h.ask(t, http.MethodGet, "/ca/root.cer", "", "If-None-Match", tag).StatusCode; got != http.StatusNotModified {
+	tag := h.ask(t, http.MethodGet, "/ca/root.cer", "").header.Get("ETag")
+	if got := h.ask(t, http.MethodGet, "/ca/root.cer", "", "If-None-Match", tag).status; got != http.StatusNotModified {
 		t.Errorf("If-None-Match: got %d, want 304", got)
 	}
 }

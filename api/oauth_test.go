@@ -26,12 +26,12 @@ type tokenAnswer struct {
 	Error       string `json:"error"`
 }
 
-func (h house) tokenRequest(t *testing.T, form string, headers ...string) (*http.Response, tokenAnswer) {
+func (h house) tokenRequest(t *testing.T, form string, headers ...string) (reply, tokenAnswer) {
 	t.Helper()
 	response := h.ask(t, http.MethodPost, "/oauth/token", form, append([]string{"Content-Type", formType}, headers...)...)
 	var answer tokenAnswer
-	if err := json.Unmarshal([]byte(text(t, response)), &answer); err != nil {
-		t.Fatalf("status %d: %v", response.StatusCode, err)
+	if err := json.Unmarshal([]byte(response.body), &answer); err != nil {
+		t.Fatalf("status %d: %v", response.status, err)
 	}
 	return response, answer
 }
@@ -81,16 +81,16 @@ func TestTokenEndpoint(t *testing.T) {
 				headers = []string{"Authorization", tt.authorization}
 			}
 			response, answer := build(t, nil).tokenRequest(t, tt.form, headers...)
-			if response.StatusCode != tt.status || answer.Error != tt.code || answer.Scope != tt.scope {
-				t.Errorf("got %d %+v, want %d %s %s", response.StatusCode, answer, tt.status, tt.code, tt.scope)
+			if response.status != tt.status || answer.Error != tt.code || answer.Scope != tt.scope {
+				t.Errorf("got %d %+v, want %d %s %s", response.status, answer, tt.status, tt.code, tt.scope)
 			}
 			if tt.status == 200 && (len(answer.AccessToken) != 43 || answer.TokenType != "Bearer" || answer.ExpiresIn != 600) {
 				t.Errorf("got %+v, want a bearer token of 32 bytes for 600 s", answer)
 			}
-			if got := response.Header.Get("WWW-Authenticate"); (got != "") != (tt.status == 401) {
+			if got := response.header.Get("WWW-Authenticate"); (got != "") != (tt.status == 401) {
 				t.Errorf("WWW-Authenticate: got %q with status %d", got, tt.status)
 			}
-			if got := response.Header.Get("Cache-Control"); got != "no-store" {
+			if got := response.header.Get("Cache-Control"); got != "no-store" {
 				t.Errorf("Cache-Control: got %q, want no-store", got)
 			}
 		})
@@ -102,12 +102,12 @@ func TestTokenEndpointReadsNoQuery(t *testing.T) {
 	h := build(t, nil)
 	query := url.Values{"grant_type": {"client_credentials"}, "client_id": {"sede"}, "client_secret": {secret}}.Encode()
 	response := h.ask(t, http.MethodPost, "/oauth/token?"+query, "", "Content-Type", formType)
-	if response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("credentials in the address: got %d, want 401", response.StatusCode)
+	if response.status != http.StatusUnauthorized {
+		t.Errorf("credentials in the address: got %d, want 401", response.status)
 	}
 	response = h.ask(t, http.MethodPost, "/oauth/token", `{"grant_type":"client_credentials"}`, "Content-Type", "application/json")
-	if body := text(t, response); response.StatusCode != http.StatusBadRequest || !strings.Contains(body, "invalid_request") {
-		t.Errorf("JSON: got %d %s, want invalid_request", response.StatusCode, body)
+	if response.status != http.StatusBadRequest || !strings.Contains(response.body, "invalid_request") {
+		t.Errorf("JSON: got %d %s, want invalid_request", response.status, response.body)
 	}
 }
 
@@ -138,8 +138,8 @@ func TestBearer(t *testing.T) {
 	token := answer.AccessToken
 
 	response := h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+token)
-	if got := text(t, response); response.StatusCode != http.StatusOK || got != "Sede electrónica" {
-		t.Fatalf("got %d %q, want the application", response.StatusCode, got)
+	if response.status != http.StatusOK || response.body != "Sede electrónica" {
+		t.Fatalf("got %d %q, want the application", response.status, response.body)
 	}
 	for _, tt := range []struct {
 		name, path, authorization string
@@ -154,7 +154,7 @@ func TestBearer(t *testing.T) {
 	} {
 		response := h.ask(t, http.MethodGet, tt.path, "", "Authorization", tt.authorization)
 		wantProblem(t, response, tt.code)
-		if got := response.Header.Get("WWW-Authenticate"); got != tt.challenge {
+		if got := response.header.Get("WWW-Authenticate"); got != tt.challenge {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.challenge)
 		}
 	}
@@ -185,7 +185,7 @@ func TestMetadata(t *testing.T) {
 	t.Parallel()
 	var got map[string]any
 	response := build(t, nil).ask(t, http.MethodGet, "/.well-known/oauth-authorization-server", "")
-	if err := json.Unmarshal([]byte(text(t, response)), &got); err != nil {
+	if err := json.Unmarshal([]byte(response.body), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{

@@ -86,10 +86,10 @@ func malformed(place string) *policies.Refusal {
 	return policies.Refuse(policies.RequestMalformed, "field", place)
 }
 
-// token is whether an id or a key is one printable word: what stands in a
-// database and in logs without surprises.
-func token(s string) bool {
-	return s != "" && len(s) <= 255 && strings.IndexFunc(s, func(r rune) bool { return r < '!' || r > '~' }) < 0
+// printable is whether an id or a key is short ASCII: what a database and a
+// log hold without surprises.
+func printable(s string) bool {
+	return s != "" && len(s) <= 255 && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
 // attachment names a download (RFC 6266, section 4.3, and appendix D): once for

@@ -24,8 +24,11 @@ const idempotencyKey = "Idempotency-Key"
 // needsKey asks for an idempotency key before the body is read.
 func needsKey(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if c.Request().Header.Get(idempotencyKey) == "" {
+		switch key := c.Request().Header.Get(idempotencyKey); {
+		case key == "":
 			return policies.Refuse(policies.IdempotencyKeyMissing)
+		case !printable(key):
+			return malformed(idempotencyKey)
 		}
 		return next(c)
 	}
@@ -41,9 +44,6 @@ func (d *door) CreateSignatureRequest(c echo.Context, params CreateSignatureRequ
 	sub, err := submission(order)
 	if err != nil {
 		return err
-	}
-	if !token(params.IdempotencyKey) {
-		return malformed(idempotencyKey)
 	}
 	sub.Client, sub.IdempotencyKey, sub.BodyHash = api.ClientOf(c), params.IdempotencyKey, hash
 	r, err := d.Requests.Submit(c.Request().Context(), sub)
@@ -143,7 +143,7 @@ func (d *door) GetSignedDocument(c echo.Context, id RequestID, ordinal int) erro
 // own reads a request of the calling application. Another's does not exist
 // for it.
 func (d *door) own(c echo.Context, id string) (signer.Request, error) {
-	if !token(id) {
+	if !printable(id) {
 		return signer.Request{}, policies.Refuse(policies.RequestUnknown)
 	}
 	r, err := d.Store.Request(c.Request().Context(), id)

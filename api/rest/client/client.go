@@ -114,13 +114,13 @@ func (s *session) renew(ctx context.Context) error {
 
 // Error makes a problem document an error.
 func (p *Problem) Error() string {
-	text := fmt.Sprintf("%s (%d)", p.Code, p.Status)
-	for _, part := range []*string{&p.Title, p.Detail, p.Remedy} {
-		if part != nil && *part != "" {
-			text += ": " + *part
+	parts := []string{fmt.Sprintf("%s (%d)", p.Code, p.Status), p.Title}
+	for _, part := range []*string{p.Detail, p.Remedy} {
+		if part != nil {
+			parts = append(parts, *part)
 		}
 	}
-	return text
+	return strings.Join(parts, ": ")
 }
 
 // Answer is what every answer of this package fulfils.

@@ -1,0 +1,429 @@
+package rest_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/api/rest"
+	"github.com/rubrica-firma/rubrica/api/rest/client"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+const requestsPath = "/v1/signature-requests"
+
+func headers(token, key string) map[string]string {
+	return map[string]string{"Authorization": "Bearer " + token, "Content-Type": "application/json", "Idempotency-Key": key}
+}
+
+func sha256Of(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+
+func TestSignatureRequest(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "sede")
+	body := order(func(o map[string]any) {
+		o["locale"] = "CA-es"
+		o["documents"] = append(solicitud(), document("datos.xml", "Text/XML; Charset=utf-8", "cades-attached", []byte("<a/>")))
+	})
+	got := h.call(t, http.MethodPost, requestsPath, strings.NewReader(body), headers(token, "k1"))
+	if got.status != http.StatusCreated {
+		t.Fatalf("got %d %s, want 201", got.status, got.body)
+	}
+	var made rest.SignatureRequest
+	got.decode(t, &made)
+	where := requestsPath + "/" + made.ID
+	want := rest.SignatureRequest{
+		ID: made.ID, State: rest.Pending, Title: "Solicitud de ayuda", SigningURL: h.url + "/firma/" + made.ID,
+		CreatedAt: made.CreatedAt, ExpiresAt: made.CreatedAt.Add(7 * 24 * time.Hour),
+		Documents: []rest.Document{
+			{
+				Ordinal: 1, Name: "solicitud.pdf", MediaType: "application/pdf", Format: rest.Pades, Size: 12, Pages: new(3),
+				Sha256: sha256Of("%PDF-1.7 …"),
+			},
+			{Ordinal: 2, Name: "datos.xml", MediaType: "text/xml; charset=utf-8", Format: rest.CadesAttached, Size: 4, Sha256: sha256Of("<a/>")},
+		},
+		Refusals: []rest.Refusal{{
+			Code: "citizen_unknown", Title: "La persona no está registrada", Detail: "No hay ningún registro con este DNI o NIE.",
+			Remedy: "La persona puede registrarse en cualquier oficina de registro, con su DNI o NIE y su móvil.",
+		}},
+	}
+	if diff := cmp.Diff(want, made); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	if got, want := got.header.Get("Location"), h.url+where; got != want {
+		t.Errorf("Location: got %q, want %q", got, want)
+	}
+	stored, err := h.memory.Request(t.Context(), made.ID)
+	if err != nil || stored.Identifier != spaniard || stored.Locale != "ca-ES" {
+		t.Errorf("stored: got %+v %v, want the identifier and the locale in their one form", stored, err)
+	}
+
+	again := h.call(t, http.MethodPost, requestsPath, strings.NewReader(body), headers(token, "k1"))
+	if again.status != http.StatusCreated || again.header.Get("Location") != got.header.Get("Location") || !bytes.Equal(again.body, got.body) {
+		t.Errorf("repeated: got %d %s, want the same answer", again.status, again.body)
+	}
+	wantRefusal(t, h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), headers(token, "k1")), policies.IdempotencyKeyReused)
+
+	seen := h.call(t, http.MethodGet, where, http.NoBody, headers(token, ""))
+	if seen.status != http.StatusOK || seen.header.Get("ETag") == "" || !bytes.Equal(seen.body, got.body) {
+		t.Errorf("got %d %s, want what was answered before", seen.status, seen.body)
+	}
+	asked := headers(token, "")
+	asked["If-None-Match"] = seen.header.Get("ETag")
+	if got := h.call(t, http.MethodGet, where, http.NoBody, asked); got.status != http.StatusNotModified || len(got.body) != 0 {
+		t.Errorf("If-None-Match: got %d %q, want 304", got.status, got.body)
+	}
+	h.memory.move(made.ID, signer.Signed)
+	var signed rest.SignatureRequest
+	h.call(t, http.MethodGet, where, http.NoBody, asked).decode(t, &signed)
+	if signed.State != rest.Signed || signed.ClosedAt == nil || len(signed.Refusals) != 0 {
+		t.Errorf("signed: got %+v, want it closed and without refusals", signed)
+	}
+	if got, want := *signed.Documents[1].SignedURL, h.url+where+"/documents/2/signed"; got != want {
+		t.Errorf("signed_url: got %q, want %q", got, want)
+	}
+	result := h.call(t, http.MethodGet, where+"/documents/1/signed", http.NoBody, headers(token, ""))
+	if string(result.body) != "%PDF- signed" || result.header.Get("Content-Type") != "application/pdf" {
+		t.Errorf("got %d %q, want the signed PDF", result.status, result.body)
+	}
+	disposition := `attachment; filename="Solicitud de Mar_a-firmado.pdf"; filename*=UTF-8''Solicitud%20de%20Mar%C3%ADa-firmado.pdf`
+	if got := result.header.Get("Content-Disposition"); got != disposition {
+		t.Errorf("Content-Disposition: got %q, want %q", got, disposition)
+	}
+}
+
+func TestRequestsOfOthersDoNotExist(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	mine, theirs := h.token(t, "sede"), h.token(t, "other")
+	var made rest.SignatureRequest
+	h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), headers(mine, "k")).decode(t, &made)
+	h.memory.move(made.ID, signer.Signed)
+	for _, path := range []string{made.ID, made.ID + "/documents/1/signed", "NOTHING", "%00", "%ff%fe", "a%20b", strings.Repeat("A", 300)} {
+		got := h.call(t, http.MethodGet, requestsPath+"/"+path, http.NoBody, headers(theirs, ""))
+		wantRefusal(t, got, policies.RequestUnknown)
+	}
+	// The same key of another application is another key.
+	got := h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), headers(theirs, "k"))
+	var another rest.SignatureRequest
+	got.decode(t, &another)
+	if another.ID == made.ID || another.ID == "" {
+		t.Errorf("got request %q, want one of its own", another.ID)
+	}
+	for path, code := range map[string]policies.Code{
+		"/documents/2/signed": policies.NotFound, "/documents/0/signed": policies.NotFound, "/documents/-1/signed": policies.NotFound,
+		"/documents/x/signed": policies.RequestMalformed, "/documents/99999999999999999999/signed": policies.RequestMalformed,
+	} {
+		wantRefusal(t, h.call(t, http.MethodGet, requestsPath+"/"+made.ID+path, http.NoBody, headers(mine, "")), code)
+	}
+	early := h.call(t, http.MethodGet, requestsPath+"/"+another.ID+"/documents/1/signed", http.NoBody, headers(theirs, ""))
+	wantRefusal(t, early, policies.RequestState)
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	office := h.token(t, "office")
+	sede := h.token(t, "sede")
+	for _, tt := range []struct {
+		name, method, path, token string
+		code                      policies.Code
+	}{
+		{"no token", http.MethodPost, requestsPath, "", policies.ApplicationUnknown},
+		{"wrong token", http.MethodPost, requestsPath, "wrong", policies.ApplicationUnknown},
+		{"an office asks for a signature", http.MethodPost, requestsPath, office, policies.ScopeMissing},
+		{"an office reads a request", http.MethodGet, requestsPath + "/X", office, policies.ScopeMissing},
+		{"an office downloads", http.MethodGet, requestsPath + "/X/documents/1/signed", office, policies.ScopeMissing},
+		{"a sede registers", http.MethodPost, "/v1/citizens", sede, policies.ScopeMissing},
+		{"a sede asks for a code", http.MethodPost, "/v1/activation-codes", sede, policies.ScopeMissing},
+	} {
+		got := h.call(t, tt.method, tt.path, strings.NewReader("{}"), headers(tt.token, "k"))
+		wantRefusal(t, got, tt.code)
+		if got.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: want WWW-Authenticate", tt.name)
+		}
+	}
+	wantRefusal(t, h.call(t, http.MethodDelete, requestsPath, http.NoBody, headers(sede, "k")), policies.MethodNotAllowed)
+	wantRefusal(t, h.call(t, http.MethodGet, "/v1/nothing", http.NoBody, map[string]string{"Accept": "text/html"}), policies.NotFound)
+}
+
+func TestBadOrders(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "sede")
+	set := func(name string, value any) string {
+		return order(func(o map[string]any) { o[name] = value })
+	}
+	without := func(name string) string {
+		return order(func(o map[string]any) { delete(o, name) })
+	}
+	documents := func(change map[string]any) string {
+		d := document("a.pdf", "application/pdf", "pades", []byte("%PDF-"))
+		maps.Copy(d, change)
+		return set("documents", []any{d})
+	}
+	deep := strings.Repeat(`[`, 10_000) + strings.Repeat(`]`, 10_000)
+	good := order(nil)
+	for _, tt := range []struct {
+		name, body string
+		code       policies.Code
+		params     map[string]string
+	}{
+		{"empty", "", policies.RequestMalformed, nil},
+		{"null", "null", policies.IdentifierInvalid, nil},
+		{"an array", "[]", policies.RequestMalformed, nil},
+		{"two values", good + "{}", policies.RequestMalformed, nil},
+		{"cut short", good[:len(good)-1], policies.RequestMalformed, nil},
+		{"unknown member", strings.Replace(good, "{", `{"callback":"x",`, 1), policies.RequestMalformed, map[string]string{"field": "/callback"}},
+		{"member in another case", strings.Replace(good, `"title"`, `"Title"`, 1), policies.RequestMalformed, map[string]string{"field": "/Title"}},
+		{"member twice", strings.Replace(good, "{", `{"title":"another",`, 1), policies.RequestMalformed, map[string]string{"field": "/title"}},
+		{"unknown member of a document", documents(map[string]any{"page": 1}), policies.RequestMalformed, map[string]string{"field": "/documents/0/page"}},
+		{"wrong type", set("title", 7), policies.RequestMalformed, map[string]string{"field": "/title"}},
+		{"10,000 deep where a text belongs", strings.Replace(good, `"Solicitud de ayuda"`, deep, 1), policies.RequestMalformed, nil},
+		{"10,000 deep where nothing belongs", strings.Replace(good, "{", `{"x":`+deep+",", 1), policies.RequestMalformed, nil},
+		{"10,000 deep", deep, policies.RequestMalformed, nil},
+		{"not UTF-8", strings.Replace(good, "Solicitud", "Solicitud\xff", 1), policies.RequestMalformed, nil},
+		{"lone surrogate", strings.Replace(good, "Solicitud", `\ud800`, 1), policies.RequestMalformed, nil},
+		{"bad base64", documents(map[string]any{"content": "JVBERi0*"}), policies.RequestMalformed, map[string]string{"field": "/documents/0/content"}},
+		{"base64url", documents(map[string]any{"content": "_-__"}), policies.RequestMalformed, map[string]string{"field": "/documents/0/content"}},
+		{"base64 without padding", documents(map[string]any{"content": "JVBERi0xLg"}), policies.RequestMalformed, map[string]string{"field": "/documents/0/content"}},
+		{"base64 in lines", documents(map[string]any{"content": "JVBE\r\nRi0="}), policies.RequestMalformed, map[string]string{"field": "/documents/0/content"}},
+		{"no signer", without("signer"), policies.IdentifierInvalid, nil},
+		{"wrong check letter", set("signer", map[string]any{"identifier": "12345678A"}), policies.IdentifierInvalid, map[string]string{"reason": "letter"}},
+		{"no title", without("title"), policies.RequestMalformed, map[string]string{"field": "title"}},
+		{"title of two lines", set("title", "a\nb"), policies.RequestMalformed, map[string]string{"field": "title"}},
+		{"title with NUL", set("title", "a\x00b"), policies.RequestMalformed, map[string]string{"field": "title"}},
+		{"no return address", without("return_url"), policies.ReturnAddressUnknown, nil},
+		{"another return address", set("return_url", "https://evil.example/"), policies.ReturnAddressUnknown, nil},
+		{"a path below the return address", set("return_url", returnURL+"/x"), policies.ReturnAddressUnknown, nil},
+		{"no language", set("locale", "not a language"), policies.RequestMalformed, map[string]string{"field": "/locale"}},
+		{"no documents", set("documents", []any{}), policies.RequestMalformed, map[string]string{"field": "documents"}},
+		{"null documents", set("documents", nil), policies.RequestMalformed, map[string]string{"field": "documents"}},
+		{"three documents", set("documents", []any{
+			document("a", "text/plain", "cades-detached", []byte("a")), document("b", "text/plain", "cades-detached", []byte("b")),
+			document("c", "text/plain", "cades-detached", []byte("c")),
+		}), policies.RequestTooManyDocs, map[string]string{"limit": "2"}},
+		{"unknown format", documents(map[string]any{"format": "xades"}), policies.RequestMalformed, map[string]string{"field": "format", "document": "1"}},
+		{"no media type", documents(map[string]any{"media_type": ""}), policies.RequestMalformed, map[string]string{"field": "/documents/0/media_type"}},
+		{"NUL in the media type", documents(map[string]any{"media_type": "text/plain\x00"}), policies.RequestMalformed, map[string]string{"field": "/documents/0/media_type"}},
+		{"0 bytes", documents(map[string]any{"content": ""}), policies.DocumentEmpty, map[string]string{"document": "1"}},
+		{"no PDF", documents(map[string]any{"content": "aG9sYQ=="}), policies.DocumentNotPDF, map[string]string{"document": "1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			problem := wantRefusal(t, h.call(t, http.MethodPost, requestsPath, strings.NewReader(tt.body), headers(token, "k "+tt.name[:1])), tt.code)
+			for name, want := range tt.params {
+				if problem.Params == nil || (*problem.Params)[name] != want {
+					t.Errorf("params: got %v, want %s %q", problem.Params, name, want)
+				}
+			}
+		})
+	}
+}
+
+func TestBadHeaders(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "sede")
+	for _, tt := range []struct {
+		name, header, value string
+		code                policies.Code
+	}{
+		{"no key", "Idempotency-Key", "", policies.IdempotencyKeyMissing},
+		{"key beyond ASCII", "Idempotency-Key", "clave\xff", policies.RequestMalformed},
+		{"long key", "Idempotency-Key", strings.Repeat("k", 256), policies.RequestMalformed},
+		{"form", "Content-Type", "application/x-www-form-urlencoded", policies.RequestMalformed},
+		{"text", "Content-Type", "text/json", policies.RequestMalformed},
+		{"no type", "Content-Type", "", policies.RequestMalformed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			asked := headers(token, "k")
+			asked[tt.header] = tt.value
+			wantRefusal(t, h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), asked), tt.code)
+		})
+	}
+	asked := headers(token, "k")
+	asked["Content-Type"] = "application/json; charset=utf-8"
+	if got := h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), asked); got.status != http.StatusCreated {
+		t.Errorf("with a charset: got %d %s, want 201", got.status, got.body)
+	}
+}
+
+func TestLargeDocuments(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "sede")
+	// head and tail stand around the base64 of a document.
+	head, tail, _ := strings.Cut(order(func(o map[string]any) {
+		o["documents"] = []any{map[string]any{"name": "a", "media_type": "text/plain", "format": "cades-detached", "content": "HERE"}}
+	}), "HERE")
+	body := func(size int) io.Reader {
+		return io.MultiReader(strings.NewReader(head), strings.NewReader(base64.StdEncoding.EncodeToString(make([]byte, size))), strings.NewReader(tail))
+	}
+	for _, tt := range []struct {
+		name    string
+		size    int
+		chunked bool
+		code    policies.Code
+	}{
+		{"20 MB", 20 << 20, false, ""},
+		{"20 MB in chunks", 20 << 20, true, ""},
+		{"a byte more", 20<<20 + 1, true, policies.DocumentTooLarge},
+		{"21 MB", 21 << 20, false, policies.DocumentTooLarge},
+		{"50 MB", 50 << 20, false, policies.DocumentTooLarge},
+		{"50 MB in chunks", 50 << 20, true, policies.DocumentTooLarge},
+	} {
+		var whole bytes.Buffer
+		if _, err := whole.ReadFrom(body(tt.size)); err != nil {
+			t.Fatal(err)
+		}
+		reader := io.Reader(&whole)
+		if tt.chunked {
+			reader = io.MultiReader(&whole) // whose length net/http does not know
+		}
+		got := h.call(t, http.MethodPost, requestsPath, reader, headers(token, tt.name))
+		if tt.code != "" {
+			wantRefusal(t, got, tt.code)
+		} else if got.status != http.StatusCreated {
+			t.Errorf("%s: got %d %s, want 201", tt.name, got.status, got.body)
+		}
+	}
+}
+
+func TestRegistration(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "office")
+	form := func(change ...string) string {
+		text := `{"identifier":"x1234567l","given_name":"María","surnames":"Pérez Núñez","phone":"612 345 678",` +
+			`"email":"Maria@Example.org","document_until":"2031-05-20","locale":"gl"}`
+		return strings.NewReplacer(change...).Replace(text)
+	}
+	post := func(path, body string) reply {
+		return h.call(t, http.MethodPost, path, strings.NewReader(body), headers(token, ""))
+	}
+	for name, tt := range map[string]struct {
+		body string
+		code policies.Code
+	}{
+		"check letter":   {form("x1234567l", "x1234567m"), policies.IdentifierInvalid},
+		"no surnames":    {form("Pérez Núñez", ""), policies.NameInvalid},
+		"landline":       {form("612 345 678", "912345678"), policies.PhoneInvalid},
+		"two addresses":  {form("Maria@Example.org", "a@b.es, c@d.es"), policies.EmailInvalid},
+		"no such day":    {form("2031-05-20", "2031-02-30"), policies.IdentityDocumentExpiry},
+		"day and time":   {form("2031-05-20", "2031-05-20T00:00:00Z"), policies.IdentityDocumentExpiry},
+		"no language":    {form(`"gl"`, `"??"`), policies.RequestMalformed},
+		"unknown member": {form(`"locale"`, `"level"`), policies.RequestMalformed},
+		"too much":       {form("María", strings.Repeat("M", 20<<10)), policies.DocumentTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantRefusal(t, post("/v1/citizens", tt.body), tt.code)
+		})
+	}
+	wantRefusal(t, post("/v1/activation-codes", `{"identifier":"X1234567L"}`), policies.CitizenUnknown)
+
+	got := post("/v1/citizens", form())
+	var receipt rest.Receipt
+	got.decode(t, &receipt)
+	if got.status != http.StatusCreated || receipt.Identifier != "****4567*" || len(receipt.ActivationCode) != 19 || receipt.CitizenID == "" {
+		t.Errorf("got %d %+v, want a receipt", got.status, receipt)
+	}
+	a := h.memory.receipts[0]
+	if a.Identifier.String() != "X1234567L" || a.Phone.String() != "+34612345678" || a.Email.String() != "Maria@example.org" ||
+		a.DocumentUntil.Format(time.DateOnly) != "2031-05-20" || a.Locale != "gl" || a.Office != "Nombre de office" || a.Officer != "office" {
+		t.Errorf("got %+v, want what the officer wrote, parsed", a)
+	}
+	wantRefusal(t, post("/v1/citizens", form()), policies.CitizenExists)
+	var renewed rest.Receipt
+	again := post("/v1/activation-codes", `{"identifier":"X-1234567-L"}`)
+	again.decode(t, &renewed)
+	if again.status != http.StatusCreated || renewed.ActivationCode == receipt.ActivationCode || renewed.Identifier != "****4567*" {
+		t.Errorf("got %d %+v, want another code", again.status, renewed)
+	}
+	for _, hidden := range []string{"1234567", "612", "xample.org", receipt.ActivationCode, token} {
+		if strings.Contains(h.journal.String(), hidden) {
+			t.Errorf("the log holds %q:\n%s", hidden, h.journal)
+		}
+	}
+}
+
+func TestDocumentation(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	contract, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := h.call(t, http.MethodGet, "/v1/openapi.yaml", http.NoBody, nil)
+	if !bytes.Equal(got.body, contract) || got.header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("got %d %s, want the contract", got.status, got.header.Get("Content-Type"))
+	}
+	page := string(h.call(t, http.MethodGet, "/docs", http.NoBody, nil).body)
+	for _, want := range []string{"/v1/signature-requests", "/v1/citizens", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("/docs lacks %q", want)
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	c, err := client.Connect(client.Account{BaseURL: h.url + "/", ID: "sede", Secret: secret, Scope: "signature", HTTP: h.http})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := client.NewSignatureRequest{
+		Signer: client.Signer{Identifier: spaniard}, Title: "Solicitud", ReturnURL: returnURL,
+		Documents: []client.NewDocument{{Name: "a.bin", MediaType: "application/octet-stream", Format: client.CadesDetached, Content: []byte{0, 1, 2}}},
+	}
+	made, err := c.CreateSignatureRequestWithResponse(t.Context(), &client.CreateSignatureRequestParams{IdempotencyKey: "k"}, order)
+	if err := client.Check(made, err); err != nil {
+		t.Fatal(err)
+	}
+	id := made.JSON201.ID
+	early, err := c.GetSignedDocumentWithResponse(t.Context(), id, 1)
+	var problem *client.Problem
+	if err := client.Check(early, err); !errors.As(err, &problem) || problem.Code != string(policies.RequestState) {
+		t.Errorf("before it is signed: got %v, want request_state", err)
+	}
+	// A token that the service has lost is fetched again by the next call but one.
+	h.memory.mu.Lock()
+	clear(h.memory.tokens)
+	h.memory.mu.Unlock()
+	lost, err := c.GetSignatureRequestWithResponse(t.Context(), id, nil)
+	if err := client.Check(lost, err); !errors.As(err, &problem) || problem.Code != string(policies.ApplicationUnknown) {
+		t.Errorf("lost token: got %v, want application_unknown", err)
+	}
+	h.memory.move(id, signer.Signed)
+	seen, err := c.GetSignatureRequestWithResponse(t.Context(), id, nil)
+	if err := client.Check(seen, err); err != nil || seen.JSON200.State != client.Signed {
+		t.Errorf("got %v, want it signed", err)
+	}
+	result, err := c.GetSignedDocumentWithResponse(t.Context(), id, 1)
+	if err := client.Check(result, err); err != nil || string(result.Body) != "%PDF- signed" {
+		t.Errorf("got %v %q, want the result", err, result.Body)
+	}
+	stranger, err := client.Connect(client.Account{BaseURL: h.url, ID: "sede", Secret: "wrong", Scope: "signature", HTTP: h.http})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.GetSignatureRequestWithResponse(t.Context(), id, nil); err == nil || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("wrong secret: got %v, want an error without it", err)
+	}
+}
