@@ -134,19 +134,19 @@ type ruled struct{ rule, value string }
 // to whatever the file says to other commands.
 func checkMode(mode string, command *kong.Context, file tomlFile) error {
 	values := map[string]ruled{}
+	for _, s := range settings(command.Model.Node) {
+		if value, set := file[s.key]; set && s.rule != "" {
+			values[s.key] = ruled{rule: s.rule, value: fmt.Sprint(value)}
+		}
+	}
 	for _, path := range command.Path {
 		if path.Command != nil && path.Command.Tag.Get("production") == never && mode == "production" {
 			values[path.Command.Name] = ruled{rule: never, value: "this command"}
 		}
 		for _, flag := range path.Flags {
 			if rule := flag.Tag.Get("production"); rule != "" {
-				values[flag.Name] = ruled{rule: rule, value: fmt.Sprint(command.FlagValue(flag))}
+				values[keyOf(path.Node(), flag)] = ruled{rule: rule, value: fmt.Sprint(command.FlagValue(flag))}
 			}
-		}
-	}
-	for _, s := range settings(command.Model.Node) {
-		if value, set := file[s.key]; set && s.rule != "" {
-			values[s.key] = ruled{rule: s.rule, value: fmt.Sprint(value)}
 		}
 	}
 	return checkProduction(mode, values)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
@@ -140,5 +142,40 @@ func TestProduction(t *testing.T) {
 				t.Errorf("got %v, want it accepted", err)
 			}
 		})
+	}
+}
+
+// TestConfigurations loads the configurations that this repository itself
+// writes: that of `rubrica up` and that of docker-compose.yml.
+func TestConfigurations(t *testing.T) {
+	t.Parallel()
+	var development bytes.Buffer
+	if err := toml.NewEncoder(&development).Encode(developmentSettings(dev.Environment{})); err != nil {
+		t.Fatal(err)
+	}
+	compose, err := os.ReadFile("../../docker-compose.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, production, _ := strings.Cut(string(compose), "  rubrica:\n    content: |\n")
+	production, _, found := strings.Cut(production, "\n\n  #")
+	if !found {
+		t.Fatal("docker-compose.yml has no configuration where it is looked for")
+	}
+	for name, text := range map[string]string{"development": development.String(), "production": production} {
+		file, err := loadTOML(strings.NewReader(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := file["mode"]; got != name {
+			t.Errorf("got mode %q, want %q", got, name)
+		}
+		parser, err := newParser(new(CLI), new(tomlFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Validate(parser.Model); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
