@@ -1,34 +1,29 @@
 package signer_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
+	"github.com/rubrica-firma/rubrica/internal/invariants"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -97,8 +92,7 @@ type spine struct {
 	clock    *clock
 	phone    *phone
 	app      signer.Client
-	secrets  []string // that must be nowhere
-	known    []audit.Tree
+	checker  invariants.Checker
 	requests int
 }
 
@@ -136,7 +130,7 @@ func newSpine(t *testing.T) *spine {
 	if err := s.db.AddApplication(ctx, s.app, s.clock.Now()); err != nil {
 		t.Fatalf("adding an application: %v", err)
 	}
-	s.secrets = []string{password}
+	s.checker = invariants.Checker{Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}}
 	return s
 }
 
@@ -225,7 +219,7 @@ func (s *spine) activate(dni, mobile string) {
 
 func (s *spine) enter(a citizen.Application, code citizen.ActivationCode, password string) {
 	s.Helper()
-	s.secrets = append(s.secrets, code.Reveal(), code.Print())
+	s.checker.Secrets = append(s.checker.Secrets, code.Reveal(), code.Print())
 	session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: code})
 	if err != nil {
 		s.Fatalf("starting an activation: %v", err)
@@ -284,7 +278,7 @@ func (s *spine) certify(session signer.Session) signer.Session {
 func (s *spine) send(session signer.Session, purpose signer.Purpose) signer.Challenge {
 	s.Helper()
 	c := must[signer.Challenge](s.T)(s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: purpose}))
-	s.secrets = append(s.secrets, s.phone.last().Code.Reveal())
+	s.checker.Secrets = append(s.checker.Secrets, s.phone.last().Code.Reveal())
 	s.invariants()
 	return c
 }
@@ -324,126 +318,11 @@ func (s *spine) state(request string) signer.State {
 	return must[signer.Request](s.T)(s.public.Request(s.Context(), request)).State
 }
 
-// invariants re-verifies what must hold after every step: DESIGN section 1,
-// point 2, and the list of faults (I1 to I6).
+// invariants re-verifies what must hold after every step.
 func (s *spine) invariants() {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.database.Owner)
-	if err != nil {
-		s.Fatalf("connecting as the checker: %v", err)
-	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
-	s.counts(conn)
-	s.signatures(conn)
-	s.log()
-	s.canaries(conn)
-}
-
-// counts are the invariants that SQL can say: each query must find nothing.
-func (s *spine) counts(conn *pgx.Conn) {
-	s.Helper()
-	for what, sql := range map[string]string{
-		"I1: a signature without intent and outcome in the log": `
-			SELECT count(*) FROM documents d WHERE cms IS NOT NULL AND (
-				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.intent') OR
-				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.done'))`,
-		"I2: more outcomes than intents, or an ended intent without outcome": `
-			SELECT count(*) FROM (
-				SELECT operation,
-					count(*) FILTER (WHERE type = 'sign.intent') AS intents,
-					count(*) FILTER (WHERE type IN ('sign.done', 'sign.failed', 'sign.interrupted')) AS outcomes
-				FROM log_entries GROUP BY operation) l
-			WHERE intents - outcomes <> (SELECT count(*) FROM authorisations a WHERE a.request_id = l.operation AND a.state = 'intent')`,
-		"I3: a code that authorised without having been consumed": `
-			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
-		"I3: a spent ticket that still guards a key": `
-			SELECT count(*) FROM tickets WHERE spent_at IS NOT NULL AND sealed_key IS NOT NULL`,
-		"a signed request with an unsigned document, or the reverse": `
-			SELECT count(*) FROM documents d JOIN requests r ON r.id = d.request_id WHERE (r.state = 'signed') <> (d.cms IS NOT NULL)`,
-		"a request being signed without an open intent": `
-			SELECT count(*) FROM requests r WHERE state = 'signing'
-				AND NOT EXISTS (SELECT FROM authorisations a WHERE a.request_id = r.id AND a.state = 'intent')`,
-		"a certificate in force for a destroyed key": `
-			SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
-			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed'`,
-	} {
-		var n int
-		if err := conn.QueryRow(s.Context(), sql).Scan(&n); err != nil {
-			s.Fatalf("checking %q: %v", what, err)
-		}
-		if n != 0 {
-			s.Fatalf("%s (%d times)", what, n)
-		}
-	}
-}
-
-// signatures is I4: what was signed is what was authorised.
-func (s *spine) signatures(conn *pgx.Conn) {
-	s.Helper()
-	rows, err := conn.Query(s.Context(), `
-		SELECT d.cms, d.ordinal, a.documents, z.der
-		FROM documents d
-		JOIN authorisations a ON a.request_id = d.request_id AND a.state = 'spent'
-		JOIN certificates z ON z.serial = a.serial
-		WHERE d.cms IS NOT NULL`)
-	if err != nil {
-		s.Fatalf("reading signatures: %v", err)
-	}
-	var (
-		der, list, certificate []byte
-		ordinal                int
-	)
-	_, err = pgx.ForEachRow(rows, []any{&der, &ordinal, &list, &certificate}, func() error {
-		var bound []signer.Bound
-		if err := json.Unmarshal(list, &bound); err != nil {
-			return err
-		}
-		c, err := x509.ParseCertificate(certificate)
-		if err != nil {
-			return err
-		}
-		return cms.Verify(der, bound[ordinal-1].Digest, c)
-	})
-	if err != nil {
-		s.Fatalf("I4: %v", err)
-	}
-}
-
-// log is I5: the whole tree is consistent and extends every one seen before.
-func (s *spine) log() {
-	s.Helper()
-	err := s.db.Snapshot(s.Context(), func(l audit.Log) error {
-		report, err := audit.Verify(s.Context(), l, s.known...)
-		s.known = append(s.known, report.Tree)
-		return err
-	})
-	if err != nil {
-		s.Fatalf("I5: %v", err)
-	}
-}
-
-// canaries is I6: no password, code or activation code in any row.
-func (s *spine) canaries(conn *pgx.Conn) {
-	s.Helper()
-	rows, err := conn.Query(s.Context(), `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)
-	if err != nil {
-		s.Fatalf("listing tables: %v", err)
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		s.Fatalf("listing tables: %v", err)
-	}
-	var dump bytes.Buffer
-	for _, table := range tables {
-		if _, err := conn.PgConn().CopyTo(s.Context(), &dump, "COPY "+table+" TO STDOUT"); err != nil {
-			s.Fatalf("dumping %s: %v", table, err)
-		}
-	}
-	text := dump.String()
-	for _, secret := range s.secrets {
-		if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
-			s.Fatalf("I6: a secret of %d characters stands in the database", len(secret))
-		}
+	if err := s.checker.Check(s.Context()); err != nil {
+		s.Fatal(err)
 	}
 }
 

@@ -1,0 +1,201 @@
+// Package invariants re-verifies, from the database alone, what must hold after
+// every step of a ceremony and after every crash: DESIGN section 1, point 2. It
+// knows nothing of the code that wrote the rows but the formats.
+package invariants
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cms"
+)
+
+// ErrBroken means that an invariant does not hold; the text says which one.
+var ErrBroken = errors.New("an invariant does not hold")
+
+// Checker reads one database again and again. It is not safe for concurrent use.
+type Checker struct {
+	// Database is the address of the database, as its owner.
+	Database string
+	// Snapshot gives the whole log (store.DB.Snapshot).
+	Snapshot func(ctx context.Context, read func(audit.Log) error) error
+	// Secrets are passwords and codes that must stand in no row.
+	Secrets []string
+
+	known []audit.Tree
+}
+
+// Check reads everything once. An error that is not ErrBroken means that the
+// database could not be read.
+func (c *Checker) Check(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, c.Database)
+	if err != nil {
+		return fmt.Errorf("connecting as the checker: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
+	for _, check := range []func(context.Context, *pgx.Conn) error{counts, signatures, c.log, c.canaries} {
+		if err := check(ctx, conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Settled checks in addition that nothing is under way: every intent has its
+// one outcome.
+func (c *Checker) Settled(ctx context.Context) error {
+	if err := c.Check(ctx); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, c.Database)
+	if err != nil {
+		return fmt.Errorf("connecting as the checker: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
+	return none(ctx, conn, "I2: an intent without outcome", `
+		SELECT (SELECT count(*) FROM authorisations WHERE state = 'intent') + (SELECT count(*) FROM certificates WHERE state = 'intent')`)
+}
+
+// none runs a query that must count nothing.
+func none(ctx context.Context, conn *pgx.Conn, what, sql string) error {
+	var n int
+	if err := conn.QueryRow(ctx, sql).Scan(&n); err != nil {
+		return fmt.Errorf("checking %q: %w", what, err)
+	}
+	if n != 0 {
+		return fmt.Errorf("%w: %s (%d times)", ErrBroken, what, n)
+	}
+	return nil
+}
+
+// counts are the invariants that SQL can say: each query must count nothing.
+func counts(ctx context.Context, conn *pgx.Conn) error {
+	for what, sql := range map[string]string{
+		"I1: a signature without intent and outcome in the log": `
+			SELECT count(*) FROM documents d WHERE cms IS NOT NULL AND (
+				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.intent') OR
+				NOT EXISTS (SELECT FROM log_entries l WHERE l.operation = d.request_id AND type = 'sign.done'))`,
+		"I1: a request signed twice": `
+			SELECT count(*) FROM (
+				SELECT FROM log_entries WHERE type = 'sign.done' GROUP BY operation HAVING count(*) > 1) l`,
+		"I2: more outcomes than intents, or an ended intent without outcome": `
+			SELECT count(*) FROM (
+				SELECT operation,
+					count(*) FILTER (WHERE type = 'sign.intent') AS intents,
+					count(*) FILTER (WHERE type IN ('sign.done', 'sign.failed', 'sign.interrupted')) AS outcomes
+				FROM log_entries GROUP BY operation) l
+			WHERE intents - outcomes <> (SELECT count(*) FROM authorisations a WHERE a.request_id = l.operation AND a.state = 'intent')`,
+		"I2: a certificate without intent and outcome in the log, or the reverse": `
+			SELECT count(*) FROM (
+				SELECT operation,
+					count(*) FILTER (WHERE type = 'certificate.intent') AS intents,
+					count(*) FILTER (WHERE type IN ('certificate.issued', 'certificate.interrupted')) AS outcomes
+				FROM log_entries GROUP BY operation) l
+			WHERE intents - outcomes <> (SELECT count(*) FROM certificates z WHERE z.request_id = l.operation AND z.state = 'intent')`,
+		"I3: a code that authorised without having been consumed": `
+			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
+		"I3: a spent ticket that still guards a key": `
+			SELECT count(*) FROM tickets WHERE spent_at IS NOT NULL AND sealed_key IS NOT NULL`,
+		"a signed request with an unsigned document, or the reverse": `
+			SELECT count(*) FROM documents d JOIN requests r ON r.id = d.request_id WHERE (r.state = 'signed') <> (d.cms IS NOT NULL)`,
+		"a request being signed without an open intent": `
+			SELECT count(*) FROM requests r WHERE state = 'signing'
+				AND NOT EXISTS (SELECT FROM authorisations a WHERE a.request_id = r.id AND a.state = 'intent')`,
+		"a request without documents": `
+			SELECT count(*) FROM requests r WHERE NOT EXISTS (SELECT FROM documents d WHERE d.request_id = r.id)`,
+		"a certificate in force for a destroyed key": `
+			SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
+			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed'`,
+	} {
+		if err := none(ctx, conn, what, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signatures is I4: what was signed is what was authorised.
+func signatures(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, `
+		SELECT
+			d.cms,
+			d.ordinal,
+			a.documents,
+			z.der
+		FROM documents d
+		JOIN authorisations a ON a.request_id = d.request_id AND a.state = 'spent'
+		JOIN certificates z ON z.serial = a.serial
+		WHERE d.cms IS NOT NULL`)
+	if err != nil {
+		return fmt.Errorf("reading signatures: %w", err)
+	}
+	var (
+		der, list, certificate []byte
+		ordinal                int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&der, &ordinal, &list, &certificate}, func() error {
+		var bound []signer.Bound
+		if err := json.Unmarshal(list, &bound); err != nil {
+			return fmt.Errorf("reading what was authorised: %w", err)
+		}
+		c, err := x509.ParseCertificate(certificate)
+		if err != nil {
+			return fmt.Errorf("reading a certificate: %w", err)
+		}
+		if ordinal > len(bound) {
+			return fmt.Errorf("%w: I4: document %d was not authorised", ErrBroken, ordinal)
+		}
+		if err := cms.Verify(der, bound[ordinal-1].Digest, c); err != nil {
+			return fmt.Errorf("%w: I4: %w", ErrBroken, err)
+		}
+		return nil
+	})
+	return err
+}
+
+// log is I5: the whole tree is consistent and extends every one seen before.
+func (c *Checker) log(ctx context.Context, _ *pgx.Conn) error {
+	return c.Snapshot(ctx, func(l audit.Log) error {
+		report, err := audit.Verify(ctx, l, c.known...)
+		if err != nil {
+			return fmt.Errorf("%w: I5: %w", ErrBroken, err)
+		}
+		c.known = append(c.known, report.Tree)
+		return nil
+	})
+}
+
+// canaries is I6: no password, code or activation code in any row.
+func (c *Checker) canaries(ctx context.Context, conn *pgx.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`)
+	if err != nil {
+		return fmt.Errorf("listing tables: %w", err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("listing tables: %w", err)
+	}
+	var dump bytes.Buffer
+	for _, table := range tables {
+		if _, err := conn.PgConn().CopyTo(ctx, &dump, "COPY "+pgx.Identifier{table}.Sanitize()+" TO STDOUT"); err != nil {
+			return fmt.Errorf("dumping %s: %w", table, err)
+		}
+	}
+	text := dump.String()
+	for _, secret := range c.Secrets {
+		if strings.Contains(text, secret) || strings.Contains(text, hex.EncodeToString([]byte(secret))) {
+			return fmt.Errorf("%w: I6: a secret of %d characters stands in the database", ErrBroken, len(secret))
+		}
+	}
+	return nil
+}
