@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
@@ -36,6 +37,9 @@ type UpCommand struct {
 	Demo bool `help:"Sign a document first, as the command demo does."`
 	// Document is what the demo signs.
 	Document string `help:"PDF for the demo to sign; the sede's sample if none is given." type:"existingfile" placeholder:"FILE"`
+	// Set overrides settings of the configuration that is written, for tests
+	// that cannot wait as long as people can.
+	Set map[string]string `help:"Override settings, command.name=value." hidden:""`
 	// Once ends everything after the demo, with its exit status.
 	Once bool `help:"Do not stay up after the demo."`
 }
@@ -55,7 +59,7 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		Inbox:    c.Inbox,
 		SMTP:     c.SMTP,
 		Program:  program,
-		Settings: developmentSettings,
+		Settings: c.settings,
 		Migrate:  migrate,
 		Init:     [][]string{{"init"}},
 		Once:     c.Once,
@@ -79,6 +83,23 @@ func migrate(ctx context.Context, ownerURL string) error {
 		return fmt.Errorf("%w: %w", dev.ErrNewerSchema, err)
 	}
 	return err
+}
+
+func (c *UpCommand) settings(e dev.Environment) map[string]any {
+	tree := developmentSettings(e)
+	for key, value := range c.Set {
+		table, at := tree, strings.Split(key, ".")
+		for _, name := range at[:len(at)-1] {
+			below, ok := table[name].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				table[name] = below
+			}
+			table = below
+		}
+		table[at[len(at)-1]] = value
+	}
+	return tree
 }
 
 // developmentSettings is the content of <dir>/rubrica.toml: the same settings
