@@ -1,0 +1,526 @@
+-- What the migrations make, to read in one piece: dumped from a migrated database,
+-- without the tables of goose and River. Written by
+--
+--     go test ./store -run TestSchema -update
+
+CREATE TABLE access_tokens (
+    hash bytea NOT NULL,
+    application_id text NOT NULL,
+    scopes text[] NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE activations (
+    citizen_id text NOT NULL,
+    mac bytea NOT NULL,
+    issued_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN activations.mac IS 'HSM HMAC of the activation code; the row goes when the password is set';
+
+CREATE TABLE applications (
+    id text NOT NULL,
+    name text NOT NULL,
+    organisation text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN applications.id IS 'OAuth 2 client id';
+
+COMMENT ON COLUMN applications.secret_hash IS 'SHA-256 of a secret of 256 random bits, which needs no slower hash';
+
+CREATE TABLE attempts (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    failures integer NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT attempts_failures_check CHECK ((failures > 0)),
+    CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text])))
+);
+
+COMMENT ON TABLE attempts IS 'wrong tries by identifier, known or not: counted before comparing, cleared by success';
+
+CREATE TABLE authorisations (
+    id text NOT NULL,
+    request_id text NOT NULL,
+    challenge_id text NOT NULL,
+    credential_id text NOT NULL,
+    generation bigint NOT NULL,
+    serial text NOT NULL,
+    documents jsonb NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT authorisations_ended CHECK (((state = 'intent'::text) = (ended_at IS NULL))),
+    CONSTRAINT authorisations_state CHECK ((state = ANY (ARRAY['intent'::text, 'spent'::text, 'failed'::text, 'interrupted'::text])))
+);
+
+CREATE TABLE authorities (
+    name text NOT NULL,
+    key_label text NOT NULL,
+    der bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT authorities_name CHECK ((name = ANY (ARRAY['root'::text, 'issuing'::text])))
+);
+
+CREATE TABLE certificates (
+    serial text NOT NULL,
+    credential_id text NOT NULL,
+    state text NOT NULL,
+    der bytea,
+    not_before timestamp with time zone NOT NULL,
+    not_after timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    request_id text NOT NULL,
+    revoked_at timestamp with time zone,
+    reason integer,
+    CONSTRAINT certificates_der CHECK (((state = 'issued'::text) = (der IS NOT NULL))),
+    CONSTRAINT certificates_reason CHECK (((revoked_at IS NULL) = (reason IS NULL))),
+    CONSTRAINT certificates_state CHECK ((state = ANY (ARRAY['intent'::text, 'issued'::text, 'interrupted'::text])))
+);
+
+COMMENT ON COLUMN certificates.reason IS 'CRLReason, RFC 5280 section 5.3.1';
+
+CREATE TABLE challenges (
+    id text NOT NULL,
+    ticket_hash bytea NOT NULL,
+    purpose text NOT NULL,
+    request_id text,
+    citizen_id text NOT NULL,
+    phone text NOT NULL,
+    mac bytea NOT NULL,
+    reference text NOT NULL,
+    documents jsonb NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text]))),
+    CONSTRAINT challenges_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
+);
+
+COMMENT ON COLUMN challenges.mac IS 'HSM HMAC of the code and the challenge''s id';
+
+COMMENT ON COLUMN challenges.documents IS 'the exact ordered documents that the code authorises';
+
+CREATE TABLE citizens (
+    id text NOT NULL,
+    identifier text NOT NULL,
+    given_name text NOT NULL,
+    surnames text NOT NULL,
+    phone text NOT NULL,
+    email text NOT NULL,
+    locale text NOT NULL,
+    status text NOT NULL,
+    document_until date NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT citizens_email_check CHECK ((email ~~ '%@%'::text)),
+    CONSTRAINT citizens_given_name_check CHECK ((given_name <> ''::text)),
+    CONSTRAINT citizens_phone_check CHECK ((phone ~~ '+%'::text)),
+    CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text])))
+);
+
+COMMENT ON COLUMN citizens.identifier IS 'DNI or NIE, normalised: no blanks, capital letters';
+
+COMMENT ON COLUMN citizens.phone IS 'E.164; one DNI/NIE per mobile';
+
+COMMENT ON COLUMN citizens.document_until IS 'validity date of the DNI or NIE';
+
+CREATE TABLE credentials (
+    id text NOT NULL,
+    citizen_id text NOT NULL,
+    generation bigint NOT NULL,
+    state text NOT NULL,
+    algorithm text DEFAULT ''::text NOT NULL,
+    public_key bytea,
+    salt bytea NOT NULL,
+    argon_memory_kib integer NOT NULL,
+    argon_passes integer NOT NULL,
+    argon_lanes integer NOT NULL,
+    box bytea,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT credentials_argon_lanes_check CHECK ((argon_lanes > 0)),
+    CONSTRAINT credentials_argon_memory_kib_check CHECK ((argon_memory_kib > 0)),
+    CONSTRAINT credentials_argon_passes_check CHECK ((argon_passes > 0)),
+    CONSTRAINT credentials_box CHECK (((state = 'destroyed'::text) = (box IS NULL))),
+    CONSTRAINT credentials_generation_check CHECK ((generation > 0)),
+    CONSTRAINT credentials_key CHECK (((state <> 'usable'::text) OR (public_key IS NOT NULL))),
+    CONSTRAINT credentials_state CHECK ((state = ANY (ARRAY['empty'::text, 'usable'::text, 'destroyed'::text])))
+);
+
+COMMENT ON COLUMN credentials.box IS 'nonce and AES-256-GCM under the key that password and HSM derive together; over an empty payload until there is a key';
+
+CREATE TABLE crls (
+    number bigint NOT NULL,
+    der bytea NOT NULL,
+    this_update timestamp with time zone NOT NULL,
+    next_update timestamp with time zone NOT NULL
+);
+
+CREATE TABLE documents (
+    request_id text NOT NULL,
+    ordinal integer NOT NULL,
+    name text NOT NULL,
+    media_type text NOT NULL,
+    format text NOT NULL,
+    size bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    pages integer DEFAULT 0 NOT NULL,
+    layout jsonb,
+    content bytea,
+    signing_time timestamp with time zone,
+    digest bytea,
+    fixed_for bytea,
+    cms bytea,
+    CONSTRAINT documents_fixed CHECK ((((digest IS NULL) = (signing_time IS NULL)) AND ((digest IS NULL) = (fixed_for IS NULL)))),
+    CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text]))),
+    CONSTRAINT documents_layout CHECK (((format = 'pades'::text) = (layout IS NOT NULL))),
+    CONSTRAINT documents_ordinal_check CHECK ((ordinal > 0)),
+    CONSTRAINT documents_size_check CHECK ((size > 0))
+);
+ALTER TABLE ONLY documents ALTER COLUMN content SET STORAGE EXTERNAL;
+
+COMMENT ON COLUMN documents.content IS 'as it came, followed for PAdES by the prepared update; NULL once the retention is over';
+
+COMMENT ON COLUMN documents.fixed_for IS 'hash of the ticket for which signing time and digest were fixed';
+
+CREATE TABLE key_checks (
+    label text NOT NULL,
+    check_value bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE key_checks IS 'check values of the token''s secret keys: a token that answers otherwise is another token';
+
+CREATE TABLE log_entries (
+    seq bigint NOT NULL,
+    type text NOT NULL,
+    operation text NOT NULL,
+    person text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    leaf bytea NOT NULL,
+    payload bytea,
+    salt bytea
+);
+
+COMMENT ON COLUMN log_entries.salt IS 'erasing it unlinks the person and leaves the tree whole';
+
+CREATE TABLE log_hashes (
+    index bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT log_hashes_hash_check CHECK ((length(hash) = 32))
+);
+
+COMMENT ON TABLE log_hashes IS 'RFC 6962 hashes by stored-hash index';
+
+CREATE TABLE log_head (
+    sole boolean DEFAULT true NOT NULL,
+    size bigint NOT NULL,
+    last_time timestamp with time zone NOT NULL,
+    CONSTRAINT log_head_size_check CHECK ((size >= 0)),
+    CONSTRAINT log_head_sole_check CHECK (sole)
+);
+
+COMMENT ON TABLE log_head IS 'its one row is locked by every append: that makes the tree gap-free and in commit order';
+
+CREATE TABLE registrations (
+    id bigint NOT NULL,
+    citizen_id text NOT NULL,
+    mode text NOT NULL,
+    level text NOT NULL,
+    office text NOT NULL,
+    officer text NOT NULL,
+    assured_at timestamp with time zone NOT NULL,
+    CONSTRAINT registrations_level CHECK ((level = ANY (ARRAY['basic'::text, 'advanced'::text]))),
+    CONSTRAINT registrations_mode CHECK ((mode = ANY (ARRAY['office'::text, 'certificate'::text, 'dnie'::text, 'letter'::text, 'video'::text])))
+);
+
+COMMENT ON TABLE registrations IS 'each act that proved an identity; the newest one counts for the five-year rule';
+
+ALTER TABLE registrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME registrations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE requests (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    identifier text NOT NULL,
+    title text NOT NULL,
+    locale text NOT NULL,
+    return_url text NOT NULL,
+    idempotency_key text NOT NULL,
+    body_hash bytea NOT NULL,
+    state text DEFAULT 'received'::text NOT NULL,
+    interrupted integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT requests_closed CHECK (((state = ANY (ARRAY['signed'::text, 'refused'::text, 'expired'::text])) = (closed_at IS NOT NULL))),
+    CONSTRAINT requests_state CHECK ((state = ANY (ARRAY['received'::text, 'pending'::text, 'signing'::text, 'signed'::text, 'refused'::text, 'expired'::text])))
+);
+
+CREATE TABLE return_addresses (
+    application_id text NOT NULL,
+    url text NOT NULL
+);
+
+CREATE TABLE tickets (
+    hash bytea NOT NULL,
+    purpose text NOT NULL,
+    request_id text,
+    citizen_id text NOT NULL,
+    credential_id text,
+    generation bigint NOT NULL,
+    sealed_key bytea,
+    verified boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    spent_at timestamp with time zone,
+    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text]))),
+    CONSTRAINT tickets_spent CHECK (((spent_at IS NULL) OR (sealed_key IS NULL)))
+);
+
+COMMENT ON COLUMN tickets.sealed_key IS 'the sealing key under a key that only the browser''s cookie derives; deleted at first use';
+
+ALTER TABLE ONLY access_tokens
+    ADD CONSTRAINT access_tokens_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY activations
+    ADD CONSTRAINT activations_pkey PRIMARY KEY (citizen_id);
+
+ALTER TABLE ONLY applications
+    ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_one_a_code UNIQUE (challenge_id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY authorities
+    ADD CONSTRAINT authorities_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY certificates
+    ADD CONSTRAINT certificates_pkey PRIMARY KEY (serial);
+
+ALTER TABLE ONLY challenges
+    ADD CONSTRAINT challenges_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY citizens
+    ADD CONSTRAINT citizens_identifier_unique UNIQUE (identifier);
+
+ALTER TABLE ONLY citizens
+    ADD CONSTRAINT citizens_phone_unique UNIQUE (phone);
+
+ALTER TABLE ONLY citizens
+    ADD CONSTRAINT citizens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY credentials
+    ADD CONSTRAINT credentials_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY crls
+    ADD CONSTRAINT crls_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY documents
+    ADD CONSTRAINT documents_pkey PRIMARY KEY (request_id, ordinal);
+
+ALTER TABLE ONLY key_checks
+    ADD CONSTRAINT key_checks_pkey PRIMARY KEY (label);
+
+ALTER TABLE ONLY log_entries
+    ADD CONSTRAINT log_entries_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY log_hashes
+    ADD CONSTRAINT log_hashes_pkey PRIMARY KEY (index);
+
+ALTER TABLE ONLY log_head
+    ADD CONSTRAINT log_head_pkey PRIMARY KEY (sole);
+
+ALTER TABLE ONLY registrations
+    ADD CONSTRAINT registrations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY requests
+    ADD CONSTRAINT requests_idempotency UNIQUE (application_id, idempotency_key);
+
+ALTER TABLE ONLY requests
+    ADD CONSTRAINT requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY return_addresses
+    ADD CONSTRAINT return_addresses_pkey PRIMARY KEY (application_id, url);
+
+ALTER TABLE ONLY tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (hash);
+
+CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
+
+CREATE INDEX authorisations_open ON authorisations USING btree (lease_until) WHERE (state = 'intent'::text);
+
+CREATE INDEX authorisations_request ON authorisations USING btree (request_id);
+
+CREATE INDEX certificates_credential ON certificates USING btree (credential_id);
+
+CREATE INDEX certificates_open ON certificates USING btree (lease_until) WHERE (state = 'intent'::text);
+
+CREATE INDEX certificates_revoked ON certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+
+CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, created_at DESC);
+
+CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);
+
+CREATE UNIQUE INDEX credentials_one_live ON credentials USING btree (citizen_id) WHERE (state <> 'destroyed'::text);
+
+CREATE INDEX log_entries_operation ON log_entries USING btree (operation, seq);
+
+CREATE INDEX log_entries_person ON log_entries USING btree (person, seq);
+
+CREATE INDEX registrations_citizen ON registrations USING btree (citizen_id, assured_at DESC);
+
+CREATE INDEX requests_open ON requests USING btree (expires_at) WHERE (state = ANY (ARRAY['received'::text, 'pending'::text]));
+
+CREATE INDEX tickets_expiry ON tickets USING btree (expires_at);
+
+CREATE INDEX tickets_request ON tickets USING btree (request_id) WHERE (spent_at IS NULL);
+
+ALTER TABLE ONLY access_tokens
+    ADD CONSTRAINT access_tokens_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY activations
+    ADD CONSTRAINT activations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_challenge_id_fkey FOREIGN KEY (challenge_id) REFERENCES challenges(id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_serial_fkey FOREIGN KEY (serial) REFERENCES certificates(serial);
+
+ALTER TABLE ONLY certificates
+    ADD CONSTRAINT certificates_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
+
+ALTER TABLE ONLY challenges
+    ADD CONSTRAINT challenges_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY credentials
+    ADD CONSTRAINT credentials_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY documents
+    ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY registrations
+    ADD CONSTRAINT registrations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY requests
+    ADD CONSTRAINT requests_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY return_addresses
+    ADD CONSTRAINT return_addresses_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY tickets
+    ADD CONSTRAINT tickets_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY tickets
+    ADD CONSTRAINT tickets_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
+
+ALTER TABLE ONLY tickets
+    ADD CONSTRAINT tickets_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+GRANT SELECT,INSERT,DELETE ON TABLE access_tokens TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
+GRANT SELECT ON TABLE applications TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorities TO rubrica_signer;
+GRANT SELECT ON TABLE authorities TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE certificates TO rubrica_signer;
+GRANT SELECT ON TABLE certificates TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE challenges TO rubrica_signer;
+GRANT SELECT(id) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(ticket_hash) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(purpose) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(request_id) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(citizen_id) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(reference) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(attempts) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(state) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE challenges TO rubrica_api;
+GRANT SELECT(expires_at) ON TABLE challenges TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE citizens TO rubrica_signer;
+GRANT SELECT ON TABLE citizens TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE credentials TO rubrica_signer;
+GRANT SELECT(id) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(citizen_id) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(generation) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(state) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(algorithm) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE credentials TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE crls TO rubrica_signer;
+GRANT SELECT ON TABLE crls TO rubrica_api;
+GRANT SELECT ON TABLE documents TO rubrica_signer;
+GRANT SELECT ON TABLE documents TO rubrica_api;
+GRANT INSERT(request_id) ON TABLE documents TO rubrica_api;
+GRANT INSERT(ordinal) ON TABLE documents TO rubrica_api;
+GRANT INSERT(name) ON TABLE documents TO rubrica_api;
+GRANT INSERT(media_type) ON TABLE documents TO rubrica_api;
+GRANT INSERT(format) ON TABLE documents TO rubrica_api;
+GRANT INSERT(size) ON TABLE documents TO rubrica_api;
+GRANT INSERT(sha256) ON TABLE documents TO rubrica_api;
+GRANT INSERT(pages) ON TABLE documents TO rubrica_api;
+GRANT INSERT(layout) ON TABLE documents TO rubrica_api;
+GRANT INSERT(content),UPDATE(content) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(signing_time) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(digest) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(fixed_for) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(cms) ON TABLE documents TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE key_checks TO rubrica_signer;
+GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
+GRANT SELECT,INSERT ON TABLE log_hashes TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE log_head TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE registrations TO rubrica_signer;
+GRANT SELECT ON TABLE registrations TO rubrica_api;
+GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_api;
+GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_signer;
+GRANT SELECT ON TABLE requests TO rubrica_signer;
+GRANT SELECT ON TABLE requests TO rubrica_api;
+GRANT INSERT(id) ON TABLE requests TO rubrica_api;
+GRANT INSERT(application_id) ON TABLE requests TO rubrica_api;
+GRANT INSERT(identifier) ON TABLE requests TO rubrica_api;
+GRANT INSERT(title) ON TABLE requests TO rubrica_api;
+GRANT INSERT(locale) ON TABLE requests TO rubrica_api;
+GRANT INSERT(return_url) ON TABLE requests TO rubrica_api;
+GRANT INSERT(idempotency_key) ON TABLE requests TO rubrica_api;
+GRANT INSERT(body_hash) ON TABLE requests TO rubrica_api;
+GRANT UPDATE(state) ON TABLE requests TO rubrica_signer;
+GRANT UPDATE(interrupted) ON TABLE requests TO rubrica_signer;
+GRANT INSERT(created_at) ON TABLE requests TO rubrica_api;
+GRANT INSERT(expires_at) ON TABLE requests TO rubrica_api;
+GRANT UPDATE(closed_at) ON TABLE requests TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE return_addresses TO rubrica_signer;
+GRANT SELECT ON TABLE return_addresses TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tickets TO rubrica_signer;
+GRANT SELECT(hash) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(purpose) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(request_id) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(citizen_id) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(credential_id) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(verified) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(expires_at) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(spent_at) ON TABLE tickets TO rubrica_api;
