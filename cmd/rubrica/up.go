@@ -156,7 +156,8 @@ func developmentClients(e dev.Environment) []dev.Registration {
 }
 
 func registrationHint(e dev.Environment) string {
-	return `To sign as yourself, be registered as at an office, then follow the address that it prints:
-
-  rubrica citizen register --config ` + e.ConfigFile
+	return "To sign as yourself, be registered as at an office, and follow what the receipt says:\n\n  " +
+		os.Args[0] + " citizen register --config " + e.ConfigFile + ` \
+    --identifier 12345678Z --given-name Ana --surnames "Núñez Pérez" \
+    --phone 600000421 --email ana@example.es --document-until 2031-12-31`
 }
