@@ -55,8 +55,7 @@ func dump(t *testing.T, url string) string {
 	out, err := exec.CommandContext(t.Context(), filepath.Join(binaries, "pg_dump"),
 		"--schema-only", "--no-owner", "--table=public.*", "--exclude-table=goose_*", "--exclude-table=river_*", url).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("pg_dump: %v: %s", err, exit.Stderr)
 		}
 		t.Fatalf("pg_dump: %v", err)
