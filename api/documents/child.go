@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -20,12 +18,10 @@ import (
 )
 
 // A job goes to the child as a frame, four octets of length and JSON, and the
-// document behind it. A prepared document's reply is a frame and the update
-// behind it; a program's output comes bare.
+// document behind it. The reply is a frame and the update behind it.
 type job struct {
 	Kind    kind          `json:"kind"`
 	Options pades.Options `json:"options"`
-	Program []string      `json:"program,omitempty"`
 	Memory  int64         `json:"memory"`
 	CPU     int64         `json:"cpu"`
 }
@@ -35,7 +31,6 @@ type kind string
 const (
 	kindProbe   kind = "probe"
 	kindPrepare kind = "prepare"
-	kindExec    kind = "exec"
 )
 
 type reply struct {
@@ -53,11 +48,11 @@ type refusal struct {
 
 func (r *refusal) refusal() error { return &policies.Refusal{Code: r.Code, Params: r.Params} }
 
-// Exit statuses of a child, besides 0 and what poppler's programs use.
+// Exit statuses besides 0.
 const (
-	exitProtocol  = 70
-	exitNoProgram = 71
-	exitRange     = 99 // poppler's: no such page
+	exitProtocol = 70  // ours: the parent does not speak our protocol
+	exitRange    = 99  // poppler's: no such page
+	exitNotRun   = 126 // of prlimit and setpriv, this and 127: the program could not be run
 )
 
 const (
@@ -82,8 +77,6 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 	switch j.Kind {
 	case kindProbe:
 		return 0
-	case kindExec:
-		return become(j.Program)
 	case kindPrepare:
 		content, err := io.ReadAll(stdin)
 		if err != nil {
@@ -122,18 +115,16 @@ func prepare(stdout io.Writer, content []byte, o pades.Options) int {
 	return 0
 }
 
-// limit binds this process and what it becomes.
+// limit binds this process.
 func limit(j job) error {
 	memory := uint64(max(j.Memory, 0))
-	if j.Kind != kindExec {
-		reserved, err := addressSpace()
-		if err != nil {
-			return err
-		}
-		memory += reserved
-		debug.SetMemoryLimit(j.Memory * 3 / 4)
-		debug.SetMaxStack(maxStack)
+	reserved, err := addressSpace()
+	if err != nil {
+		return err
 	}
+	memory += reserved
+	debug.SetMemoryLimit(j.Memory * 3 / 4)
+	debug.SetMaxStack(maxStack)
 	cpu := uint64(max(j.CPU, 1))
 	for _, l := range []struct {
 		resource int
@@ -168,23 +159,6 @@ func addressSpace() (uint64, error) {
 		return 0, fmt.Errorf("reading the size of the process: %w", err)
 	}
 	return n * uint64(os.Getpagesize()), nil //nolint:gosec // a page size is positive
-}
-
-// become turns this process into a program of poppler, which reads the document
-// from where Main stopped reading. One process does it all: nothing is copied, and
-// the limits are the program's.
-func become(program []string) int {
-	if len(program) == 0 {
-		return exitProtocol
-	}
-	path, err := exec.LookPath(program[0])
-	if err != nil {
-		return exitNoProgram
-	}
-	if err := syscall.Exec(path, program, os.Environ()); err != nil {
-		return exitNoProgram
-	}
-	return 0
 }
 
 func encodeFrame(v any) ([]byte, error) {

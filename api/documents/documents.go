@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strconv"
 	"time"
 	"unicode"
@@ -78,6 +79,11 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	if len(c.Command) == 0 {
 		return nil, errors.New("starting a document worker: no command")
 	}
+	for program, pkg := range map[string]string{"pdftoppm": "poppler-utils", "pdftotext": "poppler-utils", "prlimit": "util-linux", "setpriv": "util-linux"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return nil, fmt.Errorf("%s is not installed (Debian and Ubuntu: apt-get install %s): %w", program, pkg, err)
+		}
+	}
 	w := &Worker{
 		command: c.Command,
 		wait:    orElse(c.Wait, 2*time.Second),
@@ -90,7 +96,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	}
 	for _, isolation := range []Isolation{Namespaces, ProcessOnly} {
 		w.isolation = isolation
-		_, err := w.run(ctx, job{Kind: kindProbe}, nil, 0)
+		_, err := w.ask(ctx, job{Kind: kindProbe}, nil, 0)
 		if err == nil {
 			return w, nil
 		}
@@ -110,7 +116,7 @@ func (w *Worker) Prepare(ctx context.Context, content []byte, o pades.Options) (
 	if len(content) == 0 {
 		return nil, policies.Refuse(policies.DocumentEmpty)
 	}
-	out, err := w.run(ctx, job{Kind: kindPrepare, Options: o}, content, maxUpdate)
+	out, err := w.ask(ctx, job{Kind: kindPrepare, Options: o}, content, maxUpdate)
 	if err != nil {
 		return nil, err
 	}
@@ -160,11 +166,6 @@ func (w *Worker) PageText(ctx context.Context, content []byte, page int) (string
 	n := strconv.Itoa(page)
 	out, err := w.draw(ctx, content, maxText, "pdftotext", "-q", "-enc", "UTF-8", "-nopgbrk", "-f", n, "-l", n, "-", "-")
 	return string(out), err
-}
-
-// draw runs a program of poppler over a document.
-func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ...string) ([]byte, error) {
-	return w.run(ctx, job{Kind: kindExec, Program: program}, content, limit)
 }
 
 // TextPreview gives the beginning of a document that is plain text, for those

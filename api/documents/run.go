@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -25,8 +26,46 @@ const (
 	ProcessOnly Isolation = "process"
 )
 
-// run executes a job in a child and gives what it wrote, at most limit octets.
-func (w *Worker) run(ctx context.Context, j job, content []byte, limit int) ([]byte, error) {
+// ask runs a job in a child of our own and gives its reply, at most limit octets.
+func (w *Worker) ask(ctx context.Context, j job, content []byte, limit int) ([]byte, error) {
+	j.Memory, j.CPU = w.limits.Memory, w.seconds()
+	header, err := encodeFrame(j)
+	if err != nil {
+		return nil, err
+	}
+	stdin := io.MultiReader(bytes.NewReader(header), bytes.NewReader(content))
+	return w.run(ctx, spawn{command: w.command, stdin: stdin, limit: limit})
+}
+
+// draw runs a program of poppler over a document. prlimit and setpriv set its
+// limits and then become it: a Go program would do so too, but it takes ten
+// times as long to start, and may itself need memory that it has just given up.
+func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ...string) ([]byte, error) {
+	command := append([]string{
+		"prlimit",
+		"--as=" + strconv.FormatInt(w.limits.Memory, 10),
+		"--cpu=" + strconv.FormatInt(w.seconds(), 10),
+		"--nofile=" + strconv.Itoa(maxFiles),
+		"--fsize=0",
+		"--core=0",
+		"setpriv", "--no-new-privs", "--",
+	}, program...)
+	return w.run(ctx, spawn{command: command, stdin: bytes.NewReader(content), limit: limit, poppler: true})
+}
+
+// seconds is the limit of processor time, rounded up.
+func (w *Worker) seconds() int64 { return int64((w.limits.CPU + time.Second - 1) / time.Second) }
+
+// spawn is a child to be.
+type spawn struct {
+	command []string
+	stdin   io.Reader
+	limit   int // octets of output
+	poppler bool
+}
+
+// run executes a child and gives what it wrote.
+func (w *Worker) run(ctx context.Context, s spawn) ([]byte, error) {
 	if err := w.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -34,24 +73,19 @@ func (w *Worker) run(ctx context.Context, j job, content []byte, limit int) ([]b
 
 	ctx, cancel := context.WithTimeout(ctx, w.limits.Wall)
 	defer cancel()
-	j.Memory, j.CPU = w.limits.Memory, int64((w.limits.CPU+time.Second-1)/time.Second)
-	header, err := encodeFrame(j)
-	if err != nil {
-		return nil, err
-	}
-	out := &bounded{left: limit}
-	cmd := exec.CommandContext(ctx, w.command[0], w.command[1:]...)
+	out := &bounded{left: s.limit}
+	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}
 	cmd.Dir = "/"
-	cmd.Stdin = io.MultiReader(bytes.NewReader(header), bytes.NewReader(content))
+	cmd.Stdin = s.stdin
 	cmd.Stdout = out
 	cmd.SysProcAttr = w.attributes()
-	// The whole process group: the child becomes what it executes, but what
-	// that starts in its turn is not ours to know.
+	// The whole process group: what a child starts in its turn is not ours to
+	// know.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return nil, w.judge(ctx, j, out, err)
+		return nil, judge(ctx, s, out, err)
 	}
 	return out.Bytes(), nil
 }
@@ -87,7 +121,7 @@ const nobody = 65534
 // judge says what the end of a child means. A job that was killed, ran out of
 // something or gave too much was too complex; one that a program gave up on is
 // damaged. A child that could not even start is our fault.
-func (w *Worker) judge(ctx context.Context, j job, out *bounded, err error) error {
+func judge(ctx context.Context, s spawn, out *bounded, err error) error {
 	var exit *exec.ExitError
 	switch {
 	case out.full:
@@ -98,22 +132,20 @@ func (w *Worker) judge(ctx context.Context, j job, out *bounded, err error) erro
 		return fmt.Errorf("running a document worker: %w", ctx.Err())
 	case !errors.As(err, &exit):
 		return fmt.Errorf("starting a document worker: %w", err)
-	case j.Kind == kindProbe:
-		return fmt.Errorf("running a document worker: %w", err)
 	}
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
 		return policies.Refuse(policies.DocumentTooComplex, "reason", status.Signal().String())
 	}
 	switch code := exit.ExitCode(); {
-	case code == exitProtocol || code == exitNoProgram:
+	case code == exitProtocol, s.poppler && code >= exitNotRun:
 		return fmt.Errorf("running a document worker: %w", err)
-	case j.Kind != kindExec: // the Go runtime gave up
+	case !s.poppler: // the Go runtime gave up
 		return policies.Refuse(policies.DocumentTooComplex, "reason", "memory or stack")
 	case code == exitRange:
 		return policies.Refuse(policies.NotFound)
 	default:
-		return policies.Refuse(policies.DocumentDamaged, "reason", "not drawn")
+		return policies.Refuse(policies.DocumentDamaged, "reason", fmt.Sprintf("not drawn: status %d", code))
 	}
 }
 
