@@ -35,6 +35,9 @@ type CLI struct {
 
 	Demo DemoCommand `cmd:"" production:"never" help:"Carry one signature through without a hand, in an environment that is up."`
 
+	Bench   BenchCommand   `cmd:"" production:"never" help:"Measure the service against limits taken in the same run."`
+	Measure MeasureCommand `cmd:"" hidden:"" production:"never"`
+
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+
+	"github.com/rubrica-firma/rubrica/internal/bench"
+	"github.com/rubrica-firma/rubrica/internal/dev"
+	"github.com/rubrica-firma/rubrica/internal/dev/sede"
+)
+
+// BenchCommand measures the service against limits taken in the same run, in an
+// environment of its own that ends with it.
+type BenchCommand struct {
+	Only     string `help:"Measure only figures that start with this, such as spine/."`
+	Dir      string `help:"Data directory of the environment." default:"var/bench" type:"path"`
+	Output   string `help:"File for the figures (JSON)." default:"var/bench.json" type:"path"`
+	Rounds   int    `help:"Rounds, of which the median counts." default:"5"`
+	Citizens int    `help:"Ceremonies in a round." default:"12"`
+}
+
+// Run brings the environment up for the measuring command below.
+func (c *BenchCommand) Run(ctx context.Context) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	return dev.Up(ctx, dev.Config{
+		Dir:    c.Dir,
+		Listen: "127.0.0.1:8090", Sede: "127.0.0.1:8091", Inbox: "127.0.0.1:8092", SMTP: "127.0.0.1:8095",
+		Program:  program,
+		Settings: benchSettings,
+		Migrate:  migrate,
+		Init:     [][]string{{"init"}},
+		Register: developmentClients,
+		Demo: []string{
+			"measure", "--environment", fmt.Sprint(os.Getpid()), "--only", c.Only, "--output", c.Output,
+			"--rounds", fmt.Sprint(c.Rounds), "--citizens", fmt.Sprint(c.Citizens),
+		},
+		Once:   true,
+		Hint:   func(dev.Environment) string { return "" },
+		Out:    os.Stdout,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+}
+
+// benchSettings lift what paces people, and nothing else.
+func benchSettings(e dev.Environment) map[string]any {
+	settings := developmentSettings(e)
+	lift := func(command string, more map[string]any) {
+		table, _ := settings[command].(map[string]any)
+		merged := maps.Clone(table)
+		maps.Copy(merged, more)
+		settings[command] = merged
+	}
+	lift("signer", map[string]any{"codes-per-hour": 1_000_000, "code-interval": "0s"})
+	lift("api", map[string]any{"attempts-per-minute": 1_000_000, "calls-per-second": 1_000_000})
+	measured, _ := settings["init"].(map[string]any)
+	settings["measure"] = map[string]any{
+		"pkcs11-module": measured["pkcs11-module"], "token-label": measured["token-label"], "pin-file": measured["pin-file"],
+		"sede": e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
+	}
+	return settings
+}
+
+// MeasureCommand does the measuring, as a child of the environment.
+type MeasureCommand struct {
+	WorldSettings
+	TokenSettings
+	// Environment is the process whose descendants are measured.
+	Environment  int    `help:"Process id of the environment." required:""`
+	KeyAlgorithm string `help:"Citizens' keys." default:"rsa-3072"`
+	Only         string `help:"Measure only figures that start with this."`
+	Output       string `help:"File for the figures (JSON)." required:"" type:"path"`
+	Rounds       int    `help:"Rounds, of which the median counts." default:"5"`
+	Citizens     int    `help:"Ceremonies in a round." default:"12"`
+}
+
+// Run measures, prints and keeps the figures.
+func (c *MeasureCommand) Run(ctx context.Context) error {
+	world, err := c.WorldSettings.open()
+	if err != nil {
+		return err
+	}
+	token, err := c.TokenSettings.open(slog.Default())
+	if err != nil {
+		return err
+	}
+	defer token.Close() //nolint:errcheck // the process ends
+	name, pdf := sede.Sample()
+	spine := &bench.Spine{
+		World: world, Environment: c.Environment, Token: token, KEK: kekLabel, Algorithm: c.KeyAlgorithm,
+		Name: name, PDF: pdf, Rounds: c.Rounds, Citizens: c.Citizens,
+	}
+	houses := []bench.House{{Prefix: "spine/", Measure: spine.Measure}}
+	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {
+		return fmt.Errorf("measuring: %w", err)
+	}
+	return nil
+}
