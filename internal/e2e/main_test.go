@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// shared is the one environment of all tests. Those that kill its processes do
+// not run in parallel: the others wait for them.
+var shared *environment //nolint:gochecknoglobals // set once, by TestMain
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (status int) {
+	ctx := context.Background()
+	if err := checkPrograms(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "rubrica-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if shared, err = newEnvironment(ctx, dir); err == nil {
+		err = shared.start(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	status = m.Run()
+	if err := errors.Join(shared.examine(ctx), shared.stop(syscall.SIGINT)); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: after the tests:", err)
+		return 1
+	}
+	return status
+}
+
+// checkPrograms names what is missing with the command that installs it. What
+// `up` itself needs, it says.
+func checkPrograms() error {
+	var missing []string
+	for _, p := range []struct{ pkg, program string }{
+		{"chromium", chromium()}, {"poppler-utils", "pdfsig"}, {"poppler-utils", "pdftoppm"}, {"openssl", "openssl"}, {"qpdf", "qpdf"},
+	} {
+		if _, err := exec.LookPath(p.program); err != nil {
+			missing = append(missing, p.pkg)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("programs are missing: sudo apt-get install -y %s", strings.Join(missing, " "))
+}
+
+func chromium() string {
+	for _, name := range []string{"chromium", "google-chrome"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return name
+		}
+	}
+	return "chromium"
+}
+
+// root is the top of the source tree.
+func root() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func build(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "rubrica")
+	top, err := root()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/rubrica")
+	cmd.Dir = top
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building rubrica: %w\n%s", err, out)
+	}
+	return program, nil
+}
