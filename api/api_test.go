@@ -88,7 +88,7 @@ func (authority) AuthorityDER(_ context.Context, name string) ([]byte, error) {
 	return []byte("der of " + name), nil
 }
 
-func (authority) RevocationList(context.Context) ([]byte, error) {
+func (authority) RevocationList(context.Context, string) ([]byte, error) {
 	return nil, policies.Refuse(policies.NotFound)
 }
 

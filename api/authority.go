@@ -16,8 +16,8 @@ import (
 type Authority interface {
 	// AuthorityDER reads the certificate "root" or "issuing".
 	AuthorityDER(ctx context.Context, name string) ([]byte, error)
-	// RevocationList reads the issuing authority's newest CRL.
-	RevocationList(ctx context.Context) ([]byte, error)
+	// RevocationList reads the newest CRL of "root" or "issuing".
+	RevocationList(ctx context.Context, name string) ([]byte, error)
 }
 
 // certificate serves one as RFC 5280, section 4.2.2.1, wants what caIssuers
@@ -32,12 +32,14 @@ func (s *Site) certificate(name string) echo.HandlerFunc {
 	}
 }
 
-func (s *Site) revocationList(c echo.Context) error {
-	der, err := s.Authority.RevocationList(c.Request().Context())
-	if err != nil {
-		return err
+func (s *Site) revocationList(name string) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		der, err := s.Authority.RevocationList(c.Request().Context(), name)
+		if err != nil {
+			return err
+		}
+		return download(c, "application/pkix-crl", 5*time.Minute, der)
 	}
-	return download(c, "application/pkix-crl", 5*time.Minute, der)
 }
 
 // download serves public bytes that caches may keep.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
 )
 
 // Authority is a certificate of the internal CA.
@@ -78,61 +79,61 @@ func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, e audit.Entry) err
 	})
 }
 
-// CRL is a published revocation list.
-type CRL struct {
-	Number     int64
-	DER        []byte
-	ThisUpdate time.Time
-	NextUpdate time.Time
-}
+var _ ca.Lists = (*DB)(nil)
 
-// NewestCRL returns the list with the highest number, one with number 0 if
-// there is none yet.
-func (db *DB) NewestCRL(ctx context.Context) (CRL, error) {
-	var c CRL
+// NewestList implements ca.Lists.
+func (db *DB) NewestList(ctx context.Context, issuer string) (ca.PublishedList, error) {
+	var l ca.PublishedList
 	err := db.pool.QueryRow(ctx, `
 		SELECT number, der, this_update, next_update
 		FROM crls
+		WHERE issuer = @issuer
 		ORDER BY number DESC
-		LIMIT 1`).Scan(&c.Number, &c.DER, &c.ThisUpdate, &c.NextUpdate)
+		LIMIT 1`, pgx.NamedArgs{"issuer": issuer}).Scan(&l.Number, &l.DER, &l.ThisUpdate, &l.NextUpdate)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return CRL{}, nil
+		return ca.PublishedList{}, nil
 	}
-	return c, err
+	return l, err
 }
 
-// PublishCRL stores a list; it reports false if another process was faster.
-func (db *DB) PublishCRL(ctx context.Context, c CRL) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
-		INSERT INTO crls (number, der, this_update, next_update)
-		VALUES (@number, @der, @this, @next)
-		ON CONFLICT DO NOTHING`,
-		pgx.NamedArgs{"number": c.Number, "der": c.DER, "this": c.ThisUpdate, "next": c.NextUpdate})
-	return tag.RowsAffected() == 1, err
+// PublishList implements ca.Lists.
+func (db *DB) PublishList(ctx context.Context, issuer string, l ca.PublishedList) error {
+	_, err := db.pool.Exec(ctx, `
+		INSERT INTO crls (issuer, number, der, this_update, next_update)
+		VALUES (@issuer, @number, @der, @this, @next)
+		ON CONFLICT DO NOTHING`, pgx.NamedArgs{
+		"issuer": issuer,
+		"number": l.Number,
+		"der":    l.DER,
+		"this":   l.ThisUpdate,
+		"next":   l.NextUpdate,
+	})
+	return err
 }
 
-// Revocation is an entry of the revocation list.
-type Revocation struct {
-	Serial string // lower-case hexadecimal
-	At     time.Time
-	Reason int // RFC 5280 section 5.3.1
-}
-
-// Revocations lists the revoked certificates that have not expired.
-func (db *DB) Revocations(ctx context.Context, now time.Time) ([]Revocation, error) {
+// Revocations implements ca.Lists. Citizens' certificates are the issuing
+// authority's; the root has revoked nothing as long as there is one issuing
+// authority.
+func (db *DB) Revocations(ctx context.Context, issuer string, now time.Time) ([]ca.RevokedCertificate, error) {
+	if issuer != "issuing" {
+		return nil, nil
+	}
 	rows, err := db.pool.Query(ctx, `
 		SELECT serial, revoked_at, reason
 		FROM certificates
-		WHERE revoked_at IS NOT NULL AND not_after > @now
+		WHERE revoked_at IS NOT NULL AND not_after >= @now
 		ORDER BY revoked_at`, pgx.NamedArgs{"now": now})
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Revocation])
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[ca.RevokedCertificate])
 }
 
-// RevokedSince reports whether anything was revoked after t.
-func (db *DB) RevokedSince(ctx context.Context, t time.Time) (bool, error) {
+// RevokedSince implements ca.Lists.
+func (db *DB) RevokedSince(ctx context.Context, issuer string, t time.Time) (bool, error) {
+	if issuer != "issuing" {
+		return false, nil
+	}
 	var found bool
 	err := db.pool.QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM certificates WHERE revoked_at > @t)`, pgx.NamedArgs{"t": t}).Scan(&found)

@@ -155,6 +155,7 @@ CREATE TABLE credentials (
 COMMENT ON COLUMN credentials.box IS 'nonce and AES-256-GCM under the key that password and HSM derive together; over an empty payload until there is a key';
 
 CREATE TABLE crls (
+    issuer text NOT NULL,
     number bigint NOT NULL,
     der bytea NOT NULL,
     this_update timestamp with time zone NOT NULL,
@@ -331,7 +332,7 @@ ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY crls
-    ADD CONSTRAINT crls_pkey PRIMARY KEY (number);
+    ADD CONSTRAINT crls_pkey PRIMARY KEY (issuer, number);
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (request_id, ordinal);
@@ -419,6 +420,9 @@ ALTER TABLE ONLY challenges
 
 ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY crls
+    ADD CONSTRAINT crls_issuer_fkey FOREIGN KEY (issuer) REFERENCES authorities(name);
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;

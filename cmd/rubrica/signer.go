@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,10 +77,14 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		return err
 	}
 
+	lists, err := publishers(ctx, db, token, authority)
+	if err != nil {
+		return err
+	}
 	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
 		return err
 	}
-	err = c.serve(ctx, db, authority, module, rpc.Handler(module, register, logger), logger)
+	err = c.serve(ctx, lists, module, rpc.Handler(module, register, logger), logger)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
 }
 
@@ -156,7 +159,7 @@ func (c *SignerCommand) services(db *store.DB, token *hsm.Token, authority *ca.A
 
 // serve listens, reaps and publishes until ctx ends, then lets calls that have
 // begun finish: one of them may hold a consent.
-func (c *SignerCommand) serve(ctx context.Context, db *store.DB, authority *ca.Authority, module *signer.Service, handler http.Handler, logger *slog.Logger) error {
+func (c *SignerCommand) serve(ctx context.Context, lists []*ca.Publisher, module *signer.Service, handler http.Handler, logger *slog.Logger) error {
 	listener, err := listenUnix(ctx, c.Socket)
 	if err != nil {
 		return err
@@ -176,7 +179,7 @@ func (c *SignerCommand) serve(ctx context.Context, db *store.DB, authority *ca.A
 		return server.Shutdown(closing)
 	})
 	group.Go(func() error { module.KeepReaping(ctx, 5*time.Second); return nil })
-	group.Go(func() error { keepPublishing(ctx, db, authority, logger); return nil })
+	group.Go(func() error { keepPublishing(ctx, lists, logger); return nil })
 	return group.Wait()
 }
 
@@ -201,20 +204,43 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// The revocation list is renewed daily, and at the next turn after a revocation.
-const (
-	crlLife  = 7 * 24 * time.Hour
-	crlRenew = 24 * time.Hour
-	crlTurn  = 10 * time.Second
-)
+// The issuing authority's list is renewed daily, and at the next turn after a
+// revocation. The root's changes with a new issuing authority only.
+const crlTurn = 10 * time.Second
 
-// keepPublishing keeps the revocation list fresh.
-func keepPublishing(ctx context.Context, db *store.DB, authority *ca.Authority, logger *slog.Logger) {
+// publishers keep both authorities' lists.
+func publishers(ctx context.Context, db *store.DB, token *hsm.Token, authority *ca.Authority) ([]*ca.Publisher, error) {
+	authorities, err := db.Authorities(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authorities: %w", err)
+	}
+	root, err := x509.ParseCertificate(authorities["root"].DER)
+	if err != nil {
+		return nil, fmt.Errorf("reading the root certificate: %w", err)
+	}
+	key, err := token.ServiceKey(ctx, authorities["root"].KeyLabel)
+	if err != nil {
+		return nil, fmt.Errorf("%w (key %s: %w)", errOtherToken, authorities["root"].KeyLabel, err)
+	}
+	const day = 24 * time.Hour
+	return []*ca.Publisher{
+		{
+			Issuer: "root", Lists: db, Life: 365 * day, Renew: 180 * day, Now: time.Now,
+			Sign: func(l ca.List) ([]byte, error) { return ca.CRL(l, root, key) },
+		},
+		{Issuer: "issuing", Lists: db, Life: 7 * day, Renew: day, Now: time.Now, Sign: authority.CRL},
+	}, nil
+}
+
+// keepPublishing keeps the revocation lists fresh.
+func keepPublishing(ctx context.Context, lists []*ca.Publisher, logger *slog.Logger) {
 	tick := time.NewTicker(crlTurn)
 	defer tick.Stop()
 	for {
-		if err := publish(ctx, db, authority, time.Now()); err != nil && ctx.Err() == nil {
-			logger.ErrorContext(ctx, "crl_failed", "error", err)
+		for _, list := range lists {
+			if err := list.Publish(ctx); err != nil && ctx.Err() == nil {
+				logger.ErrorContext(ctx, "crl_failed", "issuer", list.Issuer, "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -222,36 +248,4 @@ func keepPublishing(ctx context.Context, db *store.DB, authority *ca.Authority, 
 		case <-tick.C:
 		}
 	}
-}
-
-func publish(ctx context.Context, db *store.DB, authority *ca.Authority, now time.Time) error {
-	last, err := db.NewestCRL(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the last list: %w", err)
-	}
-	stale, err := db.RevokedSince(ctx, last.ThisUpdate)
-	if err != nil {
-		return fmt.Errorf("looking for revocations: %w", err)
-	}
-	if last.Number > 0 && !stale && now.Before(last.ThisUpdate.Add(crlRenew)) {
-		return nil
-	}
-	revoked, err := db.Revocations(ctx, now)
-	if err != nil {
-		return fmt.Errorf("reading the revocations: %w", err)
-	}
-	list := ca.List{Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(crlLife)}
-	for _, r := range revoked {
-		serial, err := hex.DecodeString(r.Serial)
-		if err != nil {
-			return fmt.Errorf("reading serial %s: %w", r.Serial, err)
-		}
-		list.Revoked = append(list.Revoked, ca.Revocation{Serial: serial, At: r.At, Reason: ca.Reason(r.Reason)})
-	}
-	der, err := authority.CRL(list)
-	if err != nil {
-		return fmt.Errorf("signing the list: %w", err)
-	}
-	_, err = db.PublishCRL(ctx, store.CRL{Number: list.Number, DER: der, ThisUpdate: now, NextUpdate: list.NextUpdate})
-	return err
 }

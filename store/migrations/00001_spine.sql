@@ -216,10 +216,12 @@ CREATE TABLE key_checks (
 COMMENT ON TABLE key_checks IS 'check values of the token''s secret keys: a token that answers otherwise is another token';
 
 CREATE TABLE crls (
-    number      bigint      PRIMARY KEY,
+    issuer      text        NOT NULL REFERENCES authorities,
+    number      bigint      NOT NULL,
     der         bytea       NOT NULL,
     this_update timestamptz NOT NULL,
-    next_update timestamptz NOT NULL
+    next_update timestamptz NOT NULL,
+    PRIMARY KEY (issuer, number)
 );
 
 CREATE TABLE log_head (
