@@ -35,8 +35,8 @@ type Store interface {
 	// SetPassword ends the ticket and the activation code, destroys what the
 	// old password could open, revokes its certificates, and stores the new
 	// credential; the citizen becomes active. Entries for what was revoked are
-	// appended by the store, which alone knows it.
-	SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, e audit.Entry) error
+	// put before the others by the store, which alone knows it.
+	SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, entries ...audit.Entry) error
 
 	signer.TicketReader
 	Log(ctx context.Context, entries ...audit.Entry) error
@@ -52,6 +52,7 @@ type Codes interface {
 // signer.Vault fulfils it.
 type Vault interface {
 	Enrol(ctx context.Context, citizenID, credentialID string, password []byte) (signer.Sealed, error)
+	Opens(ctx context.Context, s signer.Sealed, password []byte) (bool, error)
 	CheckActivation(ctx context.Context, citizenID, code string) ([]byte, error)
 }
 
@@ -268,7 +269,7 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 	if !row.Verified {
 		return policies.Refuse(policies.SessionExpired)
 	}
-	c, _, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	c, last, err := s.Store.CitizenByID(ctx, row.CitizenID)
 	if err != nil {
 		return err
 	}
@@ -283,6 +284,15 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 	if err := CheckPassword(password, PasswordContext{Name: name, Identifier: identifier}); err != nil {
 		return err
 	}
+	if last != nil {
+		same, err := s.Vault.Opens(ctx, last.Sealed, password.Reveal())
+		if err != nil {
+			return err
+		}
+		if same {
+			return policies.Refuse(policies.PasswordWeak, "reason", "previous")
+		}
+	}
 	sealed, err := s.Vault.Enrol(ctx, c.ID, rand.Text(), password.Reveal())
 	if err != nil {
 		return err
@@ -292,5 +302,9 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 		audit.Entry{
 			Type: audit.PasswordSet, Operation: c.ID, At: now, Person: c.Identifier,
 			Payload: map[string]any{"credential": sealed.CredentialID},
+		},
+		audit.Entry{
+			Type: audit.ActivationDone, Operation: c.ID, At: now, Person: c.Identifier,
+			Payload: map[string]any{"citizen": c.ID},
 		})
 }

@@ -124,8 +124,8 @@ func newSpine(t *testing.T) *spine {
 	})
 	s.register = citizen.New(citizen.Config{Store: s.db, Codes: s.module, Vault: vault, Limits: citizen.DefaultLimits(), Now: s.clock.Now})
 	s.app = signer.Client{
-		Application: signer.Application{ID: "app", Name: "Sede", Organisation: "Ayuntamiento de Valdehierro"},
-		SecretHash:  make([]byte, 32), Scopes: []string{"signature"}, ReturnAddresses: []string{"https://sede.example/vuelta"},
+		ID: "app", Name: "Sede", Organisation: "Ayuntamiento de Valdehierro",
+		SecretHash: make([]byte, 32), Scopes: []string{"signature"}, ReturnAddresses: []string{"https://sede.example/vuelta"},
 	}
 	if err := s.db.AddApplication(ctx, s.app, s.clock.Now()); err != nil {
 		t.Fatalf("adding an application: %v", err)
@@ -180,6 +180,7 @@ func authority(t *testing.T, now time.Time) *ca.Authority {
 
 // must stops the test at an error; each of these steps is checked elsewhere.
 func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -275,12 +276,11 @@ func (s *spine) certify(session signer.Session) signer.Session {
 	return next
 }
 
-func (s *spine) send(session signer.Session, purpose signer.Purpose) signer.Challenge {
+func (s *spine) send(session signer.Session, purpose signer.Purpose) {
 	s.Helper()
-	c := must[signer.Challenge](s.T)(s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: purpose}))
+	_ = must[signer.Challenge](s.T)(s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: purpose}))
 	s.checker.Secrets = append(s.checker.Secrets, s.phone.last().Code.Reveal())
 	s.invariants()
-	return c
 }
 
 // fix settles the documents for a session as the public side does.
@@ -338,6 +338,21 @@ func (s *spine) logged(kind, operation string) int {
 	err = conn.QueryRow(s.Context(), `SELECT count(*) FROM log_entries WHERE type = $1 AND operation = $2`, kind, operation).Scan(&n)
 	if err != nil {
 		s.Fatalf("reading the log: %v", err)
+	}
+	return n
+}
+
+// rows counts a table's rows.
+func (s *spine) rows(table string) int {
+	s.Helper()
+	conn, err := pgx.Connect(s.Context(), s.database.Owner)
+	if err != nil {
+		s.Fatalf("connecting: %v", err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
+	var n int
+	if err := conn.QueryRow(s.Context(), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
+		s.Fatalf("counting %s: %v", table, err)
 	}
 	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -136,6 +137,12 @@ func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMe
 func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, code Code) (ChallengeRow, error) {
 	now := s.Now()
 	ch, err := s.Store.TryChallenge(ctx, Try{TicketHash: t.Hash, Purpose: purpose, Limit: s.Limits.CodeTries, Now: now})
+	if errors.Is(err, policies.Refuse(policies.CodeExpired)) && ch.ID != "" {
+		err = errors.Join(err, s.Store.Log(ctx, audit.Entry{
+			Type: audit.CodeExpired, Operation: operation(ch), At: now, Person: ch.Identifier,
+			Payload: map[string]any{"purpose": string(purpose), "challenge": ch.ID},
+		}))
+	}
 	if err != nil {
 		return ChallengeRow{}, err
 	}
@@ -148,7 +155,7 @@ func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, c
 	}
 
 	left := s.Limits.CodeTries - ch.Attempts
-	refusal := policies.Refuse(policies.CodeWrong, "tries", fmt.Sprint(left))
+	refusal := policies.Refuse(policies.CodeWrong, "tries", fmt.Sprint(left), "seconds", seconds(ch.CreatedAt.Add(s.Limits.CodePace.Interval).Sub(now)))
 	kind := audit.CodeFailed
 	if left <= 0 {
 		refusal, kind = policies.Refuse(policies.CodeExhausted), audit.CodeExhausted
@@ -178,4 +185,9 @@ func MaskPhone(phone string) string {
 		return "···"
 	}
 	return "··· ··· " + phone[len(phone)-3:]
+}
+
+// seconds is a wait as people are told it.
+func seconds(wait time.Duration) string {
+	return fmt.Sprint(max(0, int((wait+time.Second-1)/time.Second)))
 }

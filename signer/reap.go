@@ -34,7 +34,7 @@ func (s *Service) Reap(ctx context.Context) error {
 	end(overdue.Intents, audit.SignInterrupted, s.Store.InterruptSignature)
 	end(overdue.Certificates, audit.CertificateInterrupted, s.Store.InterruptCertificate)
 	end(overdue.Requests, audit.SignExpired, s.Store.ExpireRequest)
-	return errors.Join(failures...)
+	return errors.Join(append(failures, s.Store.Forget(ctx, now))...)
 }
 
 // KeepReaping reaps now and then every interval until ctx ends.

@@ -76,7 +76,7 @@ type Certificate struct {
 // Certified reports whether the credential can sign at the given time.
 func (c Credential) Certified(now time.Time) bool {
 	crt := c.Certificate
-	return c.State == Usable && crt != nil && crt.RevokedAt.IsZero() && !now.Before(crt.NotBefore) && now.Before(crt.NotAfter)
+	return c.State == Usable && crt != nil && crt.RevokedAt.IsZero() && !now.Before(crt.NotBefore) && !now.After(crt.NotAfter)
 }
 
 // TicketRow is the database's half of a ticket.
@@ -191,7 +191,8 @@ type Store interface {
 	// ChallengeSent moves prepared → sent or failed.
 	ChallengeSent(ctx context.Context, id string, to ChallengeState, e audit.Entry) error
 	// TryChallenge counts an attempt on the ticket's newest code and returns
-	// it as counted. Expired, used and exhausted codes are refusals.
+	// it as counted. Expired, used and exhausted codes are refusals, and are
+	// returned with them as they stand.
 	TryChallenge(ctx context.Context, try Try) (ChallengeRow, error)
 	// WrongCode records a failed attempt; at the last one the code is exhausted.
 	WrongCode(ctx context.Context, c ChallengeRow, tries int, entries ...audit.Entry) error
@@ -219,8 +220,11 @@ type Store interface {
 	InterruptSignature(ctx context.Context, intentID string, e audit.Entry) error
 	// InterruptCertificate ends an overdue certificate intent.
 	InterruptCertificate(ctx context.Context, serial string, e audit.Entry) error
-	// ExpireRequest moves pending → expired.
+	// ExpireRequest moves received or pending → expired.
 	ExpireRequest(ctx context.Context, id string, e audit.Entry) error
+	// Forget deletes expired tickets, and with them the keys they guard, codes
+	// that authorised nothing, and old failures of identifiers nobody has.
+	Forget(ctx context.Context, now time.Time) error
 }
 
 // Pace bounds how often codes are sent.

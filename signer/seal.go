@@ -135,6 +135,19 @@ func (v *Vault) Enrol(ctx context.Context, citizenID, credentialID string, passw
 	return s.reseal(ks, nil)
 }
 
+// Opens reports whether a password opens a box: how a new password is compared
+// with the last one, of which no hash exists.
+func (v *Vault) Opens(ctx context.Context, s Sealed, password []byte) (bool, error) {
+	ks, err := v.sealingKey(ctx, s, password)
+	if err != nil {
+		return false, err
+	}
+	defer zero(ks)
+	payload, err := s.open(ks)
+	zero(payload)
+	return err == nil, nil
+}
+
 // reseal puts a payload into the box under a known sealing key.
 func (s Sealed) reseal(ks, payload []byte) (Sealed, error) {
 	box, err := encrypt(ks, payload, s.additional())

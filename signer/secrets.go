@@ -118,7 +118,7 @@ const referenceAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 func Reference(documents []Bound) string {
 	h := sha256.New()
 	for _, d := range documents {
-		fmt.Fprintf(h, "%d|%s|%s|%x\n", d.Ordinal, d.Format, d.Hash, d.Digest)
+		h.Write(fmt.Appendf(nil, "%d|%s|%s|%x\n", d.Ordinal, d.Format, d.Hash, d.Digest))
 	}
 	sum := h.Sum(nil)
 	bits := uint32(sum[0])<<12 | uint32(sum[1])<<4 | uint32(sum[2])>>4

@@ -10,10 +10,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/store"
 )
 
 const (
@@ -78,8 +78,9 @@ func TestWrongPasswords(t *testing.T) {
 	s.clock.advance(time.Minute)
 	a := s.person(ana, anaPhone)
 	receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), a.Identifier, "office"))
-	s.enter(a, receipt.ActivationCode, password)
-	if _, err := s.identify(request, ana, password); err != nil {
+	const other = "Mirlo-8-negro"
+	s.enter(a, receipt.ActivationCode, other)
+	if _, err := s.identify(request, ana, other); err != nil {
 		t.Errorf("after a new password: %v", err)
 	}
 }
@@ -260,9 +261,46 @@ func TestForgottenPassword(t *testing.T) {
 	s.enter(a, receipt.ActivationCode, "Otra-contraseña-9")
 	err := s.module.Sign(t.Context(), signer.Answer{Ticket: session.Ticket, Code: code})
 	s.wants(err, policies.CredentialMissing)
-	if revoked := must[[]store.Revocation](t)(s.db.Revocations(t.Context(), s.clock.Now())); len(revoked) != 1 {
+	if revoked := must[[]ca.RevokedCertificate](t)(s.db.Revocations(t.Context(), "issuing", s.clock.Now())); len(revoked) != 1 {
 		t.Errorf("%d certificates revoked, want 1", len(revoked))
 	}
+}
+
+func TestPreviousPasswordIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSpine(t)
+	s.activate(ana, anaPhone)
+	s.clock.advance(time.Minute)
+	a := s.person(ana, anaPhone)
+	receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), a.Identifier, "office"))
+	session, _, err := s.register.StartActivation(t.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
+	if err != nil {
+		t.Fatalf("starting: %v", err)
+	}
+	if err := s.register.ConfirmActivation(t.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		t.Fatalf("confirming: %v", err)
+	}
+	err = s.register.SetPassword(t.Context(), session.Ticket, must[citizen.Password](t)(citizen.ParsePassword([]byte(password))))
+	s.wants(err, policies.PasswordWeak)
+}
+
+// What has ended leaves nothing that could be opened.
+func TestForgetting(t *testing.T) {
+	t.Parallel()
+	s := newSpine(t)
+	s.activate(ana, anaPhone)
+	_, _ = s.ready(ana, "uno")
+	_, _ = s.identify("request-1", eva, "Equivocada-1")
+	s.clock.advance(25 * time.Hour)
+	if err := s.module.Reap(t.Context()); err != nil {
+		t.Fatalf("reaping: %v", err)
+	}
+	for _, table := range []string{"tickets", "challenges", "attempts"} {
+		if n := s.rows(table); n != 0 {
+			t.Errorf("%d rows left in %s, want 0", n, table)
+		}
+	}
+	s.invariants()
 }
 
 func TestRefusal(t *testing.T) {

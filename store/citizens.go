@@ -36,7 +36,8 @@ func (db *DB) Register(ctx context.Context, c signer.Citizen, activationMAC []by
 			"officer":    c.Registration.Officer,
 			"mac":        activationMAC,
 		}
-		for _, sql := range []string{`
+		for _, sql := range []string{
+			`
 			INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at)
 			VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now)`, `
 			INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at)
@@ -84,7 +85,7 @@ func (db *DB) CountActivationAttempt(ctx context.Context, identifier string, now
 
 // Activation implements citizen.Store.
 func (db *DB) Activation(ctx context.Context, identifier string) (signer.Citizen, []byte, error) {
-	c, err := readPerson(ctx, db.pool, "c.identifier = @key", identifier)
+	c, _, err := readPerson(ctx, db.pool, "c.identifier = @key", identifier)
 	if err != nil {
 		return c, nil, err
 	}
@@ -139,7 +140,8 @@ func (db *DB) VerifyActivation(ctx context.Context, ticketHash []byte, challenge
 const cessationOfOperation = 5
 
 // SetPassword implements citizen.Store.
-func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, e audit.Entry) error {
+func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, entries ...audit.Entry) error {
+	e := entries[0]
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		if err := spendTicket(ctx, tx, t.Hash, e.At); err != nil {
 			return err
@@ -151,7 +153,7 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer
 		if err != nil {
 			return err
 		}
-		entries, err := destroyCredentials(ctx, tx, t.CitizenID, e)
+		ended, err := destroyCredentials(ctx, tx, t.CitizenID, e)
 		if err != nil {
 			return err
 		}
@@ -171,7 +173,7 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(entries, e)...)
+		return db.record(ctx, tx, append(ended, entries...)...)
 	})
 }
 

@@ -22,18 +22,45 @@ func (db *DB) CitizenByID(ctx context.Context, id string) (signer.Citizen, *sign
 	return readCitizen(ctx, db.pool, "c.id = @key", id)
 }
 
+// readCitizen reads a person and the whole credential, box included: what only
+// the signer's role may read.
 func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
-	c, err := readPerson(ctx, q, where, key)
-	if err != nil {
-		return c, nil, err
+	c, k, err := readPerson(ctx, q, where, key)
+	if err != nil || k == nil {
+		return c, k, err
 	}
-	k, err := readCredential(ctx, q, c.ID)
+	err = q.QueryRow(ctx, `
+		SELECT
+			public_key,
+			salt,
+			argon_memory_kib,
+			argon_passes,
+			argon_lanes,
+			box
+		FROM credentials
+		WHERE id = @id AND generation = @generation`, pgx.NamedArgs{"id": k.ID, "generation": k.Generation}).Scan(
+		&k.PublicKey,
+		&k.Sealed.Salt,
+		&k.Sealed.Cost.MemoryKiB,
+		&k.Sealed.Cost.Passes,
+		&k.Sealed.Cost.Lanes,
+		&k.Sealed.Box,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		// It changed between the two reads: the session that relied on it is over.
+		return c, nil, policies.Refuse(policies.SessionExpired)
+	}
+	k.Sealed.CitizenID, k.Sealed.CredentialID, k.Sealed.Generation = k.CitizenID, k.ID, k.Generation
 	return c, k, err
 }
 
-// readPerson reads a citizen with the newest registration.
-func readPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, error) {
-	var c signer.Citizen
+// readPerson reads a citizen, the newest registration, the credential that is
+// not destroyed but for its box, and its newest certificate, in one round trip.
+func readPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
+	var (
+		c signer.Citizen
+		k credentialRow
+	)
 	err := q.QueryRow(ctx, `
 		SELECT
 			c.id,
@@ -49,14 +76,32 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			g.level,
 			g.office,
 			g.officer,
-			g.assured_at
+			g.assured_at,
+			k.id,
+			k.generation,
+			k.state,
+			k.algorithm,
+			z.serial,
+			z.der,
+			z.not_before,
+			z.not_after,
+			z.revoked_at
 		FROM citizens c
 		JOIN LATERAL (
-			SELECT * FROM registrations
+			SELECT mode, level, office, officer, assured_at
+			FROM registrations
 			WHERE citizen_id = c.id
 			ORDER BY assured_at DESC, id DESC
 			LIMIT 1
 		) g ON true
+		LEFT JOIN credentials k ON k.citizen_id = c.id AND k.state <> 'destroyed'
+		LEFT JOIN LATERAL (
+			SELECT serial, der, not_before, not_after, revoked_at
+			FROM certificates
+			WHERE credential_id = k.id AND state = 'issued'
+			ORDER BY not_before DESC
+			LIMIT 1
+		) z ON true
 		WHERE `+where, pgx.NamedArgs{"key": key}).Scan(
 		&c.ID,
 		&c.Identifier,
@@ -72,80 +117,43 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&c.Registration.Office,
 		&c.Registration.Officer,
 		&c.Registration.AssuredAt,
+		&k.id,
+		&k.generation,
+		&k.state,
+		&k.algorithm,
+		&k.serial,
+		&k.der,
+		&k.notBefore,
+		&k.notAfter,
+		&k.revokedAt,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return c, policies.Refuse(policies.CitizenUnknown)
+		return c, nil, policies.Refuse(policies.CitizenUnknown)
 	}
-	return c, err
+	return c, k.credential(c.ID), err
 }
 
-func readCredential(ctx context.Context, q querier, citizenID string) (*signer.Credential, error) {
-	var k signer.Credential
-	err := q.QueryRow(ctx, `
-		SELECT
-			id,
-			citizen_id,
-			generation,
-			state,
-			algorithm,
-			public_key,
-			salt,
-			argon_memory_kib,
-			argon_passes,
-			argon_lanes,
-			box
-		FROM credentials
-		WHERE citizen_id = @citizen AND state <> 'destroyed'`, pgx.NamedArgs{"citizen": citizenID}).Scan(
-		&k.ID,
-		&k.CitizenID,
-		&k.Generation,
-		&k.State,
-		&k.Algorithm,
-		&k.PublicKey,
-		&k.Sealed.Salt,
-		&k.Sealed.Cost.MemoryKiB,
-		&k.Sealed.Cost.Passes,
-		&k.Sealed.Cost.Lanes,
-		&k.Sealed.Box,
-	)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // the contract: nil if there is none
-	}
-	if err != nil {
-		return nil, err
-	}
-	k.Sealed.CitizenID, k.Sealed.CredentialID, k.Sealed.Generation = k.CitizenID, k.ID, k.Generation
-	k.Certificate, err = readCertificate(ctx, q, k.ID)
-	return &k, err
+// credentialRow is the part of a person's row that may be missing.
+type credentialRow struct {
+	id, state, algorithm, serial   *string
+	generation                     *int64
+	der                            []byte
+	notBefore, notAfter, revokedAt *time.Time
 }
 
-func readCertificate(ctx context.Context, q querier, credentialID string) (*signer.Certificate, error) {
-	var (
-		c       signer.Certificate
-		revoked *time.Time
-	)
-	err := q.QueryRow(ctx, `
-		SELECT
-			serial,
-			der,
-			not_before,
-			not_after,
-			revoked_at
-		FROM certificates
-		WHERE credential_id = @credential AND state = 'issued'
-		ORDER BY not_before DESC
-		LIMIT 1`, pgx.NamedArgs{"credential": credentialID}).Scan(
-		&c.Serial,
-		&c.DER,
-		&c.NotBefore,
-		&c.NotAfter,
-		&revoked,
-	)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // the contract: nil if none was issued
+func (r credentialRow) credential(citizenID string) *signer.Credential {
+	if r.id == nil {
+		return nil
 	}
-	c.RevokedAt = orZero(revoked)
-	return &c, err
+	k := &signer.Credential{
+		ID: *r.id, CitizenID: citizenID, Generation: *r.generation, State: signer.CredentialState(*r.state), Algorithm: *r.algorithm,
+	}
+	if r.serial != nil {
+		k.Certificate = &signer.Certificate{
+			Serial: *r.serial, DER: r.der, NotBefore: r.notBefore.UTC(), NotAfter: r.notAfter.UTC(), RevokedAt: orZero(r.revokedAt),
+		}
+	}
+	return k
 }
 
 // BeginIssuance implements signer.Store.

@@ -119,9 +119,10 @@ func (p Public) Content(ctx context.Context, requestID string, ordinal int) ([]b
 	return content, err
 }
 
-// FixDocuments implements requests.Store. The request's row is locked against
-// an intent at the same moment; a ticket that has been spent or replaced may
-// not fix anything any more.
+// FixDocuments implements requests.Store. A ticket that has been spent or
+// replaced may not fix anything any more. One that is spent between this look
+// and the update changes nothing that is signed: the signer signs the digests
+// that it kept with the code, and records a signature only where they still stand.
 func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
 		var live bool
@@ -158,38 +159,7 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 
 // Person implements requests.Store. The public side's role cannot read boxes.
 func (p Public) Person(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
-	return readPublicPerson(ctx, p.db.pool, "c.identifier = @key", identifier)
-}
-
-func readPublicPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
-	c, err := readPerson(ctx, q, where, key)
-	if err != nil {
-		return c, nil, err
-	}
-	var k signer.Credential
-	err = q.QueryRow(ctx, `
-		SELECT
-			id,
-			citizen_id,
-			generation,
-			state,
-			algorithm
-		FROM credentials
-		WHERE citizen_id = @citizen AND state <> 'destroyed'`, pgx.NamedArgs{"citizen": c.ID}).Scan(
-		&k.ID,
-		&k.CitizenID,
-		&k.Generation,
-		&k.State,
-		&k.Algorithm,
-	)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return c, nil, nil
-	}
-	if err != nil {
-		return c, nil, err
-	}
-	k.Certificate, err = readCertificate(ctx, q, k.ID)
-	return c, &k, err
+	return readPerson(ctx, p.db.pool, "c.identifier = @key", identifier)
 }
 
 // Visitor reads who is behind a ticket, spent or not, until it expires.
@@ -221,7 +191,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 	if err != nil {
 		return v, err
 	}
-	v.Citizen, v.Credential, err = readPublicPerson(ctx, p.db.pool, "c.id = @key", citizenID)
+	v.Citizen, v.Credential, err = readPerson(ctx, p.db.pool, "c.id = @key", citizenID)
 	v.Certified = v.Credential != nil && v.Credential.Certified(now)
 	return v, err
 }
@@ -320,18 +290,31 @@ func (p Public) AuthorityDER(ctx context.Context, name string) ([]byte, error) {
 	return der, err
 }
 
-// RevocationList reads the newest CRL.
-func (p Public) RevocationList(ctx context.Context) ([]byte, error) {
-	c, err := p.db.NewestCRL(ctx)
-	if err == nil && c.Number == 0 {
+// RevocationList reads the newest list of an authority, root or issuing.
+func (p Public) RevocationList(ctx context.Context, name string) ([]byte, error) {
+	l, err := p.db.NewestList(ctx, name)
+	if err == nil && l.Number == 0 {
 		return nil, policies.Refuse(policies.NotFound)
 	}
-	return c.DER, err
+	return l.DER, err
+}
+
+// Certificate reads an issued certificate by its serial (policies.NotFound).
+func (p Public) Certificate(ctx context.Context, serial string) ([]byte, error) {
+	var der []byte
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT der
+		FROM certificates
+		WHERE serial = @serial AND state = 'issued'`, pgx.NamedArgs{"serial": serial}).Scan(&der)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	return der, err
 }
 
 // Recipient implements notify.Records.
 func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen, *signer.Certificate, error) {
-	c, k, err := readPublicPerson(ctx, p.db.pool, "c.id = @key", citizenID)
+	c, k, err := readPerson(ctx, p.db.pool, "c.id = @key", citizenID)
 	if err != nil || k == nil {
 		return c, nil, err
 	}
@@ -343,7 +326,8 @@ func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen
 func (p Public) Purge(ctx context.Context, now time.Time, retention time.Duration) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention)}
-		for _, sql := range []string{`
+		for _, sql := range []string{
+			`
 			DELETE FROM access_tokens
 			WHERE expires_at < @now`, `
 			UPDATE documents

@@ -178,7 +178,7 @@ func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error
 		{&o.Requests, `
 			SELECT id, id, identifier
 			FROM requests
-			WHERE state = 'pending' AND expires_at <= @now`},
+			WHERE state IN ('received', 'pending') AND expires_at <= @now`},
 	} {
 		rows, err := db.pool.Query(ctx, list.sql, pgx.NamedArgs{"now": now})
 		if err != nil {
@@ -194,9 +194,34 @@ func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error
 // ExpireRequest implements signer.Store.
 func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if err := closeRequest(ctx, tx, id, signer.Pending, signer.Expired, e.At); err != nil {
+		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			UPDATE requests
+			SET state = 'expired', closed_at = @at
+			WHERE id = @id AND state IN ('received', 'pending')`, pgx.NamedArgs{"id": id, "at": e.At})
+		if err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)
+	})
+}
+
+// Forget implements signer.Store.
+func (db *DB) Forget(ctx context.Context, now time.Time) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour)}
+		for _, sql := range []string{
+			`
+			DELETE FROM tickets
+			WHERE expires_at <= @now`, `
+			DELETE FROM challenges
+			WHERE expires_at < @hour AND NOT EXISTS (SELECT FROM authorisations WHERE challenge_id = challenges.id)`, `
+			DELETE FROM attempts
+			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`,
+		} {
+			if _, err := tx.Exec(ctx, sql, args); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

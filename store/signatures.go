@@ -58,7 +58,7 @@ func stillTheSame(ctx context.Context, tx pgx.Tx, i signer.Intent) error {
 	err := tx.QueryRow(ctx, `
 		SELECT
 			k.generation = @generation AND k.state = 'usable'
-				AND z.state = 'issued' AND z.revoked_at IS NULL AND z.not_after > @now
+				AND z.state = 'issued' AND z.revoked_at IS NULL AND z.not_after >= @now
 				AND c.status = 'active'
 		FROM credentials k
 		JOIN certificates z ON z.credential_id = k.id AND z.serial = @serial
