@@ -6,8 +6,10 @@ import (
 	"crypto"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,6 +127,9 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.verify(ctx, d, content); err != nil {
+		return Result{}, fmt.Errorf("verifying document %d of %s: %w", ordinal, r.ID, err)
+	}
 	out, err := assemble(d, content)
 	if err != nil {
 		return Result{}, fmt.Errorf("assembling document %d of %s: %w", ordinal, r.ID, err)
@@ -132,14 +137,49 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 	return out, nil
 }
 
-func assemble(d signer.Document, content []byte) (Result, error) {
+// verify checks a stored signature against what is about to leave, by our own
+// rules with the certificate on record, and once more by a second
+// implementation. It settles the content on the way.
+func (s *Service) verify(ctx context.Context, d signer.Document, content []byte) error {
 	digest, err := settle(d, content, d.SigningTime)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
-	if err := verify(d.CMS, digest); err != nil {
-		return Result{}, err
+	signed, err := cms.Parse(d.CMS)
+	if err != nil {
+		return err
 	}
+	der, err := s.Store.Certificate(ctx, fmt.Sprintf("%x", signed.SignerCertificate().SerialNumber.Bytes()))
+	if err != nil {
+		return fmt.Errorf("reading the signer's certificate: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return fmt.Errorf("reading the signer's certificate: %w", err)
+	}
+	if err := cms.Verify(d.CMS, digest, certificate); err != nil {
+		return err
+	}
+	covered, err := covered(d, content)
+	if err != nil {
+		return err
+	}
+	return cms.CrossCheck(d.CMS, covered)
+}
+
+// covered is what the signature covers, in one piece.
+func covered(d signer.Document, content []byte) ([]byte, error) {
+	if d.Format != signer.PAdES {
+		return content, nil
+	}
+	layout, err := layoutOf(d)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(content[:layout.HoleStart], content[layout.HoleEnd:]), nil
+}
+
+func assemble(d signer.Document, content []byte) (Result, error) {
 	switch d.Format {
 	case signer.PAdES:
 		layout, err := layoutOf(d)
@@ -156,15 +196,6 @@ func assemble(d signer.Document, content []byte) (Result, error) {
 		return Result{Name: FileName(d), MediaType: "application/pkcs7-mime", Content: out.Bytes()}, err
 	}
 	return Result{}, fmt.Errorf("unknown format %q", d.Format)
-}
-
-// verify checks a stored signature against the digest of what is about to leave.
-func verify(der, digest []byte) error {
-	signed, err := cms.Parse(der)
-	if err != nil {
-		return err
-	}
-	return cms.Verify(der, digest, signed.SignerCertificate())
 }
 
 // FileName is the name under which a browser saves the result.

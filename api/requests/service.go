@@ -39,6 +39,9 @@ type Store interface {
 	// FixDocuments stores contents, signing times and digests for a ticket, all
 	// or none, and only while the request is pending and the ticket is live.
 	FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error
+	// Certificate reads an issued certificate, DER, by its serial in lower-case
+	// hexadecimal (policies.NotFound).
+	Certificate(ctx context.Context, serial string) ([]byte, error)
 	// Person reads a citizen for preflight (policies.CitizenUnknown); the
 	// credential has no box.
 	Person(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error)
@@ -163,8 +166,7 @@ func (s *Service) checkUpload(d Upload) error {
 
 // inDocument adds to a refusal which document it is about.
 func inDocument(err error, index int) error {
-	var r *policies.Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*policies.Refusal](err); ok {
 		if r.Params == nil {
 			r.Params = map[string]string{}
 		}

@@ -144,6 +144,10 @@ func (m *memory) Content(context.Context, string, int) ([]byte, error) { return 
 
 func (m *memory) FixDocuments(context.Context, string, []byte, []signer.Fixed) error { return nil }
 
+func (m *memory) Certificate(context.Context, string) ([]byte, error) {
+	return nil, policies.Refuse(policies.NotFound)
+}
+
 func (m *memory) Person(_ context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
