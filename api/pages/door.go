@@ -142,8 +142,9 @@ func unacceptable(r *policies.Refusal) int {
 		return http.StatusServiceUnavailable
 	case policies.RateLimited, policies.CodeTooMany, policies.CodeTooSoon:
 		return http.StatusTooManyRequests
+	default:
+		return http.StatusUnprocessableEntity
 	}
-	return http.StatusUnprocessableEntity
 }
 
 // The cookies that hold tickets, one a ceremony: a citizen may have two open.
@@ -154,7 +155,7 @@ const (
 )
 
 func (d *Door) setTicket(c echo.Context, path string, s signer.Session) {
-	c.SetCookie(&http.Cookie{
+	c.SetCookie(&http.Cookie{ //nolint:gosec // without Secure in development only, which has no TLS
 		Name: ticketCookie, Value: s.Ticket.Encode(), Path: path, Expires: s.ExpiresAt,
 		HttpOnly: true, Secure: !d.Development, SameSite: http.SameSiteLaxMode,
 	})

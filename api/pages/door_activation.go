@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -19,7 +18,7 @@ import (
 // The handlers of the activation, and of the house's front door.
 
 func (d *Door) home(c echo.Context) error {
-	view := &Home{Page: Page{Self: "/"}, ActivateURL: activationPath}
+	view := &Home{Self: "/", ActivateURL: activationPath}
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}
@@ -50,7 +49,7 @@ func step(c echo.Context, path string) string {
 }
 
 func (d *Door) activateView(c echo.Context) *Activate {
-	return &Activate{Page: Page{Self: step(c, activationPath)}, SubmitURL: step(c, activationPath)}
+	return &Activate{Self: step(c, activationPath), SubmitURL: step(c, activationPath)}
 }
 
 func (d *Door) activate(c echo.Context) error {
@@ -113,7 +112,7 @@ func (d *Door) activating(c echo.Context, who func(echo.Context, signer.Purpose)
 }
 
 func (d *Door) activationCodeView(c echo.Context, v visitor) (*ActivationCode, error) {
-	view := &ActivationCode{Page: Page{Self: step(c, "/activar/codigo"), Guard: v.guard()}, SubmitURL: step(c, "/activar/codigo"), RestartURL: step(c, activationPath)}
+	view := &ActivationCode{Self: step(c, "/activar/codigo"), Guard: v.guard(), SubmitURL: step(c, "/activar/codigo"), RestartURL: step(c, activationPath)}
 	sent, err := d.codeSent(c.Request().Context(), v, signer.ForActivation, step(c, "/activar/codigo/otro"))
 	if err != nil {
 		return nil, err
@@ -171,11 +170,9 @@ func (d *Door) confirmActivation(c echo.Context) error {
 }
 
 func (d *Door) passwordView(c echo.Context, v visitor) *SetPassword {
-	// No former password is kept in any form, so that none can be compared.
-	rules := slices.DeleteFunc(PasswordRules(), func(r PasswordRule) bool { return r.Name == "previous" })
 	return &SetPassword{
-		Page: Page{Self: step(c, "/activar/contrasena"), Guard: v.guard()}, Identifier: v.Citizen.Identifier,
-		SubmitURL: step(c, "/activar/contrasena"), Rules: rules,
+		Self: step(c, "/activar/contrasena"), Guard: v.guard(), Identifier: v.Citizen.Identifier,
+		SubmitURL: step(c, "/activar/contrasena"), Rules: PasswordRules(),
 	}
 }
 
@@ -216,7 +213,7 @@ func markRules(view *SetPassword, err error) {
 	if r, ok := asRefusal(err); ok && r.Code == policies.PasswordMismatch {
 		broken = "match"
 	} else if ok && r.Code == policies.PasswordWeak {
-		broken = map[string]string{"short": "length", "classes": "classes", "name": "personal", "identifier": "personal"}[r.Params["reason"]]
+		broken = map[string]string{"short": "length", "classes": "classes", "name": "personal", "identifier": "personal", "previous": "previous"}[r.Params["reason"]]
 	}
 	for i := range view.Rules {
 		if view.Rules[i].Name == broken {
@@ -237,7 +234,7 @@ func (d *Door) activated(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := &Activated{Page: Page{Self: step(c, "/activar/hecho")}, At: d.Now().Truncate(time.Minute)}
+	view := &Activated{Self: step(c, "/activar/hecho"), At: d.Now().Truncate(time.Minute)}
 	if id := c.QueryParam("firma"); id != "" {
 		view.ContinueURL = at(url.PathEscape(id))
 	}

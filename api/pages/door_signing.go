@@ -143,6 +143,7 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		policies.Busy, policies.Unavailable, policies.RateLimited,
 		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed:
 		field = ""
+	default: // the value of the field itself
 	}
 	view.page().Fail(field, r)
 	return d.show(c, unacceptable(r), view)

@@ -48,8 +48,8 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 	id, secret := strings.ToLower(rand.Text()), newSecret()
 	hash := sha256.Sum256([]byte(secret))
 	err = db.AddApplication(ctx, signer.Client{
-		Application: signer.Application{ID: id, Name: c.Name, Organisation: c.Organisation},
-		SecretHash:  hash[:], Scopes: c.Scope, ReturnAddresses: c.ReturnURL,
+		ID: id, Name: c.Name, Organisation: c.Organisation,
+		SecretHash: hash[:], Scopes: c.Scope, ReturnAddresses: c.ReturnURL,
 	}, time.Now())
 	if err != nil {
 		return fmt.Errorf("registering the application: %w", err)
@@ -69,7 +69,7 @@ type clientCredentials struct {
 }
 
 func writeCredentials(path string, c clientCredentials) error {
-	text, err := json.MarshalIndent(c, "", "  ")
+	text, err := json.MarshalIndent(c, "", "  ") //nolint:gosec // the file is where the secret belongs
 	if err != nil {
 		return fmt.Errorf("encoding the credentials: %w", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -44,7 +43,7 @@ func (c *BenchCommand) Run(ctx context.Context) error {
 		Once:   true,
 		Hint:   func(dev.Environment) string { return "" },
 		Out:    os.Stdout,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -23,7 +23,7 @@ type WorldSettings struct {
 func (s WorldSettings) open() (*thread.World, error) {
 	var office, sede thread.Account
 	for path, account := range map[string]*thread.Account{s.Office: &office, s.Sede: &sede} {
-		text, err := os.ReadFile(path) //nolint:gosec // the caller names the file
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading credentials: %w", err)
 		}

@@ -77,7 +77,7 @@ func (s RuleSettings) rules() policies.Rules {
 
 // secretFile reads a secret; the line break that editors add is not part of it.
 func secretFile(path string) ([]byte, error) {
-	secret, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	secret, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a secret: %w", err)
 	}

@@ -64,7 +64,7 @@ func Run(ctx context.Context, houses []House, only, file string, out io.Writer) 
 
 func print(out io.Writer, figures []Figure) {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "figure\tvalue\tunit\tgoal\t")
+	_, _ = fmt.Fprintln(table, "figure\tvalue\tunit\tgoal\t")
 	for _, f := range figures {
 		verdict := ""
 		if f.Goal != "" {
@@ -73,7 +73,7 @@ func print(out io.Writer, figures []Figure) {
 				verdict = "MISSED"
 			}
 		}
-		fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%s\n", f.Name, f.Value, f.Unit, f.Goal, verdict)
+		_, _ = fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%s\n", f.Name, f.Value, f.Unit, f.Goal, verdict)
 	}
 	_ = table.Flush()
 }
