@@ -96,7 +96,7 @@ func misbehave() int {
 		}
 		return 3
 	case strings.HasSuffix(tail, "environment"):
-		if len(os.Environ()) == 2 {
+		if len(os.Environ()) == 3 {
 			return 3
 		}
 	case strings.HasSuffix(tail, "lie"):

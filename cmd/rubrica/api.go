@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -65,6 +66,9 @@ type APICommand struct {
 // Run serves until it is told to stop.
 func (c *APICommand) Run(ctx context.Context) error {
 	logger := slog.Default().With("process", "api")
+	// The live heap is a few megabytes and each document is garbage of the same
+	// size: at Go's default it would be collected several times a ceremony.
+	debug.SetGCPercent(400)
 	db, err := openDatabase(ctx, c.Database)
 	if err != nil {
 		return err
