@@ -48,6 +48,9 @@ func (b Branding) check() (brand, error) {
 	if b.LogoText == "" {
 		b.LogoText = "Rúbrica"
 	}
+	if b.Organisation == b.LogoText {
+		b.Organisation = "" // one name is said once
+	}
 	accent, err := parseColour(b.Accent)
 	if err != nil {
 		return brand{}, fmt.Errorf("accent: %w", err)

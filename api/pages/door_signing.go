@@ -125,19 +125,21 @@ func (d *Door) passFirstFactor(c echo.Context, r signer.Request) (signer.Session
 }
 
 // again shows a form with what kept it from being accepted. Field is where a
-// malformed value stands.
+// malformed value stands. Where there is no form to show, view is nil.
 func (d *Door) again(c echo.Context, err error, view View, field string) error {
 	r, ok := asRefusal(err)
-	if !ok || r.Code == policies.Internal {
+	if !ok {
 		return err
 	}
 	switch r.Code {
+	case policies.Internal, policies.RequestUnknown:
+		return err
 	case policies.RequestState, policies.RequestExpired:
 		return seeOther(c, at(c.Param("id")))
-	case policies.RequestUnknown:
-		return err
 	case policies.SessionExpired:
 		return d.sessionEnded(c)
+	case policies.CodeWrong, policies.CodeExhausted:
+		r = withWait(r, view)
 	case policies.CredentialsWrong, policies.PasswordLocked, policies.NotTheSigner,
 		policies.ActivationMismatch, policies.ActivationBlocked,
 		policies.Busy, policies.Unavailable, policies.RateLimited,
@@ -145,8 +147,22 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		field = ""
 	default: // the value of the field itself
 	}
+	if view == nil {
+		return err
+	}
 	view.page().Fail(field, r)
 	return d.show(c, unacceptable(r), view)
+}
+
+// withWait adds to a refusal of a code when another may be asked for, if that
+// is not at once.
+func withWait(r *policies.Refusal, view View) *policies.Refusal {
+	waiting, ok := view.(interface{ wait() time.Duration })
+	if !ok || waiting.wait() <= 0 {
+		return r
+	}
+	told := *r
+	return told.After(waiting.wait())
 }
 
 func (d *Door) sessionEnded(c echo.Context) error {
@@ -313,7 +329,7 @@ func (d *Door) review(c echo.Context) error {
 	}
 	view, err := d.reviewView(c, r.ID, v)
 	if err != nil {
-		return d.again(c, err, &Trouble{}, "")
+		return d.again(c, err, nil, "")
 	}
 	return d.show(c, http.StatusOK, view)
 }
@@ -586,7 +602,7 @@ func (d *Door) refuse(c echo.Context) error {
 		return err
 	}
 	if err := d.Module.Refuse(c.Request().Context(), v.ticket); err != nil {
-		return d.again(c, err, &Trouble{}, "")
+		return d.again(c, err, nil, "")
 	}
 	return seeOther(c, at(r.ID))
 }

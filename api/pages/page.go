@@ -121,3 +121,5 @@ type CodeSent struct {
 
 // Left is how long the code stays valid.
 func (c CodeSent) Left() time.Duration { return max(0, c.ExpiresAt.Sub(c.Now)) }
+
+func (c CodeSent) wait() time.Duration { return c.AgainIn }

@@ -114,14 +114,16 @@ for (const input of document.querySelectorAll(".box-code input")) {
   });
 }
 
-// The page of a document grows in its place instead of opening alone.
-for (const link of document.querySelectorAll("a[data-zoom]")) {
+// The page of a document grows in its place instead of opening alone, by a
+// press on it or on the words below it.
+const zooms = document.querySelectorAll("a[data-zoom]");
+for (const link of zooms) {
   link.setAttribute("aria-pressed", "false");
   link.setAttribute("role", "button");
   const toggle = (event) => {
     event.preventDefault();
-    const zoomed = link.parentElement.classList.toggle("zoomed");
-    link.setAttribute("aria-pressed", String(zoomed));
+    const zoomed = link.closest(".viewer").querySelector(".sheet").classList.toggle("zoomed");
+    for (const one of zooms) one.setAttribute("aria-pressed", String(zoomed));
   };
   link.addEventListener("click", toggle);
   link.addEventListener("keydown", (event) => { if (event.key === " ") toggle(event); });
