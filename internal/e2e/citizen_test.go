@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,37 @@ func TestCitizen(t *testing.T) {
 			b.quiet()
 		})
 	}
+}
+
+// TestReview reads a document of two pages: turned, enlarged and as text.
+func TestReview(t *testing.T) {
+	t.Parallel()
+	b, c := newTab(t), certified(t)
+	b.apply(c, "")
+	b.fill("identifier", c.Identifier)
+	b.fill("password", c.Password)
+	b.press(`form button[type=submit]`)
+	b.painted()
+	b.picture("review")
+	b.press(`a[rel=next]`)
+	b.painted()
+	if got := b.text(".viewer-bar p"); got != "Página 2 de 2" {
+		t.Errorf("got %q, want the second page", got)
+	}
+	b.do(chromedp.Click(chromedp.CSS(`.viewer details summary`)))
+	if got := b.text(".page-text"); len(strings.Fields(got)) < 20 {
+		t.Errorf("got the text %q, want that of the page", got)
+	}
+	width := func() float64 { return eval[float64](b, `document.querySelector(".sheet img").width`) }
+	before := width()
+	for _, want := range []bool{true, false} {
+		b.do(chromedp.Click(chromedp.CSS(`.viewer-tools a`)))
+		if got := width() > before; got != want {
+			t.Errorf("got the page enlarged: %v, want %v", got, want)
+		}
+		b.picture("zoomed-" + strconv.FormatBool(want))
+	}
+	b.quiet()
 }
 
 // TestReturnAndReload checks that back, reload and a second visit are safe.
