@@ -371,13 +371,13 @@ func ready(ctx context.Context, address string) bool {
 }
 
 func (u *environment) startSede(ctx context.Context, l net.Listener) error {
-	client, err := u.sedeCredentials()
+	id, secret, err := u.sedeCredentials()
 	if err != nil {
 		return failure(StatusService, "registering the demo sede: %w", err)
 	}
 	handler, err := sede.New(sede.Config{
-		Service: u.env.PublicURL, Self: u.env.SedeURL, Inbox: u.env.InboxURL,
-		Client: client, Dir: u.dir.join("sede"), RootFile: u.env.RootFile, Logger: u.config.Logger,
+		Service: u.env.PublicURL, ID: id, Secret: secret, Self: u.env.SedeURL, Inbox: u.env.InboxURL,
+		Dir: u.dir.join("sede"), RootFile: u.env.RootFile, Logger: u.config.Logger,
 	})
 	if err != nil {
 		return failure(StatusService, "starting the demo sede: %w", err)
@@ -398,15 +398,19 @@ func (u *environment) register(ctx context.Context) error {
 	return nil
 }
 
-func (u *environment) sedeCredentials() (client sede.Client, err error) {
+func (u *environment) sedeCredentials() (id, secret string, err error) {
 	text, err := os.ReadFile(u.env.SedeCredentials)
 	if err != nil {
-		return client, fmt.Errorf("reading its credentials: %w", err)
+		return "", "", fmt.Errorf("reading its credentials: %w", err)
+	}
+	var client struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
 	}
 	if err := json.Unmarshal(text, &client); err != nil {
-		return client, fmt.Errorf("reading its credentials: %w", err)
+		return "", "", fmt.Errorf("reading its credentials: %w", err)
 	}
-	return client, nil
+	return client.ID, client.Secret, nil
 }
 
 // serve answers on l until the returned function is called.

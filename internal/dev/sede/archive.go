@@ -11,16 +11,18 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/rubrica-firma/rubrica/api/rest/client"
 )
 
 // record is what the sede remembers of a request, as a case file would.
 type record struct {
-	ID      string    `json:"id"`
-	Title   string    `json:"title"`
-	Signer  string    `json:"signer"`
-	Name    string    `json:"name"`
-	Format  string    `json:"format"`
-	AskedAt time.Time `json:"asked_at"`
+	ID      string        `json:"id"`
+	Title   string        `json:"title"`
+	Signer  string        `json:"signer"`
+	Name    string        `json:"name"`
+	Format  client.Format `json:"format"`
+	AskedAt time.Time     `json:"asked_at"`
 }
 
 // archive keeps each request in a directory: its record and the document as it

@@ -5,6 +5,7 @@ package sede
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -19,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rubrica-firma/rubrica/api/rest/client"
 )
 
 //go:embed pages static
@@ -33,9 +36,10 @@ func Sample() (name string, pdf []byte) { return "solicitud.pdf", sample }
 // Config says where the sede and its peers are.
 type Config struct {
 	Service  string // the signing service
+	ID       string // what the sede's registration there gave it
+	Secret   string
 	Self     string // this sede, as browsers reach it
 	Inbox    string // the development inbox, for a link
-	Client   Client
 	Dir      string // where requests are filed
 	RootFile string // the service's root certificate (PEM), may not exist
 	Logger   *slog.Logger
@@ -47,7 +51,7 @@ const maxUpload = 26 << 20
 // Sede is an http.Handler.
 type Sede struct {
 	config  Config
-	service *service
+	service *client.ClientWithResponses
 	archive archive
 	pages   *template.Template
 	handler http.Handler
@@ -63,18 +67,19 @@ func New(c Config) (*Sede, error) {
 		return nil, fmt.Errorf("opening the archive: %w", err)
 	}
 	pages, err := template.New("").Funcs(template.FuncMap{
-		"formatName": func(format string) string { return formats()[format] },
+		"formatName": func(format client.Format) string { return formats()[format] },
 		"date":       func(t time.Time) string { return t.Local().Format("02/01/2006 15:04") },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the pages: %w", err)
 	}
-	s := &Sede{
-		config:  c,
-		service: &service{base: c.Service, client: c.Client, http: &http.Client{Timeout: time.Minute}},
-		archive: archive{dir},
-		pages:   pages,
+	service, err := client.Connect(client.Account{
+		BaseURL: c.Service, ID: c.ID, Secret: c.Secret, Scope: "signature", HTTP: &http.Client{Timeout: time.Minute},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the signing service: %w", err)
 	}
+	s := &Sede{config: c, service: service, archive: archive{dir}, pages: pages}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("POST /solicitud", s.ask)
@@ -99,11 +104,11 @@ func (s *Sede) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r)
 }
 
-func formats() map[string]string {
-	return map[string]string{
-		"pades":          "PAdES, dentro del PDF",
-		"cades-detached": "CAdES, en un fichero aparte",
-		"cades-attached": "CAdES, con el documento dentro",
+func formats() map[client.Format]string {
+	return map[client.Format]string{
+		client.Pades:         "PAdES, dentro del PDF",
+		client.CadesDetached: "CAdES, en un fichero aparte",
+		client.CadesAttached: "CAdES, con el documento dentro",
 	}
 }
 
@@ -111,8 +116,8 @@ type homeView struct {
 	Inbox, Service string
 	Identifier     string
 	Title          string
-	Format         string
-	Problem        *Refusal
+	Format         client.Format
+	Problem        *client.Problem
 	Latest         []record
 }
 
@@ -123,10 +128,10 @@ func (s *Sede) home(w http.ResponseWriter, r *http.Request) {
 func (s *Sede) homeView(r *http.Request) homeView {
 	v := homeView{
 		Inbox: s.config.Inbox, Service: s.config.Service, Latest: s.archive.latest(8),
-		Identifier: r.FormValue("identifier"), Title: r.FormValue("title"), Format: r.FormValue("format"),
+		Identifier: r.FormValue("identifier"), Title: r.FormValue("title"), Format: client.Format(r.FormValue("format")),
 	}
 	if v.Format == "" {
-		v.Format = "pades"
+		v.Format = client.Pades
 	}
 	if v.Title == "" {
 		v.Title = "Solicitud de ayuda a la rehabilitación de fachadas"
@@ -138,7 +143,7 @@ func (s *Sede) homeView(r *http.Request) homeView {
 func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
 	if err := r.ParseMultipartForm(maxUpload); err != nil { //nolint:gosec // bounded by the line above
-		s.refuse(w, r, Refusal{Title: "El formulario no se ha podido leer", Remedy: "Adjunte un documento de menos de 20 MB."})
+		s.refuse(w, r, &client.Problem{Title: "El formulario no se ha podido leer", Remedy: new("Adjunte un documento de menos de 20 MB.")})
 		return
 	}
 	v := s.homeView(r)
@@ -147,26 +152,25 @@ func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	request, err := s.service.create(r.Context(), rand.Text(), order{
-		Signer:    orderSigner{Identifier: strings.ToUpper(strings.NewReplacer(" ", "", "-", "", ".", "").Replace(v.Identifier))},
-		ReturnURL: ReturnURL(s.config.Self),
-		Title:     v.Title,
-		Locale:    "es",
-		Documents: []orderDocument{{Name: name, MediaType: mediaType(name), Format: v.Format, Content: content}},
-	})
-	var problem *ProblemError
-	switch {
-	case errors.As(err, &problem):
-		s.refuse(w, r, problem.Refusal)
+	answer, err := s.service.CreateSignatureRequestWithResponse(r.Context(),
+		&client.CreateSignatureRequestParams{IdempotencyKey: rand.Text()},
+		client.NewSignatureRequest{
+			Signer:    client.Signer{Identifier: strings.ToUpper(strings.NewReplacer(" ", "", "-", "", ".", "").Replace(v.Identifier))},
+			ReturnURL: ReturnURL(s.config.Self),
+			Title:     v.Title,
+			Locale:    new("es"),
+			Documents: []client.NewDocument{{Name: name, MediaType: mediaType(name), Format: v.Format, Content: content}},
+		})
+	err = client.Check(answer, err)
+	if problem, ok := errors.AsType[*client.Problem](err); ok {
+		s.refuse(w, r, problem)
 		return
-	case err != nil:
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if request.SigningURL == "" && len(request.Refusals) > 0 {
-		s.refuse(w, r, request.Refusals[0])
-		return
-	}
+	request := answer.JSON201
 	err = s.archive.add(record{
 		ID: request.ID, Title: v.Title, Signer: v.Identifier, Name: name, Format: v.Format, AskedAt: time.Now(),
 	}, content)
@@ -205,13 +209,13 @@ func mediaType(name string) string {
 type resultView struct {
 	Inbox     string
 	Record    record
-	Request   Request
+	Request   *client.SignatureRequest
 	Signed    bool
 	Documents []resultDocument
 }
 
 type resultDocument struct {
-	Document
+	client.Document
 	FileName string
 	Size     string
 	Verdict  verdict
@@ -225,20 +229,18 @@ func (s *Sede) back(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	request, err := s.service.get(r.Context(), rec.ID)
-	if err != nil {
+	answer, err := s.service.GetSignatureRequestWithResponse(r.Context(), rec.ID, nil)
+	if err := client.Check(answer, err); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	v := resultView{Inbox: s.config.Inbox, Record: rec, Request: request, Signed: request.State == "signed"}
-	for i, d := range request.Documents {
+	request := answer.JSON200
+	v := resultView{Inbox: s.config.Inbox, Record: rec, Request: request, Signed: request.State == client.Signed}
+	for _, d := range request.Documents {
 		if !v.Signed {
 			break
 		}
-		if d.Ordinal == 0 && i > 0 {
-			d.Ordinal = i
-		}
-		signed, err := s.service.signed(r.Context(), rec.ID, d.Ordinal)
+		signed, err := s.signed(r.Context(), rec.ID, d.Ordinal)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -255,6 +257,14 @@ func (s *Sede) back(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "result.html", v)
 }
 
+func (s *Sede) signed(ctx context.Context, id string, ordinal int) ([]byte, error) {
+	answer, err := s.service.GetSignedDocumentWithResponse(ctx, id, ordinal)
+	if err := client.Check(answer, err); err != nil {
+		return nil, fmt.Errorf("fetching a signed document: %w", err)
+	}
+	return answer.Body, nil
+}
+
 func (s *Sede) download(w http.ResponseWriter, r *http.Request) {
 	rec, _, err := s.archive.get(r.PathValue("id"))
 	if err != nil {
@@ -266,7 +276,7 @@ func (s *Sede) download(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errUnknown)
 		return
 	}
-	signed, err := s.service.signed(r.Context(), rec.ID, ordinal)
+	signed, err := s.signed(r.Context(), rec.ID, ordinal)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -277,11 +287,11 @@ func (s *Sede) download(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(signed) // the reader is gone if it fails
 }
 
-func signedName(name, format string) string {
+func signedName(name string, format client.Format) string {
 	switch stem := strings.TrimSuffix(name, filepath.Ext(name)); format {
-	case "pades":
+	case client.Pades:
 		return stem + "-firmado.pdf"
-	case "cades-detached":
+	case client.CadesDetached:
 		return name + ".p7s"
 	default:
 		return name + ".p7m"
@@ -295,23 +305,24 @@ func (s *Sede) sample(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse shows the form again, with what was typed and what is wrong.
-func (s *Sede) refuse(w http.ResponseWriter, r *http.Request, problem Refusal) {
+func (s *Sede) refuse(w http.ResponseWriter, r *http.Request, problem *client.Problem) {
 	v := s.homeView(r)
-	v.Problem = &problem
+	v.Problem = problem
 	s.render(w, r, http.StatusUnprocessableEntity, "home.html", v)
 }
 
 func (s *Sede) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var problem *ProblemError
-	switch {
-	case errors.Is(err, errUnknown):
-		s.render(w, r, http.StatusNotFound, "problem.html", Refusal{Title: "No conocemos ese expediente", Remedy: "Vuelva al inicio y presente una solicitud."})
-	case errors.As(err, &problem):
-		s.render(w, r, http.StatusBadGateway, "problem.html", problem.Refusal)
-	default:
-		s.config.Logger.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", err)
-		s.render(w, r, http.StatusBadGateway, "problem.html", Refusal{Title: "El servicio de firma no responde", Remedy: "Inténtelo de nuevo dentro de un momento."})
+	if errors.Is(err, errUnknown) {
+		s.render(w, r, http.StatusNotFound, "problem.html",
+			&client.Problem{Title: "No conocemos ese expediente", Remedy: new("Vuelva al inicio y presente una solicitud.")})
+		return
 	}
+	problem, ok := errors.AsType[*client.Problem](err)
+	if !ok {
+		s.config.Logger.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", err)
+		problem = &client.Problem{Title: "El servicio de firma no responde", Remedy: new("Inténtelo de nuevo dentro de un momento.")}
+	}
+	s.render(w, r, http.StatusBadGateway, "problem.html", problem)
 }
 
 func (s *Sede) render(w http.ResponseWriter, r *http.Request, status int, name string, view any) {

@@ -57,6 +57,7 @@ func newPeer(t *testing.T) *peer {
 	}
 	mux.HandleFunc("POST /v1/signature-requests", authorised(p.create))
 	mux.HandleFunc("GET /v1/signature-requests/{id}", authorised(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"id":%q,"state":%q,"signing_url":"https://firma.test/x","documents":[{"ordinal":0,"name":"acta.txt","format":"cades-attached","state":"signed"}],"refusals":[]}`,
 			r.PathValue("id"), p.state.Load())
 	}))
@@ -89,7 +90,7 @@ func newSede(t *testing.T, p *peer) *httptest.Server {
 	t.Helper()
 	handler, err := sede.New(sede.Config{
 		Service: p.URL, Self: "https://sede.test", Inbox: "https://inbox.test",
-		Client: sede.Client{ID: "sede", Secret: "s+"}, Dir: filepath.Join(t.TempDir(), "sede"),
+		ID: "sede", Secret: "s+", Dir: filepath.Join(t.TempDir(), "sede"),
 		RootFile: "/nonexistent", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

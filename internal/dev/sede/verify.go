@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/rubrica-firma/rubrica/api/rest/client"
 )
 
 // verdict is what a foreign program says of a signed document.
@@ -20,7 +22,7 @@ type verdict struct {
 
 // verify asks poppler's pdfsig about a PDF, OpenSSL about a CMS: programs that
 // share no code with the service.
-func verify(ctx context.Context, format string, signed []byte, contentFile, rootFile string) (verdict, error) {
+func verify(ctx context.Context, format client.Format, signed []byte, contentFile, rootFile string) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "rubrica-sede-")
@@ -32,7 +34,7 @@ func verify(ctx context.Context, format string, signed []byte, contentFile, root
 	if err := os.WriteFile(file, signed, 0o600); err != nil {
 		return verdict{}, fmt.Errorf("writing the signed document: %w", err)
 	}
-	if format == "pades" {
+	if format == client.Pades {
 		return pdfsig(ctx, dir, file)
 	}
 	return opensslCMS(ctx, format, file, contentFile, rootFile)
@@ -51,9 +53,9 @@ func pdfsig(ctx context.Context, dir, file string) (verdict, error) {
 	return v, err
 }
 
-func opensslCMS(ctx context.Context, format, file, contentFile, rootFile string) (verdict, error) {
+func opensslCMS(ctx context.Context, format client.Format, file, contentFile, rootFile string) (verdict, error) {
 	args := []string{"cms", "-verify", "-cades", "-inform", "DER", "-binary", "-in", file, "-out", os.DevNull, "-purpose", "any"}
-	if format == "cades-detached" {
+	if format == client.CadesDetached {
 		args = append(args, "-content", contentFile)
 	}
 	if _, err := os.Stat(rootFile); err == nil {
