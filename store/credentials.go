@@ -23,13 +23,19 @@ func (db *DB) CitizenByID(ctx context.Context, id string) (signer.Citizen, *sign
 }
 
 // readCitizen reads a person and the whole credential, box included: what only
-// the signer's role may read.
+// the signer's role may read. Whoever is a stranger, or has no credential, costs
+// the same two reads: how long an answer takes must not tell.
 func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
 	c, k, err := readPerson(ctx, q, where, key)
-	if err != nil || k == nil {
-		return c, k, err
+	unknown := errors.Is(err, policies.Refuse(policies.CitizenUnknown))
+	if err != nil && !unknown {
+		return c, nil, err
 	}
-	err = q.QueryRow(ctx, `
+	nobody := unknown || k == nil
+	if nobody {
+		k = new(signer.Credential)
+	}
+	boxErr := q.QueryRow(ctx, `
 		SELECT
 			public_key,
 			salt,
@@ -46,12 +52,17 @@ func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citi
 		&k.Sealed.Cost.Lanes,
 		&k.Sealed.Box,
 	)
-	if errors.Is(err, pgx.ErrNoRows) {
+	switch {
+	case boxErr != nil && !errors.Is(boxErr, pgx.ErrNoRows):
+		return c, nil, boxErr
+	case nobody:
+		return c, nil, err
+	case boxErr != nil:
 		// It changed between the two reads: the session that relied on it is over.
 		return c, nil, policies.Refuse(policies.SessionExpired)
 	}
 	k.Sealed.CitizenID, k.Sealed.CredentialID, k.Sealed.Generation = k.CitizenID, k.ID, k.Generation
-	return c, k, err
+	return c, k, nil
 }
 
 // readPerson reads a citizen, the newest registration, the credential that is
