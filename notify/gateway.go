@@ -46,7 +46,11 @@ func (g *Gateway) Send(ctx context.Context, m Message) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+string(g.Token))
-	resp, err := g.Client.Do(req)
+	// A redirect would take the token and a citizen's code to an address that
+	// nobody has configured; it counts as a refusal.
+	client := *g.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotAccepted, err)
 	}
