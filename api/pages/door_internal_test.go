@@ -17,9 +17,9 @@ func TestWithWait(t *testing.T) {
 		want time.Duration
 	}{
 		"signature, at once":  {&Confirm{}, 0},
-		"signature, later":    {&Confirm{CodeSent: CodeSent{AgainIn: 20 * time.Second}}, 20 * time.Second},
-		"certificate, later":  {&CertificateCode{CodeSent: CodeSent{AgainIn: time.Second}}, time.Second},
-		"activation, later":   {&ActivationCode{CodeSent: CodeSent{AgainIn: time.Second}}, time.Second},
+		"signature, later":    {&Confirm{AgainIn: 20 * time.Second}, 20 * time.Second},
+		"certificate, later":  {&CertificateCode{AgainIn: time.Second}, time.Second},
+		"activation, later":   {&ActivationCode{AgainIn: time.Second}, time.Second},
 		"a page without code": {&Identify{}, 0},
 		"no page":             {nil, 0},
 	} {
