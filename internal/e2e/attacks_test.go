@@ -88,11 +88,11 @@ func TestFramed(t *testing.T) {
 
 // post sends a form as a program would: with the cookies and headers given, and
 // without following anywhere.
-func post(ctx context.Context, t testing.TB, address string, fields url.Values, cookies ...*http.Cookie) *http.Response {
-	t.Helper()
+func post(ctx context.Context, tb testing.TB, address string, fields url.Values, cookies ...*http.Cookie) *http.Response {
+	tb.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(fields.Encode()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept-Language", "es")
@@ -101,9 +101,9 @@ func post(ctx context.Context, t testing.TB, address string, fields url.Values, 
 	}
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
-		t.Fatalf("posting: %v", err)
+		tb.Fatalf("posting: %v", err)
 	}
-	t.Cleanup(func() { _ = response.Body.Close() })
+	tb.Cleanup(func() { _ = response.Body.Close() })
 	return response
 }
 

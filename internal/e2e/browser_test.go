@@ -26,7 +26,7 @@ import (
 var screenshots = flag.String("screenshots", "", "keep pictures of the pages in this directory")
 
 // chrome is the one browser of all tests; each tab has cookies of its own.
-var chrome = sync.OnceValues(func() (context.Context, error) { //nolint:gochecknoglobals // a process that costs a second
+var chrome = sync.OnceValues(func() (context.Context, error) {
 	ctx, _ := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions( // it ends with this process
 		chromedp.ExecPath(chromium()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("accept-lang", "es-ES,es"), chromedp.WindowSize(1280, 900)))
@@ -55,6 +55,7 @@ func newTab(t *testing.T) *tab {
 	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as this context
 		t.Fatalf("opening a tab: %v", err)
 	}
+	b.screen(desk)
 	return b
 }
 
@@ -144,7 +145,7 @@ func (b *tab) load(actions ...chromedp.Action[chromedp.Void]) int {
 	return int(response.Status)
 }
 
-func (b *tab) open(address string) int { b.Helper(); return b.load(chromedp.Navigate(address)) }
+func (b *tab) open(address string) { b.Helper(); b.load(chromedp.Navigate(address)) }
 
 // press clicks what leads to another page.
 func (b *tab) press(selector string) int {
@@ -185,19 +186,28 @@ func (b *tab) at(suffix, heading string) {
 	b.picture(path.Base(suffix))
 }
 
+// The widths of screens: what is pressed must be where it was when it was found,
+// so that a new width is waited for.
+const desk, telephone = 1280, 360
+
 func (b *tab) screen(width int64) {
 	b.Helper()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width < 600,
+		Width: width, Height: 900, DeviceScaleFactor: 1, Mobile: width == telephone,
 	})
+	for limit := time.Now().Add(patience); eval[int64](b, `innerWidth`) != width; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			b.Fatalf("the window does not become %d px wide", width)
+		}
+	}
 }
 
 // picture checks that nothing is wider than a telephone, and keeps how the page
 // looks, if somebody wants to see.
 func (b *tab) picture(name string) {
 	b.Helper()
-	defer call(b, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
-	b.screen(360)
+	defer b.screen(desk)
+	b.screen(telephone)
 	if wide := eval[float64](b, `document.documentElement.scrollWidth - 360`); wide > 0 {
 		b.Errorf("%s is %v px wider than a telephone of 360", b.address().Path, wide)
 	}
@@ -208,7 +218,7 @@ func (b *tab) picture(name string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		b.Fatal(err)
 	}
-	for _, width := range []int64{1280, 360} {
+	for _, width := range []int64{desk, telephone} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.screen(width)
 			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{

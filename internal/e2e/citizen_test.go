@@ -184,12 +184,15 @@ func TestCitizen(t *testing.T) {
 func TestReview(t *testing.T) {
 	t.Parallel()
 	b, c := newTab(t), certified(t)
-	b.apply(c, "")
+	document := filepath.Join(t.TempDir(), "solicitud.pdf")
+	if err := os.WriteFile(document, sample(t, "solicitud.pdf").Content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.apply(c, document)
 	b.fill("identifier", c.Identifier)
 	b.fill("password", c.Password)
 	b.press(`form button[type=submit]`)
 	b.painted()
-	b.picture("review")
 	b.press(`a[rel=next]`)
 	b.painted()
 	if got := b.text(".viewer-bar p"); got != "Página 2 de 2" {

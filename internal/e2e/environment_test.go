@@ -110,14 +110,14 @@ func (e *environment) start(ctx context.Context) error {
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "Rúbrica is up") {
 			go func() { _, _ = io.Copy(io.Discard, stdout) }()
-			return e.connect(ctx)
+			return e.connect()
 		}
 	}
 	return fmt.Errorf("rubrica up ended before it was up: %w\n%s", e.process.Err(), &e.output)
 }
 
 // connect takes the place of the office, of an application and of the checker.
-func (e *environment) connect(ctx context.Context) error {
+func (e *environment) connect() error {
 	var office, sede thread.Account
 	for name, account := range map[string]*thread.Account{"office.json": &office, "sede.json": &sede} {
 		text, err := os.ReadFile(filepath.Join(e.dir, "secrets", name))

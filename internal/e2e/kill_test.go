@@ -204,7 +204,7 @@ func TestKillDuringConfirmation(t *testing.T) {
 		var all sync.WaitGroup
 		for i, w := range next {
 			all.Go(func() {
-				time.Sleep(rand.N(spread)) //nolint:gosec // an offset
+				time.Sleep(rand.N(spread))
 				// Its answer may be an error, another page, or none.
 				_ = w.browser.Submit(t.Context(), form{"code": codes[i]})
 			})

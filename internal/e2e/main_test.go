@@ -14,7 +14,7 @@ import (
 
 // shared is the one environment of all tests. Those that kill its processes do
 // not run in parallel: the others wait for them.
-var shared *environment //nolint:gochecknoglobals // set once, by TestMain
+var shared *environment
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
