@@ -123,6 +123,8 @@ func (p Public) Content(ctx context.Context, requestID string, ordinal int) ([]b
 // replaced may not fix anything any more. One that is spent between this look
 // and the update changes nothing that is signed: the signer signs the digests
 // that it kept with the code, and records a signature only where they still stand.
+// Of several calls for one ticket the first settles it: a page that shows one
+// reference must not be followed by a code that names another.
 func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
 		var live bool
@@ -141,7 +143,10 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 		for _, f := range fixed {
 			err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
 				UPDATE documents
-				SET signing_time = @time, digest = @digest, fixed_for = @ticket
+				SET
+					signing_time = CASE WHEN fixed_for = @ticket THEN signing_time ELSE @time END,
+					digest = CASE WHEN fixed_for = @ticket THEN digest ELSE @digest END,
+					fixed_for = @ticket
 				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL`, pgx.NamedArgs{
 				"request": requestID,
 				"ordinal": f.Ordinal,

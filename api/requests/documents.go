@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,6 +85,13 @@ func layoutOf(d signer.Document) (pades.Layout, error) {
 	return l, nil
 }
 
+// errDamaged means that the database holds another document than was taken in.
+// That is nobody's refusal: it must wake an operator.
+var errDamaged = errors.New("a stored document is not the one that came")
+
+// content reads a document as it came, with the prepared update behind it for
+// PAdES. What the citizen is shown and what is signed begin here, so that it is
+// held against the hash that the log has.
 func (s *Service) content(ctx context.Context, requestID string, d signer.Document) ([]byte, error) {
 	content, err := s.Store.Content(ctx, requestID, d.Ordinal)
 	if err != nil {
@@ -91,6 +99,12 @@ func (s *Service) content(ctx context.Context, requestID string, d signer.Docume
 	}
 	if content == nil {
 		return nil, policies.Refuse(policies.NotFound)
+	}
+	if int64(len(content)) < d.Size {
+		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, errDamaged)
+	}
+	if sum := sha256.Sum256(content[:d.Size]); !bytes.Equal(sum[:], d.SHA256) {
+		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, errDamaged)
 	}
 	return content, nil
 }
@@ -149,7 +163,10 @@ func (s *Service) verify(ctx context.Context, d signer.Document, content []byte)
 	if err != nil {
 		return err
 	}
-	der, err := s.Store.Certificate(ctx, fmt.Sprintf("%x", signed.SignerCertificate().SerialNumber.Bytes()))
+	der, err := s.Store.Certificate(ctx, fmt.Sprintf("%x", signed.Serial.Bytes()))
+	if errors.Is(err, policies.Refuse(policies.NotFound)) {
+		return fmt.Errorf("%w: its certificate was never issued", cms.ErrInvalid)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the signer's certificate: %w", err)
 	}

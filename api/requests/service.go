@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/api/documents"
@@ -152,8 +154,10 @@ func (s *Service) check(sub Submission) error {
 
 func (s *Service) checkUpload(d Upload) error {
 	switch {
-	case !plainText(d.Name, 200):
+	case !fileName(d.Name):
 		return policies.Refuse(policies.RequestMalformed, "field", "name")
+	case canonical(d.MediaType) == "":
+		return policies.Refuse(policies.RequestMalformed, "field", "media_type")
 	case !d.Format.Known():
 		return policies.Refuse(policies.RequestMalformed, "field", "format")
 	case len(d.Content) == 0:
@@ -175,12 +179,30 @@ func inDocument(err error, index int) error {
 	return err
 }
 
-// plainText is one line that a page and an SMS can show as it is.
+// plainText is one line that a page and an SMS can show as it is, in the order
+// in which it is written.
 func plainText(s string, limit int) bool {
 	return strings.TrimSpace(s) != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit &&
 		!strings.ContainsFunc(s, func(r rune) bool {
-			return r < ' ' || r == 0x7f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+			return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 		})
+}
+
+// fileName is a name that a browser can save a file under, and no path.
+func fileName(s string) bool {
+	return plainText(s, 200) && !strings.ContainsAny(s, `/\`) && s != "." && s != ".."
+}
+
+// canonical brings a media type to one form; it is empty if it is none.
+func canonical(mediaType string) string {
+	kind, params, err := mime.ParseMediaType(mediaType)
+	if err != nil || !strings.Contains(kind, "/") {
+		return ""
+	}
+	if formatted := mime.FormatMediaType(kind, params); len(formatted) <= 100 {
+		return formatted
+	}
+	return ""
 }
 
 func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
@@ -210,8 +232,8 @@ const pdf = "application/pdf"
 
 func (s *Service) prepare(ctx context.Context, u Upload) (signer.Document, []byte, error) {
 	sum := sha256.Sum256(u.Content)
-	d := signer.Document{Name: u.Name, MediaType: u.MediaType, Format: u.Format, Size: int64(len(u.Content)), SHA256: sum[:]}
-	if u.Format != signer.PAdES && u.MediaType != pdf {
+	d := signer.Document{Name: u.Name, MediaType: canonical(u.MediaType), Format: u.Format, Size: int64(len(u.Content)), SHA256: sum[:]}
+	if u.Format != signer.PAdES && d.MediaType != pdf {
 		return d, u.Content, nil
 	}
 	prepared, err := s.Preparer.Prepare(ctx, u.Content, pades.Options{Time: s.Now()})

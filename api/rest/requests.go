@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"mime"
 	"net/http"
 	"strings"
 
@@ -69,29 +68,12 @@ func submission(order NewSignatureRequest) (requests.Submission, error) {
 		return requests.Submission{}, err
 	}
 	sub := requests.Submission{Identifier: identifier.String(), Title: order.Title, Locale: locale, ReturnURL: order.ReturnURL}
-	for i, document := range order.Documents {
-		mediaType, err := parseMediaType(document.MediaType)
-		if err != nil {
-			return requests.Submission{}, malformed(fmt.Sprintf("/documents/%d/media_type", i))
-		}
+	for _, document := range order.Documents {
 		sub.Documents = append(sub.Documents, requests.Upload{
-			Name: document.Name, MediaType: mediaType, Format: signer.Format(document.Format), Content: document.Content,
+			Name: document.Name, MediaType: document.MediaType, Format: signer.Format(document.Format), Content: document.Content,
 		})
 	}
 	return sub, nil
-}
-
-// parseMediaType brings a media type to one form.
-func parseMediaType(s string) (string, error) {
-	kind, params, err := mime.ParseMediaType(s)
-	if err != nil {
-		return "", err
-	}
-	formatted := mime.FormatMediaType(kind, params)
-	if !strings.Contains(kind, "/") || formatted == "" || len(formatted) > 100 {
-		return "", mime.ErrInvalidMediaParameter
-	}
-	return formatted, nil
 }
 
 // parseLocale reads a BCP 47 tag, Spanish if there is none.

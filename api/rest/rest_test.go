@@ -217,8 +217,9 @@ func TestBadOrders(t *testing.T) {
 			document("c", "text/plain", "cades-detached", []byte("c")),
 		}), policies.RequestTooManyDocs, map[string]string{"limit": "2"}},
 		{"unknown format", documents(map[string]any{"format": "xades"}), policies.RequestMalformed, map[string]string{"field": "format", "document": "1"}},
-		{"no media type", documents(map[string]any{"media_type": ""}), policies.RequestMalformed, map[string]string{"field": "/documents/0/media_type"}},
-		{"NUL in the media type", documents(map[string]any{"media_type": "text/plain\x00"}), policies.RequestMalformed, map[string]string{"field": "/documents/0/media_type"}},
+		{"no media type", documents(map[string]any{"media_type": ""}), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "1"}},
+		{"NUL in the media type", documents(map[string]any{"media_type": "text/plain\x00"}), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "1"}},
+		{"path in the name", documents(map[string]any{"name": "../acta.pdf"}), policies.RequestMalformed, map[string]string{"field": "name", "document": "1"}},
 		{"0 bytes", documents(map[string]any{"content": ""}), policies.DocumentEmpty, map[string]string{"document": "1"}},
 		{"no PDF", documents(map[string]any{"content": "aG9sYQ=="}), policies.DocumentNotPDF, map[string]string{"document": "1"}},
 	} {

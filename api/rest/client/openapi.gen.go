@@ -141,7 +141,7 @@ type NewDocument struct {
 	// MediaType Example: application/pdf
 	MediaType string `json:"media_type"`
 
-	// Name File name that the citizen reads.
+	// Name File name that the citizen reads, without a path.
 	Name string `json:"name"`
 }
 
