@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,7 @@ func checkPrograms() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("programs are missing: sudo apt-get install -y %s", strings.Join(missing, " "))
+	return fmt.Errorf("programs are missing: sudo apt-get install -y %s", strings.Join(slices.Compact(missing), " "))
 }
 
 func chromium() string {
