@@ -128,14 +128,3 @@ func (db *DB) Revocations(ctx context.Context, issuer string, now time.Time) ([]
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[ca.RevokedCertificate])
 }
-
-// RevokedSince implements ca.Lists.
-func (db *DB) RevokedSince(ctx context.Context, issuer string, t time.Time) (bool, error) {
-	if issuer != "issuing" {
-		return false, nil
-	}
-	var found bool
-	err := db.pool.QueryRow(ctx, `
-		SELECT EXISTS (SELECT FROM certificates WHERE revoked_at > @t)`, pgx.NamedArgs{"t": t}).Scan(&found)
-	return found, err
-}
