@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rubrica-firma/rubrica/internal/pgtest"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// insufficientPrivilege is what PostgreSQL answers to what was not granted.
+const insufficientPrivilege = "42501"
+
+func as(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+	return conn
+}
+
+func stateOf(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code
+	}
+	return ""
+}
+
+// TestGrants holds both roles against what DESIGN section 4 says of them: a
+// public side that is broken can neither write nor read what decides over a
+// signature, and the signer cannot rewrite the log.
+func TestGrants(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, store.Migrate)
+	for _, role := range []struct {
+		name, url string
+		forbidden []string
+		allowed   []string
+	}{
+		{
+			name: "rubrica_api", url: db.API,
+			forbidden: append([]string{
+				`UPDATE requests SET state = 'signed'`,
+				`UPDATE requests SET title = 'x'`,
+				`UPDATE requests SET identifier = 'x'`,
+				`INSERT INTO requests (id, state) VALUES ('x', 'pending')`,
+				`INSERT INTO requests (id, interrupted) VALUES ('x', 1)`,
+				`INSERT INTO requests (id, closed_at) VALUES ('x', now())`,
+				`DELETE FROM requests`,
+				`UPDATE documents SET cms = 'x'`,
+				`UPDATE documents SET sha256 = 'x'`,
+				`UPDATE documents SET format = 'pades'`,
+				`INSERT INTO documents (request_id, cms) VALUES ('x', 'x')`,
+				`INSERT INTO documents (request_id, digest) VALUES ('x', 'x')`,
+				`DELETE FROM documents`,
+				`UPDATE access_tokens SET scopes = '{registration}'`,
+				`SELECT box FROM credentials`,
+				`SELECT salt FROM credentials`,
+				`SELECT mac FROM challenges`,
+				`SELECT phone FROM challenges`,
+				`SELECT documents FROM challenges`,
+				`SELECT sealed_key FROM tickets`,
+				`SELECT mac FROM activations`,
+				`SELECT failures FROM attempts`,
+				`SELECT id FROM authorisations`,
+				`SELECT payload FROM log_entries`,
+				`SELECT hash FROM log_hashes`,
+				`SELECT size FROM log_head`,
+				`SELECT check_value FROM key_checks`,
+				`CREATE TABLE mine (x integer)`,
+				`SET ROLE rubrica_signer`,
+			}, writes(
+				"citizens.phone", "registrations.level", "activations.mac", "attempts.failures", "credentials.box", "certificates.der",
+				"applications.secret_hash", "return_addresses.url", "tickets.verified", "challenges.phone", "authorisations.state",
+				"authorities.der", "key_checks.check_value", "crls.der", "log_head.size", "log_hashes.hash", "log_entries.payload",
+			)...),
+			allowed: []string{
+				`SELECT secret_hash FROM applications`, // it authenticates them
+				`UPDATE documents SET content = NULL, signing_time = NULL, digest = NULL, fixed_for = NULL`,
+				`SELECT id, state FROM credentials`,
+				`DELETE FROM access_tokens`,
+			},
+		},
+		{
+			name: "rubrica_signer", url: db.Signer,
+			forbidden: []string{
+				`UPDATE log_entries SET payload = NULL`,
+				`DELETE FROM log_entries`,
+				`TRUNCATE log_entries`,
+				`UPDATE log_hashes SET hash = 'x'`,
+				`DELETE FROM log_hashes`,
+				`TRUNCATE log_hashes`,
+				`UPDATE documents SET content = 'x'`,
+				`UPDATE documents SET digest = 'x'`,
+				`UPDATE documents SET sha256 = 'x'`,
+				`INSERT INTO documents (request_id) VALUES ('x')`,
+				`DELETE FROM documents`,
+				`INSERT INTO requests (id) VALUES ('x')`,
+				`UPDATE requests SET title = 'x'`,
+				`UPDATE requests SET return_url = 'x'`,
+				`DELETE FROM requests`,
+				`SELECT hash FROM access_tokens`,
+				`CREATE TABLE mine (x integer)`,
+				`SET ROLE rubrica_api`,
+			},
+			allowed: []string{
+				`UPDATE requests SET state = 'pending', interrupted = 0, closed_at = NULL`,
+				`UPDATE documents SET cms = NULL`,
+				`SELECT payload FROM log_entries`,
+				`UPDATE citizens SET phone = '+34600000000'`,
+			},
+		},
+	} {
+		t.Run(role.name, func(t *testing.T) {
+			t.Parallel()
+			conn := as(t, role.url)
+			for _, sql := range role.forbidden {
+				if _, err := conn.Exec(t.Context(), sql); stateOf(err) != insufficientPrivilege {
+					t.Errorf("%s: got %v, want permission denied", sql, err)
+				}
+			}
+			for _, sql := range role.allowed {
+				if _, err := conn.Exec(t.Context(), sql); err != nil {
+					t.Errorf("%s: got %v, want it allowed", sql, err)
+				}
+			}
+		})
+	}
+}
+
+// writes is every way to write tables, each given with a column that matters.
+// What would be written does not: rights are looked at first.
+func writes(columns ...string) []string {
+	var sql []string
+	for _, column := range columns {
+		table, name, _ := strings.Cut(column, ".")
+		sql = append(sql,
+			`INSERT INTO `+table+` DEFAULT VALUES`,
+			`UPDATE `+table+` SET `+name+` = NULL`,
+			`DELETE FROM `+table,
+			`TRUNCATE `+table,
+		)
+	}
+	return sql
+}
