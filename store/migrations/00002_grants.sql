@@ -16,8 +16,10 @@ $$;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     citizens, registrations, activations, attempts, credentials, certificates, applications, return_addresses,
-    tickets, challenges, authorisations, authorities, key_checks, crls, log_head
+    tickets, challenges, authorisations
     TO rubrica_signer;
+GRANT SELECT, INSERT ON authorities, key_checks, crls TO rubrica_signer;
+GRANT SELECT, UPDATE ON log_head TO rubrica_signer;
 GRANT SELECT, INSERT ON log_hashes, log_entries TO rubrica_signer;
 GRANT SELECT ON requests, documents TO rubrica_signer;
 GRANT UPDATE (state, interrupted, closed_at) ON requests TO rubrica_signer;
