@@ -5,6 +5,7 @@ package sede
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -68,7 +69,8 @@ func New(c Config) (*Sede, error) {
 	}
 	pages, err := template.New("").Funcs(template.FuncMap{
 		"formatName": func(format client.Format) string { return formats()[format] },
-		"date":       func(t time.Time) string { return t.Local().Format("02/01/2006 15:04") },
+		"stateName":  func(state client.State) string { return cmp.Or(states()[state], string(state)) },
+		"date":       func(t time.Time) string { return t.In(peninsular()).Format("02/01/2006 15:04") },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the pages: %w", err)
@@ -336,4 +338,20 @@ func (s *Sede) render(w http.ResponseWriter, r *http.Request, status int, name s
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = text.WriteTo(w) // the reader is gone if it fails
+}
+
+// states are a request's states as citizens say them.
+func states() map[client.State]string {
+	return map[client.State]string{
+		"pending": "Pendiente de firma", "signing": "Firmándose", "signed": "Firmada", "refused": "Rechazada", "expired": "Caducada",
+	}
+}
+
+// peninsular is the time that citizens are told.
+func peninsular() *time.Location {
+	zone, err := time.LoadLocation("Europe/Madrid")
+	if err != nil {
+		return time.Local
+	}
+	return zone
 }
