@@ -30,12 +30,15 @@ func reviewURL(id string, document, page int) string {
 	return at(id, "revisar") + fmt.Sprintf("?documento=%d&pagina=%d", document, page)
 }
 
-// Pages are drawn at this density; an A4 page has these dimensions then. The
-// browser keeps the place of the picture free and corrects other formats.
+// Pages are drawn at these densities: as they stand in the column, where an A4
+// page has these dimensions, and enlarged, for those who ask. The browser keeps
+// the place of the picture free and corrects other formats.
 const (
-	pageDPI    = 110
-	pageWidth  = 909
-	pageHeight = 1286
+	pageDPI    = 96
+	pageWidth  = 794
+	pageHeight = 1123
+	largeDPI   = 180
+	largeQuery = "ampliada"
 )
 
 // textPreview is how much of a plain text is shown.
@@ -55,6 +58,7 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 	}
 	o.Page = within(c.QueryParam("pagina"), doc.Pages)
 	o.ImageURL = at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "pagina", strconv.Itoa(o.Page)+".png")
+	o.LargeURL = o.ImageURL + "?" + largeQuery + "=1"
 	o.Width, o.Height = pageWidth, pageHeight
 	if o.Page > 1 {
 		o.PrevURL = reviewURL(r.ID, doc.Ordinal, o.Page-1)
@@ -131,7 +135,11 @@ func (d *Door) pageImage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	image, err := d.Viewer.PageImage(ctx, content, page, pageDPI)
+	dpi := pageDPI
+	if c.QueryParam(largeQuery) != "" {
+		dpi = largeDPI
+	}
+	image, err := d.Viewer.PageImage(ctx, content, page, dpi)
 	if err != nil {
 		return err
 	}

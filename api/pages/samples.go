@@ -111,7 +111,7 @@ func wrongCode() Problem {
 
 func (s *sampler) review() {
 	opened := func(document Document, page int) Opened {
-		o := Opened{Document: document, Page: page, ImageURL: s.image, Width: 794, Height: 1123, Text: "Solicitud de ayuda\n\n1. Persona solicitante\nANA NÚÑEZ PÉREZ, con DNI ***4567**, vecina de Gijón."}
+		o := Opened{Document: document, Page: page, ImageURL: s.image, LargeURL: s.image, Width: 794, Height: 1123, Text: "Solicitud de ayuda\n\n1. Persona solicitante\nANA NÚÑEZ PÉREZ, con DNI ***4567**, vecina de Gijón."}
 		if page > 1 {
 			o.PrevURL = "#main"
 		}

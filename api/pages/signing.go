@@ -78,6 +78,7 @@ type Opened struct {
 	Document
 	Page     int    // from 1; 0 if the document cannot be shown
 	ImageURL string // PNG of the page
+	LargeURL string // the same, enlarged
 	Width    int    // of the image, in pixels
 	Height   int
 	Text     string // of the page; may be empty

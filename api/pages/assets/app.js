@@ -122,7 +122,11 @@ for (const link of zooms) {
   link.setAttribute("role", "button");
   const toggle = (event) => {
     event.preventDefault();
-    const zoomed = link.closest(".viewer").querySelector(".sheet").classList.toggle("zoomed");
+    const sheet = link.closest(".viewer").querySelector(".sheet");
+    const zoomed = sheet.classList.toggle("zoomed");
+    // The finer picture is fetched once, by who asks for it.
+    const picture = sheet.querySelector("img");
+    if (zoomed && picture.src !== link.href) picture.src = link.href;
     for (const one of zooms) one.setAttribute("aria-pressed", String(zoomed));
   };
   link.addEventListener("click", toggle);
