@@ -79,7 +79,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	if len(c.Command) == 0 {
 		return nil, errors.New("starting a document worker: no command")
 	}
-	for program, pkg := range map[string]string{"pdftoppm": "poppler-utils", "pdftotext": "poppler-utils", "prlimit": "util-linux", "setpriv": "util-linux"} {
+	for program, pkg := range map[string]string{"pdftoppm": "poppler-utils", "pdftotext": "poppler-utils", "prlimit": "util-linux", "setpriv": "util-linux", "unshare": "util-linux"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, fmt.Errorf("%s is not installed (Debian and Ubuntu: apt-get install %s): %w", program, pkg, err)
 		}
