@@ -17,7 +17,7 @@ import (
 
 // DB is a pool of connections in one role.
 type DB struct {
-	pool *pgxpool.Pool
+	pool conns
 	jobs *river.Client[pgx.Tx] // inserts only
 	// Now is the clock that the log is held against.
 	Now func() time.Time
@@ -42,21 +42,18 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("opening the job queue: %w", err)
 	}
-	return &DB{pool: pool, jobs: jobs, Now: time.Now}, nil
+	return &DB{pool: conns{pool}, jobs: jobs, Now: time.Now}, nil
 }
 
 // Close ends all connections.
 func (db *DB) Close() { db.pool.Close() }
-
-// Pool lends the pool to River's workers.
-func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 
 // inTx runs one transaction.
 func (db *DB) inTx(ctx context.Context, run func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, db.pool, run)
+	return classify(pgx.BeginFunc(ctx, db.pool, run))
 }
 
 // swap runs a compare-and-swap: exactly one row, or the refusal.

@@ -37,7 +37,7 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 func (db *DB) Deliver(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &noticeWorker{deliver: deliver})
-	client, err := river.NewClient(riverpgxv5.New(db.pool), &river.Config{
+	client, err := river.NewClient(riverpgxv5.New(db.pool.Pool), &river.Config{
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
 		Workers: workers,
 		Logger:  logger,

@@ -23,11 +23,14 @@ func refusals(logger *slog.Logger) connect.UnaryInterceptorFunc {
 			if err == nil {
 				return resp, nil
 			}
-			var r *policies.Refusal
-			if !errors.As(err, &r) {
+			r, ok := errors.AsType[*policies.Refusal](err)
+			switch {
+			case !ok:
 				reference := rand.Text()[:10]
 				logger.ErrorContext(ctx, "rpc_failed", "procedure", req.Spec().Procedure, "reference", reference, "error", err)
 				r = policies.Refuse(policies.Internal, "reference", reference)
+			case r.Code == policies.Unavailable:
+				logger.WarnContext(ctx, "rpc_unavailable", "procedure", req.Spec().Procedure, "error", err)
 			}
 			return nil, encode(r)
 		}
