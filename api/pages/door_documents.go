@@ -39,6 +39,7 @@ const (
 	pageHeight = 1123
 	largeDPI   = 180
 	largeQuery = "ampliada"
+	textQuery  = "texto"
 )
 
 // textPreview is how much of a plain text is shown.
@@ -66,10 +67,20 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 	if o.Page < doc.Pages {
 		o.NextURL = reviewURL(r.ID, doc.Ordinal, o.Page+1)
 	}
-	// The text stands beside the image for those who cannot see it; without it
-	// the image still says everything.
+	// The text is for those who cannot see the image. It takes a process to read
+	// it, so it is read when asked for; without it the image still says everything.
+	if c.QueryParam(textQuery) == "" {
+		o.TextURL = reviewURL(r.ID, doc.Ordinal, o.Page) + "&" + textQuery + "=1#texto"
+		return o, nil
+	}
 	if text, err := d.Viewer.PageText(c.Request().Context(), content, o.Page); err == nil {
 		o.Text = strings.TrimSpace(text)
+	}
+	// Whoever reads the text goes on reading it on the other pages.
+	for _, turn := range []*string{&o.PrevURL, &o.NextURL} {
+		if *turn != "" {
+			*turn += "&" + textQuery + "=1#texto"
+		}
 	}
 	return o, nil
 }

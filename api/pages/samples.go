@@ -125,6 +125,11 @@ func (s *sampler) review() {
 	}
 	one, several := s.documents(1), s.documents(3)
 	s.add("uno", review(asked(), one, opened(one[0], 1)))
+	first := opened(one[0], 1)
+	first.Text, first.TextURL = "", "#main"
+	s.add("sin_texto", review(asked(), one, first))
+	plain := Document{Number: 1, Title: "nota.txt", Kind: "TXT", Size: 820, Fingerprint: one[0].Fingerprint, OriginalURL: s.image}
+	s.add("texto", review(asked(), []Document{plain}, Opened{Document: plain, Text: "Nota de prueba.\nSegunda línea."}))
 	s.add("varios", review(asked(), several, opened(several[0], 2)))
 	s.add("demasiados", review(asked(Problem{"", policies.Refuse(policies.CodeTooMany, "limit", "5", "minutes", "12")}), one, opened(one[0], 3)))
 	unseen := Document{Number: 1, Title: "datos.xml", Kind: "XML", Size: 8_200, Fingerprint: one[0].Fingerprint, OriginalURL: s.image}

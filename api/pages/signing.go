@@ -81,7 +81,8 @@ type Opened struct {
 	LargeURL string // the same, enlarged
 	Width    int    // of the image, in pixels
 	Height   int
-	Text     string // of the page; may be empty
+	Text     string // of the page, or of a document without pages; may be empty
+	TextURL  string // shows the page with its text; empty where it is shown
 	PrevURL  string // empty on the first page
 	NextURL  string // empty on the last page
 }

@@ -198,7 +198,8 @@ func TestReview(t *testing.T) {
 	if got := b.text(".viewer-bar p"); got != "Página 2 de 2" {
 		t.Errorf("got %q, want the second page", got)
 	}
-	b.do(chromedp.Click(chromedp.CSS(`.viewer details summary`)))
+	b.press(`.viewer-tools a[href*="texto="]`)
+	b.painted()
 	if got := b.text(".page-text"); len(strings.Fields(got)) < 20 {
 		t.Errorf("got the text %q, want that of the page", got)
 	}
