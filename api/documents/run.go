@@ -37,8 +37,8 @@ func (w *Worker) ask(ctx context.Context, j job, content []byte, limit int) ([]b
 }
 
 // draw runs a program of poppler over a document. prlimit and setpriv set its
-// limits and then become it: a Go program would do so too, but it takes ten
-// times as long to start, and may itself need memory that it has just given up.
+// limits and then become it. A Go program in their place would be dearer to
+// start, and may itself need memory that it has just given up.
 func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ...string) ([]byte, error) {
 	command := append([]string{
 		"prlimit",
@@ -110,7 +110,7 @@ func (w *Worker) enter(ctx context.Context) error {
 // network and IPC namespace in which it is nobody, so that it holds no
 // capability and reaches no interface. unshare becomes what it starts. Asking
 // the kernel for the same while forking would copy this process's page tables
-// for each child, which costs several times as much.
+// for each child: that was a quarter of its processor time.
 func (w *Worker) isolated(command []string) []string {
 	if w.isolation == ProcessOnly {
 		return command

@@ -7,7 +7,6 @@ package thread
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,11 +26,7 @@ type Browser struct {
 	page   *html.Node
 }
 
-// ErrLeft means that a redirect led away from the service: the ceremony is over.
-var ErrLeft = errors.New("the browser was sent to another site")
-
-// NewBrowser makes one that stays on the service's host; where it is sent
-// beyond, Left tells.
+// NewBrowser makes one without cookies.
 func NewBrowser() (*Browser, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -79,8 +74,7 @@ func (b *Browser) Submit(ctx context.Context, fields map[string]string) error {
 	return b.do(req)
 }
 
-// form finds the form that has all the fields; with none asked, the one whose
-// action ends in the value of the pseudo-field "action".
+// form finds the form that has all the fields.
 func (b *Browser) form(fields map[string]string) *html.Node {
 	for _, form := range all(b.page, atom.Form) {
 		if has(form, fields) {
