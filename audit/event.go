@@ -12,6 +12,15 @@ const (
 	ActivationBlocked    EventType = "activation.blocked"
 	ActivationDone       EventType = "activation.done"
 	PasswordSet          EventType = "password.set"
+	PasswordChanged      EventType = "password.changed" // with the old one
+	CitizenBlocked       EventType = "citizen.blocked"
+	CitizenUnblocked     EventType = "citizen.unblocked"
+	CitizenDeregistered  EventType = "citizen.deregistered"
+	// CitizenSealed names the version at which a citizen's record stands; the
+	// newest one is the one that counts.
+	CitizenSealed     EventType = "citizen.sealed"
+	CitizenSealBroken EventType = "citizen.seal_broken" // a record that nobody of this service wrote, or not last
+	OfficeActRefused  EventType = "office.act_refused"
 )
 
 // Authentication. A factor that succeeds or fails is an event of its own.
@@ -19,6 +28,8 @@ const (
 	AuthSucceeded  EventType = "auth.succeeded"
 	AuthFailed     EventType = "auth.failed"
 	AuthLocked     EventType = "auth.locked"
+	AuthPaused     EventType = "auth.paused"  // not compared: too many failures lately
+	AuthExpired    EventType = "auth.expired" // the password was right, and too old
 	CodeSent       EventType = "code.sent"
 	CodeSendFailed EventType = "code.send_failed"
 	CodeFailed     EventType = "code.failed"
@@ -36,12 +47,17 @@ const (
 	CertificateRevoked     EventType = "certificate.revoked"
 	KeyGenerated           EventType = "key.generated"
 	KeyDestroyed           EventType = "key.destroyed"
+	KeyResealed            EventType = "key.resealed" // under newer keys of the token, or at another cost
+	KeyEpochBegun          EventType = "key.epoch_begun"
+	KeyEpochDestroyed      EventType = "key.epoch_destroyed"
+	KeeperChanged          EventType = "key.keeper_changed"
 )
 
 // Signatures. An intent has one outcome: done, failed or interrupted.
 const (
 	SignRequested   EventType = "sign.requested"
 	SignShown       EventType = "sign.shown"
+	SignAuthorised  EventType = "sign.authorised" // both factors passed, over exactly these hashes
 	SignIntent      EventType = "sign.intent"
 	SignDone        EventType = "sign.done"
 	SignInterrupted EventType = "sign.interrupted"
@@ -62,11 +78,12 @@ const (
 // EventTypes is the closed list.
 func EventTypes() []EventType {
 	return []EventType{
-		RegistrationCreated, ActivationCodeIssued, ActivationFailed, ActivationBlocked, ActivationDone, PasswordSet,
-		AuthSucceeded, AuthFailed, AuthLocked, CodeSent, CodeSendFailed, CodeFailed, CodeExpired, CodeExhausted,
+		RegistrationCreated, ActivationCodeIssued, ActivationFailed, ActivationBlocked, ActivationDone, PasswordSet, PasswordChanged,
+		CitizenBlocked, CitizenUnblocked, CitizenDeregistered, CitizenSealed, CitizenSealBroken, OfficeActRefused,
+		AuthSucceeded, AuthFailed, AuthLocked, AuthPaused, AuthExpired, CodeSent, CodeSendFailed, CodeFailed, CodeExpired, CodeExhausted,
 		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked,
-		KeyGenerated, KeyDestroyed,
-		SignRequested, SignShown, SignIntent, SignDone, SignInterrupted, SignFailed, SignRefused, SignExpired, SignDenied,
+		KeyGenerated, KeyDestroyed, KeyResealed, KeyEpochBegun, KeyEpochDestroyed, KeeperChanged,
+		SignRequested, SignShown, SignAuthorised, SignIntent, SignDone, SignInterrupted, SignFailed, SignRefused, SignExpired, SignDenied,
 		ApplicationAdded, KeyCeremony, ServiceStarted, ServiceStopped,
 	}
 }

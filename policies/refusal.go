@@ -22,6 +22,10 @@ const (
 	CitizenUnknown         Code = "citizen_unknown" // told to offices and applications only, never to an anonymous visitor
 	CitizenInactive        Code = "citizen_inactive"
 	CitizenDeregistered    Code = "citizen_deregistered"
+	CitizenBlocked         Code = "citizen_blocked"    // by an office or by the citizen, until an office lifts it
+	RecordTampered         Code = "record_tampered"    // the stored record is not the one that this service wrote last
+	OfficeActInvalid       Code = "office_act_invalid" // not signed by the office, not for this service, or out of its time
+	OfficeActRepeated      Code = "office_act_repeated"
 )
 
 // Activation, password and session.
@@ -32,6 +36,8 @@ const (
 	PasswordMismatch   Code = "password_mismatch" // the repetition differs
 	CredentialsWrong   Code = "credentials_wrong" // unknown citizen and wrong password alike
 	PasswordLocked     Code = "password_locked"
+	PasswordPaused     Code = "password_paused"  // too many wrong ones lately: RetryAfter says how long to wait
+	PasswordExpired    Code = "password_expired" // right, but too old to be used for anything but its change
 	SessionExpired     Code = "session_expired"
 	NotTheSigner       Code = "not_the_signer" // identified, but the request is for somebody else
 )
@@ -57,6 +63,13 @@ const (
 	CredentialMissing     Code = "credential_missing"
 	CertificateExpired    Code = "certificate_expired"
 	CertificateRevoked    Code = "certificate_revoked"
+)
+
+// Authorisations.
+const (
+	AuthorisationInvalid Code = "authorisation_invalid" // unknown, spent, void, or not what was consented to
+	AuthorisationExpired Code = "authorisation_expired"
+	DigestRefused        Code = "digest_refused" // hash algorithm not allowed, or of another length
 )
 
 // Documents.
@@ -158,11 +171,13 @@ func (r *Refusal) After(d time.Duration) *Refusal {
 func Codes() []Code {
 	return []Code{
 		IdentifierInvalid, IdentityDocumentExpiry, NameInvalid, PhoneInvalid, PhoneTaken, EmailInvalid,
-		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered,
-		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, SessionExpired, NotTheSigner,
+		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered, CitizenBlocked, RecordTampered,
+		OfficeActInvalid, OfficeActRepeated,
+		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, PasswordPaused, PasswordExpired, SessionExpired, NotTheSigner,
 		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
 		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
 		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked,
+		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
 		DocumentUnsupported, DocumentTooComplex,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,

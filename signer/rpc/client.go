@@ -100,9 +100,19 @@ func (c *Client) IssueCredential(ctx context.Context, answer signer.Answer) (sig
 	return decodeSession(resp.Msg.GetSession())
 }
 
+// Authorise implements signer.Module.
+func (c *Client) Authorise(ctx context.Context, answer signer.Answer) (signer.Authorised, error) {
+	resp, err := c.module.Authorise(ctx, connect.NewRequest(&signerv1.AuthoriseRequest{Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal()}))
+	if err != nil {
+		return signer.Authorised{}, decode(err)
+	}
+	sad, err := signer.ParseSAD(resp.Msg.GetSad())
+	return signer.Authorised{SAD: sad, ExpiresAt: resp.Msg.GetExpiresAt().AsTime()}, err
+}
+
 // Sign implements signer.Module.
-func (c *Client) Sign(ctx context.Context, answer signer.Answer) error {
-	_, err := c.module.Sign(ctx, connect.NewRequest(&signerv1.SignRequest{Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal()}))
+func (c *Client) Sign(ctx context.Context, sad signer.SAD) error {
+	_, err := c.module.Sign(ctx, connect.NewRequest(&signerv1.SignRequest{Sad: sad.Encode()}))
 	return decode(err)
 }
 
@@ -112,22 +122,9 @@ func (c *Client) Refuse(ctx context.Context, ticket signer.Ticket) error {
 	return decode(err)
 }
 
-// Register implements Register.
-func (c *Client) Register(ctx context.Context, a citizen.Application) (citizen.Receipt, error) {
-	resp, err := c.register.Register(ctx, connect.NewRequest(&signerv1.RegisterRequest{
-		Identifier: a.Identifier.String(), GivenName: a.Name.Given(), Surnames: a.Name.Surnames(),
-		Phone: a.Phone.String(), Email: a.Email.String(), DocumentUntil: a.DocumentUntil.Format(time.DateOnly),
-		Locale: a.Locale, Office: a.Office, Officer: a.Officer,
-	}))
-	if err != nil {
-		return citizen.Receipt{}, decode(err)
-	}
-	return decodeReceipt(resp.Msg.GetReceipt())
-}
-
-// RenewActivation implements Register.
-func (c *Client) RenewActivation(ctx context.Context, id citizen.Identifier, officer string) (citizen.Receipt, error) {
-	resp, err := c.register.RenewActivation(ctx, connect.NewRequest(&signerv1.RenewActivationRequest{Identifier: id.String(), Officer: officer}))
+// Perform implements Register.
+func (c *Client) Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, error) {
+	resp, err := c.register.Perform(ctx, connect.NewRequest(&signerv1.PerformRequest{Office: a.Office, Act: a.JWS}))
 	if err != nil {
 		return citizen.Receipt{}, decode(err)
 	}
@@ -161,6 +158,15 @@ func (c *Client) SetPassword(ctx context.Context, ticket signer.Ticket, password
 	return decode(err)
 }
 
+// ChangePassword implements Register.
+func (c *Client) ChangePassword(ctx context.Context, answer signer.Answer, password citizen.Password) error {
+	defer password.Zero()
+	_, err := c.register.ChangePassword(ctx, connect.NewRequest(&signerv1.ChangePasswordRequest{
+		Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal(), Password: password.Reveal(),
+	}))
+	return decode(err)
+}
+
 func decodeSession(s *signerv1.Session) (signer.Session, error) {
 	ticket, err := signer.ParseTicket(s.GetTicket())
 	return signer.Session{Ticket: ticket, ExpiresAt: s.GetExpiresAt().AsTime(), Certified: s.GetCertified()}, err
@@ -175,6 +181,11 @@ func decodeChallenge(c *signerv1.Challenge) signer.Challenge {
 }
 
 func decodeReceipt(r *signerv1.Receipt) (citizen.Receipt, error) {
-	code, err := citizen.ParseActivationCode(r.GetActivationCode())
-	return citizen.Receipt{CitizenID: r.GetCitizenId(), ActivationCode: code, RegisteredAt: r.GetRegisteredAt().AsTime()}, err
+	receipt := citizen.Receipt{CitizenID: r.GetCitizenId(), RegisteredAt: r.GetRegisteredAt().AsTime()}
+	if r.GetActivationCode() == "" {
+		return receipt, nil
+	}
+	var err error
+	receipt.ActivationCode, err = citizen.ParseActivationCode(r.GetActivationCode())
+	return receipt, err
 }

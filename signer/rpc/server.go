@@ -22,11 +22,11 @@ const messageLimit = 64 << 10
 
 // Register is the citizens' register. *citizen.Service fulfils it.
 type Register interface {
-	Register(ctx context.Context, a citizen.Application) (citizen.Receipt, error)
-	RenewActivation(ctx context.Context, id citizen.Identifier, officer string) (citizen.Receipt, error)
+	Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, error)
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
 	ConfirmActivation(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+	ChangePassword(ctx context.Context, a signer.Answer, p citizen.Password) error
 }
 
 // Handler serves both services.
@@ -86,12 +86,24 @@ func (s *moduleServer) IssueCredential(ctx context.Context, r *connect.Request[s
 	return connect.NewResponse(&signerv1.IssueCredentialResponse{Session: encodeSession(session)}), nil
 }
 
-func (s *moduleServer) Sign(ctx context.Context, r *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error) {
+func (s *moduleServer) Authorise(ctx context.Context, r *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error) {
 	answer, err := parseAnswer(r.Msg.GetTicket(), r.Msg.GetCode())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.module.Sign(ctx, answer); err != nil {
+	a, err := s.module.Authorise(ctx, answer)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.AuthoriseResponse{Sad: a.SAD.Encode(), ExpiresAt: timestamppb.New(a.ExpiresAt)}), nil
+}
+
+func (s *moduleServer) Sign(ctx context.Context, r *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error) {
+	sad, err := signer.ParseSAD(r.Msg.GetSad())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.module.Sign(ctx, sad); err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&signerv1.SignResponse{}), nil
@@ -110,50 +122,12 @@ func (s *moduleServer) Refuse(ctx context.Context, r *connect.Request[signerv1.R
 
 type registerServer struct{ register Register }
 
-func (s *registerServer) Register(ctx context.Context, r *connect.Request[signerv1.RegisterRequest]) (*connect.Response[signerv1.RegisterResponse], error) {
-	a, err := parseApplication(r.Msg)
+func (s *registerServer) Perform(ctx context.Context, r *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error) {
+	receipt, err := s.register.Perform(ctx, citizen.Act{Office: r.Msg.GetOffice(), JWS: r.Msg.GetAct()})
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := s.register.Register(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&signerv1.RegisterResponse{Receipt: encodeReceipt(receipt)}), nil
-}
-
-// parseApplication parses again what the public side has parsed already: this
-// side trusts no field of the other's.
-func parseApplication(m *signerv1.RegisterRequest) (a citizen.Application, err error) {
-	if a.Identifier, err = citizen.ParseIdentifier(m.GetIdentifier()); err != nil {
-		return a, err
-	}
-	if a.Name, err = citizen.ParseName(m.GetGivenName(), m.GetSurnames()); err != nil {
-		return a, err
-	}
-	if a.Phone, err = citizen.ParsePhone(m.GetPhone()); err != nil {
-		return a, err
-	}
-	if a.Email, err = citizen.ParseEmail(m.GetEmail()); err != nil {
-		return a, err
-	}
-	if a.DocumentUntil, err = time.Parse(time.DateOnly, m.GetDocumentUntil()); err != nil {
-		return a, fmt.Errorf("%w: %w", policies.Refuse(policies.IdentityDocumentExpiry), err)
-	}
-	a.Locale, a.Office, a.Officer = m.GetLocale(), m.GetOffice(), m.GetOfficer()
-	return a, nil
-}
-
-func (s *registerServer) RenewActivation(ctx context.Context, r *connect.Request[signerv1.RenewActivationRequest]) (*connect.Response[signerv1.RenewActivationResponse], error) {
-	id, err := citizen.ParseIdentifier(r.Msg.GetIdentifier())
-	if err != nil {
-		return nil, err
-	}
-	receipt, err := s.register.RenewActivation(ctx, id, r.Msg.GetOfficer())
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&signerv1.RenewActivationResponse{Receipt: encodeReceipt(receipt)}), nil
+	return connect.NewResponse(&signerv1.PerformResponse{Receipt: encodeReceipt(receipt)}), nil
 }
 
 func (s *registerServer) StartActivation(ctx context.Context, r *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error) {
@@ -200,6 +174,21 @@ func (s *registerServer) SetPassword(ctx context.Context, r *connect.Request[sig
 		return nil, err
 	}
 	return connect.NewResponse(&signerv1.SetPasswordResponse{}), nil
+}
+
+func (s *registerServer) ChangePassword(ctx context.Context, r *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
+	answer, err := parseAnswer(r.Msg.GetTicket(), r.Msg.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	password, err := citizen.ParsePassword(r.Msg.GetPassword())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.register.ChangePassword(ctx, answer, password); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.ChangePasswordResponse{}), nil
 }
 
 func parseAnswer(ticket, code string) (signer.Answer, error) {

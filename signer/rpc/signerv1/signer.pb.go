@@ -108,7 +108,7 @@ func (*OpenResponse) Descriptor() ([]byte, []int) {
 
 type IdentifyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // empty: for the citizen's own affairs
 	Identifier    string                 `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
 	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	RemoteAddr    string                 `protobuf:"bytes,4,opt,name=remote_addr,json=remoteAddr,proto3" json:"remote_addr,omitempty"`
@@ -562,7 +562,7 @@ func (x *IssueCredentialResponse) GetSession() *Session {
 	return nil
 }
 
-type SignRequest struct {
+type AuthoriseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
@@ -570,9 +570,112 @@ type SignRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *AuthoriseRequest) Reset() {
+	*x = AuthoriseRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthoriseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthoriseRequest) ProtoMessage() {}
+
+func (x *AuthoriseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthoriseRequest.ProtoReflect.Descriptor instead.
+func (*AuthoriseRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AuthoriseRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *AuthoriseRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type AuthoriseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sad           string                 `protobuf:"bytes,1,opt,name=sad,proto3" json:"sad,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthoriseResponse) Reset() {
+	*x = AuthoriseResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthoriseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthoriseResponse) ProtoMessage() {}
+
+func (x *AuthoriseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthoriseResponse.ProtoReflect.Descriptor instead.
+func (*AuthoriseResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AuthoriseResponse) GetSad() string {
+	if x != nil {
+		return x.Sad
+	}
+	return ""
+}
+
+func (x *AuthoriseResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+type SignRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sad           string                 `protobuf:"bytes,1,opt,name=sad,proto3" json:"sad,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
 func (x *SignRequest) Reset() {
 	*x = SignRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[10]
+	mi := &file_signerv1_signer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +687,7 @@ func (x *SignRequest) String() string {
 func (*SignRequest) ProtoMessage() {}
 
 func (x *SignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[10]
+	mi := &file_signerv1_signer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,19 +700,12 @@ func (x *SignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignRequest.ProtoReflect.Descriptor instead.
 func (*SignRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{10}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *SignRequest) GetTicket() string {
+func (x *SignRequest) GetSad() string {
 	if x != nil {
-		return x.Ticket
-	}
-	return ""
-}
-
-func (x *SignRequest) GetCode() string {
-	if x != nil {
-		return x.Code
+		return x.Sad
 	}
 	return ""
 }
@@ -622,7 +718,7 @@ type SignResponse struct {
 
 func (x *SignResponse) Reset() {
 	*x = SignResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[11]
+	mi := &file_signerv1_signer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +730,7 @@ func (x *SignResponse) String() string {
 func (*SignResponse) ProtoMessage() {}
 
 func (x *SignResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[11]
+	mi := &file_signerv1_signer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +743,7 @@ func (x *SignResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignResponse.ProtoReflect.Descriptor instead.
 func (*SignResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{11}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{13}
 }
 
 type RefuseRequest struct {
@@ -659,7 +755,7 @@ type RefuseRequest struct {
 
 func (x *RefuseRequest) Reset() {
 	*x = RefuseRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[12]
+	mi := &file_signerv1_signer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +767,7 @@ func (x *RefuseRequest) String() string {
 func (*RefuseRequest) ProtoMessage() {}
 
 func (x *RefuseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[12]
+	mi := &file_signerv1_signer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +780,7 @@ func (x *RefuseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefuseRequest.ProtoReflect.Descriptor instead.
 func (*RefuseRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{12}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RefuseRequest) GetTicket() string {
@@ -702,7 +798,7 @@ type RefuseResponse struct {
 
 func (x *RefuseResponse) Reset() {
 	*x = RefuseResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[13]
+	mi := &file_signerv1_signer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +810,7 @@ func (x *RefuseResponse) String() string {
 func (*RefuseResponse) ProtoMessage() {}
 
 func (x *RefuseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[13]
+	mi := &file_signerv1_signer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,39 +823,32 @@ func (x *RefuseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefuseResponse.ProtoReflect.Descriptor instead.
 func (*RefuseResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{13}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{15}
 }
 
-type RegisterRequest struct {
+type PerformRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Identifier    string                 `protobuf:"bytes,1,opt,name=identifier,proto3" json:"identifier,omitempty"`
-	GivenName     string                 `protobuf:"bytes,2,opt,name=given_name,json=givenName,proto3" json:"given_name,omitempty"`
-	Surnames      string                 `protobuf:"bytes,3,opt,name=surnames,proto3" json:"surnames,omitempty"`
-	Phone         string                 `protobuf:"bytes,4,opt,name=phone,proto3" json:"phone,omitempty"`
-	Email         string                 `protobuf:"bytes,5,opt,name=email,proto3" json:"email,omitempty"`
-	DocumentUntil string                 `protobuf:"bytes,6,opt,name=document_until,json=documentUntil,proto3" json:"document_until,omitempty"` // YYYY-MM-DD
-	Locale        string                 `protobuf:"bytes,7,opt,name=locale,proto3" json:"locale,omitempty"`
-	Office        string                 `protobuf:"bytes,8,opt,name=office,proto3" json:"office,omitempty"`
-	Officer       string                 `protobuf:"bytes,9,opt,name=officer,proto3" json:"officer,omitempty"`
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"` // client id
+	Act           string                 `protobuf:"bytes,2,opt,name=act,proto3" json:"act,omitempty"`       // JWS compact serialization, signed by the office
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RegisterRequest) Reset() {
-	*x = RegisterRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[14]
+func (x *PerformRequest) Reset() {
+	*x = PerformRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RegisterRequest) String() string {
+func (x *PerformRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RegisterRequest) ProtoMessage() {}
+func (*PerformRequest) ProtoMessage() {}
 
-func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[14]
+func (x *PerformRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,96 +859,47 @@ func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
-func (*RegisterRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{14}
+// Deprecated: Use PerformRequest.ProtoReflect.Descriptor instead.
+func (*PerformRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *RegisterRequest) GetIdentifier() string {
-	if x != nil {
-		return x.Identifier
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetGivenName() string {
-	if x != nil {
-		return x.GivenName
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetSurnames() string {
-	if x != nil {
-		return x.Surnames
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetPhone() string {
-	if x != nil {
-		return x.Phone
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetEmail() string {
-	if x != nil {
-		return x.Email
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetDocumentUntil() string {
-	if x != nil {
-		return x.DocumentUntil
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetLocale() string {
-	if x != nil {
-		return x.Locale
-	}
-	return ""
-}
-
-func (x *RegisterRequest) GetOffice() string {
+func (x *PerformRequest) GetOffice() string {
 	if x != nil {
 		return x.Office
 	}
 	return ""
 }
 
-func (x *RegisterRequest) GetOfficer() string {
+func (x *PerformRequest) GetAct() string {
 	if x != nil {
-		return x.Officer
+		return x.Act
 	}
 	return ""
 }
 
-type RegisterResponse struct {
+type PerformResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RegisterResponse) Reset() {
-	*x = RegisterResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[15]
+func (x *PerformResponse) Reset() {
+	*x = PerformResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RegisterResponse) String() string {
+func (x *PerformResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RegisterResponse) ProtoMessage() {}
+func (*PerformResponse) ProtoMessage() {}
 
-func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[15]
+func (x *PerformResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -870,18 +910,19 @@ func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RegisterResponse.ProtoReflect.Descriptor instead.
-func (*RegisterResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{15}
+// Deprecated: Use PerformResponse.ProtoReflect.Descriptor instead.
+func (*PerformResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{17}
 }
 
-func (x *RegisterResponse) GetReceipt() *Receipt {
+func (x *PerformResponse) GetReceipt() *Receipt {
 	if x != nil {
 		return x.Receipt
 	}
 	return nil
 }
 
+// Receipt is what an act leaves; without an activation code where it issues none.
 type Receipt struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	CitizenId      string                 `protobuf:"bytes,1,opt,name=citizen_id,json=citizenId,proto3" json:"citizen_id,omitempty"`
@@ -893,7 +934,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_signerv1_signer_proto_msgTypes[16]
+	mi := &file_signerv1_signer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +946,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[16]
+	mi := &file_signerv1_signer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +959,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{16}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Receipt) GetCitizenId() string {
@@ -938,102 +979,6 @@ func (x *Receipt) GetActivationCode() string {
 func (x *Receipt) GetRegisteredAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RegisteredAt
-	}
-	return nil
-}
-
-type RenewActivationRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Identifier    string                 `protobuf:"bytes,1,opt,name=identifier,proto3" json:"identifier,omitempty"`
-	Officer       string                 `protobuf:"bytes,2,opt,name=officer,proto3" json:"officer,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RenewActivationRequest) Reset() {
-	*x = RenewActivationRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RenewActivationRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RenewActivationRequest) ProtoMessage() {}
-
-func (x *RenewActivationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RenewActivationRequest.ProtoReflect.Descriptor instead.
-func (*RenewActivationRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *RenewActivationRequest) GetIdentifier() string {
-	if x != nil {
-		return x.Identifier
-	}
-	return ""
-}
-
-func (x *RenewActivationRequest) GetOfficer() string {
-	if x != nil {
-		return x.Officer
-	}
-	return ""
-}
-
-type RenewActivationResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RenewActivationResponse) Reset() {
-	*x = RenewActivationResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RenewActivationResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RenewActivationResponse) ProtoMessage() {}
-
-func (x *RenewActivationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RenewActivationResponse.ProtoReflect.Descriptor instead.
-func (*RenewActivationResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *RenewActivationResponse) GetReceipt() *Receipt {
-	if x != nil {
-		return x.Receipt
 	}
 	return nil
 }
@@ -1334,6 +1279,102 @@ func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{24}
 }
 
+type ChangePasswordRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ChangePasswordRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetPassword() []byte {
+	if x != nil {
+		return x.Password
+	}
+	return nil
+}
+
+type ChangePasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
+}
+
 // Refusal is a policies.Refusal on its way to the public side, as an error
 // detail.
 type Refusal struct {
@@ -1348,7 +1389,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_signerv1_signer_proto_msgTypes[25]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1401,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[25]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1414,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1448,41 +1489,30 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\"O\n" +
 	"\x17IssueCredentialResponse\x124\n" +
-	"\asession\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.SessionR\asession\"9\n" +
-	"\vSignRequest\x12\x16\n" +
+	"\asession\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.SessionR\asession\">\n" +
+	"\x10AuthoriseRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\x0e\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"`\n" +
+	"\x11AuthoriseResponse\x12\x10\n" +
+	"\x03sad\x18\x01 \x01(\tR\x03sad\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x1f\n" +
+	"\vSignRequest\x12\x10\n" +
+	"\x03sad\x18\x01 \x01(\tR\x03sad\"\x0e\n" +
 	"\fSignResponse\"'\n" +
 	"\rRefuseRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\"\x10\n" +
-	"\x0eRefuseResponse\"\x89\x02\n" +
-	"\x0fRegisterRequest\x12\x1e\n" +
-	"\n" +
-	"identifier\x18\x01 \x01(\tR\n" +
-	"identifier\x12\x1d\n" +
-	"\n" +
-	"given_name\x18\x02 \x01(\tR\tgivenName\x12\x1a\n" +
-	"\bsurnames\x18\x03 \x01(\tR\bsurnames\x12\x14\n" +
-	"\x05phone\x18\x04 \x01(\tR\x05phone\x12\x14\n" +
-	"\x05email\x18\x05 \x01(\tR\x05email\x12%\n" +
-	"\x0edocument_until\x18\x06 \x01(\tR\rdocumentUntil\x12\x16\n" +
-	"\x06locale\x18\a \x01(\tR\x06locale\x12\x16\n" +
-	"\x06office\x18\b \x01(\tR\x06office\x12\x18\n" +
-	"\aofficer\x18\t \x01(\tR\aofficer\"H\n" +
-	"\x10RegisterResponse\x124\n" +
+	"\x0eRefuseResponse\":\n" +
+	"\x0ePerformRequest\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x10\n" +
+	"\x03act\x18\x02 \x01(\tR\x03act\"G\n" +
+	"\x0fPerformResponse\x124\n" +
 	"\areceipt\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.ReceiptR\areceipt\"\x92\x01\n" +
 	"\aReceipt\x12\x1d\n" +
 	"\n" +
 	"citizen_id\x18\x01 \x01(\tR\tcitizenId\x12'\n" +
 	"\x0factivation_code\x18\x02 \x01(\tR\x0eactivationCode\x12?\n" +
-	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\"R\n" +
-	"\x16RenewActivationRequest\x12\x1e\n" +
-	"\n" +
-	"identifier\x18\x01 \x01(\tR\n" +
-	"identifier\x12\x18\n" +
-	"\aofficer\x18\x02 \x01(\tR\aofficer\"O\n" +
-	"\x17RenewActivationResponse\x124\n" +
-	"\areceipt\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.ReceiptR\areceipt\"\x98\x01\n" +
+	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\"\x98\x01\n" +
 	"\x16StartActivationRequest\x12\x1e\n" +
 	"\n" +
 	"identifier\x18\x01 \x01(\tR\n" +
@@ -1501,7 +1531,12 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x12SetPasswordRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x15\n" +
-	"\x13SetPasswordResponse\"\xd6\x01\n" +
+	"\x13SetPasswordResponse\"_\n" +
+	"\x15ChangePasswordRequest\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x1a\n" +
+	"\bpassword\x18\x03 \x01(\fR\bpassword\"\x18\n" +
+	"\x16ChangePasswordResponse\"\xd6\x01\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12>\n" +
@@ -1509,20 +1544,21 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\x87\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xdf\x04\n" +
 	"\x10ActivationModule\x12G\n" +
 	"\x04Open\x12\x1e.rubrica.signer.v1.OpenRequest\x1a\x1f.rubrica.signer.v1.OpenResponse\x12S\n" +
 	"\bIdentify\x12\".rubrica.signer.v1.IdentifyRequest\x1a#.rubrica.signer.v1.IdentifyResponse\x12S\n" +
 	"\bSendCode\x12\".rubrica.signer.v1.SendCodeRequest\x1a#.rubrica.signer.v1.SendCodeResponse\x12h\n" +
-	"\x0fIssueCredential\x12).rubrica.signer.v1.IssueCredentialRequest\x1a*.rubrica.signer.v1.IssueCredentialResponse\x12G\n" +
+	"\x0fIssueCredential\x12).rubrica.signer.v1.IssueCredentialRequest\x1a*.rubrica.signer.v1.IssueCredentialResponse\x12V\n" +
+	"\tAuthorise\x12#.rubrica.signer.v1.AuthoriseRequest\x1a$.rubrica.signer.v1.AuthoriseResponse\x12G\n" +
 	"\x04Sign\x12\x1e.rubrica.signer.v1.SignRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12M\n" +
-	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\x88\x04\n" +
-	"\x0fCitizenRegister\x12S\n" +
-	"\bRegister\x12\".rubrica.signer.v1.RegisterRequest\x1a#.rubrica.signer.v1.RegisterResponse\x12h\n" +
-	"\x0fRenewActivation\x12).rubrica.signer.v1.RenewActivationRequest\x1a*.rubrica.signer.v1.RenewActivationResponse\x12h\n" +
+	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\x82\x04\n" +
+	"\x0fCitizenRegister\x12P\n" +
+	"\aPerform\x12!.rubrica.signer.v1.PerformRequest\x1a\".rubrica.signer.v1.PerformResponse\x12h\n" +
 	"\x0fStartActivation\x12).rubrica.signer.v1.StartActivationRequest\x1a*.rubrica.signer.v1.StartActivationResponse\x12n\n" +
 	"\x11ConfirmActivation\x12+.rubrica.signer.v1.ConfirmActivationRequest\x1a,.rubrica.signer.v1.ConfirmActivationResponse\x12\\\n" +
-	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
+	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12e\n" +
+	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
 
 var (
 	file_signerv1_signer_proto_rawDescOnce sync.Once
@@ -1536,7 +1572,7 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 	return file_signerv1_signer_proto_rawDescData
 }
 
-var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_signerv1_signer_proto_goTypes = []any{
 	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
 	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
@@ -1548,63 +1584,67 @@ var file_signerv1_signer_proto_goTypes = []any{
 	(*Challenge)(nil),                 // 7: rubrica.signer.v1.Challenge
 	(*IssueCredentialRequest)(nil),    // 8: rubrica.signer.v1.IssueCredentialRequest
 	(*IssueCredentialResponse)(nil),   // 9: rubrica.signer.v1.IssueCredentialResponse
-	(*SignRequest)(nil),               // 10: rubrica.signer.v1.SignRequest
-	(*SignResponse)(nil),              // 11: rubrica.signer.v1.SignResponse
-	(*RefuseRequest)(nil),             // 12: rubrica.signer.v1.RefuseRequest
-	(*RefuseResponse)(nil),            // 13: rubrica.signer.v1.RefuseResponse
-	(*RegisterRequest)(nil),           // 14: rubrica.signer.v1.RegisterRequest
-	(*RegisterResponse)(nil),          // 15: rubrica.signer.v1.RegisterResponse
-	(*Receipt)(nil),                   // 16: rubrica.signer.v1.Receipt
-	(*RenewActivationRequest)(nil),    // 17: rubrica.signer.v1.RenewActivationRequest
-	(*RenewActivationResponse)(nil),   // 18: rubrica.signer.v1.RenewActivationResponse
+	(*AuthoriseRequest)(nil),          // 10: rubrica.signer.v1.AuthoriseRequest
+	(*AuthoriseResponse)(nil),         // 11: rubrica.signer.v1.AuthoriseResponse
+	(*SignRequest)(nil),               // 12: rubrica.signer.v1.SignRequest
+	(*SignResponse)(nil),              // 13: rubrica.signer.v1.SignResponse
+	(*RefuseRequest)(nil),             // 14: rubrica.signer.v1.RefuseRequest
+	(*RefuseResponse)(nil),            // 15: rubrica.signer.v1.RefuseResponse
+	(*PerformRequest)(nil),            // 16: rubrica.signer.v1.PerformRequest
+	(*PerformResponse)(nil),           // 17: rubrica.signer.v1.PerformResponse
+	(*Receipt)(nil),                   // 18: rubrica.signer.v1.Receipt
 	(*StartActivationRequest)(nil),    // 19: rubrica.signer.v1.StartActivationRequest
 	(*StartActivationResponse)(nil),   // 20: rubrica.signer.v1.StartActivationResponse
 	(*ConfirmActivationRequest)(nil),  // 21: rubrica.signer.v1.ConfirmActivationRequest
 	(*ConfirmActivationResponse)(nil), // 22: rubrica.signer.v1.ConfirmActivationResponse
 	(*SetPasswordRequest)(nil),        // 23: rubrica.signer.v1.SetPasswordRequest
 	(*SetPasswordResponse)(nil),       // 24: rubrica.signer.v1.SetPasswordResponse
-	(*Refusal)(nil),                   // 25: rubrica.signer.v1.Refusal
-	nil,                               // 26: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 27: google.protobuf.Timestamp
+	(*ChangePasswordRequest)(nil),     // 25: rubrica.signer.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),    // 26: rubrica.signer.v1.ChangePasswordResponse
+	(*Refusal)(nil),                   // 27: rubrica.signer.v1.Refusal
+	nil,                               // 28: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
-	27, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	29, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: rubrica.signer.v1.SendCodeResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	27, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
-	27, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
-	27, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
+	29, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
+	29, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
+	29, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
 	4,  // 6: rubrica.signer.v1.IssueCredentialResponse.session:type_name -> rubrica.signer.v1.Session
-	16, // 7: rubrica.signer.v1.RegisterResponse.receipt:type_name -> rubrica.signer.v1.Receipt
-	27, // 8: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
-	16, // 9: rubrica.signer.v1.RenewActivationResponse.receipt:type_name -> rubrica.signer.v1.Receipt
+	29, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
+	18, // 8: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
+	29, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
 	4,  // 10: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
 	7,  // 11: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	26, // 12: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
+	28, // 12: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
 	0,  // 13: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
 	2,  // 14: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
 	5,  // 15: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
 	8,  // 16: rubrica.signer.v1.ActivationModule.IssueCredential:input_type -> rubrica.signer.v1.IssueCredentialRequest
-	10, // 17: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
-	12, // 18: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
-	14, // 19: rubrica.signer.v1.CitizenRegister.Register:input_type -> rubrica.signer.v1.RegisterRequest
-	17, // 20: rubrica.signer.v1.CitizenRegister.RenewActivation:input_type -> rubrica.signer.v1.RenewActivationRequest
+	10, // 17: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
+	12, // 18: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
+	14, // 19: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
+	16, // 20: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
 	19, // 21: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
 	21, // 22: rubrica.signer.v1.CitizenRegister.ConfirmActivation:input_type -> rubrica.signer.v1.ConfirmActivationRequest
 	23, // 23: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
-	1,  // 24: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
-	3,  // 25: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
-	6,  // 26: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
-	9,  // 27: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
-	11, // 28: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
-	13, // 29: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
-	15, // 30: rubrica.signer.v1.CitizenRegister.Register:output_type -> rubrica.signer.v1.RegisterResponse
-	18, // 31: rubrica.signer.v1.CitizenRegister.RenewActivation:output_type -> rubrica.signer.v1.RenewActivationResponse
-	20, // 32: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 33: rubrica.signer.v1.CitizenRegister.ConfirmActivation:output_type -> rubrica.signer.v1.ConfirmActivationResponse
-	24, // 34: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
-	24, // [24:35] is the sub-list for method output_type
-	13, // [13:24] is the sub-list for method input_type
+	25, // 24: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
+	1,  // 25: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
+	3,  // 26: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
+	6,  // 27: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
+	9,  // 28: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
+	11, // 29: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
+	13, // 30: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
+	15, // 31: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
+	17, // 32: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
+	20, // 33: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
+	22, // 34: rubrica.signer.v1.CitizenRegister.ConfirmActivation:output_type -> rubrica.signer.v1.ConfirmActivationResponse
+	24, // 35: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
+	26, // 36: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
+	25, // [25:37] is the sub-list for method output_type
+	13, // [13:25] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -1621,7 +1661,7 @@ func file_signerv1_signer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_signer_proto_rawDesc), len(file_signerv1_signer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -50,16 +50,15 @@ const (
 	// ActivationModuleIssueCredentialProcedure is the fully-qualified name of the ActivationModule's
 	// IssueCredential RPC.
 	ActivationModuleIssueCredentialProcedure = "/rubrica.signer.v1.ActivationModule/IssueCredential"
+	// ActivationModuleAuthoriseProcedure is the fully-qualified name of the ActivationModule's
+	// Authorise RPC.
+	ActivationModuleAuthoriseProcedure = "/rubrica.signer.v1.ActivationModule/Authorise"
 	// ActivationModuleSignProcedure is the fully-qualified name of the ActivationModule's Sign RPC.
 	ActivationModuleSignProcedure = "/rubrica.signer.v1.ActivationModule/Sign"
 	// ActivationModuleRefuseProcedure is the fully-qualified name of the ActivationModule's Refuse RPC.
 	ActivationModuleRefuseProcedure = "/rubrica.signer.v1.ActivationModule/Refuse"
-	// CitizenRegisterRegisterProcedure is the fully-qualified name of the CitizenRegister's Register
-	// RPC.
-	CitizenRegisterRegisterProcedure = "/rubrica.signer.v1.CitizenRegister/Register"
-	// CitizenRegisterRenewActivationProcedure is the fully-qualified name of the CitizenRegister's
-	// RenewActivation RPC.
-	CitizenRegisterRenewActivationProcedure = "/rubrica.signer.v1.CitizenRegister/RenewActivation"
+	// CitizenRegisterPerformProcedure is the fully-qualified name of the CitizenRegister's Perform RPC.
+	CitizenRegisterPerformProcedure = "/rubrica.signer.v1.CitizenRegister/Perform"
 	// CitizenRegisterStartActivationProcedure is the fully-qualified name of the CitizenRegister's
 	// StartActivation RPC.
 	CitizenRegisterStartActivationProcedure = "/rubrica.signer.v1.CitizenRegister/StartActivation"
@@ -69,6 +68,9 @@ const (
 	// CitizenRegisterSetPasswordProcedure is the fully-qualified name of the CitizenRegister's
 	// SetPassword RPC.
 	CitizenRegisterSetPasswordProcedure = "/rubrica.signer.v1.CitizenRegister/SetPassword"
+	// CitizenRegisterChangePasswordProcedure is the fully-qualified name of the CitizenRegister's
+	// ChangePassword RPC.
+	CitizenRegisterChangePasswordProcedure = "/rubrica.signer.v1.CitizenRegister/ChangePassword"
 )
 
 // ActivationModuleClient is a client for the rubrica.signer.v1.ActivationModule service.
@@ -77,6 +79,7 @@ type ActivationModuleClient interface {
 	Identify(context.Context, *connect.Request[signerv1.IdentifyRequest]) (*connect.Response[signerv1.IdentifyResponse], error)
 	SendCode(context.Context, *connect.Request[signerv1.SendCodeRequest]) (*connect.Response[signerv1.SendCodeResponse], error)
 	IssueCredential(context.Context, *connect.Request[signerv1.IssueCredentialRequest]) (*connect.Response[signerv1.IssueCredentialResponse], error)
+	Authorise(context.Context, *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error)
 	Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error)
 	Refuse(context.Context, *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error)
 }
@@ -116,6 +119,12 @@ func NewActivationModuleClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(activationModuleMethods.ByName("IssueCredential")),
 			connect.WithClientOptions(opts...),
 		),
+		authorise: connect.NewClient[signerv1.AuthoriseRequest, signerv1.AuthoriseResponse](
+			httpClient,
+			baseURL+ActivationModuleAuthoriseProcedure,
+			connect.WithSchema(activationModuleMethods.ByName("Authorise")),
+			connect.WithClientOptions(opts...),
+		),
 		sign: connect.NewClient[signerv1.SignRequest, signerv1.SignResponse](
 			httpClient,
 			baseURL+ActivationModuleSignProcedure,
@@ -137,6 +146,7 @@ type activationModuleClient struct {
 	identify        *connect.Client[signerv1.IdentifyRequest, signerv1.IdentifyResponse]
 	sendCode        *connect.Client[signerv1.SendCodeRequest, signerv1.SendCodeResponse]
 	issueCredential *connect.Client[signerv1.IssueCredentialRequest, signerv1.IssueCredentialResponse]
+	authorise       *connect.Client[signerv1.AuthoriseRequest, signerv1.AuthoriseResponse]
 	sign            *connect.Client[signerv1.SignRequest, signerv1.SignResponse]
 	refuse          *connect.Client[signerv1.RefuseRequest, signerv1.RefuseResponse]
 }
@@ -161,6 +171,11 @@ func (c *activationModuleClient) IssueCredential(ctx context.Context, req *conne
 	return c.issueCredential.CallUnary(ctx, req)
 }
 
+// Authorise calls rubrica.signer.v1.ActivationModule.Authorise.
+func (c *activationModuleClient) Authorise(ctx context.Context, req *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error) {
+	return c.authorise.CallUnary(ctx, req)
+}
+
 // Sign calls rubrica.signer.v1.ActivationModule.Sign.
 func (c *activationModuleClient) Sign(ctx context.Context, req *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error) {
 	return c.sign.CallUnary(ctx, req)
@@ -177,6 +192,7 @@ type ActivationModuleHandler interface {
 	Identify(context.Context, *connect.Request[signerv1.IdentifyRequest]) (*connect.Response[signerv1.IdentifyResponse], error)
 	SendCode(context.Context, *connect.Request[signerv1.SendCodeRequest]) (*connect.Response[signerv1.SendCodeResponse], error)
 	IssueCredential(context.Context, *connect.Request[signerv1.IssueCredentialRequest]) (*connect.Response[signerv1.IssueCredentialResponse], error)
+	Authorise(context.Context, *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error)
 	Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error)
 	Refuse(context.Context, *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error)
 }
@@ -212,6 +228,12 @@ func NewActivationModuleHandler(svc ActivationModuleHandler, opts ...connect.Han
 		connect.WithSchema(activationModuleMethods.ByName("IssueCredential")),
 		connect.WithHandlerOptions(opts...),
 	)
+	activationModuleAuthoriseHandler := connect.NewUnaryHandler(
+		ActivationModuleAuthoriseProcedure,
+		svc.Authorise,
+		connect.WithSchema(activationModuleMethods.ByName("Authorise")),
+		connect.WithHandlerOptions(opts...),
+	)
 	activationModuleSignHandler := connect.NewUnaryHandler(
 		ActivationModuleSignProcedure,
 		svc.Sign,
@@ -234,6 +256,8 @@ func NewActivationModuleHandler(svc ActivationModuleHandler, opts ...connect.Han
 			activationModuleSendCodeHandler.ServeHTTP(w, r)
 		case ActivationModuleIssueCredentialProcedure:
 			activationModuleIssueCredentialHandler.ServeHTTP(w, r)
+		case ActivationModuleAuthoriseProcedure:
+			activationModuleAuthoriseHandler.ServeHTTP(w, r)
 		case ActivationModuleSignProcedure:
 			activationModuleSignHandler.ServeHTTP(w, r)
 		case ActivationModuleRefuseProcedure:
@@ -263,6 +287,10 @@ func (UnimplementedActivationModuleHandler) IssueCredential(context.Context, *co
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.IssueCredential is not implemented"))
 }
 
+func (UnimplementedActivationModuleHandler) Authorise(context.Context, *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.Authorise is not implemented"))
+}
+
 func (UnimplementedActivationModuleHandler) Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.Sign is not implemented"))
 }
@@ -273,11 +301,11 @@ func (UnimplementedActivationModuleHandler) Refuse(context.Context, *connect.Req
 
 // CitizenRegisterClient is a client for the rubrica.signer.v1.CitizenRegister service.
 type CitizenRegisterClient interface {
-	Register(context.Context, *connect.Request[signerv1.RegisterRequest]) (*connect.Response[signerv1.RegisterResponse], error)
-	RenewActivation(context.Context, *connect.Request[signerv1.RenewActivationRequest]) (*connect.Response[signerv1.RenewActivationResponse], error)
+	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
 	ConfirmActivation(context.Context, *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
+	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 }
 
 // NewCitizenRegisterClient constructs a client for the rubrica.signer.v1.CitizenRegister service.
@@ -291,16 +319,10 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 	baseURL = strings.TrimRight(baseURL, "/")
 	citizenRegisterMethods := signerv1.File_signerv1_signer_proto.Services().ByName("CitizenRegister").Methods()
 	return &citizenRegisterClient{
-		register: connect.NewClient[signerv1.RegisterRequest, signerv1.RegisterResponse](
+		perform: connect.NewClient[signerv1.PerformRequest, signerv1.PerformResponse](
 			httpClient,
-			baseURL+CitizenRegisterRegisterProcedure,
-			connect.WithSchema(citizenRegisterMethods.ByName("Register")),
-			connect.WithClientOptions(opts...),
-		),
-		renewActivation: connect.NewClient[signerv1.RenewActivationRequest, signerv1.RenewActivationResponse](
-			httpClient,
-			baseURL+CitizenRegisterRenewActivationProcedure,
-			connect.WithSchema(citizenRegisterMethods.ByName("RenewActivation")),
+			baseURL+CitizenRegisterPerformProcedure,
+			connect.WithSchema(citizenRegisterMethods.ByName("Perform")),
 			connect.WithClientOptions(opts...),
 		),
 		startActivation: connect.NewClient[signerv1.StartActivationRequest, signerv1.StartActivationResponse](
@@ -321,26 +343,27 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(citizenRegisterMethods.ByName("SetPassword")),
 			connect.WithClientOptions(opts...),
 		),
+		changePassword: connect.NewClient[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse](
+			httpClient,
+			baseURL+CitizenRegisterChangePasswordProcedure,
+			connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // citizenRegisterClient implements CitizenRegisterClient.
 type citizenRegisterClient struct {
-	register          *connect.Client[signerv1.RegisterRequest, signerv1.RegisterResponse]
-	renewActivation   *connect.Client[signerv1.RenewActivationRequest, signerv1.RenewActivationResponse]
+	perform           *connect.Client[signerv1.PerformRequest, signerv1.PerformResponse]
 	startActivation   *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
 	confirmActivation *connect.Client[signerv1.ConfirmActivationRequest, signerv1.ConfirmActivationResponse]
 	setPassword       *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
+	changePassword    *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
 }
 
-// Register calls rubrica.signer.v1.CitizenRegister.Register.
-func (c *citizenRegisterClient) Register(ctx context.Context, req *connect.Request[signerv1.RegisterRequest]) (*connect.Response[signerv1.RegisterResponse], error) {
-	return c.register.CallUnary(ctx, req)
-}
-
-// RenewActivation calls rubrica.signer.v1.CitizenRegister.RenewActivation.
-func (c *citizenRegisterClient) RenewActivation(ctx context.Context, req *connect.Request[signerv1.RenewActivationRequest]) (*connect.Response[signerv1.RenewActivationResponse], error) {
-	return c.renewActivation.CallUnary(ctx, req)
+// Perform calls rubrica.signer.v1.CitizenRegister.Perform.
+func (c *citizenRegisterClient) Perform(ctx context.Context, req *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error) {
+	return c.perform.CallUnary(ctx, req)
 }
 
 // StartActivation calls rubrica.signer.v1.CitizenRegister.StartActivation.
@@ -358,13 +381,18 @@ func (c *citizenRegisterClient) SetPassword(ctx context.Context, req *connect.Re
 	return c.setPassword.CallUnary(ctx, req)
 }
 
+// ChangePassword calls rubrica.signer.v1.CitizenRegister.ChangePassword.
+func (c *citizenRegisterClient) ChangePassword(ctx context.Context, req *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
+	return c.changePassword.CallUnary(ctx, req)
+}
+
 // CitizenRegisterHandler is an implementation of the rubrica.signer.v1.CitizenRegister service.
 type CitizenRegisterHandler interface {
-	Register(context.Context, *connect.Request[signerv1.RegisterRequest]) (*connect.Response[signerv1.RegisterResponse], error)
-	RenewActivation(context.Context, *connect.Request[signerv1.RenewActivationRequest]) (*connect.Response[signerv1.RenewActivationResponse], error)
+	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
 	ConfirmActivation(context.Context, *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
+	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 }
 
 // NewCitizenRegisterHandler builds an HTTP handler from the service implementation. It returns the
@@ -374,16 +402,10 @@ type CitizenRegisterHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	citizenRegisterMethods := signerv1.File_signerv1_signer_proto.Services().ByName("CitizenRegister").Methods()
-	citizenRegisterRegisterHandler := connect.NewUnaryHandler(
-		CitizenRegisterRegisterProcedure,
-		svc.Register,
-		connect.WithSchema(citizenRegisterMethods.ByName("Register")),
-		connect.WithHandlerOptions(opts...),
-	)
-	citizenRegisterRenewActivationHandler := connect.NewUnaryHandler(
-		CitizenRegisterRenewActivationProcedure,
-		svc.RenewActivation,
-		connect.WithSchema(citizenRegisterMethods.ByName("RenewActivation")),
+	citizenRegisterPerformHandler := connect.NewUnaryHandler(
+		CitizenRegisterPerformProcedure,
+		svc.Perform,
+		connect.WithSchema(citizenRegisterMethods.ByName("Perform")),
 		connect.WithHandlerOptions(opts...),
 	)
 	citizenRegisterStartActivationHandler := connect.NewUnaryHandler(
@@ -404,18 +426,24 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 		connect.WithSchema(citizenRegisterMethods.ByName("SetPassword")),
 		connect.WithHandlerOptions(opts...),
 	)
+	citizenRegisterChangePasswordHandler := connect.NewUnaryHandler(
+		CitizenRegisterChangePasswordProcedure,
+		svc.ChangePassword,
+		connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/rubrica.signer.v1.CitizenRegister/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case CitizenRegisterRegisterProcedure:
-			citizenRegisterRegisterHandler.ServeHTTP(w, r)
-		case CitizenRegisterRenewActivationProcedure:
-			citizenRegisterRenewActivationHandler.ServeHTTP(w, r)
+		case CitizenRegisterPerformProcedure:
+			citizenRegisterPerformHandler.ServeHTTP(w, r)
 		case CitizenRegisterStartActivationProcedure:
 			citizenRegisterStartActivationHandler.ServeHTTP(w, r)
 		case CitizenRegisterConfirmActivationProcedure:
 			citizenRegisterConfirmActivationHandler.ServeHTTP(w, r)
 		case CitizenRegisterSetPasswordProcedure:
 			citizenRegisterSetPasswordHandler.ServeHTTP(w, r)
+		case CitizenRegisterChangePasswordProcedure:
+			citizenRegisterChangePasswordHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -425,12 +453,8 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 // UnimplementedCitizenRegisterHandler returns CodeUnimplemented from all methods.
 type UnimplementedCitizenRegisterHandler struct{}
 
-func (UnimplementedCitizenRegisterHandler) Register(context.Context, *connect.Request[signerv1.RegisterRequest]) (*connect.Response[signerv1.RegisterResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.Register is not implemented"))
-}
-
-func (UnimplementedCitizenRegisterHandler) RenewActivation(context.Context, *connect.Request[signerv1.RenewActivationRequest]) (*connect.Response[signerv1.RenewActivationResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.RenewActivation is not implemented"))
+func (UnimplementedCitizenRegisterHandler) Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.Perform is not implemented"))
 }
 
 func (UnimplementedCitizenRegisterHandler) StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error) {
@@ -443,4 +467,8 @@ func (UnimplementedCitizenRegisterHandler) ConfirmActivation(context.Context, *c
 
 func (UnimplementedCitizenRegisterHandler) SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.SetPassword is not implemented"))
+}
+
+func (UnimplementedCitizenRegisterHandler) ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ChangePassword is not implemented"))
 }
