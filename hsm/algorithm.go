@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/miekg/pkcs11"
 )
@@ -95,21 +96,19 @@ func curveOID(curve elliptic.Curve) asn1.ObjectIdentifier {
 	return asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
 }
 
-// generatePair makes a key pair of which both halves get the shared attributes.
-// The public half can verify and nothing else.
-func (t *Token) generatePair(s *session, a algorithm, shared, private []*pkcs11.Attribute) (publicHandle, privateHandle pkcs11.ObjectHandle, err error) {
-	mechanism, public, err := a.generator()
+// generatePair makes a key pair. Its public half can verify and nothing else.
+func (t *Token) generatePair(s *session, a algorithm, public, private []*pkcs11.Attribute) (publicHandle, privateHandle pkcs11.ObjectHandle, err error) {
+	mechanism, kind, err := a.generator()
 	if err != nil {
 		return 0, 0, err
 	}
-	public = append(public,
+	public = slices.Concat(kind, public, []*pkcs11.Attribute{
 		flag(pkcs11.CKA_PRIVATE, false),
 		flag(pkcs11.CKA_VERIFY, true),
 		flag(pkcs11.CKA_ENCRYPT, false),
 		flag(pkcs11.CKA_WRAP, false),
-	)
-	return t.module.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{mechanism},
-		append(public, shared...), append(private, shared...))
+	})
+	return t.module.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{mechanism}, public, private)
 }
 
 // signOnly are the attributes of every private key in use, at rest or for a

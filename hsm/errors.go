@@ -49,6 +49,12 @@ func stale(err error) bool {
 	}
 }
 
+// handleGone reports whether an object is no longer there, or no longer visible.
+func handleGone(err error) bool {
+	code, ok := codeOf(err)
+	return ok && (code == pkcs11.CKR_OBJECT_HANDLE_INVALID || code == pkcs11.CKR_KEY_HANDLE_INVALID)
+}
+
 // sessionGone reports whether the session itself no longer exists.
 func sessionGone(err error) bool {
 	code, ok := codeOf(err)

@@ -29,3 +29,20 @@ func (t *Token) LoseAnchor() error {
 	defer t.mu.Unlock()
 	return t.closeSession(t.anchor)
 }
+
+// MaxHandles bounds what a Token remembers.
+const MaxHandles = maxHandles
+
+// Remember makes the Token remember one more object.
+func (t *Token) Remember(label string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.remember(privateKey(label), 1)
+}
+
+// Remembered is how many objects the Token remembers.
+func (t *Token) Remembered() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.handles)
+}

@@ -44,20 +44,9 @@ func (t *Token) Destroy(ctx context.Context, label string) error {
 	defer t.writes.Unlock()
 	destroyed := 0
 	err := t.do(ctx, func(s *session) error {
-		for _, o := range []object{privateKey(label), secretKey(label), publicKey(label)} {
-			found, err := t.find(s, o)
-			if err != nil {
-				return err
-			}
-			for _, handle := range found {
-				if err := t.module.DestroyObject(s.handle, handle); err != nil {
-					return fmt.Errorf("destroying %q: %w", label, err)
-				}
-				destroyed++
-			}
-			t.forget(o)
-		}
-		return nil
+		n, err := t.destroyAll(s, label)
+		destroyed += n
+		return err
 	})
 	if err == nil && destroyed == 0 {
 		return fmt.Errorf("%w: %q", ErrNoKey, label)
@@ -65,18 +54,43 @@ func (t *Token) Destroy(ctx context.Context, label string) error {
 	return err
 }
 
+// destroyAll removes the objects of that label and counts them.
+func (t *Token) destroyAll(s *session, label string) (int, error) {
+	destroyed := 0
+	for _, o := range []object{privateKey(label), secretKey(label), publicKey(label)} {
+		found, err := t.find(s, o)
+		if err != nil {
+			return destroyed, err
+		}
+		for _, handle := range found {
+			if err := t.module.DestroyObject(s.handle, handle); err != nil {
+				return destroyed, fmt.Errorf("destroying %q: %w", label, err)
+			}
+			destroyed++
+		}
+		t.forget(o)
+	}
+	return destroyed, nil
+}
+
 // create runs generate if no key has the label yet, one creation at a time.
 func (t *Token) create(ctx context.Context, label string, generate func(*session) error) error {
 	t.writes.Lock()
 	defer t.writes.Unlock()
+	begun := false
 	return t.do(ctx, func(s *session) error {
 		exists, err := t.exists(s, label)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if exists {
+		case exists && !begun:
 			return fmt.Errorf("%w: %q", ErrKeyExists, label)
+		case exists: // by our own first try, which the token broke off
+			if _, err := t.destroyAll(s, label); err != nil {
+				return err
+			}
 		}
+		begun = true
 		if err := generate(s); err != nil {
 			return fmt.Errorf("generating %q: %w", label, err)
 		}
@@ -104,9 +118,23 @@ func (t *Token) resolve(s *session, o object) (pkcs11.ObjectHandle, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.epoch == t.epoch {
-		t.handles[o] = found[0]
+		t.remember(o, found[0])
 	}
 	return found[0], nil
+}
+
+// maxHandles bounds what is remembered: a citizen's key is an object each.
+const maxHandles = 4096
+
+// remember makes room by forgetting any other object. Callers hold t.mu.
+func (t *Token) remember(o object, handle pkcs11.ObjectHandle) {
+	if len(t.handles) >= maxHandles {
+		for other := range t.handles {
+			delete(t.handles, other)
+			break
+		}
+	}
+	t.handles[o] = handle
 }
 
 func (t *Token) forget(o object) {

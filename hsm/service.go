@@ -17,7 +17,7 @@ func (t *Token) CreateServiceKey(ctx context.Context, label, algorithm string) (
 		return nil, err
 	}
 	err = t.create(ctx, label, func(s *session) error {
-		_, _, err := t.generatePair(s, a, tokenObject(label), signOnly())
+		_, _, err := t.generatePair(s, a, tokenObject(label), append(tokenObject(label), signOnly()...))
 		return err
 	})
 	if err != nil {

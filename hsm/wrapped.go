@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto"
 	"fmt"
-	"io"
-	"sync"
 
 	"github.com/miekg/pkcs11"
 )
@@ -29,6 +27,7 @@ func (t *Token) GenerateWrapped(ctx context.Context, kek, algorithm string) (cry
 		publicHandle, privateHandle, err := t.generatePair(s, a,
 			[]*pkcs11.Attribute{flag(pkcs11.CKA_TOKEN, false)},
 			[]*pkcs11.Attribute{
+				flag(pkcs11.CKA_TOKEN, false),
 				flag(pkcs11.CKA_PRIVATE, true),
 				flag(pkcs11.CKA_SENSITIVE, true),
 				flag(pkcs11.CKA_EXTRACTABLE, true),
@@ -71,95 +70,31 @@ func (t *Token) WithWrapped(ctx context.Context, kek, algorithm string, public c
 	if err := a.check(public); err != nil {
 		return err
 	}
-	s, err := t.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer t.release(s)
-	k := &wrappedKey{token: t, session: s, kek: kek, algorithm: a, public: public, blob: blob}
-	defer k.destroy()
-	if err := t.call(s, k.unwrap); err != nil {
-		return err
-	}
-	return use(k)
+	return t.lend(ctx, &lentKey{
+		public:    public,
+		open:      func(s *session) (pkcs11.ObjectHandle, error) { return t.unwrap(s, kek, a, blob) },
+		temporary: true,
+	}, use)
 }
 
-// wrappedKey signs with a session object that lives as long as WithWrapped runs.
-type wrappedKey struct {
-	token     *Token
-	kek       string
-	algorithm algorithm
-	public    crypto.PublicKey
-	blob      []byte
-
-	mu      sync.Mutex // a session does one thing at a time
-	session *session
-	handle  pkcs11.ObjectHandle
-	epoch   int // of the session that the object belongs to; 0: no object
-	spent   bool
-}
-
-// Public is the public half.
-func (k *wrappedKey) Public() crypto.PublicKey { return k.public }
-
-// Sign signs a SHA-256, SHA-384 or SHA-512 digest; the token brings its own
-// randomness.
-func (k *wrappedKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	d, err := encode(k.public, digest, opts)
+// unwrap makes the session object of a wrapped key.
+func (t *Token) unwrap(s *session, kek string, a algorithm, blob []byte) (pkcs11.ObjectHandle, error) {
+	if len(blob) == 0 { // on which the binding panics
+		return 0, fmt.Errorf("%w: it is empty", ErrBlob)
+	}
+	unwrapping, err := t.resolve(s, secretKey(kek))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.spent {
-		return nil, ErrKeySpent
-	}
-	var raw []byte
-	err = k.token.call(k.session, func() error {
-		if err := k.unwrap(); err != nil {
-			return err
-		}
-		raw, err = k.token.sign(k.session, k.handle, d)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return decode(k.public, raw), nil
-}
-
-// unwrap makes the session object, unless the present session has it already.
-func (k *wrappedKey) unwrap() error {
-	if k.epoch == k.session.epoch {
-		return nil
-	}
-	if len(k.blob) == 0 { // on which the binding panics
-		return fmt.Errorf("%w: it is empty", ErrBlob)
-	}
-	kek, err := k.token.resolve(k.session, secretKey(k.kek))
-	if err != nil {
-		return err
-	}
-	template := append(unwrapRule(), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, k.algorithm.keyType()))
-	handle, err := k.token.module.UnwrapKey(k.session.handle, k.token.wrapping(), kek, k.blob, template)
+	template := append(unwrapRule(), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, a.keyType()))
+	handle, err := t.module.UnwrapKey(s.handle, t.wrapping(), unwrapping, blob, template)
 	switch {
 	case blobRefused(err):
-		return fmt.Errorf("%w: %w", ErrBlob, err)
+		return 0, fmt.Errorf("%w: %w", ErrBlob, err)
 	case err != nil:
-		return fmt.Errorf("unwrapping the key: %w", err)
+		return 0, fmt.Errorf("unwrapping the key: %w", err)
 	}
-	k.handle, k.epoch = handle, k.session.epoch
-	return nil
-}
-
-// destroy ends the key's life. With an older session its object is gone already.
-func (k *wrappedKey) destroy() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.spent = true
-	if k.epoch != 0 && k.epoch == k.session.epoch {
-		k.token.destroy(k.session, k.handle)
-	}
+	return handle, nil
 }
 
 // destroy removes a session object. Where the token will not, closing the
