@@ -28,6 +28,10 @@ var statuses = map[policies.Code]int{
 	policies.CitizenUnknown:         http.StatusNotFound,
 	policies.CitizenInactive:        http.StatusConflict,
 	policies.CitizenDeregistered:    http.StatusConflict,
+	policies.CitizenBlocked:         http.StatusConflict,
+	policies.RecordTampered:         http.StatusInternalServerError, // an operator has to hear of it
+	policies.OfficeActInvalid:       http.StatusUnprocessableEntity,
+	policies.OfficeActRepeated:      http.StatusConflict,
 
 	policies.ActivationMismatch: http.StatusUnprocessableEntity,
 	policies.ActivationBlocked:  http.StatusForbidden,
@@ -35,6 +39,8 @@ var statuses = map[policies.Code]int{
 	policies.PasswordMismatch:   http.StatusUnprocessableEntity,
 	policies.CredentialsWrong:   http.StatusUnprocessableEntity, // 401 would ask the browser for its own form
 	policies.PasswordLocked:     http.StatusForbidden,
+	policies.PasswordPaused:     http.StatusTooManyRequests,
+	policies.PasswordExpired:    http.StatusForbidden,
 	policies.SessionExpired:     http.StatusForbidden,
 	policies.NotTheSigner:       http.StatusForbidden,
 
@@ -54,6 +60,10 @@ var statuses = map[policies.Code]int{
 	policies.CredentialMissing:     http.StatusConflict,
 	policies.CertificateExpired:    http.StatusConflict,
 	policies.CertificateRevoked:    http.StatusConflict,
+
+	policies.AuthorisationInvalid: http.StatusForbidden,
+	policies.AuthorisationExpired: http.StatusForbidden,
+	policies.DigestRefused:        http.StatusUnprocessableEntity,
 
 	policies.DocumentEmpty:       http.StatusUnprocessableEntity,
 	policies.DocumentTooLarge:    http.StatusRequestEntityTooLarge,

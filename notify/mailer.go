@@ -58,9 +58,10 @@ func (m *Mailer) Deliver(ctx context.Context, n signer.Notice) error {
 
 func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen, k *signer.Certificate) (catalogue.MailKind, map[string]any, error) {
 	params := map[string]any{"name": c.GivenName, "service": m.Service, "url": m.PublicURL, "when": m.Now()}
+	if kind, ok := plainLetters()[n.Kind]; ok {
+		return kind, params, nil
+	}
 	switch n.Kind {
-	case "activated":
-		return catalogue.MailActivated, params, nil
 	case "certificate_issued":
 		if k == nil {
 			return "", nil, fmt.Errorf("notice %s: the citizen has no certificate", n.Kind)
@@ -77,6 +78,17 @@ func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen,
 		return catalogue.MailSigned, params, nil
 	}
 	return "", nil, fmt.Errorf("no letter for notice %q", n.Kind)
+}
+
+// plainLetters are those that tell nothing but what happened and when.
+func plainLetters() map[string]catalogue.MailKind {
+	return map[string]catalogue.MailKind{
+		"activated":            catalogue.MailActivated,
+		"certificate_revoked":  catalogue.MailRevoked,
+		"password_changed":     catalogue.MailPassword,
+		"citizen_blocked":      catalogue.MailBlocked,
+		"citizen_deregistered": catalogue.MailGone,
+	}
 }
 
 func (m *Mailer) send(ctx context.Context, to string, letter catalogue.Mail) error {

@@ -93,11 +93,31 @@ func TestMailer(t *testing.T) {
 			[]string{"El 10/03/2026 a las 12:00 (hora peninsular) firmó «Solicitud de ayuda»", "a petición de Ayuntamiento de Gijón.", "Referencia: " + maria().request.Reference()},
 		},
 		{"document_signed", "en", `You signed "Solicitud de ayuda"`, []string{"Ayuntamiento de Gijón", maria().request.Reference()}},
+		{
+			"password_changed", "es", "Se ha cambiado su contraseña de firma",
+			[]string{"se cambió el 10/03/2026 a las 12:00 (hora peninsular)", "Su certificado de firma sigue siendo el mismo.", "Si no ha sido usted,", "para bloquear la cuenta"},
+		},
+		{
+			"certificate_revoked", "es", "Su certificado de firma se ha revocado",
+			[]string{"quedó revocado el 10/03/2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,", "https://firma.example.es"},
+		},
+		{
+			"citizen_blocked", "es", "Su cuenta de firma está bloqueada",
+			[]string{"quedó bloqueada el 10/03/2026", "Para desbloquearla"},
+		},
+		{
+			"citizen_deregistered", "es", "Su cuenta de firma está dada de baja",
+			[]string{"se dio de baja el 10/03/2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,"},
+		},
+		{"password_changed", "en", "Your signing password has been changed", []string{"Dear María,", "If this was not you,"}},
 	} {
 		t.Run(test.kind+" "+test.locale, func(t *testing.T) {
 			t.Parallel()
 			r := maria()
 			r.citizen.Locale = test.locale
+			if test.kind == "certificate_revoked" {
+				r.certificate = nil // its credential is destroyed by now
+			}
 			box, mailer := newMailer(t, r)
 			if err := mailer.Deliver(t.Context(), signer.Notice{Kind: test.kind, CitizenID: "maria", RequestID: "request"}); err != nil {
 				t.Fatalf("Deliver: %v", err)

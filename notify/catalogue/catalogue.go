@@ -18,6 +18,8 @@
 //	activation_mismatch          tries         tries left before the block
 //	credentials_wrong            tries         tries left before the lock
 //	password_weak                minimum, long fewest characters; length from which classes are waived
+//	password_paused              seconds       wait before the next try
+//	password_expired             years         age allowed
 //	session_expired              minutes       length of a session
 //	code_wrong                   tries         tries left for this code
 //	                             seconds       wait before another can be asked
@@ -44,7 +46,8 @@
 // Any refusal may carry a reason, a word of the domain: where the catalogue has
 // a sentence for it (detail_<reason>), that one is told. identifier_invalid knows
 // form and letter; password_weak short, long (with maximum), characters, classes,
-// name, identifier and previous.
+// name, identifier and previous; office_act_invalid signature, audience, time,
+// format and office.
 //
 // Numbers are decimal digits. since and until are days (2006-01-02) or moments
 // (RFC 3339). Where seconds is missing, Refusal.RetryAfter stands in.

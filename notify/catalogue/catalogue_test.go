@@ -221,6 +221,29 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 			},
 		},
 		{
+			"a pause", policies.Refuse(policies.PasswordPaused).After(15 * time.Minute),
+			RefusalText{
+				"Espere antes de volver a intentarlo",
+				"Con este DNI o NIE se ha escrito mal la contraseña demasiadas veces seguidas. No hay nada bloqueado: solo hay que esperar.",
+				"Vuelva a intentarlo dentro de 15 minutos. Si no ha sido usted, no tiene que hacer nada: la espera es lo que impide adivinar la contraseña.",
+			},
+		},
+		{
+			"an old password", policies.Refuse(policies.PasswordExpired, "years", "2"),
+			RefusalText{
+				"Tiene que cambiar su contraseña", "Su contraseña es correcta, pero la eligió hace más de 2 años.",
+				"Cámbiela ahora: lleva dos minutos y conserva su certificado. Después podrá seguir.",
+			},
+		},
+		{
+			"an office's order of yesterday", policies.Refuse(policies.OfficeActInvalid, "reason", "time"),
+			RefusalText{
+				"No se acepta la orden de la oficina",
+				"La orden no es de este momento: se firmó hace demasiado tiempo, o el reloj del equipo no está en hora.",
+				"Compruebe la clave y la hora del equipo de la oficina, y firme una orden nueva.",
+			},
+		},
+		{
 			"a day", policies.Refuse(policies.CertificateExpired, "since", "2026-03-04"),
 			RefusalText{
 				"Su certificado de firma ha caducado", "Su certificado de firma caducó el 04/03/2026.",

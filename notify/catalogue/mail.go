@@ -16,12 +16,15 @@ const (
 	MailActivated   MailKind = "mail.activated"   // name, service, when, url
 	MailCertificate MailKind = "mail.certificate" // name, service, serial, until, url
 	MailSigned      MailKind = "mail.signed"      // name, service, title, application, when, reference, url
-	MailRevoked     MailKind = "mail.revoked"     // name, service, serial, when, reason, url
+	MailRevoked     MailKind = "mail.revoked"     // name, service, when, url; likewise the ones below
+	MailPassword    MailKind = "mail.password"
+	MailBlocked     MailKind = "mail.blocked"
+	MailGone        MailKind = "mail.deregistered"
 )
 
 // MailKinds is the closed list of letters.
 func MailKinds() []MailKind {
-	return []MailKind{MailActivated, MailCertificate, MailSigned, MailRevoked}
+	return []MailKind{MailActivated, MailCertificate, MailSigned, MailRevoked, MailPassword, MailBlocked, MailGone}
 }
 
 // Mail is a letter in plain text.

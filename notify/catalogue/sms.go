@@ -13,12 +13,13 @@ const (
 	SMSSignMany    SMSKind = "sms.sign_many"
 	SMSCertificate SMSKind = "sms.certificate"
 	SMSActivation  SMSKind = "sms.activation"
+	SMSPassword    SMSKind = "sms.password"
 )
 
 // SMS is what a code's message tells.
 type SMS struct {
 	Kind        SMSKind
-	Application string // who asks; for a certificate or an activation, the service
+	Application string // who asks; where no application does, the service
 	Title       string // of the document; SMSSign only
 	Count       int    // of documents; SMSSignMany only
 	Reference   string // the characters that the page shows too; the two signing kinds

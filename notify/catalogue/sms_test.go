@@ -80,6 +80,10 @@ func TestSMS(t *testing.T) {
 			"activation", "es", with(func(s *SMS) { s.Kind = SMSActivation }),
 			"Ayuntamiento de Gijon: activar su cuenta. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
 		},
+		{
+			"password", "es", with(func(s *SMS) { s.Kind = SMSPassword }),
+			"Ayuntamiento de Gijon: cambio de su contraseña de firma. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
