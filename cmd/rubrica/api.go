@@ -22,7 +22,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/rest"
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
-	"github.com/rubrica-firma/rubrica/signer/rpc"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -33,8 +32,7 @@ type APICommand struct {
 	PublicSettings
 	RuleSettings
 	Listen string `help:"Address to listen on." default:"127.0.0.1:8080"`
-	// SignerSocket is where the signature activation module listens.
-	SignerSocket string `help:"Unix socket of the signer." required:"" type:"path"`
+	DialSettings
 	// Proxies are the networks of reverse proxies whose X-Forwarded-For is
 	// believed; without any, clients connect directly.
 	Proxies []netip.Prefix `help:"Networks of trusted proxies (CIDR)."`
@@ -105,7 +103,10 @@ func (c *APICommand) handler(ctx context.Context, public store.Public, sentences
 	if err != nil {
 		return nil, err
 	}
-	module := rpc.Dial(c.SignerSocket)
+	module, err := c.dial(logger)
+	if err != nil {
+		return nil, err
+	}
 	core := requests.New(requests.Config{
 		Store: public, Opener: module, Preparer: worker, Rules: c.rules(), Limits: requests.DefaultLimits(), Now: time.Now,
 	})

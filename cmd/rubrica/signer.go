@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"time"
 
@@ -34,9 +32,7 @@ type SignerCommand struct {
 	TokenSettings
 	PublicSettings
 	RuleSettings
-	// Socket is where the public side calls; its directory's permissions say
-	// who may.
-	Socket string `help:"Unix socket to listen on." required:"" type:"path"`
+	ListenSettings
 
 	// SMSGateway takes POST {id, to, text} with a bearer token and answers 202.
 	SMSGateway   string `name:"sms-gateway" help:"Address of the SMS operator's gateway." required:"" production:"https"`
@@ -160,15 +156,15 @@ func (c *SignerCommand) services(db *store.DB, token *hsm.Token, authority *ca.A
 // serve listens, reaps and publishes until ctx ends, then lets calls that have
 // begun finish: one of them may hold a consent.
 func (c *SignerCommand) serve(ctx context.Context, lists []*ca.Publisher, module *signer.Service, handler http.Handler, logger *slog.Logger) error {
-	listener, err := listenUnix(ctx, c.Socket)
+	listener, err := c.listen(ctx, logger)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)}
+	server := rpc.NewServer(handler, logger)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serving %s: %w", c.Socket, err)
+			return fmt.Errorf("serving %s: %w", listener.Addr(), err)
 		}
 		return nil
 	})
@@ -181,27 +177,6 @@ func (c *SignerCommand) serve(ctx context.Context, lists []*ca.Publisher, module
 	group.Go(func() error { module.KeepReaping(ctx, 5*time.Second); return nil })
 	group.Go(func() error { keepPublishing(ctx, lists, logger); return nil })
 	return group.Wait()
-}
-
-// listenUnix takes a socket over that nobody listens on any more.
-func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	var dialer net.Dialer
-	if conn, err := dialer.DialContext(ctx, "unix", path); err == nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("another signer listens on %s: stop it first, or name another --socket", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("taking the socket over: %w", err)
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listening on the socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // owner and group alone
-		return nil, errors.Join(fmt.Errorf("protecting the socket: %w", err), listener.Close())
-	}
-	return listener, nil
 }
 
 // The issuing authority's list is renewed daily, and at the next turn after a

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"time"
 
@@ -14,12 +13,13 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
 )
 
-// Client reaches a module behind a Unix socket. It fulfils signer.Module and
+// Client reaches a module in another process. It fulfils signer.Module and
 // Register.
 type Client struct {
 	module   signerv1connect.ActivationModuleClient
 	register signerv1connect.CitizenRegisterClient
 	http     *http.Client
+	base     string
 }
 
 var (
@@ -27,31 +27,9 @@ var (
 	_ Register      = (*Client)(nil)
 )
 
-// The host is a name only: the socket decides where calls go.
-const baseURL = "http://signer"
-
-// Dial makes a client for a socket. It connects at the first call.
-func Dial(socket string) *Client {
-	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     time.Minute,
-		DisableCompression:  true,
-	}
-	c := &http.Client{Transport: transport}
-	return &Client{
-		module:   signerv1connect.NewActivationModuleClient(c, baseURL),
-		register: signerv1connect.NewCitizenRegisterClient(c, baseURL),
-		http:     c,
-	}
-}
-
 // Healthy reports whether the module answers.
 func (c *Client) Healthy(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL+"/healthz", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", http.NoBody)
 	if err != nil {
 		return err
 	}

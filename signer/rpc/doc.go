@@ -1,6 +1,6 @@
 // Package rpc carries signer.Module and the citizens' register between the
 // public process and the signature activation module: Connect over a Unix
-// socket, with the contract in signerv1/signer.proto. Refusals cross as error
+// socket or mutual TLS, with the contract in signerv1/signer.proto. Refusals cross as error
 // details; any other error crosses as a reference into the module's own log
 // and no more.
 package rpc
