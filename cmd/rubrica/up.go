@@ -127,6 +127,8 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"signer": token(map[string]any{
 			"database":       e.Databases.Signer,
 			"socket":         e.SignerSocket,
+			"peer-user":      e.Peers,
+			"socket-group":   e.SocketGroup,
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
 		}),

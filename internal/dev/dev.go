@@ -21,7 +21,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
+	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -53,7 +54,8 @@ type Config struct {
 	// Migrate brings the schema up to date; ErrNewerSchema if it is beyond.
 	Migrate func(ctx context.Context, ownerURL string) error
 	// Init lists commands of the program, without --config, that run in this
-	// order after the migration; running them again changes nothing.
+	// order, as the signer's user, after the migration; running them again
+	// changes nothing.
 	Init [][]string
 	// Register lists the clients that the environment needs, the demo sede
 	// among them, which finds its own in Environment.SedeCredentials.
@@ -85,6 +87,10 @@ type Environment struct {
 	Databases    Databases
 	Token        Token
 	SignerSocket string
+	// Peers may call the socket, whose group is SocketGroup; both are empty where
+	// api and signer run as the same user.
+	Peers        []string
+	SocketGroup  string
 	Listen       string
 	PublicURL    string
 	SedeURL      string
@@ -120,10 +126,11 @@ func Up(ctx context.Context, c Config) error {
 
 // environment is Up's state: what runs, in the order in which it was started.
 type environment struct {
-	config Config
-	dir    *directory
-	env    Environment
-	stops  []func()
+	config   Config
+	dir      *directory
+	accounts accounts
+	env      Environment
+	stops    []func()
 }
 
 func (u *environment) onStop(stop func()) { u.stops = append(u.stops, stop) }
@@ -147,6 +154,8 @@ func (u *environment) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	u.accounts = separate(ctx, u.dir, u.config)
+	fmt.Fprintln(u.config.Out, u.accounts)
 	sockets, err := u.dir.sockets()
 	if err != nil {
 		return err
@@ -157,6 +166,9 @@ func (u *environment) up(ctx context.Context) (err error) {
 		return err
 	}
 	if u.env.Databases, err = u.startDatabase(ctx, sockets); err != nil {
+		return err
+	}
+	if err := u.openSockets(sockets); err != nil {
 		return err
 	}
 	if err := u.startInbox(ctx, listeners); err != nil {
@@ -182,10 +194,10 @@ func (u *environment) up(ctx context.Context) (err error) {
 }
 
 func (u *environment) addresses(sockets string) Environment {
-	return Environment{
+	e := Environment{
 		Dir:          u.dir.path,
 		ConfigFile:   u.dir.join("rubrica.toml"),
-		SignerSocket: sockets + "/signer.sock",
+		SignerSocket: filepath.Join(sockets, "signer", "signer.sock"),
 		Listen:       u.config.Listen,
 		PublicURL:    localURL(u.config.Listen),
 		SedeURL:      localURL(u.config.Sede),
@@ -197,6 +209,10 @@ func (u *environment) addresses(sockets string) Environment {
 		SedeCredentials:   u.dir.join("secrets", "sede.json"),
 		OfficeCredentials: u.dir.join("secrets", "office.json"),
 	}
+	if u.accounts.apart() {
+		e.Peers, e.SocketGroup = []string{strconv.Itoa(u.accounts.api.uid)}, strconv.Itoa(u.accounts.api.gid)
+	}
+	return e
 }
 
 // localURL names the loopback address localhost: browsers treat it as a secure
@@ -292,7 +308,8 @@ func (u *environment) initialise(ctx context.Context) error {
 	if err := toml.NewEncoder(&text).Encode(u.config.Settings(u.env)); err != nil {
 		return failure(StatusDirectory, "writing the configuration: %w", err)
 	}
-	if err := u.dir.write("rubrica.toml", text.String()); err != nil {
+	// It names secrets and holds none: both processes read it.
+	if err := u.dir.writeFor(0o644, "rubrica.toml", text.String()); err != nil {
 		return err
 	}
 	if err := u.config.Migrate(ctx, u.env.Databases.Owner); err != nil {
@@ -304,8 +321,11 @@ func (u *environment) initialise(ctx context.Context) error {
 	if err := letServicesIn(ctx, u.dir, u.env.Databases); err != nil {
 		return err
 	}
+	if err := u.handOver(); err != nil {
+		return err
+	}
 	for _, args := range u.config.Init {
-		if err := u.command("init", args).once(ctx); err != nil {
+		if err := u.command("init", args).as(u.accounts, u.accounts.signer).once(ctx); err != nil {
 			return failure(StatusService, "%w", err)
 		}
 	}
@@ -313,61 +333,6 @@ func (u *environment) initialise(ctx context.Context) error {
 		return failure(StatusService, "registering the environment's own clients: %w", err)
 	}
 	return nil
-}
-
-func (u *environment) command(log string, args []string) *command {
-	return &command{
-		path: u.config.Program,
-		args: append(slices.Clip(args), "--config", u.env.ConfigFile),
-		env:  u.env.Token.Environ(),
-		log:  u.dir.join("log", log+".log"),
-	}
-}
-
-// startService starts signer and api, and waits until api says that all is
-// ready. A process that dies again and again before that is a failure; later it
-// is started again for as long as the environment lives.
-func (u *environment) startService(ctx context.Context) error {
-	var kept []*keeper
-	logs := map[string]int64{}
-	for _, name := range []string{"signer", "api"} {
-		cmd := u.command(name, []string{name})
-		logs[name] = size(cmd.log)
-		k, err := keep(ctx, u.config.Logger, name, cmd)
-		if err != nil {
-			return failure(StatusService, "%w", err)
-		}
-		u.onStop(k.stop)
-		kept = append(kept, k)
-	}
-	deadline, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for !ready(deadline, "http://"+u.config.Listen+"/readyz") {
-		for _, k := range kept {
-			if k.deaths.Load() > 3 {
-				return failure(StatusService, "%s does not stay up%s", k.name, tail(u.dir.join("log", k.name+".log"), logs[k.name]))
-			}
-		}
-		select {
-		case <-deadline.Done():
-			return failure(StatusService, "the service does not become ready; its logs are in %s", u.dir.join("log"))
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return nil
-}
-
-func ready(ctx context.Context, address string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 func (u *environment) startSede(ctx context.Context, l net.Listener) error {

@@ -104,9 +104,18 @@ func (d *directory) secretFrom(name string, random func() string) (path, value s
 
 // write replaces a file at once and only for its owner's eyes, so that a
 // reader, or a next start after a crash, finds the old content or the new.
-func (d *directory) write(name, content string) error {
+func (d *directory) write(name, content string) error { return d.writeFor(0o600, name, content) }
+
+func (d *directory) writeFor(mode fs.FileMode, name, content string) error {
 	path := d.join(name)
+	// What a crash left has its own mode and perhaps another owner.
+	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failure(StatusDirectory, "writing to the data directory: %w", err)
+	}
 	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		return failure(StatusDirectory, "writing to the data directory: %w", err)
+	}
+	if err := os.Chmod(path+".new", mode); err != nil {
 		return failure(StatusDirectory, "writing to the data directory: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {

@@ -98,6 +98,8 @@ type command struct {
 	env  []string
 	log  string // the file that receives what it prints
 
+	account *account // nil is whoever runs this
+
 	process *child.Process
 }
 
@@ -110,6 +112,9 @@ func (c *command) Start(ctx context.Context) error {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.path, c.args...)
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if c.account != nil {
+		c.account.assume(cmd)
+	}
 	c.process, err = child.Start(cmd, syscall.SIGKILL)
 	return err
 }

@@ -71,22 +71,22 @@ func credentials(dir string) (*syscall.SysProcAttr, error) {
 		Uid: uint32(other.uid), //nolint:gosec // a uid of the user database
 		Gid: uint32(other.gid), //nolint:gosec // a gid of the user database
 	}}
-	if !reachable(dir, other) {
+	if !Reachable(dir, other.uid, other.gid) {
 		attr.AmbientCaps = []uintptr{unix.CAP_DAC_OVERRIDE}
 	}
 	return attr, nil
 }
 
-// reachable says whether other may pass through all parents of path.
-func reachable(path string, other account) bool {
+// Reachable says whether a user may pass through all parents of path.
+func Reachable(path string, uid, gid int) bool {
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		var stat unix.Stat_t
 		if err := unix.Stat(dir, &stat); err != nil {
 			return false
 		}
 		passes := stat.Mode&0o001 != 0 ||
-			int(stat.Uid) == other.uid && stat.Mode&0o100 != 0 ||
-			int(stat.Gid) == other.gid && stat.Mode&0o010 != 0
+			int(stat.Uid) == uid && stat.Mode&0o100 != 0 ||
+			int(stat.Gid) == gid && stat.Mode&0o010 != 0
 		if !passes {
 			return false
 		}

@@ -1,0 +1,127 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+func (u *environment) command(log string, args []string) *command {
+	return &command{
+		path: u.config.Program,
+		args: append(slices.Clip(args), "--config", u.env.ConfigFile),
+		env:  u.env.Token.Environ(),
+		log:  u.dir.join("log", log+".log"),
+	}
+}
+
+// as makes it the command of another user.
+func (c *command) as(a accounts, who account) *command {
+	c.path, c.account = a.program, &who
+	return c
+}
+
+// openSockets lets api and signer at PostgreSQL's socket, and api at signer's.
+func (u *environment) openSockets(dir string) error {
+	own := filepath.Dir(u.env.SignerSocket)
+	if err := os.Mkdir(own, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return failure(StatusDirectory, "making a directory for the signer's socket: %w", err)
+	}
+	if err := u.accounts.signer.take(own); err != nil {
+		return err
+	}
+	if !u.accounts.apart() {
+		return nil
+	}
+	open := map[string]fs.FileMode{own: 0o710}
+	if u.config.Database == "" {
+		open[filepath.Join(dir, "postgres")] = 0o710
+	}
+	for path, mode := range open {
+		if err := errors.Join(os.Lchown(path, -1, u.accounts.api.gid), os.Chmod(path, mode)); err != nil {
+			return failure(StatusDirectory, "opening a directory of sockets to the group %d: %w", u.accounts.api.gid, err)
+		}
+	}
+	return nil
+}
+
+// handOver gives each process its own secrets and nothing else: what is in
+// secrets/ and belongs to neither stays with whoever runs this.
+func (u *environment) handOver() error {
+	root, err := os.OpenFile(u.env.RootFile, os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // a public certificate, which init will write
+	if err != nil {
+		return failure(StatusDirectory, "writing to the data directory: %w", err)
+	}
+	_ = root.Close()
+	if u.accounts.apart() {
+		if err := errors.Join(os.Chmod(u.dir.join("secrets"), 0o711), os.Chmod(u.env.RootFile, 0o644)); err != nil { //nolint:gosec // secrets to pass through: each file in it is for one reader
+			return failure(StatusDirectory, "opening secrets to the processes: %w", err)
+		}
+	}
+	if u.env.Token.SoftHSMConfig != "" {
+		if err := u.accounts.signer.takeAll(filepath.Dir(u.env.Token.SoftHSMConfig)); err != nil {
+			return err
+		}
+		if err := u.accounts.signer.take(u.env.Token.PINFile); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		u.accounts.signer.take(u.env.RootFile, u.env.SMSTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
+		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass")),
+	)
+}
+
+// startService starts signer and api, and waits until api says that all is
+// ready. A process that dies again and again before that is a failure; later it
+// is started again for as long as the environment lives.
+func (u *environment) startService(ctx context.Context) error {
+	var kept []*keeper
+	logs := map[string]int64{}
+	for _, s := range []struct {
+		name string
+		who  account
+	}{{"signer", u.accounts.signer}, {"api", u.accounts.api}} {
+		cmd := u.command(s.name, []string{s.name}).as(u.accounts, s.who)
+		logs[s.name] = size(cmd.log)
+		k, err := keep(ctx, u.config.Logger, s.name, cmd)
+		if err != nil {
+			return failure(StatusService, "%w", err)
+		}
+		u.onStop(k.stop)
+		kept = append(kept, k)
+	}
+	deadline, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for !ready(deadline, "http://"+u.config.Listen+"/readyz") {
+		for _, k := range kept {
+			if k.deaths.Load() > 3 {
+				return failure(StatusService, "%s does not stay up%s", k.name, tail(u.dir.join("log", k.name+".log"), logs[k.name]))
+			}
+		}
+		select {
+		case <-deadline.Done():
+			return failure(StatusService, "the service does not become ready; its logs are in %s", u.dir.join("log"))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func ready(ctx context.Context, address string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
