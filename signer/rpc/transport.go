@@ -170,7 +170,7 @@ func listenTLS(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	}
 	return tls.NewListener(listener, &tls.Config{
 		MinVersion: tls.VersionTLS13,
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:contextcheck // a handshake has its own
 			now := own.now(hello.Context())
 			return &tls.Config{
 				MinVersion:             tls.VersionTLS13,
@@ -198,11 +198,13 @@ func transportTLS(host string, c DialConfig) (*http.Transport, error) {
 			defer cancel()
 			now := own.now(ctx)
 			d := tls.Dialer{Config: &tls.Config{
-				MinVersion:   tls.VersionTLS13,
-				Certificates: []tls.Certificate{now.certificate},
-				RootCAs:      now.authorities,
-				ServerName:   host,
-				NextProtos:   []string{"h2"},
+				MinVersion: tls.VersionTLS13,
+				// Shown even to a server that believes others: its log then says
+				// what is wrong.
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &now.certificate, nil },
+				RootCAs:              now.authorities,
+				ServerName:           host,
+				NextProtos:           []string{"h2"},
 			}}
 			return d.DialContext(ctx, network, address)
 		},

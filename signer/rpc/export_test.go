@@ -1,0 +1,4 @@
+package rpc
+
+// NewServerFor is NewServer with another life for connections.
+var NewServerFor = newServer
