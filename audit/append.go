@@ -46,6 +46,21 @@ type Record struct {
 // FirstHash is the stored hash index of the first of Hashes.
 func (r Record) FirstHash() int64 { return tlog.StoredHashIndex(0, r.Seq) }
 
+// ErrNotCommitted is an entry that does not hold what its leaf commits to.
+var ErrNotCommitted = errors.New("entry differs from its leaf")
+
+// Open returns the payload if it is the one that the leaf commits to.
+func (r Record) Open() ([]byte, error) {
+	leaf, err := ParseLeaf(r.Leaf)
+	if err != nil {
+		return nil, err
+	}
+	if !leaf.Opens(r.Salt, r.Payload) {
+		return nil, ErrNotCommitted
+	}
+	return r.Payload, nil
+}
+
 // HashReader reads stored hashes by index, in the order asked, all or an error.
 type HashReader interface {
 	ReadHashes(ctx context.Context, indexes []int64) ([]tlog.Hash, error)

@@ -14,32 +14,66 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
+// Activation is what is stored of an activation code.
+type Activation struct {
+	Pepper int // epoch of the key of MAC
+	MAC    []byte
+}
+
+// PasswordChange is a new password in the place of a known one.
+type PasswordChange struct {
+	Ticket      signer.TicketRow
+	ChallengeID string
+	Credential  signer.Credential // as it will be
+	Change      signer.Change
+	Notice      signer.Notice
+}
+
+// Move is a change of a citizen's status.
+type Move struct {
+	From, To signer.CitizenStatus
+	// Destroy destroys the keys and revokes the certificates, for Reason
+	// (RFC 5280, section 5.3.1).
+	Destroy bool
+	Reason  int
+	Change  signer.Change
+	Notice  signer.Notice
+}
+
 // Store is what a citizen's life keeps. As in signer.Store each method is one
-// transaction with its log entries, and a failed compare is a refusal.
+// transaction with its log entries, and a failed compare is a refusal. What
+// changes a record takes its sealed next state, and does nothing if the record
+// is not at the version that was read.
 type Store interface {
 	// Register stores a new citizen with its registration and the check of its
 	// activation code (CitizenExists, PhoneTaken).
-	Register(ctx context.Context, c signer.Citizen, activationMAC []byte, entries ...audit.Entry) error
+	Register(ctx context.Context, c signer.Citizen, a Activation, change signer.Change, entries ...audit.Entry) error
 	// ReplaceActivation stores a new activation code's check and clears its failures.
-	ReplaceActivation(ctx context.Context, citizenID string, activationMAC []byte, e audit.Entry) error
+	ReplaceActivation(ctx context.Context, citizenID string, a Activation, e audit.Entry) error
 	// CountActivationAttempt adds one to the wrong tries of an identifier,
 	// known or not, and returns the count so far, durably.
 	CountActivationAttempt(ctx context.Context, identifier string, now time.Time) (int, error)
-	// Activation reads a citizen and the check of the open activation code,
-	// nil if none is open (CitizenUnknown).
-	Activation(ctx context.Context, identifier string) (signer.Citizen, []byte, error)
+	// Activation reads the check of a citizen's open activation code, without a
+	// MAC if none is open.
+	Activation(ctx context.Context, citizenID string) (Activation, error)
 	// OpenActivation stores the ticket of an activation whose code was right.
 	OpenActivation(ctx context.Context, t signer.TicketRow, e audit.Entry) error
 	// VerifyActivation consumes the SMS code and marks the ticket verified.
-	VerifyActivation(ctx context.Context, ticketHash []byte, challengeID string, e audit.Entry) error
+	VerifyActivation(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error
 	// SetPassword ends the ticket and the activation code, destroys what the
 	// old password could open, revokes its certificates, and stores the new
 	// credential; the citizen becomes active. Entries for what was revoked are
 	// put before the others by the store, which alone knows it.
-	SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, entries ...audit.Entry) error
+	SetPassword(ctx context.Context, t signer.TicketRow, k signer.Credential, c signer.Change, n signer.Notice, entries ...audit.Entry) error
+	// ChangePassword consumes code and ticket, stores the box under the new
+	// password, and ends the citizen's other sessions and consents.
+	ChangePassword(ctx context.Context, p PasswordChange, entries ...audit.Entry) error
+	// SetStatus moves a citizen from one status to another and ends sessions
+	// and consents.
+	SetStatus(ctx context.Context, m Move, entries ...audit.Entry) error
 
 	signer.TicketReader
-	Log(ctx context.Context, entries ...audit.Entry) error
+	signer.Logger
 }
 
 // Codes sends and checks one-time codes. signer.Service fulfils it.
@@ -51,9 +85,21 @@ type Codes interface {
 // Vault turns passwords and activation codes into what may be stored.
 // signer.Vault fulfils it.
 type Vault interface {
+	Epochs() signer.Epochs
 	Enrol(ctx context.Context, citizenID, credentialID string, password []byte) (signer.Sealed, error)
 	Opens(ctx context.Context, s signer.Sealed, password []byte) (bool, error)
-	CheckActivation(ctx context.Context, citizenID, code string) ([]byte, error)
+	Reseal(ctx context.Context, s signer.Sealed, ks, password []byte) (signer.Sealed, error)
+	CheckActivation(ctx context.Context, pepper int, citizenID, code string) ([]byte, error)
+	SealTicket(ctx context.Context, t signer.TicketRow) (signer.TicketRow, error)
+	CheckTicket(ctx context.Context, t signer.TicketRow) error
+}
+
+// People reads citizens' records, checked, and seals their changes.
+// signer.People fulfils it.
+type People interface {
+	ByID(ctx context.Context, id string) (signer.Citizen, *signer.Credential, error)
+	ByIdentifier(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error)
+	Change(ctx context.Context, c signer.Citizen, k *signer.Credential) (signer.Change, error)
 }
 
 // Limits are the numbers of activation.
@@ -70,6 +116,7 @@ func DefaultLimits() Limits {
 // Config names the parts of a Service.
 type Config struct {
 	Store  Store
+	People People
 	Codes  Codes
 	Vault  Vault
 	Limits Limits
@@ -116,11 +163,15 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 			Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), Office: a.Office, Officer: a.Officer, AssuredAt: now,
 		},
 	}
-	code, mac, err := s.activationCode(ctx, c.ID)
+	code, activation, err := s.activationCode(ctx, c.ID)
 	if err != nil {
 		return Receipt{}, err
 	}
-	err = s.Store.Register(ctx, c, mac,
+	change, err := s.People.Change(ctx, c, nil)
+	if err != nil {
+		return Receipt{}, err
+	}
+	err = s.Store.Register(ctx, c, activation, change,
 		audit.Entry{
 			Type: audit.RegistrationCreated, Operation: c.ID, At: now, Person: c.Identifier,
 			Payload: map[string]any{
@@ -141,19 +192,19 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 // RenewActivation gives a citizen at the office a new activation code, for a
 // blocked or lost one and for a forgotten or locked password alike.
 func (s *Service) RenewActivation(ctx context.Context, id Identifier, officer string) (Receipt, error) {
-	c, _, err := s.Store.Activation(ctx, id.String())
+	c, _, err := s.People.ByIdentifier(ctx, id.String())
 	if err != nil {
 		return Receipt{}, err
 	}
 	if c.Status == signer.Deregistered {
 		return Receipt{}, policies.Refuse(policies.CitizenDeregistered)
 	}
-	code, mac, err := s.activationCode(ctx, c.ID)
+	code, activation, err := s.activationCode(ctx, c.ID)
 	if err != nil {
 		return Receipt{}, err
 	}
 	now := s.Now()
-	err = s.Store.ReplaceActivation(ctx, c.ID, mac, audit.Entry{
+	err = s.Store.ReplaceActivation(ctx, c.ID, activation, audit.Entry{
 		Type: audit.ActivationCodeIssued, Operation: c.ID, At: now, Person: c.Identifier,
 		Payload: map[string]any{"officer": officer},
 	})
@@ -163,13 +214,13 @@ func (s *Service) RenewActivation(ctx context.Context, id Identifier, officer st
 	return Receipt{CitizenID: c.ID, ActivationCode: code, RegisteredAt: c.Registration.AssuredAt}, nil
 }
 
-func (s *Service) activationCode(ctx context.Context, citizenID string) (ActivationCode, []byte, error) {
-	code := NewActivationCode()
-	mac, err := s.Vault.CheckActivation(ctx, citizenID, code.Reveal())
+func (s *Service) activationCode(ctx context.Context, citizenID string) (ActivationCode, Activation, error) {
+	code, pepper := NewActivationCode(), s.Vault.Epochs().Pepper
+	mac, err := s.Vault.CheckActivation(ctx, pepper, citizenID, code.Reveal())
 	if err != nil {
-		return ActivationCode{}, nil, fmt.Errorf("storing an activation code: %w", err)
+		return ActivationCode{}, Activation{}, fmt.Errorf("storing an activation code: %w", err)
 	}
-	return code, mac, nil
+	return code, Activation{Pepper: pepper, MAC: mac}, nil
 }
 
 // Claim is what the citizen types to activate.
@@ -191,21 +242,22 @@ func (s *Service) StartActivation(ctx context.Context, claim Claim) (signer.Sess
 	if failures > s.Limits.ActivationTries {
 		return signer.Session{}, signer.Challenge{}, s.denied(ctx, audit.ActivationBlocked, claim, policies.ActivationBlocked)
 	}
-	c, want, err := s.Store.Activation(ctx, claim.Identifier.String())
-	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
-		return signer.Session{}, signer.Challenge{}, err
-	}
-	got, err := s.Vault.CheckActivation(ctx, c.ID, claim.Code.Reveal())
-	if err != nil {
-		return signer.Session{}, signer.Challenge{}, fmt.Errorf("checking an activation code: %w", err)
-	}
-	right := hmac.Equal(got, want)
-	if !right || !strings.EqualFold(c.Email, claim.Email.String()) || c.Status == signer.Deregistered {
+	c, err := s.claimant(ctx, claim)
+	if errors.Is(err, policies.Refuse(policies.ActivationMismatch)) {
 		return signer.Session{}, signer.Challenge{}, s.denied(ctx, audit.ActivationFailed, claim, policies.ActivationMismatch)
+	}
+	if err != nil {
+		return signer.Session{}, signer.Challenge{}, err
 	}
 
 	ticket := signer.NewTicket()
-	row := signer.TicketRow{Hash: ticket.Hash(), Purpose: signer.ForActivation, CitizenID: c.ID, ExpiresAt: now.Add(s.Limits.TicketLife)}
+	row, err := s.Vault.SealTicket(ctx, signer.TicketRow{
+		Hash: ticket.Hash(), Purpose: signer.ForActivation, CitizenID: c.ID, Source: signer.Source(claim.RemoteAddr),
+		ExpiresAt: now.Add(s.Limits.TicketLife).Truncate(time.Microsecond),
+	})
+	if err != nil {
+		return signer.Session{}, signer.Challenge{}, err
+	}
 	err = s.Store.OpenActivation(ctx, row, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: c.ID, At: now, Person: c.Identifier,
 		Payload: map[string]any{"factor": "activation", "address": claim.RemoteAddr},
@@ -215,6 +267,31 @@ func (s *Service) StartActivation(ctx context.Context, claim Claim) (signer.Sess
 	}
 	challenge, err := s.Codes.SendCode(ctx, signer.CodeOrder{Ticket: ticket, Purpose: signer.ForActivation})
 	return signer.Session{Ticket: ticket, ExpiresAt: row.ExpiresAt}, challenge, err
+}
+
+// claimant is the citizen whose activation code and e-mail were typed. A
+// stranger costs the same.
+func (s *Service) claimant(ctx context.Context, claim Claim) (signer.Citizen, error) {
+	c, _, err := s.People.ByIdentifier(ctx, claim.Identifier.String())
+	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
+		return c, err
+	}
+	want, err := s.Store.Activation(ctx, c.ID)
+	if err != nil {
+		return c, err
+	}
+	if want.MAC == nil {
+		want.Pepper = s.Vault.Epochs().Pepper
+	}
+	got, err := s.Vault.CheckActivation(ctx, want.Pepper, c.ID, claim.Code.Reveal())
+	if err != nil {
+		return c, fmt.Errorf("checking an activation code: %w", err)
+	}
+	right := hmac.Equal(got, want.MAC)
+	if !right || !strings.EqualFold(c.Email, claim.Email.String()) || c.Status == signer.Deregistered {
+		return c, policies.Refuse(policies.ActivationMismatch)
+	}
+	return c, nil
 }
 
 func (s *Service) denied(ctx context.Context, kind audit.EventType, claim Claim, code policies.Code) error {
@@ -239,7 +316,11 @@ func (s *Service) ConfirmActivation(ctx context.Context, answer signer.Answer) e
 	if err != nil {
 		return err
 	}
-	return s.Store.VerifyActivation(ctx, row.Hash, challenge.ID, audit.Entry{
+	row.Verified = true
+	if row, err = s.Vault.SealTicket(ctx, row); err != nil {
+		return err
+	}
+	return s.Store.VerifyActivation(ctx, row, challenge.ID, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.CitizenID, At: now, Person: challenge.Identifier,
 		Payload: map[string]any{"factor": "possession", "purpose": string(signer.ForActivation), "challenge": challenge.ID},
 	})
@@ -253,58 +334,5 @@ func (s *Service) ticket(ctx context.Context, t signer.Ticket, now time.Time) (s
 	if row.Purpose != signer.ForActivation {
 		return signer.TicketRow{}, policies.Refuse(policies.SessionExpired)
 	}
-	return row, nil
-}
-
-// SetPassword ends an activation. Where there was a key, the old password was
-// forgotten and nobody can open it any more: it is destroyed and its
-// certificates are revoked.
-func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, password Password) error {
-	defer password.Zero()
-	now := s.Now()
-	row, err := s.ticket(ctx, ticket, now)
-	if err != nil {
-		return err
-	}
-	if !row.Verified {
-		return policies.Refuse(policies.SessionExpired)
-	}
-	c, last, err := s.Store.CitizenByID(ctx, row.CitizenID)
-	if err != nil {
-		return err
-	}
-	identifier, err := ParseIdentifier(c.Identifier)
-	if err != nil {
-		return fmt.Errorf("reading a stored identifier: %w", err)
-	}
-	name, err := ParseName(c.GivenName, c.Surnames)
-	if err != nil {
-		return fmt.Errorf("reading a stored name: %w", err)
-	}
-	if err := CheckPassword(password, PasswordContext{Name: name, Identifier: identifier}); err != nil {
-		return err
-	}
-	if last != nil {
-		same, err := s.Vault.Opens(ctx, last.Sealed, password.Reveal())
-		if err != nil {
-			return err
-		}
-		if same {
-			return policies.Refuse(policies.PasswordWeak, "reason", "previous")
-		}
-	}
-	sealed, err := s.Vault.Enrol(ctx, c.ID, rand.Text(), password.Reveal())
-	if err != nil {
-		return err
-	}
-	return s.Store.SetPassword(ctx, row, sealed,
-		signer.Notice{Kind: "activated", CitizenID: c.ID},
-		audit.Entry{
-			Type: audit.PasswordSet, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": sealed.CredentialID},
-		},
-		audit.Entry{
-			Type: audit.ActivationDone, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"citizen": c.ID},
-		})
+	return row, s.Vault.CheckTicket(ctx, row)
 }

@@ -60,6 +60,8 @@ func standing(f Facts) []*Refusal {
 		return nil
 	case StatusDeregistered:
 		return []*Refusal{Refuse(CitizenDeregistered).From(SourceRegister)}
+	case StatusBlocked:
+		return []*Refusal{Refuse(CitizenBlocked).From(SourceRegister)}
 	default:
 		return []*Refusal{Refuse(CitizenInactive).From(SourceRegister)}
 	}

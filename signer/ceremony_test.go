@@ -2,7 +2,6 @@ package signer_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/sha256"
 	"errors"
 	"flag"
@@ -10,15 +9,18 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
 	"github.com/rubrica-firma/rubrica/internal/invariants"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
@@ -87,7 +89,10 @@ type spine struct {
 	database pgtest.Database
 	db       *store.DB
 	public   store.Public
+	token    *hsm.Token
+	vault    *signer.Vault
 	module   *signer.Service
+	people   signer.People
 	register *citizen.Service
 	clock    *clock
 	phone    *phone
@@ -96,33 +101,51 @@ type spine struct {
 	requests int
 }
 
-func newSpine(t *testing.T) *spine {
+// overBoth runs a test over each of the two keepers: what a citizen and a thief
+// can do must not depend on where the key is.
+func overBoth(t *testing.T, test func(t *testing.T, s *spine)) {
+	t.Helper()
+	for _, keeper := range []signer.KeeperName{signer.SealedKeeper, signer.TokenKeeper} {
+		t.Run(string(keeper), func(t *testing.T) {
+			t.Parallel()
+			test(t, newSpine(t, keeper))
+		})
+	}
+}
+
+func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	t.Helper()
 	ctx := t.Context()
-	s := &spine{T: t, database: pgtest.New(t, store.Migrate), clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{}}
+	s := &spine{
+		T: t, database: pgtest.New(t, store.Migrate), token: hsmtest.New(t),
+		clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{},
+	}
 	s.db = open(t, s.database.Signer)
 	s.db.Now = s.clock.Now
 	api := open(t, s.database.API)
 	api.Now = s.clock.Now
 	s.public = store.ForPublic(api)
 
-	token := hsmtest.New(t)
-	for label, create := range map[string]func(context.Context, string) error{"kek": token.CreateKEK, "pepper": token.CreatePepper} {
-		if err := create(ctx, label); err != nil {
-			t.Fatalf("creating %s: %v", label, err)
-		}
+	for _, secret := range signer.Secrets() {
+		s.begin(secret, 1)
 	}
-	vault := signer.NewVault(signer.VaultConfig{
-		Keys: token, Pepper: "pepper", Parallel: 2, Queue: 64,
+	if err := s.db.SetKeeper(ctx, keeper, audit.Entry{Type: audit.KeeperChanged, Operation: "test", At: s.clock.Now()}); err != nil {
+		t.Fatalf("choosing a keeper: %v", err)
+	}
+	epochs := must[signer.Epochs](t)(s.db.Epochs(ctx))
+	s.vault = signer.NewVault(signer.VaultConfig{
+		Keys: s.token, Epochs: epochs, Parallel: 2, Queue: 64,
 		Cost: signer.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}, // what a guess costs is not what this tests
 	})
-	limits := signer.DefaultLimits()
 	s.module = signer.New(signer.Config{
-		Store: s.db, Keys: token, Vault: vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
-		Rules: policies.DefaultRules(), Limits: limits, KEK: "kek", KeyAlgorithm: "ec-p256",
+		Store: s.db, Keys: s.token, Vault: s.vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
+		Rules: policies.DefaultRules(), Limits: signer.DefaultLimits(), KeyAlgorithm: "ec-p256",
 		Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
-	s.register = citizen.New(citizen.Config{Store: s.db, Codes: s.module, Vault: vault, Limits: citizen.DefaultLimits(), Now: s.clock.Now})
+	s.people = signer.People{Rows: s.db, Vault: s.vault, Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)}
+	s.register = citizen.New(citizen.Config{
+		Store: s.db, People: s.people, Codes: s.module, Vault: s.vault, Limits: citizen.DefaultLimits(), Now: s.clock.Now,
+	})
 	s.app = signer.Client{
 		ID: "app", Name: "Sede", Organisation: "Ayuntamiento de Valdehierro",
 		SecretHash: make([]byte, 32), Scopes: []string{"signature"}, ReturnAddresses: []string{"https://sede.example/vuelta"},
@@ -132,6 +155,24 @@ func newSpine(t *testing.T) *spine {
 	}
 	s.checker = invariants.Checker{Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}}
 	return s
+}
+
+// begin makes a secret key of the token and its epoch.
+func (s *spine) begin(secret signer.Secret, epoch int) {
+	s.Helper()
+	create := s.token.CreatePepper
+	if secret == signer.KEK {
+		create = s.token.CreateKEK
+	}
+	if err := create(s.Context(), secret.Label(epoch)); err != nil {
+		s.Fatalf("creating %s: %v", secret.Label(epoch), err)
+	}
+	value := must[[]byte](s.T)(s.token.CheckValue(s.Context(), secret.Label(epoch)))
+	err := s.db.BeginEpoch(s.Context(), store.Epoch{Kind: secret, Epoch: epoch, CheckValue: value},
+		audit.Entry{Type: audit.KeyEpochBegun, Operation: "test", At: s.clock.Now()})
+	if err != nil {
+		s.Fatalf("recording %s: %v", secret.Label(epoch), err)
+	}
 }
 
 func open(t *testing.T, url string) *store.DB {
@@ -221,7 +262,7 @@ func (s *spine) activate(dni, mobile string) {
 func (s *spine) enter(a citizen.Application, code citizen.ActivationCode, password string) {
 	s.Helper()
 	s.checker.Secrets = append(s.checker.Secrets, code.Reveal(), code.Print())
-	session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: code})
+	session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: code, RemoteAddr: home})
 	if err != nil {
 		s.Fatalf("starting an activation: %v", err)
 	}
@@ -263,8 +304,18 @@ func (s *spine) ask(dni string, contents ...string) string {
 	return n.Request.ID
 }
 
+// home is where citizens activate, and elsewhere where they have never been.
+const (
+	home      = "192.0.2.1"
+	elsewhere = "203.0.113.7"
+)
+
 func (s *spine) identify(request, dni, password string) (signer.Session, error) {
-	return s.module.Identify(s.Context(), signer.Identification{RequestID: request, Identifier: dni, Password: []byte(password), RemoteAddr: "192.0.2.1"})
+	return s.identifyFrom(home, request, dni, password)
+}
+
+func (s *spine) identifyFrom(address, request, dni, password string) (signer.Session, error) {
+	return s.module.Identify(s.Context(), signer.Identification{RequestID: request, Identifier: dni, Password: []byte(password), RemoteAddr: address})
 }
 
 // certify brings a fresh citizen a certificate within a request.
@@ -289,7 +340,7 @@ func (s *spine) fix(request string, session signer.Session) {
 	r := must[signer.Request](s.T)(s.public.Request(s.Context(), request))
 	fixed := make([]signer.Fixed, len(r.Documents))
 	for i, d := range r.Documents {
-		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: s.clock.Now(), Digest: d.SHA256}
+		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: s.clock.Now(), Hash: signer.SHA256, Digest: d.SHA256}
 	}
 	if err := s.public.FixDocuments(s.Context(), request, session.Ticket.Hash(), fixed); err != nil {
 		s.Fatalf("fixing documents: %v", err)
@@ -310,7 +361,16 @@ func (s *spine) ready(dni string, contents ...string) (string, signer.Session) {
 }
 
 func (s *spine) sign(session signer.Session) error {
-	return s.module.Sign(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code})
+	return s.answer(session, s.phone.last().Code)
+}
+
+// answer authorises with a code and spends the authorisation at once.
+func (s *spine) answer(session signer.Session, code signer.Code) error {
+	a, err := s.module.Authorise(s.Context(), signer.Answer{Ticket: session.Ticket, Code: code})
+	if err != nil {
+		return err
+	}
+	return s.module.Sign(s.Context(), a.SAD)
 }
 
 func (s *spine) state(request string) signer.State {
@@ -357,41 +417,61 @@ func (s *spine) rows(table string) int {
 	return n
 }
 
-// age makes a registration older than it is.
-func (s *spine) age(dni string, by time.Duration) {
+// sql runs a statement as the database's owner, as somebody with psql might.
+func (s *spine) sql(statement string, args ...any) {
 	s.Helper()
 	conn, err := pgx.Connect(s.Context(), s.database.Owner)
 	if err != nil {
 		s.Fatalf("connecting: %v", err)
 	}
 	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
-	_, err = conn.Exec(s.Context(), `
-		UPDATE registrations SET assured_at = assured_at - $2::interval
-		WHERE citizen_id = (SELECT id FROM citizens WHERE identifier = $1)`, dni, by)
-	if err != nil {
-		s.Fatalf("ageing a registration: %v", err)
+	if _, err = conn.Exec(s.Context(), statement, args...); err != nil {
+		s.Fatalf("running %s: %v", strings.TrimSpace(statement), err)
 	}
 }
 
-// dieAfterIntent signs with a key store that never comes back: what remains is
-// what a killed process leaves.
+// age makes a registration older than it is, sealed as if it had always been.
+func (s *spine) age(dni string, by time.Duration) {
+	s.Helper()
+	s.sql(`
+		UPDATE registrations SET assured_at = assured_at - $2::interval
+		WHERE citizen_id = (SELECT id FROM citizens WHERE identifier = $1)`, dni, by)
+	c, k, err := s.db.CitizenByIdentifier(s.Context(), dni)
+	if err != nil {
+		s.Fatalf("reading a citizen: %v", err)
+	}
+	change := must[signer.Change](s.T)(s.people.Change(s.Context(), c, k))
+	if err := s.db.SealRecord(s.Context(), change); err != nil {
+		s.Fatalf("sealing a citizen: %v", err)
+	}
+}
+
+// dieAfterIntent signs up to the intent and no further: what remains is what a
+// killed process leaves.
 func (s *spine) dieAfterIntent(session signer.Session) {
 	s.Helper()
-	dying := *s.module
-	dying.Keys = deadKeys{s.module.Keys}
+	s.dieAt("sign/intended", func(module *signer.Service) {
+		a, err := module.Authorise(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code})
+		if err == nil {
+			_ = module.Sign(s.Context(), a.SAD)
+		}
+	})
+}
+
+// dieAt ends a goroutine in the middle of a ceremony, without running what the
+// process would have run next.
+func (s *spine) dieAt(step string, run func(*signer.Service)) {
+	config := s.module.Config
+	config.Step = func(name string) {
+		if name == step {
+			runtime.Goexit()
+		}
+	}
+	module := signer.New(config)
 	died := make(chan struct{})
 	go func() {
 		defer close(died)
-		_ = dying.Sign(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code})
+		run(module)
 	}()
 	<-died
-}
-
-// deadKeys ends the goroutine in the middle of a signature, without running
-// what the process would have run next.
-type deadKeys struct{ signer.Keys }
-
-func (deadKeys) WithWrapped(context.Context, string, string, crypto.PublicKey, []byte, func(crypto.Signer) error) error {
-	runtime.Goexit()
-	return nil
 }

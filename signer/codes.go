@@ -19,7 +19,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	if err != nil {
 		return Challenge{}, err
 	}
-	citizen, credential, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	citizen, credential, err := s.people.ByID(ctx, row.CitizenID)
 	if err != nil {
 		return Challenge{}, err
 	}
@@ -28,9 +28,15 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	var entries []audit.Entry
 
 	switch order.Purpose {
-	case ForActivation:
-		if row.Purpose != ForActivation {
+	case ForActivation, ForPassword:
+		if row.Purpose != order.Purpose {
 			return Challenge{}, policies.Refuse(policies.SessionExpired)
+		}
+		if row.Purpose == ForActivation {
+			err = s.Vault.CheckTicket(ctx, row)
+		}
+		if err != nil {
+			return Challenge{}, err
 		}
 	case ForCertificate, ForSignature:
 		if row.Purpose != ForSignature {
@@ -68,10 +74,16 @@ func (s *Service) authorisable(ctx context.Context, r Request, t TicketRow, c Ci
 	if err := s.maySign(ctx, r.ID, c, k, now); err != nil {
 		return nil, err
 	}
+	if t.Replaces {
+		return nil, policies.Refuse(policies.CredentialMissing)
+	}
 	bound := make([]Bound, len(r.Documents))
 	for i, d := range r.Documents {
 		if d.Digest == nil || !hmac.Equal(d.FixedFor, t.Hash) {
 			return nil, policies.Refuse(policies.SessionExpired)
+		}
+		if _, err := ParseDigest(d.Hash, d.Digest); err != nil {
+			return nil, err
 		}
 		bound[i] = Bind(d)
 	}
@@ -83,7 +95,7 @@ func shown(r Request, c Citizen, ch ChallengeRow, now time.Time) audit.Entry {
 	for i, d := range r.Documents {
 		documents[i] = map[string]any{
 			"ordinal": d.Ordinal, "name": d.Name, "sha256": hexOf(d.SHA256),
-			"digest": hexOf(d.Digest), "signing_time": d.SigningTime.UTC().Format(time.RFC3339),
+			"hash": d.Hash, "digest": hexOf(d.Digest), "signing_time": d.SigningTime.UTC().Format(time.RFC3339),
 		}
 	}
 	return audit.Entry{
@@ -100,13 +112,15 @@ func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMe
 		return Challenge{}, err
 	}
 	now := s.Now()
-	ch.ID, ch.State, ch.CreatedAt, ch.ExpiresAt = rand.Text(), CodePrepared, now, now.Add(s.Limits.CodeLife)
-	if ch.MAC, err = s.Vault.CheckCode(ctx, ch.ID, code); err != nil {
+	ch.ID, ch.State, ch.CreatedAt, ch.ExpiresAt = rand.Text(), CodePrepared, now.Truncate(time.Microsecond), now.Add(s.Limits.CodeLife)
+	ch.Pepper = s.Vault.Epochs().Pepper
+	if ch.MAC, err = s.Vault.checkCode(ctx, ch, code); err != nil {
 		return Challenge{}, fmt.Errorf("storing a code: %w", err)
 	}
 	if err := s.Store.PrepareChallenge(ctx, ch, s.Limits.CodePace, entries...); err != nil {
 		return Challenge{}, err
 	}
+	s.Step("code/prepared")
 
 	m.ID, m.Code = ch.ID, code
 	outcome, event := CodeSent, audit.CodeSent
@@ -116,6 +130,7 @@ func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMe
 		outcome, event = CodeFailed, audit.CodeSendFailed
 		s.Logger.WarnContext(ctx, "sms_not_accepted", "challenge", ch.ID, "error", sendErr)
 	}
+	s.Step("code/sent")
 	err = s.Store.ChallengeSent(context.WithoutCancel(ctx), ch.ID, outcome, audit.Entry{
 		Type: event, Operation: operation(ch), At: s.Now(), Person: c.Identifier, Payload: payload,
 	})
@@ -146,7 +161,8 @@ func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, c
 	if err != nil {
 		return ChallengeRow{}, err
 	}
-	mac, err := s.Vault.CheckCode(ctx, ch.ID, code)
+	s.Step("code/counted")
+	mac, err := s.Vault.checkCode(ctx, ch, code)
 	if err != nil {
 		return ChallengeRow{}, fmt.Errorf("checking a code: %w", err)
 	}
@@ -168,6 +184,18 @@ func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, c
 		return ChallengeRow{}, err
 	}
 	return ChallengeRow{}, refusal
+}
+
+// checkCode is the stored form of a code: an HSM HMAC over it and everything
+// that it stands for. In a row that was altered no code is right, not even one
+// that its sender knows.
+func (v *Vault) checkCode(ctx context.Context, ch ChallengeRow, code Code) ([]byte, error) {
+	fields := []string{
+		"code", ch.ID, hexOf(ch.TicketHash), string(ch.Purpose), ch.RequestID, ch.CitizenID, ch.Phone, ch.Reference,
+		instant(ch.CreatedAt), instant(ch.ExpiresAt),
+	}
+	fields = append(fields, boundFields(ch.Documents)...)
+	return v.keys.MAC(ctx, Pepper.Label(ch.Pepper), bind(append(fields, code.digits)...))
 }
 
 // operation is what the log files a code under: its request, or its citizen

@@ -15,10 +15,14 @@ import (
 
 // grant asks the rules for a certificate; a no is logged before it is told.
 func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
+	facts := Facts(c, k, now)
 	if k != nil && k.Certified(now) {
-		return policies.Grant{}, policies.Refuse(policies.CredentialExists)
+		if !s.outdated(k) {
+			return policies.Grant{}, policies.Refuse(policies.CredentialExists)
+		}
+		facts = s.replacing(c, k, now)
 	}
-	grant, err := policies.IssueCertificate(Facts(c, k, now), s.Rules)
+	grant, err := policies.IssueCertificate(facts, s.Rules)
 	return grant, s.recordDenial(ctx, audit.CertificateRefused, requestID, c, err)
 }
 
@@ -56,7 +60,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
-	citizen, credential, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	citizen, credential, err := s.people.ByID(ctx, row.CitizenID)
 	if err != nil {
 		return Session{}, err
 	}
@@ -67,17 +71,13 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if credential == nil || credential.ID != row.CredentialID || credential.Generation != row.Generation {
 		return Session{}, policies.Refuse(policies.SessionExpired)
 	}
-	ks, err := row.sealingKey(answer.Ticket)
+	ks, err := row.SealingKey(answer.Ticket)
 	if err != nil {
 		return Session{}, err
 	}
 	defer zero(ks)
 
-	issuance := Issuance{
-		ID: rand.Text(), ChallengeID: challenge.ID, TicketHash: row.Hash, RequestID: row.RequestID,
-		Credential: *credential, Was: credential.Generation, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
-		Notice: Notice{Kind: "certificate_issued", CitizenID: citizen.ID, RequestID: row.RequestID},
-	}
+	issuance := s.issuance(row, challenge, *credential, now)
 	err = s.Store.BeginIssuance(ctx, issuance, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.RequestID, At: now, Person: citizen.Identifier,
 		Payload: map[string]any{"factor": "possession", "purpose": string(ForCertificate), "challenge": challenge.ID},
@@ -86,29 +86,58 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 		return Session{}, err
 	}
 
+	s.Step("issue/begun")
+
 	ctx = context.WithoutCancel(ctx)
 	if err := s.generate(ctx, &issuance, ks); err != nil {
 		return Session{}, fmt.Errorf("generating a key: %w", err)
 	}
+	s.Step("issue/generated")
 	if err := s.certify(ctx, &issuance, citizen, grant); err != nil {
 		return Session{}, fmt.Errorf("certifying a key: %w", err)
 	}
+	s.Step("issue/certified")
 	return s.finishIssuance(ctx, issuance, citizen, ks)
 }
 
-// generate makes the key pair and seals it under the next generation.
+// issuance is the credential as it will be but for key and certificate, and
+// what gives way to it.
+func (s *Service) issuance(row TicketRow, challenge ChallengeRow, k Credential, now time.Time) Issuance {
+	i := Issuance{
+		ID: rand.Text(), ChallengeID: challenge.ID, TicketHash: row.Hash, RequestID: row.RequestID,
+		Was: k.Generation, Retired: k.KeyLabel, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
+		Notice: Notice{Kind: "certificate_issued", CitizenID: k.CitizenID, RequestID: row.RequestID},
+	}
+	if k.Certificate != nil && k.Certificate.RevokedAt.IsZero() {
+		i.Supersedes = k.Certificate.Serial
+	}
+	epochs := s.Vault.Epochs()
+	k.State, k.Algorithm, k.Generation = Usable, s.KeyAlgorithm, k.Generation+1
+	k.Keeper, k.KEK, k.KeyLabel = epochs.Keeper, epochs.KEK, ""
+	if k.Keeper == TokenKeeper {
+		k.KeyLabel = "citizen-" + i.ID
+	}
+	k.Sealed.Generation = k.Generation
+	i.Credential = k
+	return i
+}
+
+// generate makes the key pair and seals what the keeper lets out of the token.
 func (s *Service) generate(ctx context.Context, i *Issuance, ks []byte) error {
-	public, wrapped, err := s.Keys.GenerateWrapped(ctx, s.KEK, s.KeyAlgorithm)
+	k := &i.Credential
+	keeper, err := s.keeper(*k)
 	if err != nil {
 		return err
 	}
-	k := &i.Credential
+	public, payload, err := keeper.generate(ctx, *k)
+	if err != nil {
+		return err
+	}
+	defer zero(payload)
 	if k.PublicKey, err = x509.MarshalPKIXPublicKey(public); err != nil {
 		return fmt.Errorf("encoding the public key: %w", err)
 	}
-	k.State, k.Algorithm, k.Generation = Usable, s.KeyAlgorithm, i.Was+1
-	k.Sealed.Generation = k.Generation
-	k.Sealed, err = k.Sealed.reseal(ks, wrapped)
+	k.Sealed, err = k.Sealed.reseal(ks, payload)
 	return err
 }
 
@@ -145,18 +174,21 @@ func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant pol
 func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks []byte) (Session, error) {
 	now := s.Now()
 	ticket := NewTicket()
-	next, err := s.ticketRow(ticket, ks, TicketRow{
-		RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
+	next, err := ticketRow(ticket, ks, TicketRow{
+		Purpose: ForSignature, RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
 		Generation: i.Credential.Generation, ExpiresAt: now.Add(s.Limits.TicketLife),
 	})
 	if err != nil {
+		return Session{}, err
+	}
+	if i.Change, err = s.people.Change(ctx, c, &i.Credential); err != nil {
 		return Session{}, err
 	}
 	crt := i.Credential.Certificate
 	err = s.Store.FinishIssuance(ctx, i, next,
 		audit.Entry{
 			Type: audit.KeyGenerated, Operation: i.RequestID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Credential.Generation, "algorithm": i.Credential.Algorithm, "kek": s.KEK},
+			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Credential.Generation, "algorithm": i.Credential.Algorithm, "keeper": string(i.Credential.Keeper), "kek": i.Credential.KEK},
 		},
 		audit.Entry{
 			Type: audit.CertificateIssued, Operation: i.RequestID, At: now, Person: c.Identifier,

@@ -13,24 +13,27 @@ type Module interface {
 	// Open puts a stored request before its citizen: received → pending,
 	// with its log entry. Opening an open request is not an error.
 	Open(ctx context.Context, requestID string) error
-	// Identify checks DNI/NIE and password for one request. An unknown
-	// citizen and a wrong password cost the same and answer the same. Older
-	// sessions and codes of the request die.
+	// Identify checks DNI/NIE and password for one request, or without one for
+	// the change of the password. An unknown citizen and a wrong password cost
+	// the same and answer the same. Older sessions and codes of the request die.
 	Identify(ctx context.Context, who Identification) (Session, error)
 	// SendCode sends a one-time code to the registered mobile.
 	SendCode(ctx context.Context, order CodeOrder) (Challenge, error)
 	// IssueCredential generates the citizen's key and has it certified. The
 	// ticket is spent; the returned session holds its successor.
 	IssueCredential(ctx context.Context, answer Answer) (Session, error)
-	// Sign spends ticket and code on the request's documents.
-	Sign(ctx context.Context, answer Answer) error
+	// Authorise spends ticket and code: what it returns is good for one
+	// signature of exactly the documents that were shown, for five minutes.
+	Authorise(ctx context.Context, answer Answer) (Authorised, error)
+	// Sign spends the authorisation (AuthorisationInvalid, AuthorisationExpired).
+	Sign(ctx context.Context, sad SAD) error
 	// Refuse closes the request at the citizen's wish.
 	Refuse(ctx context.Context, ticket Ticket) error
 }
 
 // Identification is the first factor, for one request.
 type Identification struct {
-	RequestID  string
+	RequestID  string // empty: for the citizen's own affairs
 	Identifier string // already parsed at the edge
 	Password   []byte // zeroed by the callee
 	RemoteAddr string // for the log
@@ -53,6 +56,7 @@ const (
 	ForActivation  Purpose = "activation"
 	ForCertificate Purpose = "certificate"
 	ForSignature   Purpose = "signature"
+	ForPassword    Purpose = "password" // its change
 )
 
 // CodeOrder asks for a code.
@@ -70,6 +74,12 @@ type Challenge struct {
 	ExpiresAt   time.Time
 	ResendAt    time.Time // before this, another code is refused
 	TriesLeft   int
+}
+
+// Authorised is a consent that waits to be spent.
+type Authorised struct {
+	SAD       SAD
+	ExpiresAt time.Time
 }
 
 // Answer is the second factor.

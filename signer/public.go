@@ -14,6 +14,7 @@ type NewRequest struct {
 type Fixed struct {
 	Ordinal     int
 	SigningTime time.Time
+	Hash        string // OID
 	Digest      []byte
 }
 
@@ -28,6 +29,9 @@ type Visitor struct {
 	// Certified is whether the citizen can sign now.
 	Certified  bool
 	Credential *Credential // without its box
+	// Replaces says that the certificate that is there has to give way to a new
+	// one first, because keys are kept in another way now.
+	Replaces bool
 }
 
 // SentCode is a sent code as the page may know it.

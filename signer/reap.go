@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
@@ -34,7 +35,33 @@ func (s *Service) Reap(ctx context.Context) error {
 	end(overdue.Intents, audit.SignInterrupted, s.Store.InterruptSignature)
 	end(overdue.Certificates, audit.CertificateInterrupted, s.Store.InterruptCertificate)
 	end(overdue.Requests, audit.SignExpired, s.Store.ExpireRequest)
+	end(overdue.TokenKeys, audit.KeyDestroyed, s.destroyTokenKey)
 	return errors.Join(append(failures, s.Store.Forget(ctx, now))...)
+}
+
+// destroyTokenKey removes an object that no credential needs any more, and
+// forgets it once it is gone.
+func (s *Service) destroyTokenKey(ctx context.Context, label string, e audit.Entry) error {
+	there, err := s.Keys.Exists(ctx, label)
+	if err != nil {
+		return fmt.Errorf("looking for a key to destroy: %w", err)
+	}
+	if there {
+		if err := s.Keys.Destroy(ctx, label); err != nil {
+			return fmt.Errorf("destroying a key: %w", err)
+		}
+	}
+	return s.Store.ForgetTokenKey(ctx, label, e)
+}
+
+// Refresh learns of epochs that began, or of a keeper that was changed, since.
+func (s *Service) Refresh(ctx context.Context) error {
+	epochs, err := s.Store.Epochs(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys' epochs: %w", err)
+	}
+	s.Vault.Adopt(epochs)
+	return nil
 }
 
 // KeepReaping reaps now and then every interval until ctx ends.
@@ -42,7 +69,7 @@ func (s *Service) KeepReaping(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if err := s.Reap(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(s.Refresh(ctx), s.Reap(ctx)); err != nil && ctx.Err() == nil {
 			s.Logger.ErrorContext(ctx, "reaping_failed", "error", err)
 		}
 		select {

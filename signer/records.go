@@ -19,6 +19,24 @@ type Citizen struct {
 	Status        CitizenStatus
 	DocumentUntil time.Time // validity of the DNI or NIE
 	Registration  Registration
+
+	// Version grows with each change of what Seal covers.
+	Version int64
+	Seal    Seal
+	// Newest is what the log says of the version that counts.
+	Newest Newest
+}
+
+// Seal is an HMAC by the token over a record.
+type Seal struct {
+	Epoch int // of the sealing key; 0: never sealed
+	MAC   []byte
+}
+
+// Newest is the state of a citizen's record as the log's newest entry has it.
+type Newest struct {
+	Version int64
+	MAC     []byte
 }
 
 // CitizenStatus is where a citizen stands.
@@ -62,6 +80,11 @@ type Credential struct {
 	PublicKey   []byte // SubjectPublicKeyInfo, DER
 	Sealed      Sealed
 	Certificate *Certificate // the newest, nil if none was issued
+
+	Keeper     KeeperName
+	KEK        int       // epoch of the key-encryption key, keeper sealed
+	KeyLabel   string    // of the token object, keeper token
+	PasswordAt time.Time // when the password was chosen
 }
 
 // Certificate is an issued certificate.
@@ -82,14 +105,19 @@ func (c Credential) Certified(now time.Time) bool {
 // TicketRow is the database's half of a ticket.
 type TicketRow struct {
 	Hash         []byte
-	Purpose      Purpose // ForActivation, or ForSignature for tickets of a request
-	RequestID    string  // empty for an activation
+	Purpose      Purpose // ForActivation, ForPassword, or ForSignature for tickets of a request
+	RequestID    string  // empty but for a signature
 	CitizenID    string
 	CredentialID string // empty for an activation
 	Generation   int64
 	SealedKey    []byte // the sealing key under the ticket; empty for an activation
 	Verified     bool   // the activation's code was right
-	ExpiresAt    time.Time
+	Source       string // network that the person came from
+	// Replaces says that the key has to be replaced before it signs again,
+	// because it is kept in a way that the deployment has left.
+	Replaces  bool
+	Seal      Seal // of an activation's ticket; the others authenticate themselves by the key they guard
+	ExpiresAt time.Time
 }
 
 // ChallengeState is where a one-time code stands.
@@ -114,6 +142,7 @@ type ChallengeRow struct {
 	CitizenID  string
 	Identifier string // of the citizen, read beside the row
 	Phone      string
+	Pepper     int // epoch of the key of MAC
 	MAC        []byte
 	Reference  string
 	Documents  []Bound // what the code authorises, ForSignature
@@ -123,38 +152,95 @@ type ChallengeRow struct {
 	ExpiresAt  time.Time
 }
 
+// AuthorisationState is where an authorisation stands.
+type AuthorisationState string
+
+// The states of an authorisation. Only Waiting can be spent, and only once.
+const (
+	Waiting AuthorisationState = "authorised"
+	Begun   AuthorisationState = "intent" // in the log; the outcome is not
+)
+
+// Authorisation is a citizen's consent (SAD, EN 419 241-1): this signer, with
+// this key and certificate, over exactly these hashes in this order, asked by
+// this application, until then, once.
+type Authorisation struct {
+	ID            string
+	RequestID     string
+	ApplicationID string
+	ChallengeID   string
+	CitizenID     string
+	CredentialID  string
+	Generation    int64
+	Serial        string
+	Certificate   []byte // SHA-256 of the DER
+	Algorithm     string // of the key, as package hsm spells it
+	Documents     []Bound
+	CreatedAt     time.Time
+	ExpiresAt     time.Time
+	State         AuthorisationState
+
+	// SADHash identifies the row; SealedKey is the sealing key under the SAD
+	// with all of the above as associated data.
+	SADHash   []byte
+	SealedKey []byte
+}
+
+// Consent is what an authorisation is created from and uses up.
+type Consent struct {
+	Authorisation Authorisation
+	TicketHash    []byte
+	Version       int64 // of the citizen's record, as it was read
+}
+
 // Intent is an authorisation about to be spent: the last thing recorded before
 // a key is used.
 type Intent struct {
-	ID           string
-	Request      Request
-	ChallengeID  string
-	TicketHash   []byte
-	CitizenID    string
-	CredentialID string
-	Generation   int64
-	Serial       string
-	Documents    []Bound
-	DTBSR        [][]byte // hash of each document's signed attributes, in order
-	CreatedAt    time.Time
-	LeaseUntil   time.Time
+	Authorisation
+	Request    Request
+	Version    int64    // of the citizen's record, as it was read
+	DTBSR      [][]byte // hash of each document's signed attributes, in order
+	LeaseUntil time.Time
 }
 
 // Notice asks for a mail to a citizen; it is enqueued with the state change
 // that it tells of, and holds no secret.
 type Notice struct {
-	Kind      string // activated, certificate_issued, document_signed, certificate_revoked
+	// Kind is activated, certificate_issued, document_signed, certificate_revoked,
+	// password_changed, citizen_blocked or citizen_deregistered.
+	Kind      string
 	CitizenID string
 	RequestID string
+}
+
+// Change is the next state of a citizen's record, sealed.
+type Change struct {
+	CitizenID string
+	Was       int64 // the version that it replaces, 0 for a new citizen
+	Seal      Seal
+	Entry     audit.Entry // citizen.sealed, which names the version
 }
 
 // TicketReader reads who stands behind a ticket.
 type TicketReader interface {
 	// Ticket reads a ticket that has not ended (policies.SessionExpired).
 	Ticket(ctx context.Context, hash []byte, now time.Time) (TicketRow, error)
-	// CitizenByID reads a citizen and the newest credential that is not
-	// destroyed, nil if there is none.
+}
+
+// CitizenReader reads citizens' records as they are stored. Whoever decides by
+// one reads it through People, which checks its seal.
+type CitizenReader interface {
+	// CitizenByID reads a citizen and the credential that is not destroyed,
+	// nil if there is none.
 	CitizenByID(ctx context.Context, id string) (Citizen, *Credential, error)
+	// CitizenByIdentifier is the same, and returns policies.CitizenUnknown for
+	// a stranger at the same cost.
+	CitizenByIdentifier(ctx context.Context, identifier string) (Citizen, *Credential, error)
+}
+
+// Logger appends entries that accompany no other change.
+type Logger interface {
+	Log(ctx context.Context, entries ...audit.Entry) error
 }
 
 // Store is what the ceremony keeps. Each method is one transaction: when it
@@ -163,9 +249,8 @@ type TicketReader interface {
 // the signer process may call it.
 type Store interface {
 	TicketReader
-
-	// Log appends entries that accompany no other change.
-	Log(ctx context.Context, entries ...audit.Entry) error
+	CitizenReader
+	Logger
 
 	// OpenRequest moves received → pending. It reports whether it did.
 	OpenRequest(ctx context.Context, id string, e audit.Entry) (bool, error)
@@ -174,16 +259,15 @@ type Store interface {
 	// RefuseRequest moves pending → refused and ends the ticket.
 	RefuseRequest(ctx context.Context, ticketHash []byte, e audit.Entry) error
 
-	// CountPasswordAttempt adds one to the failures of an identifier, known or
-	// not, and returns the count so far. It is durable before any comparison.
-	CountPasswordAttempt(ctx context.Context, identifier string, now time.Time) (int, error)
-	// CitizenByIdentifier returns policies.CitizenUnknown for a stranger; the
-	// credential is the newest that is not destroyed, nil if there is none.
-	CitizenByIdentifier(ctx context.Context, identifier string) (Citizen, *Credential, error)
+	// CountPasswordAttempt counts a guess at an identifier's password, known or
+	// not, unless guesses are paused. It is durable before any comparison.
+	CountPasswordAttempt(ctx context.Context, g Guess) (Tally, error)
 
-	// OpenSession clears the failures, ends the request's older tickets and
-	// codes, and stores this ticket.
+	// OpenSession clears the failures, makes the ticket's source familiar, ends
+	// the request's older tickets and codes, and stores this ticket.
 	OpenSession(ctx context.Context, t TicketRow, e audit.Entry) error
+	// Reseal stores a box that was sealed anew, with nothing else changed.
+	Reseal(ctx context.Context, k Credential, c Change, entries ...audit.Entry) error
 
 	// PrepareChallenge stores a code after checking the pace (CodeTooSoon,
 	// CodeTooMany); the citizen's older codes for the same ticket are superseded.
@@ -197,24 +281,31 @@ type Store interface {
 	// WrongCode records a failed attempt; at the last one the code is exhausted.
 	WrongCode(ctx context.Context, c ChallengeRow, tries int, entries ...audit.Entry) error
 
-	// BeginIssuance consumes code and ticket (CodeUsed).
+	// BeginIssuance consumes code and ticket (CodeUsed), and notes the token
+	// object that is going to be made, if any.
 	BeginIssuance(ctx context.Context, i Issuance, e audit.Entry) error
 	// IntendCertificate records that the issuing key is about to be used.
 	IntendCertificate(ctx context.Context, i Issuance, e audit.Entry) error
-	// FinishIssuance stores key and certificate if the credential is still at
-	// the generation it was read at, and the ticket that goes on.
+	// FinishIssuance stores key and certificate if the record is still at the
+	// version it was read at, and the ticket that goes on. A certificate that
+	// is superseded is revoked, its key doomed, its authorisations void.
 	FinishIssuance(ctx context.Context, i Issuance, next TicketRow, entries ...audit.Entry) error
 
-	// BeginSignature consumes code and ticket, moves pending → signing and
-	// stores the intent, all if nothing has changed meanwhile.
+	// Authorise consumes code and ticket and stores the authorisation, if the
+	// record is still at the version it was read at.
+	Authorise(ctx context.Context, c Consent, e audit.Entry) error
+	// Authorisation reads one that waits to be spent (AuthorisationInvalid).
+	Authorisation(ctx context.Context, sadHash []byte) (Authorisation, error)
+	// BeginSignature spends the authorisation and moves pending → signing, all
+	// if nothing has changed meanwhile.
 	BeginSignature(ctx context.Context, i Intent, e audit.Entry) error
-	// FinishSignature spends the authorisation and stores one CMS a document.
+	// FinishSignature ends the intent and stores one CMS a document.
 	FinishSignature(ctx context.Context, i Intent, cms [][]byte, n Notice, e audit.Entry) error
 	// FailSignature ends an intent without a signature; the request is pending again.
 	FailSignature(ctx context.Context, i Intent, e audit.Entry) error
 
-	// Overdue lists intents and certificate intents past their lease, and open
-	// requests past their expiry.
+	// Overdue lists intents and certificate intents past their lease, open
+	// requests past their expiry, and token objects that must go.
 	Overdue(ctx context.Context, now time.Time) (Overdue, error)
 	// InterruptSignature ends an overdue intent: sign.interrupted, pending again.
 	InterruptSignature(ctx context.Context, intentID string, e audit.Entry) error
@@ -222,9 +313,31 @@ type Store interface {
 	InterruptCertificate(ctx context.Context, serial string, e audit.Entry) error
 	// ExpireRequest moves received or pending → expired.
 	ExpireRequest(ctx context.Context, id string, e audit.Entry) error
-	// Forget deletes expired tickets, and with them the keys they guard, codes
-	// that authorised nothing, and old failures of identifiers nobody has.
+	// ForgetTokenKey forgets a token object that is gone.
+	ForgetTokenKey(ctx context.Context, label string, e audit.Entry) error
+	// Forget deletes expired tickets, and with them the keys they guard, voids
+	// expired authorisations, and deletes codes that authorised nothing, old
+	// failures and old familiar networks.
 	Forget(ctx context.Context, now time.Time) error
+
+	// Epochs reads which keys of the token new work is done with.
+	Epochs(ctx context.Context) (Epochs, error)
+}
+
+// Guess is an attempt on a password.
+type Guess struct {
+	Identifier string
+	Source     string // network, empty if unknown
+	Limits     PasswordLimits
+	Now        time.Time
+}
+
+// Tally is what attempts on a password have come to.
+type Tally struct {
+	Familiar bool      // the person has come from this network before
+	Failures int       // this one included; of this network, or of all strange ones
+	Locked   bool      // not even the right password opens
+	RetryAt  time.Time // in the future: this attempt was not counted and must not be compared
 }
 
 // Pace bounds how often codes are sent.
@@ -249,6 +362,9 @@ type Issuance struct {
 	RequestID   string
 	Credential  Credential // as it will be, generation included
 	Was         int64      // the generation it was read at
+	Supersedes  string     // serial of the certificate that goes, if any
+	Retired     string     // label of the token object that goes with it, if any
+	Change      Change
 	LeaseUntil  time.Time
 	Now         time.Time
 	Notice      Notice
@@ -259,6 +375,7 @@ type Overdue struct {
 	Intents      []OverdueItem
 	Certificates []OverdueItem
 	Requests     []OverdueItem
+	TokenKeys    []OverdueItem
 }
 
 // OverdueItem names one of them.

@@ -1,6 +1,12 @@
 package signer
 
-import "time"
+import (
+	"crypto"
+	"strconv"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
 
 // Format is the form in which a signature comes back.
 type Format string
@@ -70,7 +76,8 @@ type Document struct {
 	Layout    []byte // pades.Layout as JSON, empty for CAdES
 
 	SigningTime time.Time // zero until fixed; whole seconds, UTC
-	Digest      []byte    // SHA-256 of what the signature covers; nil until fixed
+	Hash        string    // OID of the digest's algorithm, as the public side says
+	Digest      []byte    // of what the signature covers; nil until fixed
 	FixedFor    []byte    // hash of the ticket for which it was fixed
 	CMS         []byte    // detached SignedData, once signed
 }
@@ -80,14 +87,52 @@ type Document struct {
 type Bound struct {
 	Ordinal     int       `json:"ordinal"`
 	Format      Format    `json:"format"`
-	Hash        string    `json:"hash"` // always "SHA-256" for now; stated because the authorisation covers it
+	Hash        string    `json:"hash"` // OID
 	Digest      []byte    `json:"digest"`
 	SigningTime time.Time `json:"signing_time"`
 }
 
 // Bind states a fixed document the way authorisations do.
 func Bind(d Document) Bound {
-	return Bound{Ordinal: d.Ordinal, Format: d.Format, Hash: "SHA-256", Digest: d.Digest, SigningTime: d.SigningTime.UTC()}
+	return Bound{Ordinal: d.Ordinal, Format: d.Format, Hash: d.Hash, Digest: d.Digest, SigningTime: d.SigningTime.UTC()}
+}
+
+// boundFields are documents as seals and authorisations cover them: how many,
+// in which order, and every field of each.
+func boundFields(documents []Bound) []string {
+	fields := []string{strconv.Itoa(len(documents))}
+	for _, d := range documents {
+		fields = append(fields, strconv.Itoa(d.Ordinal), string(d.Format), d.Hash, hexOf(d.Digest), instant(d.SigningTime))
+	}
+	return fields
+}
+
+// The hash algorithms that may be signed (NIST's OIDs, RFC 8017, appendix B.1).
+const (
+	SHA256 = "2.16.840.1.101.3.4.2.1"
+	SHA384 = "2.16.840.1.101.3.4.2.2"
+	SHA512 = "2.16.840.1.101.3.4.2.3"
+)
+
+// ParseDigest ties an algorithm to the length of its values, since a length
+// alone says nothing: SHA3-256 and SHA-512/256 have 32 bytes as well. Anything
+// else is policies.DigestRefused.
+func ParseDigest(oid string, digest []byte) (crypto.Hash, error) {
+	var hash crypto.Hash
+	switch oid {
+	case SHA256:
+		hash = crypto.SHA256
+	case SHA384:
+		hash = crypto.SHA384
+	case SHA512:
+		hash = crypto.SHA512
+	default:
+		return 0, policies.Refuse(policies.DigestRefused, "algorithm", oid)
+	}
+	if len(digest) != hash.Size() {
+		return 0, policies.Refuse(policies.DigestRefused, "algorithm", oid, "bytes", strconv.Itoa(len(digest)))
+	}
+	return hash, nil
 }
 
 // Reference is the one that page, SMS and log show for the request's documents

@@ -6,11 +6,14 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -22,12 +25,23 @@ import (
 type Keys interface {
 	// MAC is HMAC-SHA-256 under a key that never leaves the token.
 	MAC(ctx context.Context, label string, data []byte) ([]byte, error)
+
 	// GenerateWrapped makes a key pair in the token and returns the private
 	// key only wrapped under the key-encryption key.
 	GenerateWrapped(ctx context.Context, kek, algorithm string) (crypto.PublicKey, []byte, error)
 	// WithWrapped unwraps to a session object, lends it to use, and destroys
 	// it before it returns, whatever use did.
 	WithWrapped(ctx context.Context, kek, algorithm string, public crypto.PublicKey, blob []byte, use func(crypto.Signer) error) error
+
+	// CreateTokenKey makes a key pair of which the private half stays in the
+	// token, under that label.
+	CreateTokenKey(ctx context.Context, label, algorithm string) (crypto.PublicKey, error)
+	// WithTokenKey lends it to use.
+	WithTokenKey(ctx context.Context, label, algorithm string, public crypto.PublicKey, use func(crypto.Signer) error) error
+	// Exists reports whether the token has an object of that label, and Destroy
+	// removes it for ever.
+	Exists(ctx context.Context, label string) (bool, error)
+	Destroy(ctx context.Context, label string) error
 }
 
 // Cost is what one password guess costs (RFC 9106).
@@ -47,6 +61,7 @@ type Sealed struct {
 	CitizenID    string
 	CredentialID string
 	Generation   int64
+	Pepper       int // epoch
 	Salt         []byte
 	Cost         Cost
 	Box          []byte // nonce ‖ AES-256-GCM
@@ -62,8 +77,8 @@ func (s Sealed) additional() []byte {
 // each takes Cost.MemoryKiB, so over capacity it refuses rather than swell.
 type Vault struct {
 	keys    Keys
-	pepper  string
 	cost    Cost
+	epochs  atomic.Pointer[Epochs]
 	running chan struct{}
 	waiting chan struct{}
 }
@@ -71,22 +86,29 @@ type Vault struct {
 // VaultConfig names the parts of a Vault.
 type VaultConfig struct {
 	Keys   Keys
-	Pepper string // label of the HMAC key
-	Cost   Cost
+	Epochs Epochs // until Adopt names newer ones
+	Cost   Cost   // of new boxes; older ones move at their next use
 	// Parallel is how many evaluations run at once; Queue how many more wait.
 	Parallel, Queue int
 }
 
 // NewVault makes a Vault.
 func NewVault(c VaultConfig) *Vault {
-	return &Vault{
+	v := &Vault{
 		keys:    c.Keys,
-		pepper:  c.Pepper,
 		cost:    c.Cost,
 		running: make(chan struct{}, max(1, c.Parallel)),
 		waiting: make(chan struct{}, max(1, c.Parallel)+c.Queue),
 	}
+	v.Adopt(c.Epochs)
+	return v
 }
+
+// Adopt makes epochs the ones for new work.
+func (v *Vault) Adopt(e Epochs) { v.epochs.Store(&e) }
+
+// Epochs are the ones for new work.
+func (v *Vault) Epochs() Epochs { return *v.epochs.Load() }
 
 var errSeal = errors.New("sealed box does not open")
 
@@ -98,7 +120,7 @@ func (v *Vault) sealingKey(ctx context.Context, s Sealed, password []byte) ([]by
 		return nil, err
 	}
 	defer zero(stretched)
-	mac, err := v.keys.MAC(ctx, v.pepper, append(bind("seal", s.CredentialID), stretched...))
+	mac, err := v.keys.MAC(ctx, Pepper.Label(s.Pepper), append(bind("seal", s.CredentialID), stretched...))
 	if err != nil {
 		return nil, fmt.Errorf("keying the seal: %w", err)
 	}
@@ -125,14 +147,36 @@ func (v *Vault) stretch(ctx context.Context, s Sealed, password []byte) ([]byte,
 // Enrol seals an empty payload under a new password: from now on opening it is
 // the password check.
 func (v *Vault) Enrol(ctx context.Context, citizenID, credentialID string, password []byte) (Sealed, error) {
-	s := Sealed{CitizenID: citizenID, CredentialID: credentialID, Generation: 1, Salt: make([]byte, 16), Cost: v.cost}
+	sealed, ks, err := v.seal(ctx, Sealed{CitizenID: citizenID, CredentialID: credentialID, Generation: 1}, password, nil)
+	zero(ks)
+	return sealed, err
+}
+
+// seal puts a payload into a fresh box, at today's cost and under today's
+// pepper, and returns the sealing key too.
+func (v *Vault) seal(ctx context.Context, s Sealed, password, payload []byte) (Sealed, []byte, error) {
+	s.Salt, s.Cost, s.Pepper = make([]byte, 16), v.cost, v.Epochs().Pepper
 	rand.Read(s.Salt)
 	ks, err := v.sealingKey(ctx, s, password)
 	if err != nil {
+		return Sealed{}, nil, err
+	}
+	s, err = s.reseal(ks, payload)
+	return s, ks, err
+}
+
+// Reseal moves what a box holds under another password, one generation on.
+// ks is the sealing key that opens it now.
+func (v *Vault) Reseal(ctx context.Context, s Sealed, ks, password []byte) (Sealed, error) {
+	payload, err := s.open(ks)
+	if err != nil {
 		return Sealed{}, err
 	}
-	defer zero(ks)
-	return s.reseal(ks, nil)
+	defer zero(payload)
+	s.Generation++
+	s, next, err := v.seal(ctx, s, password, payload)
+	zero(next)
+	return s, err
 }
 
 // Opens reports whether a password opens a box: how a new password is compared
@@ -160,21 +204,60 @@ func (s Sealed) reseal(ks, payload []byte) (Sealed, error) {
 
 func (s Sealed) open(ks []byte) ([]byte, error) { return decrypt(ks, s.Box, s.additional()) }
 
-// CheckCode is the stored form of a one-time code: an HSM HMAC over it and the
-// challenge that it belongs to.
-func (v *Vault) CheckCode(ctx context.Context, challengeID string, c Code) ([]byte, error) {
-	return v.keys.MAC(ctx, v.pepper, bind("code", challengeID, c.digits))
+// CheckActivation is the stored form of an activation code, under the pepper
+// of an epoch.
+func (v *Vault) CheckActivation(ctx context.Context, pepper int, citizenID, code string) ([]byte, error) {
+	return v.keys.MAC(ctx, Pepper.Label(pepper), bind("activation", citizenID, code))
 }
 
-// CheckActivation is the stored form of an activation code.
-func (v *Vault) CheckActivation(ctx context.Context, citizenID, code string) ([]byte, error) {
-	return v.keys.MAC(ctx, v.pepper, bind("activation", citizenID, code))
+// Seal is an HMAC over a record of that kind; the record's own key must be
+// among the fields.
+func (v *Vault) Seal(ctx context.Context, kind string, fields ...string) (int, []byte, error) {
+	epoch := v.Epochs().Seal
+	mac, err := v.keys.MAC(ctx, SealKey.Label(epoch), bind(append([]string{"record", kind}, fields...)...))
+	if err != nil {
+		return 0, nil, fmt.Errorf("sealing a record: %w", err)
+	}
+	return epoch, mac, nil
+}
+
+// CheckSeal refuses a record that this service did not write as it stands
+// (policies.RecordTampered).
+func (v *Vault) CheckSeal(ctx context.Context, epoch int, mac []byte, kind string, fields ...string) error {
+	if epoch < 1 {
+		return policies.Refuse(policies.RecordTampered)
+	}
+	want, err := v.keys.MAC(ctx, SealKey.Label(epoch), bind(append([]string{"record", kind}, fields...)...))
+	if err != nil {
+		return fmt.Errorf("checking a record's seal: %w", err)
+	}
+	if !hmac.Equal(mac, want) {
+		return policies.Refuse(policies.RecordTampered)
+	}
+	return nil
+}
+
+// SealTicket seals the ticket of an activation, which guards no key that would
+// authenticate it.
+func (v *Vault) SealTicket(ctx context.Context, t TicketRow) (TicketRow, error) {
+	var err error
+	t.Seal.Epoch, t.Seal.MAC, err = v.Seal(ctx, "ticket", t.statement()...)
+	return t, err
+}
+
+// CheckTicket refuses one that this service did not write as it stands.
+func (v *Vault) CheckTicket(ctx context.Context, t TicketRow) error {
+	return v.CheckSeal(ctx, t.Seal.Epoch, t.Seal.MAC, "ticket", t.statement()...)
+}
+
+func (t TicketRow) statement() []string {
+	return []string{hexOf(t.Hash), string(t.Purpose), t.CitizenID, strconv.FormatBool(t.Verified), t.Source, instant(t.ExpiresAt)}
 }
 
 // decoy is a box that nothing opens, so that an unknown citizen costs what a
 // wrong password costs.
 func (v *Vault) decoy() Sealed {
-	s := Sealed{CitizenID: "-", CredentialID: "decoy", Generation: 1, Salt: make([]byte, 16), Cost: v.cost, Box: make([]byte, 12+16)}
+	s := Sealed{CitizenID: "-", CredentialID: "decoy", Generation: 1, Pepper: v.Epochs().Pepper, Salt: make([]byte, 16), Cost: v.cost, Box: make([]byte, 12+16)}
 	rand.Read(s.Box)
 	return s
 }

@@ -15,54 +15,99 @@ import (
 
 const redacted = "[redacted]"
 
-// Ticket is the browser's half of a ceremony: 32 random bytes in a cookie. The
-// database has only its hash, and what it encrypts.
-type Ticket struct{ b []byte }
+// bearer is a random secret of 32 bytes of which the database has only the
+// hash, and what it encrypts.
+type bearer struct{ b []byte }
 
-const ticketSize = 32
+const bearerSize = 32
+
+func newBearer() bearer {
+	b := make([]byte, bearerSize)
+	rand.Read(b)
+	return bearer{b}
+}
+
+func parseBearer(s string) (bearer, bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return bearer{b}, err == nil && len(b) == bearerSize
+}
+
+// Encode is the secret's form in a cookie or in the RPC, and nowhere else.
+func (t bearer) Encode() string { return base64.RawURLEncoding.EncodeToString(t.b) }
+
+// Hash identifies the row.
+func (t bearer) Hash() []byte {
+	h := sha256.Sum256(t.b)
+	return h[:]
+}
+
+// wrap encrypts a sealing key so that only the holder can open it, and only
+// beside the same associated data.
+func (t bearer) wrap(ks, additional []byte) ([]byte, error) {
+	key, err := t.key()
+	if err != nil {
+		return nil, err
+	}
+	defer zero(key)
+	return encrypt(key, ks, additional)
+}
+
+func (t bearer) unwrap(wrapped, additional []byte) ([]byte, error) {
+	key, err := t.key()
+	if err != nil {
+		return nil, err
+	}
+	defer zero(key)
+	return decrypt(key, wrapped, additional)
+}
+
+func (t bearer) key() ([]byte, error) {
+	return hkdf.Key(sha256.New, t.b, nil, "rubrica bearer v1", 32)
+}
+
+// String redacts.
+func (bearer) String() string { return redacted }
+
+// GoString redacts.
+func (bearer) GoString() string { return redacted }
+
+// LogValue redacts.
+func (bearer) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON redacts: a secret has no business in JSON.
+func (bearer) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// Ticket is the browser's half of a ceremony, in a cookie, from the password
+// to the code.
+type Ticket struct{ bearer }
 
 // NewTicket makes a random ticket.
-func NewTicket() Ticket {
-	b := make([]byte, ticketSize)
-	rand.Read(b)
-	return Ticket{b}
-}
+func NewTicket() Ticket { return Ticket{newBearer()} }
 
 // ParseTicket reads what Encode wrote. A malformed one is an ended session.
 func ParseTicket(s string) (Ticket, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != ticketSize {
+	b, ok := parseBearer(s)
+	if !ok {
 		return Ticket{}, policies.Refuse(policies.SessionExpired)
 	}
 	return Ticket{b}, nil
 }
 
-// Encode is the ticket's form in a cookie and in the RPC, and nowhere else.
-func (t Ticket) Encode() string { return base64.RawURLEncoding.EncodeToString(t.b) }
+// SAD is the signature activation data (EN 419 241-1): the holder's half of an
+// authorisation.
+type SAD struct{ bearer }
 
-// Hash identifies the ticket's row.
-func (t Ticket) Hash() []byte {
-	h := sha256.Sum256(t.b)
-	return h[:]
+// NewSAD makes a random one.
+func NewSAD() SAD { return SAD{newBearer()} }
+
+// ParseSAD reads what Encode wrote. A malformed one is no authorisation.
+func ParseSAD(s string) (SAD, error) {
+	b, ok := parseBearer(s)
+	if !ok {
+		return SAD{}, policies.Refuse(policies.AuthorisationInvalid)
+	}
+	return SAD{b}, nil
 }
-
-// key derives the key that encrypts the sealing key while the citizen goes
-// from the password to the code.
-func (t Ticket) key() ([]byte, error) {
-	return hkdf.Key(sha256.New, t.b, nil, "rubrica ticket v1", 32)
-}
-
-// String redacts.
-func (Ticket) String() string { return redacted }
-
-// GoString redacts.
-func (Ticket) GoString() string { return redacted }
-
-// LogValue redacts.
-func (Ticket) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalJSON redacts: a ticket has no business in JSON.
-func (Ticket) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // Code is a one-time code of eight digits.
 type Code struct{ digits string }

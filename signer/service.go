@@ -2,7 +2,6 @@ package signer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -45,24 +44,33 @@ type CodeMessage struct {
 // Limits are the numbers of the ceremony, each with its default in
 // DefaultLimits (reference: the rules of Cl@ve Firma).
 type Limits struct {
-	PasswordTries int           // failures before the password is locked
-	TicketLife    time.Duration // from the password to the code
-	CodeLife      time.Duration
-	CodeTries     int
-	CodePace      Pace
-	Lease         time.Duration // an intent without outcome is interrupted after it
+	Password     PasswordLimits
+	PasswordLife time.Duration // after it the password opens nothing but its change
+	TicketLife   time.Duration // from the password to the code
+	CodeLife     time.Duration
+	CodeTries    int
+	CodePace     Pace
+	// AuthorisationLife is how long a consent waits to be spent.
+	AuthorisationLife time.Duration
+	Lease             time.Duration // an intent without outcome is interrupted after it
 }
 
-// DefaultLimits are five passwords, ten minutes, codes of five minutes with
-// three tries, five an hour, thirty seconds apart.
+// DefaultLimits are five passwords, valid for two years; ten minutes for a
+// ceremony; codes of five minutes with three tries, five an hour, thirty
+// seconds apart.
 func DefaultLimits() Limits {
+	const day = 24 * time.Hour
 	return Limits{
-		PasswordTries: 5,
-		TicketLife:    10 * time.Minute,
-		CodeLife:      5 * time.Minute,
-		CodeTries:     3,
-		CodePace:      Pace{Interval: 30 * time.Second, PerHour: 5},
-		Lease:         time.Minute,
+		Password: PasswordLimits{
+			Tries: 5, Strange: 5, Pause: time.Minute, MaxPause: time.Hour, Hard: 100, Familiar: 90 * day,
+		},
+		PasswordLife:      2 * 365 * day,
+		TicketLife:        10 * time.Minute,
+		CodeLife:          5 * time.Minute,
+		CodeTries:         3,
+		CodePace:          Pace{Interval: 30 * time.Second, PerHour: 5},
+		AuthorisationLife: 5 * time.Minute,
+		Lease:             time.Minute,
 	}
 }
 
@@ -75,23 +83,32 @@ type Config struct {
 	Courier Courier
 	Rules   policies.Rules
 	Limits  Limits
-	// KEK is the label of the key-encryption key, KeyAlgorithm the kind of
-	// citizens' keys ("rsa-3072", "ec-p256", "ec-p384").
-	KEK          string
+	// KeyAlgorithm is the kind of citizens' keys ("rsa-3072", "ec-p256", "ec-p384").
 	KeyAlgorithm string
 	Now          func() time.Time
 	Logger       *slog.Logger
+	// Step, if there is one, hears the name of each step of a ceremony before
+	// it is taken: where the tests of crashes end the process.
+	Step func(name string)
 }
 
 // Service is the signature activation module.
 type Service struct {
 	Config
-	decoy Sealed
+	people People
+	decoy  Sealed
 }
 
 // New makes the module.
 func New(c Config) *Service {
-	return &Service{Config: c, decoy: c.Vault.decoy()}
+	if c.Step == nil {
+		c.Step = func(string) {}
+	}
+	return &Service{
+		Config: c,
+		people: People{Rows: c.Store, Vault: c.Vault, Now: c.Now, Logger: c.Logger},
+		decoy:  c.Vault.decoy(),
+	}
 }
 
 var _ Module = (*Service)(nil)
@@ -111,115 +128,6 @@ func (s *Service) Open(ctx context.Context, requestID string) error {
 		Payload: map[string]any{"application": r.Application.ID, "title": r.Title, "documents": documents},
 	})
 	return err
-}
-
-// Identify implements Module. Whether the citizen exists decides which box is
-// tried, and nothing else: every step before and after costs the same.
-func (s *Service) Identify(ctx context.Context, who Identification) (Session, error) {
-	defer zero(who.Password)
-	now := s.Now()
-	r, err := s.Store.Request(ctx, who.RequestID)
-	if err != nil {
-		return Session{}, err
-	}
-	if err := open(r, now); err != nil {
-		return Session{}, err
-	}
-	failures, err := s.Store.CountPasswordAttempt(ctx, who.Identifier, now)
-	if err != nil {
-		return Session{}, err
-	}
-	if failures > s.Limits.PasswordTries {
-		return Session{}, s.denied(ctx, audit.AuthLocked, who, policies.Refuse(policies.PasswordLocked))
-	}
-
-	citizen, credential, err := s.Store.CitizenByIdentifier(ctx, who.Identifier)
-	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
-		return Session{}, err
-	}
-	box, known := s.decoy, err == nil && credential != nil && citizen.Status == Active
-	if known {
-		box = credential.Sealed
-	}
-	ks, err := s.Vault.sealingKey(ctx, box, who.Password)
-	if err != nil {
-		return Session{}, err
-	}
-	defer zero(ks)
-	payload, err := box.open(ks)
-	zero(payload)
-	if err != nil || !known {
-		return Session{}, s.denied(ctx, audit.AuthFailed, who, wrongPassword(s.Limits.PasswordTries-failures))
-	}
-	if who.Identifier != r.Identifier {
-		return Session{}, s.denied(ctx, audit.AuthFailed, who, policies.Refuse(policies.NotTheSigner))
-	}
-
-	ticket := NewTicket()
-	row, err := s.ticketRow(ticket, ks, TicketRow{
-		RequestID: r.ID, CitizenID: citizen.ID, CredentialID: credential.ID,
-		Generation: credential.Generation, ExpiresAt: now.Add(s.Limits.TicketLife),
-	})
-	if err != nil {
-		return Session{}, err
-	}
-	err = s.Store.OpenSession(ctx, row, audit.Entry{
-		Type: audit.AuthSucceeded, Operation: r.ID, At: now, Person: citizen.Identifier,
-		Payload: map[string]any{"factor": "knowledge", "address": who.RemoteAddr},
-	})
-	if err != nil {
-		return Session{}, err
-	}
-	return Session{Ticket: ticket, ExpiresAt: row.ExpiresAt, Certified: credential.Certified(now)}, nil
-}
-
-func wrongPassword(left int) *policies.Refusal {
-	if left <= 0 {
-		return policies.Refuse(policies.PasswordLocked)
-	}
-	return policies.Refuse(policies.CredentialsWrong, "tries", fmt.Sprint(left))
-}
-
-// denied logs a failed authentication and returns its refusal.
-func (s *Service) denied(ctx context.Context, kind audit.EventType, who Identification, r *policies.Refusal) error {
-	err := s.Store.Log(ctx, audit.Entry{
-		Type: kind, Operation: who.RequestID, At: s.Now(), Person: who.Identifier,
-		Payload: map[string]any{"factor": "knowledge", "reason": string(r.Code), "address": who.RemoteAddr},
-	})
-	if err != nil {
-		return err
-	}
-	return r
-}
-
-// ticketRow encrypts the sealing key under the ticket.
-func (s *Service) ticketRow(t Ticket, ks []byte, row TicketRow) (TicketRow, error) {
-	row.Hash = t.Hash()
-	row.Purpose = ForSignature
-	key, err := t.key()
-	if err != nil {
-		return TicketRow{}, fmt.Errorf("keying the ticket: %w", err)
-	}
-	defer zero(key)
-	row.SealedKey, err = encrypt(key, ks, row.additional())
-	return row, err
-}
-
-func (t TicketRow) additional() []byte {
-	return bind("rubrica ticket v1", t.RequestID, t.CitizenID, t.CredentialID, fmt.Sprint(t.Generation))
-}
-
-func (t TicketRow) sealingKey(ticket Ticket) ([]byte, error) {
-	key, err := ticket.key()
-	if err != nil {
-		return nil, fmt.Errorf("keying the ticket: %w", err)
-	}
-	defer zero(key)
-	ks, err := decrypt(key, t.SealedKey, t.additional())
-	if err != nil {
-		return nil, policies.Refuse(policies.SessionExpired)
-	}
-	return ks, nil
 }
 
 // open reports why a request cannot go on, nil if it can.
@@ -242,7 +150,7 @@ func (s *Service) Refuse(ctx context.Context, ticket Ticket) error {
 	if err != nil {
 		return err
 	}
-	citizen, _, err := s.Store.CitizenByID(ctx, row.CitizenID)
+	citizen, _, err := s.people.ByID(ctx, row.CitizenID)
 	if err != nil {
 		return err
 	}

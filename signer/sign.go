@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -16,89 +18,71 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
-// Sign implements Module: steps 6 to 8 of the ceremony.
-func (s *Service) Sign(ctx context.Context, answer Answer) error {
+// Sign implements Module: steps 7 and 8 of the ceremony.
+func (s *Service) Sign(ctx context.Context, sad SAD) error {
 	now := s.Now()
-	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
+	c, err := s.redeem(ctx, sad, now)
 	if err != nil {
 		return err
 	}
-	challenge, err := s.CheckCode(ctx, row, ForSignature, answer.Code)
+	defer zero(c.ks)
+	key, err := newSigningKey(c.credential, s.Issuer.ChainDER())
 	if err != nil {
 		return err
 	}
-	request, err := s.Store.Request(ctx, row.RequestID)
+	dtbs, err := key.dtbs(c.Documents)
 	if err != nil {
 		return err
 	}
-	citizen, credential, err := s.Store.CitizenByID(ctx, row.CitizenID)
-	if err != nil {
-		return err
-	}
-	if err := s.maySign(ctx, request.ID, citizen, credential, now); err != nil {
-		return err
-	}
-	bound, err := s.authorisable(ctx, request, row, citizen, credential, now)
-	if err != nil {
-		return err
-	}
-	if !sameDocuments(bound, challenge.Documents) || credential.ID != row.CredentialID || credential.Generation != row.Generation {
-		return policies.Refuse(policies.SessionExpired)
-	}
-	key, err := newSigningKey(credential, s.Issuer.ChainDER())
-	if err != nil {
-		return err
-	}
-	attributes, dtbsr, err := key.attributes(bound)
-	if err != nil {
-		return err
-	}
-	ks, err := row.sealingKey(answer.Ticket)
-	if err != nil {
-		return err
-	}
-	defer zero(ks)
 
 	intent := Intent{
-		ID: rand.Text(), Request: request, ChallengeID: challenge.ID, TicketHash: row.Hash,
-		CitizenID: citizen.ID, CredentialID: credential.ID, Generation: credential.Generation, Serial: credential.Certificate.Serial,
-		Documents: bound, DTBSR: dtbsr, CreatedAt: now, LeaseUntil: now.Add(s.Limits.Lease),
+		Authorisation: c.Authorisation, Request: c.request, Version: c.citizen.Version,
+		DTBSR: representations(dtbs), LeaseUntil: now.Add(s.Limits.Lease),
 	}
-	if err := s.Store.BeginSignature(ctx, intent, s.intentEntry(intent, citizen, credential, challenge)); err != nil {
+	s.Step("sign/redeemed")
+	if err := s.Store.BeginSignature(ctx, intent, s.intentEntry(intent, c, now)); err != nil {
 		return err
 	}
+	s.Step("sign/intended")
 
 	// The consent is spent: from here on the outcome is recorded whoever hangs up.
 	ctx = context.WithoutCancel(ctx)
-	signed, err := s.useKey(ctx, credential, ks, key, attributes, bound)
+	signed, err := s.useKey(ctx, c, key, dtbs)
 	if err != nil {
-		return s.failed(ctx, intent, citizen, err)
+		return s.failed(ctx, intent, c.citizen, err)
 	}
-	return s.Store.FinishSignature(ctx, intent, signed,
-		Notice{Kind: "document_signed", CitizenID: citizen.ID, RequestID: request.ID},
+	s.Step("sign/signed")
+	err = s.Store.FinishSignature(ctx, intent, signed,
+		Notice{Kind: "document_signed", CitizenID: c.CitizenID, RequestID: c.request.ID},
 		audit.Entry{
-			Type: audit.SignDone, Operation: request.ID, At: s.Now(), Person: citizen.Identifier,
+			Type: audit.SignDone, Operation: c.request.ID, At: s.Now(), Person: c.citizen.Identifier,
 			Payload: map[string]any{"authorisation": intent.ID, "serial": intent.Serial, "signatures": fingerprints(signed)},
 		})
+	s.Step("sign/done")
+	return err
 }
 
-func (s *Service) intentEntry(i Intent, c Citizen, k *Credential, ch ChallengeRow) audit.Entry {
-	documents := make([]map[string]any, len(i.Documents))
-	for n, d := range i.Documents {
-		documents[n] = map[string]any{
-			"ordinal": d.Ordinal, "format": string(d.Format), "hash": d.Hash, "digest": hexOf(d.Digest), "dtbs_r": hexOf(i.DTBSR[n]),
-		}
+func (s *Service) intentEntry(i Intent, c consented, now time.Time) audit.Entry {
+	documents := logged(i.Documents)
+	for n := range documents {
+		documents[n]["dtbs_r"] = hexOf(i.DTBSR[n])
 	}
 	return audit.Entry{
-		Type: audit.SignIntent, Operation: i.Request.ID, At: i.CreatedAt, Person: c.Identifier,
+		Type: audit.SignIntent, Operation: c.request.ID, At: now, Person: c.citizen.Identifier,
 		Payload: map[string]any{
-			"authorisation": i.ID, "application": i.Request.Application.ID, "challenge": ch.ID, "reference": ch.Reference,
-			"credential": i.CredentialID, "generation": i.Generation, "serial": i.Serial, "algorithm": k.Algorithm, "kek": s.KEK,
-			"factors":      []string{"knowledge", "possession"},
-			"registration": map[string]any{"mode": c.Registration.Mode, "level": c.Registration.Level, "assured_at": c.Registration.AssuredAt.UTC().Format("2006-01-02")},
-			"documents":    documents,
+			"authorisation": i.ID, "credential": i.CredentialID, "generation": i.Generation, "serial": i.Serial,
+			"algorithm": i.Algorithm, "keeper": string(c.credential.Keeper), "kek": c.credential.KEK, "documents": documents,
 		},
 	}
+}
+
+// logged are documents as the log names them.
+func logged(documents []Bound) []map[string]any {
+	out := make([]map[string]any, len(documents))
+	for i, d := range documents {
+		out[i] = map[string]any{"ordinal": d.Ordinal, "format": string(d.Format), "hash": d.Hash, "digest": hexOf(d.Digest)}
+	}
+	return out
 }
 
 // failed ends an intent whose key could not be used. The cause is for the
@@ -138,68 +122,98 @@ func newSigningKey(k *Credential, chain [][]byte) (signingKey, error) {
 	return out, nil
 }
 
-// attributes builds each document's signed attributes here, from the digest
-// that was shown and this credential's certificate, so that the public side
-// cannot slip anything else into them. The second result is the DTBS/R.
-func (k signingKey) attributes(documents []Bound) (attributes, dtbsr [][]byte, err error) {
-	for _, d := range documents {
+// dtbs is one document's data to be signed: the signed attributes, and their
+// hash (DTBS/R), which is what the key signs.
+type dtbs struct {
+	document       Bound
+	hash           crypto.Hash
+	attributes     []byte
+	representation []byte
+}
+
+// dtbs builds each document's signed attributes here, from the digest that was
+// shown and this credential's certificate, so that the public side cannot slip
+// anything else into them.
+func (k signingKey) dtbs(documents []Bound) ([]dtbs, error) {
+	out := make([]dtbs, len(documents))
+	for i, d := range documents {
+		hash, err := ParseDigest(d.Hash, d.Digest)
+		if err != nil {
+			return nil, err
+		}
 		set, err := cades.SignedAttributes(cades.Params{
-			ContentDigest: d.Digest, Hash: crypto.SHA256, Certificate: k.certificate,
+			ContentDigest: d.Digest, Hash: hash, Certificate: k.certificate,
 			SigningTime: d.SigningTime, PAdES: d.Format == PAdES,
 		})
 		if err != nil {
-			return nil, nil, fmt.Errorf("building signed attributes: %w", err)
+			return nil, fmt.Errorf("building signed attributes: %w", err)
 		}
-		sum := sha256.Sum256(set)
-		attributes, dtbsr = append(attributes, set), append(dtbsr, sum[:])
+		out[i] = dtbs{document: d, hash: hash, attributes: set, representation: cades.DTBSR(set, hash)}
 	}
-	return attributes, dtbsr, nil
+	return out, nil
+}
+
+func representations(all []dtbs) [][]byte {
+	out := make([][]byte, len(all))
+	for i := range all {
+		out[i] = all[i].representation
+	}
+	return out
 }
 
 // useKey unseals once, signs everything, and returns one detached CMS a
 // document, each verified with the certificate.
-func (s *Service) useKey(ctx context.Context, k *Credential, ks []byte, key signingKey, attributes [][]byte, documents []Bound) ([][]byte, error) {
-	wrapped, err := k.Sealed.open(ks)
+func (s *Service) useKey(ctx context.Context, c consented, key signingKey, all []dtbs) ([][]byte, error) {
+	payload, err := c.credential.Sealed.open(c.ks)
 	if err != nil {
 		return nil, fmt.Errorf("unsealing: %w", err)
 	}
-	defer zero(wrapped)
-	out := make([][]byte, len(attributes))
-	err = s.Keys.WithWrapped(ctx, s.KEK, k.Algorithm, key.certificate.PublicKey, wrapped, func(private crypto.Signer) error {
-		for i, set := range attributes {
-			dtbsr := sha256.Sum256(set)
-			value, err := private.Sign(rand.Reader, dtbsr[:], crypto.SHA256)
-			if err != nil {
-				return fmt.Errorf("signing document %d: %w", i+1, err)
-			}
-			if out[i], err = cms.Assemble(cms.Parts{
-				SignedAttributes: set, Signature: value, Certificate: key.certificate, Chain: key.chain, Hash: crypto.SHA256,
-			}); err != nil {
-				return fmt.Errorf("assembling document %d: %w", i+1, err)
-			}
-			if err := cms.Verify(out[i], documents[i].Digest, key.certificate); err != nil {
-				return fmt.Errorf("verifying document %d: %w", i+1, err)
-			}
-		}
-		return nil
+	defer zero(payload)
+	keeper, err := s.keeper(*c.credential)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]byte, len(all))
+	err = keeper.lend(ctx, *c.credential, key.certificate.PublicKey, payload, func(private crypto.Signer) error {
+		s.Step("sign/unsealed")
+		return key.signAll(private, all, out)
 	})
 	return out, err
 }
 
-func sameDocuments(a, b []Bound) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Ordinal != b[i].Ordinal || a[i].Format != b[i].Format || a[i].Hash != b[i].Hash ||
-			!hmac.Equal(a[i].Digest, b[i].Digest) || !a[i].SigningTime.Equal(b[i].SigningTime) {
-			return false
+// signAll puts a signature for each document into out. While the token makes
+// the next signature, the last one is assembled and verified beside it.
+func (k signingKey) signAll(private crypto.Signer, all []dtbs, out [][]byte) error {
+	var checks errgroup.Group
+	checks.SetLimit(2)
+	for i, d := range all {
+		value, err := private.Sign(rand.Reader, d.representation, d.hash)
+		if err != nil {
+			return errors.Join(fmt.Errorf("signing document %d: %w", i+1, err), checks.Wait())
 		}
+		checks.Go(func() error {
+			var err error
+			if out[i], err = k.assemble(d, value); err != nil {
+				return fmt.Errorf("document %d: %w", i+1, err)
+			}
+			return nil
+		})
 	}
-	return true
+	return checks.Wait()
 }
 
-func fingerprint(der []byte) string { return fmt.Sprintf("%x", sha256.Sum256(der)) }
+func (k signingKey) assemble(d dtbs, value []byte) ([]byte, error) {
+	der, err := cms.Assemble(cms.Parts{
+		SignedAttributes: d.attributes, Signature: value, Certificate: k.certificate, Chain: k.chain, Hash: d.hash,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("assembling: %w", err)
+	}
+	if err := cms.Verify(der, d.document.Digest, k.certificate); err != nil {
+		return nil, fmt.Errorf("verifying: %w", err)
+	}
+	return der, nil
+}
 
 func fingerprints(all [][]byte) []string {
 	out := make([]string, len(all))

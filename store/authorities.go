@@ -9,6 +9,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // Authority is a certificate of the internal CA.
@@ -32,28 +33,11 @@ func (db *DB) Authorities(ctx context.Context) (map[string]Authority, error) {
 	return out, err
 }
 
-// KeyChecks reads the check values of the token's secret keys, by label.
-func (db *DB) KeyChecks(ctx context.Context) (map[string][]byte, error) {
-	rows, err := db.pool.Query(ctx, `SELECT label, check_value FROM key_checks`)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string][]byte)
-	var (
-		label string
-		value []byte
-	)
-	_, err = pgx.ForEachRow(rows, []any{&label, &value}, func() error {
-		out[label] = value
-		return nil
-	})
-	return out, err
-}
-
 // Ceremony is what a first ceremony of keys leaves in the database.
 type Ceremony struct {
 	Authorities []Authority
-	Checks      map[string][]byte
+	Epochs      []Epoch
+	Keeper      signer.KeeperName
 }
 
 // RecordCeremony stores the ceremony with its log entry, once.
@@ -67,13 +51,15 @@ func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, e audit.Entry) err
 				return err
 			}
 		}
-		for label, value := range c.Checks {
-			if _, err := tx.Exec(ctx, `
-				INSERT INTO key_checks (label, check_value, created_at)
-				VALUES (@label, @value, @now)`,
-				pgx.NamedArgs{"label": label, "value": value, "now": e.At}); err != nil {
+		for _, epoch := range c.Epochs {
+			if err := insertEpoch(ctx, tx, epoch, e.At); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE key_keeper
+			SET keeper = @keeper, since = @now`, pgx.NamedArgs{"keeper": c.Keeper, "now": e.At}); err != nil {
+			return err
 		}
 		return db.record(ctx, tx, e)
 	})

@@ -17,7 +17,7 @@ import (
 var _ citizen.Store = (*DB)(nil)
 
 // Register implements citizen.Store.
-func (db *DB) Register(ctx context.Context, c signer.Citizen, activationMAC []byte, entries ...audit.Entry) error {
+func (db *DB) Register(ctx context.Context, c signer.Citizen, a citizen.Activation, change signer.Change, entries ...audit.Entry) error {
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
 		args := pgx.NamedArgs{
 			"id":         c.ID,
@@ -34,22 +34,25 @@ func (db *DB) Register(ctx context.Context, c signer.Citizen, activationMAC []by
 			"level":      c.Registration.Level,
 			"office":     c.Registration.Office,
 			"officer":    c.Registration.Officer,
-			"mac":        activationMAC,
+			"pepper":     a.Pepper,
+			"mac":        a.MAC,
+			"epoch":      change.Seal.Epoch,
+			"seal":       change.Seal.MAC,
 		}
 		for _, sql := range []string{
 			`
-			INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at)
-			VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now)`, `
+			INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at, version, seal_epoch, seal)
+			VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now, 1, @epoch, @seal)`, `
 			INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at)
 			VALUES (@id, @mode, @level, @office, @officer, @now)`, `
-			INSERT INTO activations (citizen_id, mac, issued_at)
-			VALUES (@id, @mac, @now)`,
+			INSERT INTO activations (citizen_id, pepper_epoch, mac, issued_at)
+			VALUES (@id, @pepper, @mac, @now)`,
 		} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err
 			}
 		}
-		return db.record(ctx, tx, entries...)
+		return db.record(ctx, tx, append(entries, change.Entry)...)
 	})
 	switch {
 	case violated(err, "citizens_identifier_unique"):
@@ -61,13 +64,14 @@ func (db *DB) Register(ctx context.Context, c signer.Citizen, activationMAC []by
 }
 
 // ReplaceActivation implements citizen.Store.
-func (db *DB) ReplaceActivation(ctx context.Context, citizenID string, activationMAC []byte, e audit.Entry) error {
+func (db *DB) ReplaceActivation(ctx context.Context, citizenID string, a citizen.Activation, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO activations (citizen_id, mac, issued_at)
-			VALUES (@id, @mac, @now)
+			INSERT INTO activations (citizen_id, pepper_epoch, mac, issued_at)
+			VALUES (@id, @pepper, @mac, @now)
 			ON CONFLICT (citizen_id) DO UPDATE
-			SET mac = @mac, issued_at = @now`, pgx.NamedArgs{"id": citizenID, "mac": activationMAC, "now": e.At})
+			SET pepper_epoch = @pepper, mac = @mac, issued_at = @now`,
+			pgx.NamedArgs{"id": citizenID, "pepper": a.Pepper, "mac": a.MAC, "now": e.At})
 		if err != nil {
 			return err
 		}
@@ -84,20 +88,16 @@ func (db *DB) CountActivationAttempt(ctx context.Context, identifier string, now
 }
 
 // Activation implements citizen.Store.
-func (db *DB) Activation(ctx context.Context, identifier string) (signer.Citizen, []byte, error) {
-	c, _, err := readPerson(ctx, db.pool, "c.identifier = @key", identifier)
-	if err != nil {
-		return c, nil, err
-	}
-	var mac []byte
-	err = db.pool.QueryRow(ctx, `
-		SELECT mac
+func (db *DB) Activation(ctx context.Context, citizenID string) (citizen.Activation, error) {
+	var a citizen.Activation
+	err := db.pool.QueryRow(ctx, `
+		SELECT pepper_epoch, mac
 		FROM activations
-		WHERE citizen_id = @id`, pgx.NamedArgs{"id": c.ID}).Scan(&mac)
+		WHERE citizen_id = @id`, pgx.NamedArgs{"id": citizenID}).Scan(&a.Pepper, &a.MAC)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return c, nil, nil
+		return a, nil
 	}
-	return c, mac, err
+	return a, err
 }
 
 // OpenActivation implements citizen.Store.
@@ -119,15 +119,15 @@ func (db *DB) OpenActivation(ctx context.Context, t signer.TicketRow, e audit.En
 }
 
 // VerifyActivation implements citizen.Store.
-func (db *DB) VerifyActivation(ctx context.Context, ticketHash []byte, challengeID string, e audit.Entry) error {
+func (db *DB) VerifyActivation(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		if err := consume(ctx, tx, challengeID, e.At); err != nil {
 			return err
 		}
 		err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
 			UPDATE tickets
-			SET verified = true
-			WHERE hash = @hash AND spent_at IS NULL`, pgx.NamedArgs{"hash": ticketHash})
+			SET verified = true, seal_epoch = @epoch, seal = @seal
+			WHERE hash = @hash AND spent_at IS NULL`, pgx.NamedArgs{"hash": t.Hash, "epoch": t.Seal.Epoch, "seal": t.Seal.MAC})
 		if err != nil {
 			return err
 		}
@@ -135,14 +135,13 @@ func (db *DB) VerifyActivation(ctx context.Context, ticketHash []byte, challenge
 	})
 }
 
-// Reason for which a forgotten password's certificates are revoked, RFC 5280
-// section 5.3.1: the key is gone, nothing suggests that it was compromised.
-const cessationOfOperation = 5
-
 // SetPassword implements citizen.Store.
-func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer.Sealed, n signer.Notice, entries ...audit.Entry) error {
+func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, k signer.Credential, c signer.Change, n signer.Notice, entries ...audit.Entry) error {
 	e := entries[0]
 	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, c); err != nil {
+			return err
+		}
 		if err := spendTicket(ctx, tx, t.Hash, e.At); err != nil {
 			return err
 		}
@@ -153,11 +152,11 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer
 		if err != nil {
 			return err
 		}
-		ended, err := destroyCredentials(ctx, tx, t.CitizenID, e)
+		ended, err := destroyCredentials(ctx, tx, t.CitizenID, cessationOfOperation, e)
 		if err != nil {
 			return err
 		}
-		if err := insertCredential(ctx, tx, sealed, e.At); err != nil {
+		if err := insertCredential(ctx, tx, k); err != nil {
 			return err
 		}
 		err = swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
@@ -167,37 +166,136 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, sealed signer
 		if err != nil {
 			return err
 		}
-		if err := clearAttempts(ctx, tx, "password", t.CitizenID); err != nil {
+		if err := trust(ctx, tx, t, e.At); err != nil {
 			return err
 		}
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(ended, entries...)...)
+		return db.record(ctx, tx, append(append(ended, entries...), c.Entry)...)
 	})
 }
 
-func insertCredential(ctx context.Context, tx pgx.Tx, s signer.Sealed, at time.Time) error {
+// ChangePassword implements citizen.Store.
+func (db *DB) ChangePassword(ctx context.Context, p citizen.PasswordChange, entries ...audit.Entry) error {
+	e := entries[0]
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, p.Change); err != nil {
+			return err
+		}
+		if err := consume(ctx, tx, p.ChallengeID, e.At); err != nil {
+			return err
+		}
+		if err := spendTicket(ctx, tx, p.Ticket.Hash, e.At); err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, p.Ticket.CitizenID, e.At); err != nil {
+			return err
+		}
+		if err := storeBox(ctx, tx, p.Credential); err != nil {
+			return err
+		}
+		if err := trust(ctx, tx, p.Ticket, e.At); err != nil {
+			return err
+		}
+		if err := db.notify(ctx, tx, p.Notice); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(entries, p.Change.Entry)...)
+	})
+}
+
+// endSessions ends what waits for a citizen: tickets, codes, consents.
+func endSessions(ctx context.Context, tx pgx.Tx, citizenID string, at time.Time) error {
+	args := pgx.NamedArgs{"citizen": citizenID, "at": at}
+	for _, sql := range []string{
+		`
+		UPDATE challenges
+		SET state = 'superseded'
+		WHERE citizen_id = @citizen AND state IN ('prepared', 'sent')`, `
+		UPDATE tickets
+		SET spent_at = @at, sealed_key = NULL
+		WHERE citizen_id = @citizen AND spent_at IS NULL`,
+	} {
+		if _, err := tx.Exec(ctx, sql, args); err != nil {
+			return err
+		}
+	}
+	return void(ctx, tx, "citizen_id = @key", citizenID, at)
+}
+
+// SetStatus implements citizen.Store.
+func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.Entry) error {
+	e := entries[0]
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, m.Change); err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, m.Change.CitizenID, e.At); err != nil {
+			return err
+		}
+		ended := []audit.Entry(nil)
+		if m.Destroy {
+			var err error
+			if ended, err = destroyCredentials(ctx, tx, m.Change.CitizenID, m.Reason, e); err != nil {
+				return err
+			}
+		}
+		err := swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
+			UPDATE citizens
+			SET status = @to
+			WHERE id = @id AND status = @from`, pgx.NamedArgs{"id": m.Change.CitizenID, "from": m.From, "to": m.To})
+		if err != nil {
+			return err
+		}
+		if m.To == signer.Deregistered {
+			if _, err := tx.Exec(ctx, `DELETE FROM activations WHERE citizen_id = @id`, pgx.NamedArgs{"id": m.Change.CitizenID}); err != nil {
+				return err
+			}
+		}
+		if err := db.notify(ctx, tx, m.Notice); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(append(entries, ended...), m.Change.Entry)...)
+	})
+}
+
+func insertCredential(ctx context.Context, tx pgx.Tx, k signer.Credential) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO credentials (id, citizen_id, generation, state, salt, argon_memory_kib, argon_passes, argon_lanes, box, created_at)
-		VALUES (@id, @citizen, @generation, 'empty', @salt, @memory, @passes, @lanes, @box, @now)`, pgx.NamedArgs{
-		"id":         s.CredentialID,
-		"citizen":    s.CitizenID,
-		"generation": s.Generation,
-		"salt":       s.Salt,
-		"memory":     s.Cost.MemoryKiB,
-		"passes":     s.Cost.Passes,
-		"lanes":      s.Cost.Lanes,
-		"box":        s.Box,
-		"now":        at,
+		INSERT INTO credentials (id, citizen_id, generation, state, salt, argon_memory_kib, argon_passes, argon_lanes, pepper_epoch, box,
+			keeper, kek_epoch, created_at, password_at)
+		VALUES (@id, @citizen, @generation, 'empty', @salt, @memory, @passes, @lanes, @pepper, @box,
+			@keeper, @kek, @now, @now)`, pgx.NamedArgs{
+		"id":         k.ID,
+		"citizen":    k.CitizenID,
+		"generation": k.Generation,
+		"salt":       k.Sealed.Salt,
+		"memory":     k.Sealed.Cost.MemoryKiB,
+		"passes":     k.Sealed.Cost.Passes,
+		"lanes":      k.Sealed.Cost.Lanes,
+		"pepper":     k.Sealed.Pepper,
+		"box":        k.Sealed.Box,
+		"keeper":     k.Keeper,
+		"kek":        k.KEK,
+		"now":        k.PasswordAt,
 	})
 	return err
 }
 
-// destroyCredentials deletes the boxes of a citizen's credentials and revokes
-// their certificates; it returns the log entries that tell of it.
-func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, cause audit.Entry) ([]audit.Entry, error) {
-	args := pgx.NamedArgs{"citizen": citizenID, "now": cause.At, "reason": cessationOfOperation}
+// destroyCredentials deletes the boxes of a citizen's credentials, dooms what
+// the token holds of them, and revokes their certificates; it returns the log
+// entries that tell of it.
+func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, reason int, cause audit.Entry) ([]audit.Entry, error) {
+	args := pgx.NamedArgs{"citizen": citizenID, "now": cause.At, "reason": reason}
+	if err := endSessions(ctx, tx, citizenID, cause.At); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE token_keys
+		SET state = 'doomed'
+		WHERE state = 'live' AND credential_id IN (SELECT id FROM credentials WHERE citizen_id = @citizen)`, args); err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, `
 		UPDATE certificates
 		SET revoked_at = @now, reason = @reason
@@ -227,7 +325,7 @@ func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, cause 
 	for _, serial := range serials {
 		entries = append(entries, audit.Entry{
 			Type: audit.CertificateRevoked, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-			Payload: map[string]any{"serial": serial, "reason": cessationOfOperation},
+			Payload: map[string]any{"serial": serial, "reason": reason},
 		})
 	}
 	for _, id := range credentials {

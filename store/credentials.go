@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,9 +27,12 @@ func (db *DB) CitizenByID(ctx context.Context, id string) (signer.Citizen, *sign
 
 // readCitizen reads a person and the whole credential, box included: what only
 // the signer's role may read. Whoever is a stranger, or has no credential, costs
-// the same two reads: how long an answer takes must not tell.
+// the same three reads: how long an answer takes must not tell.
 func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
 	c, k, err := readPerson(ctx, q, where, key)
+	if newestErr := newest(ctx, q, &c); newestErr != nil {
+		return c, nil, newestErr
+	}
 	unknown := errors.Is(err, policies.Refuse(policies.CitizenUnknown))
 	if err != nil && !unknown {
 		return c, nil, err
@@ -42,6 +48,7 @@ func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citi
 			argon_memory_kib,
 			argon_passes,
 			argon_lanes,
+			pepper_epoch,
 			box
 		FROM credentials
 		WHERE id = @id AND generation = @generation`, pgx.NamedArgs{"id": k.ID, "generation": k.Generation}).Scan(
@@ -50,6 +57,7 @@ func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citi
 		&k.Sealed.Cost.MemoryKiB,
 		&k.Sealed.Cost.Passes,
 		&k.Sealed.Cost.Lanes,
+		&k.Sealed.Pepper,
 		&k.Sealed.Box,
 	)
 	switch {
@@ -63,6 +71,38 @@ func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citi
 	}
 	k.Sealed.CitizenID, k.Sealed.CredentialID, k.Sealed.Generation = k.CitizenID, k.ID, k.Generation
 	return c, k, nil
+}
+
+// newest reads what the log says of a record's newest state. The entry must be
+// the one that its leaf commits to; whoever alters both breaks the tree.
+func newest(ctx context.Context, q querier, c *signer.Citizen) error {
+	var r audit.Record
+	err := q.QueryRow(ctx, `
+		SELECT leaf, payload, salt
+		FROM log_entries
+		WHERE person = @person AND type = 'citizen.sealed'
+		ORDER BY seq DESC
+		LIMIT 1`, pgx.NamedArgs{"person": c.Identifier}).Scan(&r.Leaf, &r.Payload, &r.Salt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	payload, err := r.Open()
+	if err != nil {
+		return nil //nolint:nilerr // an entry that was altered says nothing: the record does not pass for the newest
+	}
+	var state struct {
+		Version int64  `json:"version"`
+		Seal    string `json:"seal"`
+	}
+	if err := json.Unmarshal(payload, &state); err != nil {
+		return fmt.Errorf("reading a citizen's newest state: %w", err)
+	}
+	c.Newest.Version = state.Version
+	c.Newest.MAC, err = hex.DecodeString(state.Seal)
+	return err
 }
 
 // readPerson reads a citizen, the newest registration, the credential that is
@@ -83,6 +123,9 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			c.locale,
 			c.status,
 			c.document_until,
+			c.version,
+			c.seal_epoch,
+			c.seal,
 			g.mode,
 			g.level,
 			g.office,
@@ -92,6 +135,10 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			k.generation,
 			k.state,
 			k.algorithm,
+			k.keeper,
+			k.kek_epoch,
+			k.key_label,
+			k.password_at,
 			z.serial,
 			z.der,
 			z.not_before,
@@ -123,6 +170,9 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&c.Locale,
 		&c.Status,
 		&c.DocumentUntil,
+		&c.Version,
+		&c.Seal.Epoch,
+		&c.Seal.MAC,
 		&c.Registration.Mode,
 		&c.Registration.Level,
 		&c.Registration.Office,
@@ -132,6 +182,10 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&k.generation,
 		&k.state,
 		&k.algorithm,
+		&k.keeper,
+		&k.kek,
+		&k.keyLabel,
+		&k.passwordAt,
 		&k.serial,
 		&k.der,
 		&k.notBefore,
@@ -147,7 +201,10 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 // credentialRow is the part of a person's row that may be missing.
 type credentialRow struct {
 	id, state, algorithm, serial   *string
+	keeper, keyLabel               *string
 	generation                     *int64
+	kek                            *int
+	passwordAt                     *time.Time
 	der                            []byte
 	notBefore, notAfter, revokedAt *time.Time
 }
@@ -158,6 +215,7 @@ func (r credentialRow) credential(citizenID string) *signer.Credential {
 	}
 	k := &signer.Credential{
 		ID: *r.id, CitizenID: citizenID, Generation: *r.generation, State: signer.CredentialState(*r.state), Algorithm: *r.algorithm,
+		Keeper: signer.KeeperName(*r.keeper), KEK: *r.kek, KeyLabel: *r.keyLabel, PasswordAt: r.passwordAt.UTC(),
 	}
 	if r.serial != nil {
 		k.Certificate = &signer.Certificate{
@@ -175,6 +233,14 @@ func (db *DB) BeginIssuance(ctx context.Context, i signer.Issuance, e audit.Entr
 		}
 		if err := spendTicket(ctx, tx, i.TicketHash, i.Now); err != nil {
 			return err
+		}
+		if i.Credential.KeyLabel != "" {
+			if _, err := tx.Exec(ctx, `
+				INSERT INTO token_keys (label, credential_id, state, lease_until)
+				VALUES (@label, @credential, 'making', @lease)`,
+				pgx.NamedArgs{"label": i.Credential.KeyLabel, "credential": i.Credential.ID, "lease": i.LeaseUntil}); err != nil {
+				return err
+			}
 		}
 		return db.record(ctx, tx, e)
 	})
@@ -204,7 +270,14 @@ func (db *DB) IntendCertificate(ctx context.Context, i signer.Issuance, e audit.
 func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer.TicketRow, entries ...audit.Entry) error {
 	k := i.Credential
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+		if err := apply(ctx, tx, i.Change); err != nil {
+			return err
+		}
+		revoked, err := supersede(ctx, tx, i, entries[0])
+		if err != nil {
+			return err
+		}
+		err = swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
 			UPDATE certificates
 			SET state = 'issued', der = @der
 			WHERE serial = @serial AND state = 'intent'`,
@@ -212,19 +285,7 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err != nil {
 			return err
 		}
-		err = swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
-			UPDATE credentials
-			SET state = @state, generation = @generation, algorithm = @algorithm, public_key = @public, box = @box
-			WHERE id = @id AND generation = @was AND state <> 'destroyed'`, pgx.NamedArgs{
-			"id":         k.ID,
-			"was":        i.Was,
-			"state":      k.State,
-			"generation": k.Generation,
-			"algorithm":  k.Algorithm,
-			"public":     k.PublicKey,
-			"box":        k.Sealed.Box,
-		})
-		if err != nil {
+		if err := storeKey(ctx, tx, k, i.Was); err != nil {
 			return err
 		}
 		if err := insertTicket(ctx, tx, next); err != nil {
@@ -233,7 +294,124 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err := db.notify(ctx, tx, i.Notice); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, entries...)
+		return db.record(ctx, tx, append(append(revoked, entries...), i.Change.Entry)...)
+	})
+}
+
+// apply makes a change to a citizen's record the newest: every method that
+// alters what the seal covers calls it first.
+func apply(ctx context.Context, tx pgx.Tx, c signer.Change) error {
+	return swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+		UPDATE citizens
+		SET version = version + 1, seal_epoch = @epoch, seal = @seal
+		WHERE id = @id AND version = @was`, pgx.NamedArgs{
+		"id":    c.CitizenID,
+		"was":   c.Was,
+		"epoch": c.Seal.Epoch,
+		"seal":  c.Seal.MAC,
+	})
+}
+
+// storeKey puts a new key into its credential.
+func storeKey(ctx context.Context, tx pgx.Tx, k signer.Credential, was int64) error {
+	if k.KeyLabel != "" {
+		err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+			UPDATE token_keys
+			SET state = 'live'
+			WHERE label = @label AND state = 'making'`, pgx.NamedArgs{"label": k.KeyLabel})
+		if err != nil {
+			return err
+		}
+	}
+	return swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+		UPDATE credentials
+		SET state = @state, generation = @generation, algorithm = @algorithm, public_key = @public, box = @box,
+			keeper = @keeper, kek_epoch = @kek, key_label = @label
+		WHERE id = @id AND generation = @was AND state <> 'destroyed'`, pgx.NamedArgs{
+		"id":         k.ID,
+		"was":        was,
+		"state":      k.State,
+		"generation": k.Generation,
+		"algorithm":  k.Algorithm,
+		"public":     k.PublicKey,
+		"box":        k.Sealed.Box,
+		"keeper":     k.Keeper,
+		"kek":        k.KEK,
+		"label":      k.KeyLabel,
+	})
+}
+
+// Reasons of revocation, RFC 5280 section 5.3.1.
+const (
+	superseded           = 4
+	cessationOfOperation = 5 // the key is gone, nothing suggests that it was compromised
+)
+
+// supersede revokes the certificate that gives way to a new one and dooms its
+// key; it returns the log entries that tell of it.
+func supersede(ctx context.Context, tx pgx.Tx, i signer.Issuance, cause audit.Entry) ([]audit.Entry, error) {
+	if i.Supersedes == "" {
+		return nil, nil
+	}
+	err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+		UPDATE certificates
+		SET revoked_at = @now, reason = @reason
+		WHERE serial = @serial AND state = 'issued' AND revoked_at IS NULL`,
+		pgx.NamedArgs{"serial": i.Supersedes, "now": cause.At, "reason": superseded})
+	if err != nil {
+		return nil, err
+	}
+	if err := void(ctx, tx, "credential_id = @key", i.Credential.ID, cause.At); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `
+		UPDATE token_keys
+		SET state = 'doomed'
+		WHERE label = @label`, pgx.NamedArgs{"label": i.Retired}); err != nil {
+		return nil, err
+	}
+	return []audit.Entry{
+		{
+			Type: audit.CertificateRevoked, Operation: cause.Operation, At: cause.At, Person: cause.Person,
+			Payload: map[string]any{"serial": i.Supersedes, "reason": superseded},
+		},
+		{
+			Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
+			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Was},
+		},
+	}, nil
+}
+
+// Reseal implements signer.Store. Older sessions and consents guard the old
+// sealing key, which opens nothing any more.
+func (db *DB) Reseal(ctx context.Context, k signer.Credential, c signer.Change, entries ...audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := storeBox(ctx, tx, k); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(entries, c.Entry)...)
+	})
+}
+
+// storeBox replaces a box by its next generation.
+func storeBox(ctx context.Context, tx pgx.Tx, k signer.Credential) error {
+	return swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
+		UPDATE credentials
+		SET generation = @generation, salt = @salt, argon_memory_kib = @memory, argon_passes = @passes, argon_lanes = @lanes,
+			pepper_epoch = @pepper, box = @box, password_at = @password
+		WHERE id = @id AND generation = @generation - 1 AND state <> 'destroyed'`, pgx.NamedArgs{
+		"id":         k.ID,
+		"generation": k.Generation,
+		"salt":       k.Sealed.Salt,
+		"memory":     k.Sealed.Cost.MemoryKiB,
+		"passes":     k.Sealed.Cost.Passes,
+		"lanes":      k.Sealed.Cost.Lanes,
+		"pepper":     k.Sealed.Pepper,
+		"box":        k.Sealed.Box,
+		"password":   k.PasswordAt,
 	})
 }
 

@@ -23,8 +23,12 @@ type Notice struct {
 // Kind implements river.JobArgs.
 func (Notice) Kind() string { return "notice" }
 
-// notify enqueues a mail in the transaction of what it tells of.
+// notify enqueues a mail in the transaction of what it tells of, if it is to be
+// told.
 func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
+	if n.Kind == "" {
+		return nil
+	}
 	args := Notice{Template: n.Kind, CitizenID: n.CitizenID, RequestID: n.RequestID}
 	if _, err := db.jobs.InsertTx(ctx, tx, args, nil); err != nil {
 		return fmt.Errorf("enqueueing a notice: %w", err)

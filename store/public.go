@@ -145,12 +145,14 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 				UPDATE documents
 				SET
 					signing_time = CASE WHEN fixed_for = @ticket THEN signing_time ELSE @time END,
+					hash = CASE WHEN fixed_for = @ticket THEN hash ELSE @hash END,
 					digest = CASE WHEN fixed_for = @ticket THEN digest ELSE @digest END,
 					fixed_for = @ticket
 				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL`, pgx.NamedArgs{
 				"request": requestID,
 				"ordinal": f.Ordinal,
 				"time":    f.SigningTime,
+				"hash":    f.Hash,
 				"digest":  f.Digest,
 				"ticket":  ticketHash,
 			})
@@ -180,6 +182,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 			citizen_id,
 			verified,
 			spent_at IS NOT NULL,
+			replaces,
 			expires_at
 		FROM tickets
 		WHERE hash = @hash AND expires_at > @now`, pgx.NamedArgs{"hash": ticketHash, "now": now}).Scan(
@@ -188,6 +191,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 		&citizenID,
 		&v.Verified,
 		&v.Spent,
+		&v.Replaces,
 		&v.ExpiresAt,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -197,7 +201,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 		return v, err
 	}
 	v.Citizen, v.Credential, err = readPerson(ctx, p.db.pool, "c.id = @key", citizenID)
-	v.Certified = v.Credential != nil && v.Credential.Certified(now)
+	v.Certified = v.Credential != nil && v.Credential.Certified(now) && !v.Replaces
 	return v, err
 }
 

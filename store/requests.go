@@ -85,6 +85,7 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			pages,
 			coalesce(layout::text, ''),
 			signing_time,
+			hash,
 			digest,
 			fixed_for,
 			cms
@@ -110,6 +111,7 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			&d.Pages,
 			&layout,
 			&fixed,
+			&d.Hash,
 			&d.Digest,
 			&d.FixedFor,
 			&d.CMS,
@@ -179,6 +181,12 @@ func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error
 			SELECT id, id, identifier
 			FROM requests
 			WHERE state IN ('received', 'pending') AND expires_at <= @now`},
+		{&o.TokenKeys, `
+			SELECT t.label, c.id, c.identifier
+			FROM token_keys t
+			JOIN credentials k ON k.id = t.credential_id
+			JOIN citizens c ON c.id = k.citizen_id
+			WHERE t.state = 'doomed' OR t.state = 'making' AND t.lease_until < @now`},
 	} {
 		rows, err := db.pool.Query(ctx, list.sql, pgx.NamedArgs{"now": now})
 		if err != nil {
@@ -205,10 +213,26 @@ func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error
 	})
 }
 
+// familiarity is how long a network is remembered at most.
+const familiarity = 90 * 24 * time.Hour
+
+// ForgetTokenKey implements signer.Store.
+func (db *DB) ForgetTokenKey(ctx context.Context, label string, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			DELETE FROM token_keys
+			WHERE label = @label AND state <> 'live'`, pgx.NamedArgs{"label": label})
+		if err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
+}
+
 // Forget implements signer.Store.
 func (db *DB) Forget(ctx context.Context, now time.Time) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour)}
+		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour), "quarter": now.Add(-familiarity)}
 		for _, sql := range []string{
 			`
 			DELETE FROM tickets
@@ -216,7 +240,12 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			DELETE FROM challenges
 			WHERE expires_at < @hour AND NOT EXISTS (SELECT FROM authorisations WHERE challenge_id = challenges.id)`, `
 			DELETE FROM attempts
-			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`,
+			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
+			DELETE FROM familiar_sources
+			WHERE last_at < @quarter`, `
+			UPDATE authorisations
+			SET state = 'void', sealed_key = NULL, ended_at = @now
+			WHERE state = 'authorised' AND expires_at <= @now`,
 		} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err

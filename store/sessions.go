@@ -12,49 +12,23 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// CountPasswordAttempt implements signer.Store.
-func (db *DB) CountPasswordAttempt(ctx context.Context, identifier string, now time.Time) (int, error) {
-	return db.countAttempt(ctx, "password", identifier, now)
-}
-
-// countAttempt commits on its own: whatever happens to the comparison that
-// follows, the attempt has been counted.
-func (db *DB) countAttempt(ctx context.Context, kind, subject string, now time.Time) (int, error) {
-	var failures int
-	err := db.pool.QueryRow(ctx, `
-		INSERT INTO attempts (kind, subject, failures, updated_at)
-		VALUES (@kind, @subject, 1, @now)
-		ON CONFLICT (kind, subject) DO UPDATE
-		SET failures = attempts.failures + 1, updated_at = @now
-		RETURNING failures`, pgx.NamedArgs{"kind": kind, "subject": subject, "now": now}).Scan(&failures)
-	return failures, err
-}
-
-func clearAttempts(ctx context.Context, tx pgx.Tx, kind, citizenID string) error {
-	_, err := tx.Exec(ctx, `
-		DELETE FROM attempts
-		WHERE kind = @kind AND subject = (SELECT identifier FROM citizens WHERE id = @id)`,
-		pgx.NamedArgs{"kind": kind, "id": citizenID})
-	return err
-}
-
 // OpenSession implements signer.Store.
 func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if err := clearAttempts(ctx, tx, "password", t.CitizenID); err != nil {
+		if err := trust(ctx, tx, t, e.At); err != nil {
 			return err
 		}
-		args := pgx.NamedArgs{"request": t.RequestID, "now": e.At}
+		args := pgx.NamedArgs{"request": orNull(t.RequestID), "purpose": t.Purpose, "citizen": t.CitizenID}
+		const older = `
+			purpose = @purpose AND request_id IS NOT DISTINCT FROM @request AND spent_at IS NULL
+				AND (citizen_id = @citizen OR request_id IS NOT NULL)`
 		if _, err := tx.Exec(ctx, `
 			UPDATE challenges
 			SET state = 'superseded'
-			WHERE state IN ('prepared', 'sent')
-				AND ticket_hash IN (SELECT hash FROM tickets WHERE request_id = @request AND spent_at IS NULL)`, args); err != nil {
+			WHERE state IN ('prepared', 'sent') AND ticket_hash IN (SELECT hash FROM tickets WHERE `+older+`)`, args); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			DELETE FROM tickets
-			WHERE request_id = @request AND spent_at IS NULL`, args); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM tickets WHERE `+older, args); err != nil {
 			return err
 		}
 		if err := insertTicket(ctx, tx, t); err != nil {
@@ -66,8 +40,8 @@ func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry
 
 func insertTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO tickets (hash, purpose, request_id, citizen_id, credential_id, generation, sealed_key, expires_at)
-		VALUES (@hash, @purpose, @request, @citizen, @credential, @generation, @sealed, @expires)`, pgx.NamedArgs{
+		INSERT INTO tickets (hash, purpose, request_id, citizen_id, credential_id, generation, sealed_key, source, replaces, seal_epoch, seal, expires_at)
+		VALUES (@hash, @purpose, @request, @citizen, @credential, @generation, @sealed, @source, @replaces, @epoch, coalesce(@seal, ''::bytea), @expires)`, pgx.NamedArgs{
 		"hash":       t.Hash,
 		"purpose":    t.Purpose,
 		"request":    orNull(t.RequestID),
@@ -75,6 +49,10 @@ func insertTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
 		"credential": orNull(t.CredentialID),
 		"generation": t.Generation,
 		"sealed":     t.SealedKey,
+		"source":     t.Source,
+		"replaces":   t.Replaces,
+		"epoch":      t.Seal.Epoch,
+		"seal":       t.Seal.MAC,
 		"expires":    t.ExpiresAt,
 	})
 	return err
@@ -93,6 +71,10 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 			generation,
 			sealed_key,
 			verified,
+			source,
+			replaces,
+			seal_epoch,
+			seal,
 			expires_at
 		FROM tickets
 		WHERE hash = @hash AND spent_at IS NULL AND expires_at > @now`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
@@ -104,6 +86,10 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 		&t.Generation,
 		&t.SealedKey,
 		&t.Verified,
+		&t.Source,
+		&t.Replaces,
+		&t.Seal.Epoch,
+		&t.Seal.MAC,
 		&t.ExpiresAt,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -136,6 +122,7 @@ func (db *DB) PrepareChallenge(ctx context.Context, c signer.ChallengeRow, pace 
 			"request": orNull(c.RequestID),
 			"citizen": c.CitizenID,
 			"phone":   c.Phone,
+			"pepper":  c.Pepper,
 			"mac":     c.MAC,
 			"ref":     c.Reference,
 			"docs":    c.Documents,
@@ -167,8 +154,8 @@ func (db *DB) PrepareChallenge(ctx context.Context, c signer.ChallengeRow, pace 
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			INSERT INTO challenges (id, ticket_hash, purpose, request_id, citizen_id, phone, mac, reference, documents, state, created_at, expires_at)
-			VALUES (@id, @ticket, @purpose, @request, @citizen, @phone, @mac, @ref, @docs, @state, @now, @expires)`, args); err != nil {
+			INSERT INTO challenges (id, ticket_hash, purpose, request_id, citizen_id, phone, pepper_epoch, mac, reference, documents, state, created_at, expires_at)
+			VALUES (@id, @ticket, @purpose, @request, @citizen, @phone, @pepper, @mac, @ref, @docs, @state, @now, @expires)`, args); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, entries...)
@@ -234,6 +221,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 			h.citizen_id,
 			c.identifier,
 			h.phone,
+			h.pepper_epoch,
 			h.mac,
 			h.reference,
 			h.documents,
@@ -254,6 +242,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 		&c.CitizenID,
 		&c.Identifier,
 		&c.Phone,
+		&c.Pepper,
 		&c.MAC,
 		&c.Reference,
 		&c.Documents,

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,39 +12,45 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// BeginSignature implements signer.Store. Code, ticket, request and credential
-// are compared in the one transaction that stores the intent, so that of any
-// number of answers to one code exactly one gets this far.
-func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry) error {
+// Authorise implements signer.Store. Code, ticket and record are compared in
+// the one transaction that stores the authorisation, so that of any number of
+// answers to one code exactly one gets this far.
+func (db *DB) Authorise(ctx context.Context, c signer.Consent, e audit.Entry) error {
+	a := c.Authorisation
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if err := consume(ctx, tx, i.ChallengeID, i.CreatedAt); err != nil {
+		if err := consume(ctx, tx, a.ChallengeID, a.CreatedAt); err != nil {
 			return err
 		}
-		if err := spendTicket(ctx, tx, i.TicketHash, i.CreatedAt); err != nil {
+		if err := spendTicket(ctx, tx, c.TicketHash, a.CreatedAt); err != nil {
 			return err
 		}
-		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
-			UPDATE requests
-			SET state = 'signing'
-			WHERE id = @id AND state = 'pending' AND expires_at > @now`, pgx.NamedArgs{"id": i.Request.ID, "now": i.CreatedAt})
-		if err != nil {
+		if err := unchanged(ctx, tx, a.CitizenID, c.Version); err != nil {
 			return err
 		}
-		if err := stillTheSame(ctx, tx, i); err != nil {
+		// A consent that was never spent gives way to this one.
+		if err := void(ctx, tx, "request_id = @key", a.RequestID, e.At); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO authorisations (id, request_id, challenge_id, credential_id, generation, serial, documents, state, created_at, lease_until)
-			VALUES (@id, @request, @challenge, @credential, @generation, @serial, @documents, 'intent', @now, @lease)`, pgx.NamedArgs{
-			"id":         i.ID,
-			"request":    i.Request.ID,
-			"challenge":  i.ChallengeID,
-			"credential": i.CredentialID,
-			"generation": i.Generation,
-			"serial":     i.Serial,
-			"documents":  i.Documents,
-			"now":        i.CreatedAt,
-			"lease":      i.LeaseUntil,
+		_, err := tx.Exec(ctx, `
+			INSERT INTO authorisations (id, request_id, application_id, challenge_id, citizen_id, credential_id, generation, serial,
+				certificate, algorithm, documents, state, created_at, expires_at, sad_hash, sealed_key)
+			VALUES (@id, @request, @application, @challenge, @citizen, @credential, @generation, @serial,
+				@certificate, @algorithm, @documents, 'authorised', @now, @expires, @sad, @sealed)`, pgx.NamedArgs{
+			"id":          a.ID,
+			"request":     a.RequestID,
+			"application": a.ApplicationID,
+			"challenge":   a.ChallengeID,
+			"citizen":     a.CitizenID,
+			"credential":  a.CredentialID,
+			"generation":  a.Generation,
+			"serial":      a.Serial,
+			"certificate": a.Certificate,
+			"algorithm":   a.Algorithm,
+			"documents":   a.Documents,
+			"now":         a.CreatedAt,
+			"expires":     a.ExpiresAt,
+			"sad":         a.SADHash,
+			"sealed":      a.SealedKey,
 		})
 		if err != nil {
 			return err
@@ -51,32 +59,101 @@ func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry
 	})
 }
 
-// stillTheSame locks what the authorisation is bound to against a change of
-// password, a revocation or a block at the same moment.
-func stillTheSame(ctx context.Context, tx pgx.Tx, i signer.Intent) error {
+// unchanged locks a citizen's record against a change of password, a
+// revocation or a block at the same moment, if it is still at the version that
+// was read: each of them makes another version.
+func unchanged(ctx context.Context, tx pgx.Tx, citizenID string, version int64) error {
 	var same bool
 	err := tx.QueryRow(ctx, `
-		SELECT
-			k.generation = @generation AND k.state = 'usable'
-				AND z.state = 'issued' AND z.revoked_at IS NULL AND z.not_after >= @now
-				AND c.status = 'active'
-		FROM credentials k
-		JOIN certificates z ON z.credential_id = k.id AND z.serial = @serial
-		JOIN citizens c ON c.id = k.citizen_id
-		WHERE k.id = @credential
-		FOR SHARE`, pgx.NamedArgs{
-		"generation": i.Generation,
-		"serial":     i.Serial,
-		"credential": i.CredentialID,
-		"now":        i.CreatedAt,
-	}).Scan(&same)
-	if err != nil {
-		return err
-	}
-	if !same {
+		SELECT version = @version
+		FROM citizens
+		WHERE id = @id
+		FOR SHARE`, pgx.NamedArgs{"id": citizenID, "version": version}).Scan(&same)
+	if err == nil && !same {
 		return policies.Refuse(policies.SessionExpired)
 	}
-	return nil
+	return err
+}
+
+// void ends authorisations that wait, and with them the keys that they guard.
+func void(ctx context.Context, tx pgx.Tx, where, key string, at time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE authorisations
+		SET state = 'void', sealed_key = NULL, ended_at = @at
+		WHERE state = 'authorised' AND `+where, pgx.NamedArgs{"key": key, "at": at})
+	return err
+}
+
+// Authorisation implements signer.Store.
+func (db *DB) Authorisation(ctx context.Context, sadHash []byte) (signer.Authorisation, error) {
+	var a signer.Authorisation
+	err := db.pool.QueryRow(ctx, `
+		SELECT
+			id,
+			request_id,
+			application_id,
+			challenge_id,
+			citizen_id,
+			credential_id,
+			generation,
+			serial,
+			certificate,
+			algorithm,
+			documents,
+			state,
+			created_at,
+			expires_at,
+			sad_hash,
+			sealed_key
+		FROM authorisations
+		WHERE sad_hash = @hash`, pgx.NamedArgs{"hash": sadHash}).Scan(
+		&a.ID,
+		&a.RequestID,
+		&a.ApplicationID,
+		&a.ChallengeID,
+		&a.CitizenID,
+		&a.CredentialID,
+		&a.Generation,
+		&a.Serial,
+		&a.Certificate,
+		&a.Algorithm,
+		&a.Documents,
+		&a.State,
+		&a.CreatedAt,
+		&a.ExpiresAt,
+		&a.SADHash,
+		&a.SealedKey,
+	)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return a, policies.Refuse(policies.AuthorisationInvalid)
+	}
+	return a, err
+}
+
+// BeginSignature implements signer.Store. Authorisation, request and record are
+// compared in the one transaction that makes it an intent.
+func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		err := swap(ctx, tx, policies.Refuse(policies.AuthorisationInvalid), `
+			UPDATE authorisations
+			SET state = 'intent', sealed_key = NULL, lease_until = @lease
+			WHERE id = @id AND state = 'authorised' AND expires_at > @now`,
+			pgx.NamedArgs{"id": i.ID, "lease": i.LeaseUntil, "now": e.At})
+		if err != nil {
+			return err
+		}
+		err = swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			UPDATE requests
+			SET state = 'signing'
+			WHERE id = @id AND state = 'pending' AND expires_at > @now`, pgx.NamedArgs{"id": i.Request.ID, "now": e.At})
+		if err != nil {
+			return err
+		}
+		if err := unchanged(ctx, tx, i.CitizenID, i.Version); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
 }
 
 // FinishSignature implements signer.Store.
@@ -85,19 +162,8 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 		if err := endIntent(ctx, tx, i.ID, "spent", e); err != nil {
 			return err
 		}
-		for n, der := range cms {
-			err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
-				UPDATE documents
-				SET cms = @cms
-				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL AND digest = @digest`, pgx.NamedArgs{
-				"cms":     der,
-				"request": i.Request.ID,
-				"ordinal": i.Documents[n].Ordinal,
-				"digest":  i.Documents[n].Digest,
-			})
-			if err != nil {
-				return err
-			}
+		if err := storeSignatures(ctx, tx, i, cms); err != nil {
+			return err
 		}
 		if err := closeRequest(ctx, tx, i.Request.ID, signer.Signing, signer.Signed, e.At); err != nil {
 			return err
@@ -107,6 +173,29 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 		}
 		return db.record(ctx, tx, e)
 	})
+}
+
+// storeSignatures puts each CMS beside the digest that it was made over, all in
+// one statement: a request may have a hundred documents.
+func storeSignatures(ctx context.Context, tx pgx.Tx, i signer.Intent, cms [][]byte) error {
+	ordinals, digests := make([]int, len(i.Documents)), make([][]byte, len(i.Documents))
+	for n, d := range i.Documents {
+		ordinals[n], digests[n] = d.Ordinal, d.Digest
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE documents d
+		SET cms = s.cms
+		FROM unnest(@ordinals::integer[], @digests::bytea[], @cms::bytea[]) AS s (ordinal, digest, cms)
+		WHERE d.request_id = @request AND d.ordinal = s.ordinal AND d.digest = s.digest AND d.cms IS NULL`, pgx.NamedArgs{
+		"request":  i.Request.ID,
+		"ordinals": ordinals,
+		"digests":  digests,
+		"cms":      cms,
+	})
+	if err == nil && int(tag.RowsAffected()) != len(cms) {
+		return policies.Refuse(policies.RequestState)
+	}
+	return err
 }
 
 // FailSignature implements signer.Store.

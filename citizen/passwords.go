@@ -1,0 +1,139 @@
+package citizen
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// SetPassword ends an activation. Where there was a key, the old password was
+// forgotten and nobody can open it any more: it is destroyed and its
+// certificates are revoked. Whoever gave the activation code only began this:
+// the password is the citizen's to choose, after a code by SMS.
+func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, password Password) error {
+	defer password.Zero()
+	now := s.Now()
+	row, err := s.ticket(ctx, ticket, now)
+	if err != nil {
+		return err
+	}
+	if !row.Verified {
+		return policies.Refuse(policies.SessionExpired)
+	}
+	c, last, err := s.People.ByID(ctx, row.CitizenID)
+	if err != nil {
+		return err
+	}
+	if err := s.acceptable(ctx, c, last, password); err != nil {
+		return err
+	}
+
+	k := signer.Credential{
+		ID: rand.Text(), CitizenID: c.ID, Generation: 1, State: signer.Empty,
+		Keeper: s.Vault.Epochs().Keeper, KEK: s.Vault.Epochs().KEK, PasswordAt: now,
+	}
+	if k.Sealed, err = s.Vault.Enrol(ctx, c.ID, k.ID, password.Reveal()); err != nil {
+		return err
+	}
+	if c.Status == signer.Registered {
+		c.Status = signer.Active
+	}
+	change, err := s.People.Change(ctx, c, &k)
+	if err != nil {
+		return err
+	}
+	return s.Store.SetPassword(ctx, row, k, change,
+		signer.Notice{Kind: "activated", CitizenID: c.ID},
+		audit.Entry{
+			Type: audit.PasswordSet, Operation: c.ID, At: now, Person: c.Identifier,
+			Payload: map[string]any{"credential": k.ID},
+		},
+		audit.Entry{
+			Type: audit.ActivationDone, Operation: c.ID, At: now, Person: c.Identifier,
+			Payload: map[string]any{"citizen": c.ID},
+		})
+}
+
+// ChangePassword moves the citizen's key under another password. The present
+// one has been proved when the ticket was made, and the ticket carries what
+// opens the key. Certificates stay.
+func (s *Service) ChangePassword(ctx context.Context, answer signer.Answer, password Password) error {
+	defer password.Zero()
+	now := s.Now()
+	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
+	if err != nil {
+		return err
+	}
+	if row.Purpose != signer.ForPassword {
+		return policies.Refuse(policies.SessionExpired)
+	}
+	c, k, err := s.People.ByID(ctx, row.CitizenID)
+	if err != nil {
+		return err
+	}
+	if c.Status != signer.Active || k == nil || k.ID != row.CredentialID || k.Generation != row.Generation {
+		return policies.Refuse(policies.SessionExpired)
+	}
+	// What is wrong with the password costs no try of the code.
+	if err := s.acceptable(ctx, c, k, password); err != nil {
+		return err
+	}
+	challenge, err := s.Codes.CheckCode(ctx, row, signer.ForPassword, answer.Code)
+	if err != nil {
+		return err
+	}
+	ks, err := row.SealingKey(answer.Ticket)
+	if err != nil {
+		return err
+	}
+	defer clear(ks)
+	next := *k
+	if next.Sealed, err = s.Vault.Reseal(ctx, k.Sealed, ks, password.Reveal()); err != nil {
+		return err
+	}
+	next.Generation, next.PasswordAt = next.Sealed.Generation, now
+	change, err := s.People.Change(ctx, c, &next)
+	if err != nil {
+		return err
+	}
+	return s.Store.ChangePassword(ctx, PasswordChange{
+		Ticket: row, ChallengeID: challenge.ID, Credential: next, Change: change,
+		Notice: signer.Notice{Kind: "password_changed", CitizenID: c.ID},
+	}, audit.Entry{
+		Type: audit.PasswordChanged, Operation: c.ID, At: now, Person: c.Identifier,
+		Payload: map[string]any{
+			"credential": k.ID, "generation": next.Generation, "challenge": challenge.ID, "factors": []string{"knowledge", "possession"},
+		},
+	})
+}
+
+// acceptable holds a password against the rules. That it is not the last one
+// is found by trying it, since no hash exists.
+func (s *Service) acceptable(ctx context.Context, c signer.Citizen, last *signer.Credential, password Password) error {
+	identifier, err := ParseIdentifier(c.Identifier)
+	if err != nil {
+		return fmt.Errorf("reading a stored identifier: %w", err)
+	}
+	name, err := ParseName(c.GivenName, c.Surnames)
+	if err != nil {
+		return fmt.Errorf("reading a stored name: %w", err)
+	}
+	if err := CheckPassword(password, PasswordContext{Name: name, Identifier: identifier}); err != nil {
+		return err
+	}
+	if last == nil {
+		return nil
+	}
+	same, err := s.Vault.Opens(ctx, last.Sealed, password.Reveal())
+	if err != nil {
+		return err
+	}
+	if same {
+		return policies.Refuse(policies.PasswordWeak, "reason", "previous")
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package signer
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+)
+
+// keeper is one way to keep citizens' private keys. Both make them in the token
+// and use them only there.
+type keeper interface {
+	// generate makes k's key pair. The payload goes into the citizen's box.
+	generate(ctx context.Context, k Credential) (crypto.PublicKey, []byte, error)
+	// lend gives use k's private key, once the box has been opened.
+	lend(ctx context.Context, k Credential, public crypto.PublicKey, payload []byte, use func(crypto.Signer) error) error
+}
+
+// sealedKeeper lets the private key out of the token wrapped; the box holds it.
+// Without the password nobody can bring the two together again.
+type sealedKeeper struct{ keys Keys }
+
+func (s sealedKeeper) generate(ctx context.Context, k Credential) (crypto.PublicKey, []byte, error) {
+	return s.keys.GenerateWrapped(ctx, KEK.Label(k.KEK), k.Algorithm)
+}
+
+func (s sealedKeeper) lend(ctx context.Context, k Credential, public crypto.PublicKey, payload []byte, use func(crypto.Signer) error) error {
+	return s.keys.WithWrapped(ctx, KEK.Label(k.KEK), k.Algorithm, public, payload, use)
+}
+
+// tokenKeeper leaves the private key in the token for good. That the box opens
+// is then only this module's condition, not the key's.
+type tokenKeeper struct{ keys Keys }
+
+func (t tokenKeeper) generate(ctx context.Context, k Credential) (crypto.PublicKey, []byte, error) {
+	public, err := t.keys.CreateTokenKey(ctx, k.KeyLabel, k.Algorithm)
+	return public, nil, err
+}
+
+func (t tokenKeeper) lend(ctx context.Context, k Credential, public crypto.PublicKey, _ []byte, use func(crypto.Signer) error) error {
+	return t.keys.WithTokenKey(ctx, k.KeyLabel, k.Algorithm, public, use)
+}
+
+func (s *Service) keeper(k Credential) (keeper, error) {
+	switch k.Keeper {
+	case SealedKeeper:
+		return sealedKeeper{s.Keys}, nil
+	case TokenKeeper:
+		return tokenKeeper{s.Keys}, nil
+	}
+	return nil, fmt.Errorf("keeper %q is not one of this version's", k.Keeper)
+}
+
+// outdated reports whether a key is kept in a way that the deployment has left:
+// by another keeper, or under an older key-encryption key. Neither lets a key
+// out, so such a key cannot move: it is replaced at its citizen's next use.
+func (s *Service) outdated(k *Credential) bool {
+	now := s.Vault.Epochs()
+	return k.State == Usable && (k.Keeper != now.Keeper || k.Keeper == SealedKeeper && k.KEK != now.KEK)
+}
