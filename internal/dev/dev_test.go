@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
+	"github.com/rubrica-firma/rubrica/signer/rpc"
 )
 
 // TestMain makes this test binary play the program that the environment starts:
@@ -37,12 +38,17 @@ func TestMain(m *testing.M) {
 }
 
 type settings struct {
-	Dir, Listen, API, Owner, Credentials string
+	Dir, Listen, API, Signer, Owner, Credentials string
+	Socket, Group                                string
+	Peers                                        []string
 }
 
 func play(command, file string) int {
-	if command == "up" {
+	switch command {
+	case "up":
 		return playUp(file)
+	case "read", "list", "connect", "call":
+		return intrude(command, file)
 	}
 	var s settings
 	if _, err := toml.DecodeFile(file, &s); err != nil {
@@ -65,16 +71,31 @@ func play(command, file string) int {
 		}
 		return 0
 	case "signer":
-		if os.WriteFile(filepath.Join(s.Dir, "signer.pid"), []byte(strconv.Itoa(os.Getpid())), 0o600) != nil {
-			return 1
-		}
-		<-ctx.Done()
-		return 0
+		return playSigner(ctx, s)
 	case "api":
 		return playAPI(ctx, s)
 	default:
 		return 80
 	}
+}
+
+// playSigner listens as the real one does.
+func playSigner(ctx context.Context, s settings) int {
+	if os.WriteFile(filepath.Join(filepath.Dir(s.Socket), "signer.pid"), []byte(strconv.Itoa(os.Getpid())), 0o600) != nil {
+		return 1
+	}
+	listener, err := rpc.Listen(ctx, rpc.ListenConfig{Socket: s.Socket, Peers: s.Peers, Group: s.Group, Logger: slog.Default()})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	server := rpc.NewServer(http.NotFoundHandler(), slog.Default())
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // playAPI answers /readyz with its process id, if it reaches the database in
@@ -130,7 +151,11 @@ func playUp(file string) int {
 		Dir: p.Dir, Listen: p.Listen, Sede: p.Sede, Inbox: p.Inbox, SMTP: p.SMTP, Database: p.Database, Token: p.Token,
 		Program: program,
 		Settings: func(e dev.Environment) map[string]any {
-			return map[string]any{"dir": e.Dir, "listen": e.Listen, "api": e.Databases.API, "owner": e.Databases.Owner, "credentials": e.SedeCredentials}
+			return map[string]any{
+				"dir": e.Dir, "listen": e.Listen, "credentials": e.SedeCredentials,
+				"api": e.Databases.API, "signer": e.Databases.Signer, "owner": e.Databases.Owner,
+				"socket": e.SignerSocket, "peers": e.Peers, "group": e.SocketGroup,
+			}
 		},
 		Migrate: func(ctx context.Context, url string) error {
 			if p.Newer {
@@ -197,6 +222,7 @@ type environment struct {
 	plan   plan
 	cmd    *exec.Cmd
 	out    *bufio.Scanner
+	said   []string
 	stderr bytes.Buffer
 }
 
@@ -236,6 +262,7 @@ func up(t *testing.T, p plan) *environment {
 		if e.out.Text() == isUp {
 			return e
 		}
+		e.said = append(e.said, e.out.Text())
 	}
 	t.Fatalf("it ended before it was up: %v", e.wait())
 	return nil
@@ -332,7 +359,7 @@ func TestUp(t *testing.T) {
 
 	for name, pid := range map[string]func() int{
 		"api":        func() int { return e.apiPID(t) },
-		"signer":     func() int { return e.pidIn(t, "signer.pid") },
+		"signer":     func() int { return e.pidIn(t, "run/signer/signer.pid") },
 		"postmaster": func() int { return e.pidIn(t, "postgres/data/postmaster.pid") },
 	} {
 		before := pid()
@@ -353,14 +380,18 @@ func TestUp(t *testing.T) {
 	}
 }
 
-// starts counts what migrate wrote down.
-func (e *environment) starts(t *testing.T) (n int) {
+func (e *environment) settings(t *testing.T) (s settings) {
 	t.Helper()
-	var s settings
 	if _, err := toml.DecodeFile(filepath.Join(e.plan.Dir, "rubrica.toml"), &s); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := pgx.Connect(t.Context(), s.Owner)
+	return s
+}
+
+// starts counts what migrate wrote down.
+func (e *environment) starts(t *testing.T) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), e.settings(t).Owner)
 	if err != nil {
 		t.Fatal(err)
 	}
