@@ -53,7 +53,7 @@ func separate(ctx context.Context, d *directory, c Config) accounts {
 		return together("the token is not the environment's own")
 	}
 	a := accounts{api: lookUp("rubrica-api", numberAPI), signer: lookUp("rubrica-signer", numberSigner), program: c.Program}
-	// The api's group lets both at what they share: the two sockets.
+	// The signer gives its socket to the api's group.
 	a.signer.groups = []int{a.api.gid}
 	if !a.api.reaches(d.join("rubrica.toml")) || !a.signer.reaches(d.join("rubrica.toml")) {
 		return together(d.path + " is closed to other users")

@@ -26,26 +26,22 @@ func (c *command) as(a accounts, who account) *command {
 	return c
 }
 
-// openSockets lets api and signer at PostgreSQL's socket, and api at signer's.
+// openSockets lets api at the signer's socket, and both at PostgreSQL's, where
+// the password decides.
 func (u *environment) openSockets(dir string) error {
 	own := filepath.Dir(u.env.SignerSocket)
 	if err := os.Mkdir(own, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return failure(StatusDirectory, "making a directory for the signer's socket: %w", err)
 	}
-	if err := u.accounts.signer.take(own); err != nil {
+	if err := u.accounts.signer.take(own); err != nil || !u.accounts.apart() {
 		return err
 	}
-	if !u.accounts.apart() {
-		return nil
-	}
-	open := map[string]fs.FileMode{own: 0o710}
+	err := errors.Join(os.Lchown(own, -1, u.accounts.api.gid), os.Chmod(own, 0o710)) //nolint:gosec // the group passes through it
 	if u.config.Database == "" {
-		open[filepath.Join(dir, "postgres")] = 0o710
+		err = errors.Join(err, os.Chmod(filepath.Join(dir, "postgres"), 0o711)) //nolint:gosec // as above, everybody
 	}
-	for path, mode := range open {
-		if err := errors.Join(os.Lchown(path, -1, u.accounts.api.gid), os.Chmod(path, mode)); err != nil {
-			return failure(StatusDirectory, "opening a directory of sockets to the group %d: %w", u.accounts.api.gid, err)
-		}
+	if err != nil {
+		return failure(StatusDirectory, "opening the directories of the sockets: %w", err)
 	}
 	return nil
 }
