@@ -35,6 +35,8 @@ func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 		s.Kind = catalogue.SMSActivation
 	case signer.ForCertificate:
 		s.Kind = catalogue.SMSCertificate
+	case signer.ForPassword:
+		s.Kind = catalogue.SMSPassword
 	case signer.ForSignature:
 		s.Kind, s.Application, s.Title, s.Count, s.Reference = catalogue.SMSSign, m.Organisation, m.Title, m.Documents, m.Reference
 		if m.Documents > 1 {

@@ -58,6 +58,7 @@ func TestCourier(t *testing.T) {
 	}{
 		{"activation", signer.ForActivation, "es", 0, "Rubrica: activar su cuenta. Codigo 1234 5678. No lo comparta."},
 		{"certificate", signer.ForCertificate, "es", 1, "Rubrica: crear su certificado de firma. Codigo 1234 5678. No lo comparta."},
+		{"password", signer.ForPassword, "es", 0, "Rubrica: cambio de su contraseña de firma. Codigo 1234 5678. No lo comparta."},
 		{
 			"one document", signer.ForSignature, "es", 1,
 			`Ayuntamiento de Gijon: firma de "Solicitud de ayuda". Ref. K7QF. Codigo 1234 5678. No lo comparta.`,

@@ -31,11 +31,12 @@ type Store interface {
 	AuthorityDER(ctx context.Context, name string) ([]byte, error)
 }
 
-// Register is a citizen's activation. rpc.Client fulfils it.
+// Register is a citizen's activation and password. rpc.Client fulfils it.
 type Register interface {
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
 	ConfirmActivation(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+	ChangePassword(ctx context.Context, a signer.Answer, p citizen.Password) error
 }
 
 // Viewer draws untrusted documents. *documents.Worker fulfils it.
@@ -103,6 +104,16 @@ func (d *Door) Room(site *api.Site) {
 	g.GET("/activar/contrasena", d.askPassword)
 	g.POST("/activar/contrasena", d.setPassword)
 	g.GET("/activar/hecho", d.activated)
+
+	g.GET(passwordPath, d.askChange)
+	g.POST(passwordPath, d.startChange, paced)
+	g.GET(passwordCodePath, d.changeCode)
+	g.POST(passwordCodePath, d.takeChangeCode)
+	g.POST(passwordCodePath+"/otro", d.resendChangeCode)
+	g.GET(newPasswordPath, d.askNewPassword)
+	g.POST(newPasswordPath, d.changePassword)
+	g.GET(changedPath, d.changed)
+	g.GET(forgottenPath, d.forgotten)
 }
 
 // SigningPath is where an application sends the citizen.
@@ -140,7 +151,7 @@ func unacceptable(r *policies.Refusal) int {
 	switch r.Code {
 	case policies.Busy, policies.Unavailable, policies.SMSFailed:
 		return http.StatusServiceUnavailable
-	case policies.RateLimited, policies.CodeTooMany, policies.CodeTooSoon:
+	case policies.RateLimited, policies.CodeTooMany, policies.CodeTooSoon, policies.PasswordPaused:
 		return http.StatusTooManyRequests
 	default:
 		return http.StatusUnprocessableEntity
@@ -176,14 +187,20 @@ func (d *Door) visitor(c echo.Context, purpose signer.Purpose) (visitor, error) 
 	if err != nil {
 		return visitor{}, err
 	}
-	v, err := d.Store.Visitor(c.Request().Context(), ticket.Hash(), d.Now())
+	v, err := d.holder(c.Request().Context(), ticket)
 	if err != nil {
 		return visitor{}, err
 	}
 	if v.Purpose != purpose || v.RequestID != c.Param("id") {
 		return visitor{}, policies.Refuse(policies.SessionExpired)
 	}
-	return visitor{Visitor: v, ticket: ticket}, nil
+	return v, nil
+}
+
+// holder is who holds a ticket.
+func (d *Door) holder(ctx context.Context, ticket signer.Ticket) (visitor, error) {
+	v, err := d.Store.Visitor(ctx, ticket.Hash(), d.Now())
+	return visitor{Visitor: v, ticket: ticket}, err
 }
 
 // posted is visitor for a form: the form must carry the session's guard too.

@@ -18,7 +18,7 @@ import (
 // The handlers of the activation, and of the house's front door.
 
 func (d *Door) home(c echo.Context) error {
-	view := &Home{Self: "/", ActivateURL: activationPath}
+	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath}
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}
@@ -39,13 +39,22 @@ func (d *Door) home(c echo.Context) error {
 	return d.show(c, http.StatusOK, view)
 }
 
-// within the activation every address remembers the request that the citizen
+// step is an address of an activation or a password's change: every one remembers the request that the citizen
 // came from, so that the signature goes on afterwards.
 func step(c echo.Context, path string) string {
 	if id := c.QueryParam("firma"); id != "" {
 		return path + "?firma=" + url.QueryEscape(id)
 	}
 	return path
+}
+
+// back leads to the request that the reader came from, if any. It is a path of
+// this service whatever the address says.
+func back(c echo.Context) string {
+	if id := c.QueryParam("firma"); id != "" {
+		return at(url.PathEscape(id))
+	}
+	return ""
 }
 
 func (d *Door) activateView(c echo.Context) *Activate {
@@ -189,21 +198,31 @@ func (d *Door) setPassword(c echo.Context) error {
 	if done || err != nil {
 		return err
 	}
-	view := d.passwordView(c, v)
-	if c.FormValue(FieldPasswordNew) != c.FormValue(FieldPasswordAgain) {
-		mismatch := policies.Refuse(policies.PasswordMismatch)
-		markRules(view, mismatch)
-		return d.again(c, mismatch, view, FieldPasswordAgain)
-	}
-	password, err := citizen.ParsePassword([]byte(c.FormValue(FieldPasswordNew)))
+	password, err := chosen(c)
 	if err == nil {
 		err = d.Register.SetPassword(c.Request().Context(), v.ticket, password)
 	}
 	if err != nil {
-		markRules(view, err)
-		return d.again(c, err, view, FieldPasswordNew)
+		return d.chooseAgain(c, err, d.passwordView(c, v))
 	}
 	return seeOther(c, step(c, "/activar/hecho"))
+}
+
+// chosen is the password that was typed twice.
+func chosen(c echo.Context) (citizen.Password, error) {
+	if c.FormValue(FieldPasswordNew) != c.FormValue(FieldPasswordAgain) {
+		return citizen.Password{}, policies.Refuse(policies.PasswordMismatch)
+	}
+	return citizen.ParsePassword([]byte(c.FormValue(FieldPasswordNew)))
+}
+
+// chooseAgain shows the page of a password that was not taken, with its rules.
+func (d *Door) chooseAgain(c echo.Context, err error, view *SetPassword) error {
+	markRules(view, err)
+	if r, ok := asRefusal(err); ok && r.Code == policies.PasswordMismatch {
+		return d.again(c, err, view, FieldPasswordAgain)
+	}
+	return d.again(c, err, view, FieldPasswordNew)
 }
 
 // markRules shows which rule the last try broke. The check stops at the first
@@ -234,9 +253,5 @@ func (d *Door) activated(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := &Activated{Self: step(c, "/activar/hecho"), At: d.Now().Truncate(time.Minute)}
-	if id := c.QueryParam("firma"); id != "" {
-		view.ContinueURL = at(url.PathEscape(id))
-	}
-	return d.show(c, http.StatusOK, view)
+	return d.show(c, http.StatusOK, &Activated{Self: step(c, "/activar/hecho"), At: d.Now().Truncate(time.Minute), ContinueURL: back(c)})
 }

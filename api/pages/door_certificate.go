@@ -36,6 +36,9 @@ func (d *Door) offer(r signer.Request, v visitor) (*CertificateOffer, *Certifica
 	page := ceremonyPage(r, at(r.ID, "certificado"))
 	page.Guard = v.guard()
 	facts := signer.Facts(v.Citizen, v.Credential, d.Now())
+	if v.Replaces {
+		facts.Certificate = nil // the new one revokes it
+	}
 	grant, err := policies.IssueCertificate(facts, d.Rules)
 	if refusal, ok := asRefusal(err); ok {
 		back, err := requests.ReturnURL(r)
@@ -48,8 +51,11 @@ func (d *Door) offer(r signer.Request, v visitor) (*CertificateOffer, *Certifica
 		return nil, nil, err
 	}
 	reason, _ := asRefusal(policies.Sign(facts, d.Rules))
+	if v.Replaces {
+		reason = nil
+	}
 	return &CertificateOffer{
-		Page: page, Signer: v.signer(), Reason: reason, Issuer: d.Issuer, Until: grant.NotAfter, Tail: v.tail(),
+		Page: page, Signer: v.signer(), Reason: reason, Replaces: v.Replaces, Issuer: d.Issuer, Until: grant.NotAfter, Tail: v.tail(),
 		SubmitURL: at(r.ID, "certificado"), RefuseURL: at(r.ID, "rechazar"),
 	}, nil, nil
 }

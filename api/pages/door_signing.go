@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +42,7 @@ func (d *Door) ended(c echo.Context, r signer.Request) (bool, error) {
 	case r.State == signer.Signing:
 		// Another answer to the same code is being worked on, or a process died
 		// over it: a little later the page knows which.
-		c.Response().Header().Set("Refresh", "5")
-		return true, d.show(c, http.StatusOK, &Interrupted{Page: page, RetryURL: at(r.ID)})
+		return true, d.show(c, http.StatusOK, &Working{Page: page, LookURL: at(r.ID)})
 	case r.State == signer.Received:
 		return true, policies.Refuse(policies.RequestUnknown)
 	}
@@ -82,7 +82,7 @@ func (d *Door) start(c echo.Context) error {
 func (d *Door) identifyView(r signer.Request) *Identify {
 	return &Identify{
 		Page: ceremonyPage(r, at(r.ID)), SubmitURL: at(r.ID),
-		ActivateURL: activationPath + "?firma=" + r.ID, ForgottenURL: "",
+		ActivateURL: activationPath + "?firma=" + r.ID, ForgottenURL: forgottenPath + "?firma=" + r.ID, ChangeURL: passwordPath + "?firma=" + r.ID,
 	}
 }
 
@@ -93,7 +93,7 @@ func (d *Door) identify(c echo.Context) error {
 	}
 	view := d.identifyView(r)
 	view.Identifier = c.FormValue(FieldIdentifier)
-	session, err := d.passFirstFactor(c, r)
+	session, err := d.firstFactor(c, r.ID, FieldPassword)
 	if err != nil {
 		return d.again(c, err, view, FieldIdentifier)
 	}
@@ -104,18 +104,20 @@ func (d *Door) identify(c echo.Context) error {
 	return seeOther(c, at(r.ID, "revisar"))
 }
 
-func (d *Door) passFirstFactor(c echo.Context, r signer.Request) (signer.Session, error) {
+// firstFactor identifies whoever sends a form, at a request or, without one,
+// for affairs of their own.
+func (d *Door) firstFactor(c echo.Context, requestID, field string) (signer.Session, error) {
 	id, err := citizen.ParseIdentifier(c.FormValue(FieldIdentifier))
 	if err != nil {
 		return signer.Session{}, err
 	}
-	password, err := citizen.ParsePassword([]byte(c.FormValue(FieldPassword)))
+	password, err := citizen.ParsePassword([]byte(c.FormValue(field)))
 	if err != nil {
 		// One that was never allowed is a wrong one.
 		return signer.Session{}, policies.Refuse(policies.CredentialsWrong)
 	}
 	return d.Module.Identify(c.Request().Context(), signer.Identification{
-		RequestID: r.ID, Identifier: id.String(), Password: password.Reveal(), RemoteAddr: c.RealIP(),
+		RequestID: requestID, Identifier: id.String(), Password: password.Reveal(), RemoteAddr: c.RealIP(),
 	})
 }
 
@@ -135,7 +137,8 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		return d.sessionEnded(c)
 	case policies.CodeWrong, policies.CodeExhausted:
 		r = withWait(r, view)
-	case policies.CredentialsWrong, policies.PasswordLocked, policies.NotTheSigner,
+	case policies.CredentialsWrong, policies.PasswordLocked, policies.PasswordPaused, policies.PasswordExpired, policies.NotTheSigner,
+		policies.CitizenBlocked, policies.CitizenInactive, policies.CitizenDeregistered, policies.RecordTampered,
 		policies.ActivationMismatch, policies.ActivationBlocked,
 		policies.Busy, policies.Unavailable, policies.RateLimited,
 		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed:
@@ -146,6 +149,9 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		return err
 	}
 	view.page().Fail(field, r)
+	if r.RetryAfter > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int((r.RetryAfter+time.Second-1)/time.Second)))
+	}
 	return d.show(c, unacceptable(r), view)
 }
 
@@ -161,11 +167,13 @@ func withWait(r *policies.Refusal, view View) *policies.Refusal {
 }
 
 func (d *Door) sessionEnded(c echo.Context) error {
-	identify := activationPath
+	view := &SessionEnded{After: 10 * time.Minute, IdentifyURL: step(c, activationPath)}
 	if id := c.Param("id"); id != "" {
-		identify = at(id)
+		view.IdentifyURL = at(id)
+	} else if strings.HasPrefix(c.Path(), passwordPath) {
+		view.IdentifyURL, view.Changing = step(c, passwordPath), true
 	}
-	return d.show(c, http.StatusForbidden, &SessionEnded{After: 10 * time.Minute, IdentifyURL: identify})
+	return d.show(c, http.StatusForbidden, view)
 }
 
 // inside is open for pages behind the first factor.
@@ -176,7 +184,7 @@ func (d *Door) inside(c echo.Context, who func(echo.Context, signer.Purpose) (vi
 	}
 	v, err := who(c, signer.ForSignature)
 	if err == nil && v.Spent {
-		err = policies.Refuse(policies.SessionExpired)
+		return r, v, true, d.spent(c, r, v)
 	}
 	if err != nil {
 		if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SessionExpired {
@@ -252,62 +260,6 @@ func (d *Door) sendCode(c echo.Context) error {
 		return viewErr
 	}
 	return d.again(c, err, view, "")
-}
-
-// confirmView is nil when no code waits for an answer.
-func (d *Door) confirmView(c echo.Context, r signer.Request, v visitor) (*Confirm, error) {
-	sent, err := d.codeSent(c.Request().Context(), v, signer.ForSignature, at(r.ID, "codigo"))
-	if err != nil || sent == nil {
-		return nil, err
-	}
-	page := ceremonyPage(r, at(r.ID, "confirmar"))
-	page.Guard = v.guard()
-	return &Confirm{
-		Page: page, CodeSent: *sent, Reference: r.Reference(), Documents: listed(r, false), Signer: v.signer(),
-		SubmitURL: at(r.ID, "confirmar"), ReviewURL: at(r.ID, "revisar"), RefuseURL: at(r.ID, "rechazar"),
-	}, nil
-}
-
-func (d *Door) confirm(c echo.Context) error {
-	r, v, done, err := d.inside(c, d.visitor)
-	if done || err != nil {
-		return err
-	}
-	view, err := d.confirmView(c, r, v)
-	if err != nil {
-		return err
-	}
-	if view == nil {
-		return seeOther(c, at(r.ID, "revisar"))
-	}
-	return d.show(c, http.StatusOK, view)
-}
-
-func (d *Door) sign(c echo.Context) error {
-	r, v, done, err := d.inside(c, d.posted)
-	if done || err != nil {
-		return err
-	}
-	code, err := signer.ParseCode(c.FormValue(FieldCode))
-	if err == nil {
-		err = d.Module.Sign(c.Request().Context(), signer.Answer{Ticket: v.ticket, Code: code})
-	}
-	if err == nil {
-		return seeOther(c, at(r.ID, "hecho"))
-	}
-	// The same form posted twice: the first one may have signed by now.
-	if now, readErr := d.Store.Request(c.Request().Context(), r.ID); readErr == nil && now.State != signer.Pending {
-		return seeOther(c, at(r.ID))
-	}
-	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SignatureFailed {
-		page := ceremonyPage(r, "")
-		return d.show(c, http.StatusServiceUnavailable, &Interrupted{Page: page, RetryURL: at(r.ID), RefuseURL: at(r.ID, "rechazar")})
-	}
-	view, viewErr := d.confirmView(c, r, v)
-	if viewErr != nil || view == nil {
-		return seeOther(c, at(r.ID, "revisar"))
-	}
-	return d.again(c, err, view, FieldCode)
 }
 
 func (d *Door) askRefusal(c echo.Context) error {

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -44,6 +45,22 @@ func (p *Page) Problem(field string) *policies.Refusal {
 	return nil
 }
 
+// Refused tells whether one of the problems is of this kind.
+func (p *Page) Refused(code policies.Code) bool {
+	return slices.ContainsFunc(p.Problems, func(problem Problem) bool { return problem.Refusal.Code == code })
+}
+
+// Pause is how long a reader who has typed a wrong password too often has to
+// wait; 0 where there is nothing to wait for.
+func (p *Page) Pause() time.Duration {
+	for _, problem := range p.Problems {
+		if problem.Refusal.Code == policies.PasswordPaused {
+			return problem.Refusal.RetryAfter
+		}
+	}
+	return 0
+}
+
 // Request is a signature request as the page's head tells it.
 type Request struct {
 	Organisation string // "Ayuntamiento de Gijón"
@@ -61,6 +78,7 @@ type Signer struct {
 const (
 	FieldIdentifier     = "identifier"
 	FieldPassword       = "password"
+	FieldPasswordNow    = "password_now"
 	FieldCode           = "code"
 	FieldEmail          = "email"
 	FieldActivationCode = "activation_code"
@@ -91,7 +109,7 @@ func (p *Page) Input(name, value string) (Input, error) {
 	switch name {
 	case FieldIdentifier:
 		input.Autocomplete, input.Capitals, input.Hint, input.Width = "username", true, true, "short"
-	case FieldPassword:
+	case FieldPassword, FieldPasswordNow:
 		input.Type, input.Autocomplete, input.Secret, input.Value = "password", "current-password", true, ""
 	case FieldPasswordNew, FieldPasswordAgain:
 		input.Type, input.Autocomplete, input.Secret, input.Value = "password", "new-password", true, ""

@@ -30,6 +30,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.confirmation()
 	s.endings()
 	s.activation()
+	s.password()
 	s.service()
 	return s.samples
 }
@@ -73,12 +74,19 @@ func (s *sampler) codeSent() CodeSent {
 
 func (s *sampler) identification() {
 	identify := func(page Page, identifier string) *Identify {
-		return &Identify{Page: page, Identifier: identifier, SubmitURL: "#main", ForgottenURL: "#main", ActivateURL: "#main", RefuseURL: "#main"}
+		return &Identify{Page: page, Identifier: identifier, SubmitURL: "#main", ForgottenURL: "#main", ChangeURL: "#main", ActivateURL: "#main", RefuseURL: "#main"}
 	}
 	s.add("nueva", identify(asked(), ""))
 	s.add("letra", identify(asked(Problem{FieldIdentifier, policies.Refuse(policies.IdentifierInvalid)}), "12345678A"))
 	s.add("contrasena", identify(asked(Problem{FieldPassword, policies.Refuse(policies.CredentialsWrong)}), "12345678Z"))
-	s.add("bloqueada", identify(asked(Problem{"", policies.Refuse(policies.PasswordLocked)}), "12345678Z"))
+	refused := func(state string, refusal *policies.Refusal) {
+		s.add(state, identify(asked(Problem{"", refusal}), "12345678Z"))
+	}
+	refused("pausa", policies.Refuse(policies.PasswordPaused).After(15*time.Minute))
+	refused("vencida", policies.Refuse(policies.PasswordExpired, "years", "2"))
+	refused("bloqueada", policies.Refuse(policies.PasswordLocked))
+	refused("cuenta-bloqueada", policies.Refuse(policies.CitizenBlocked))
+	refused("alterada", policies.Refuse(policies.RecordTampered))
 }
 
 func (s *sampler) certificate() {
@@ -90,6 +98,10 @@ func (s *sampler) certificate() {
 	}
 	offer("primero", policies.Refuse(policies.CredentialMissing))
 	offer("caducado", policies.Refuse(policies.CertificateExpired, "since", "2026-11-02"))
+	s.add("sustituye", &CertificateOffer{
+		Page: asked(), Signer: sampleSigner(), Replaces: true, Issuer: "Rúbrica, autoridad de certificación interna",
+		Until: s.now.AddDate(4, 0, 0), Tail: "421", SubmitURL: "#main", RefuseURL: "#main",
+	})
 	s.add("nueva", &CertificateCode{Page: asked(), CodeSent: s.codeSent(), SubmitURL: "#main", RefuseURL: "#main"})
 	s.add("codigo", &CertificateCode{Page: asked(wrongCode()), CodeSent: s.codeSent(), SubmitURL: "#main", RefuseURL: "#main"})
 	tooOld := policies.Refuse(policies.RegistrationTooOld, "since", "2019-03-04", "years", "5")
@@ -172,8 +184,10 @@ func (s *sampler) endings() {
 	s.add("sin-vuelta", alone)
 	s.add("nueva", &Refused{Page: asked(), At: s.now, ReturnURL: "#main"})
 	s.add("nueva", &Expired{Page: asked(), At: s.now, ReturnURL: "#main"})
-	s.add("nueva", &Interrupted{Page: asked(), RetryURL: "#main", RefuseURL: "#main"})
+	s.add("nueva", &Working{Page: asked(), LookURL: "#main"})
+	s.add("nueva", &Interrupted{Page: asked(), RetryURL: "#main"})
 	s.add("nueva", &SessionEnded{Page: asked(), After: 15 * time.Minute, IdentifyURL: "#main"})
+	s.add("contrasena", &SessionEnded{After: 10 * time.Minute, Changing: true, IdentifyURL: "#main"})
 }
 
 func (s *sampler) activation() {
@@ -204,8 +218,37 @@ func (s *sampler) activation() {
 	s.add("sigue", &Activated{At: s.now, ContinueURL: "#main"})
 }
 
+func (s *sampler) password() {
+	change := func(state, identifier string, problems ...Problem) {
+		s.add(state, &ChangePassword{
+			Problems: problems, Identifier: identifier, SubmitURL: "#main", ForgottenURL: "#main", BackURL: "#main",
+		})
+	}
+	change("nueva", "")
+	change("no-coincide", "12345678Z", Problem{"", policies.Refuse(policies.CredentialsWrong, "tries", "3")})
+	change("pausa", "12345678Z", Problem{"", policies.Refuse(policies.PasswordPaused).After(90 * time.Second)})
+	code := func(state string, sent CodeSent, problems ...Problem) {
+		s.add(state, &ChangeCode{Problems: problems, CodeSent: sent, SubmitURL: "#main", RestartURL: "#main"})
+	}
+	code("nueva", s.codeSent())
+	code("codigo", s.codeSent(), wrongCode())
+	code("sin-enviar", CodeSent{Tail: "421", AgainURL: "#main"}, Problem{"", policies.Refuse(policies.SMSFailed)})
+	sent := s.codeSent()
+	s.add("cambio", &SetPassword{Identifier: "12345678Z", Rules: PasswordRules(), SubmitURL: "#main", Code: &sent})
+	rules := PasswordRules()
+	rules[3].State = RuleBroken
+	s.add("anterior", &SetPassword{
+		Problems:   []Problem{{FieldPasswordNew, policies.Refuse(policies.PasswordWeak, "reason", "previous")}},
+		Identifier: "12345678Z", Rules: rules, SubmitURL: "#main", Code: &sent,
+	})
+	s.add("sola", &Changed{At: s.now, HomeURL: "#main"})
+	s.add("sigue", &Changed{At: s.now, ContinueURL: "#main", HomeURL: "#main"})
+	s.add("sola", &Forgotten{ActivateURL: "#main", ChangeURL: "#main"})
+	s.add("sigue", &Forgotten{ActivateURL: "#main", ChangeURL: "#main", BackURL: "#main"})
+}
+
 func (s *sampler) service() {
-	s.add("nueva", &Home{ActivateURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
+	s.add("nueva", &Home{ActivateURL: "#main", ChangeURL: "#main", ForgottenURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
 		Name: "Rúbrica Raíz 2026", Until: s.now.AddDate(20, 0, 0), URL: s.image,
 		Fingerprint: "7f3a91c05be2d84417aa0c9f63b1e58d2a4470f9c6d35e18b07fa29c41d6e380",
 	}}})

@@ -25,13 +25,18 @@ type ActivationCode struct {
 	RestartURL string
 }
 
-// SetPassword asks for a password: step 3.
+// SetPassword asks for a password, the first or another: step 3.
 type SetPassword struct {
 	Page
 	Identifier string // for the browser's password store
 	Rules      []PasswordRule
 	SubmitURL  string
+	// Code authorises the change of a password; nil in an activation.
+	Code *CodeSent
 }
+
+// Changes is whether there is a password already.
+func (s *SetPassword) Changes() bool { return s.Code != nil }
 
 // PasswordRule is one rule and whether the last try kept it. Its sentence is
 // password_rule.<Name>.
@@ -70,6 +75,8 @@ type Activated struct {
 type Home struct {
 	Page
 	ActivateURL   string
+	ChangeURL     string
+	ForgottenURL  string
 	Authorities   []Authority
 	ComponentsURL string // development mode only
 }

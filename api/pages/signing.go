@@ -17,6 +17,7 @@ type Identify struct {
 	Identifier   string // as typed before
 	SubmitURL    string
 	ForgottenURL string // may be empty
+	ChangeURL    string // may be empty
 	ActivateURL  string // may be empty
 	RefuseURL    string // may be empty
 }
@@ -26,8 +27,11 @@ type CertificateOffer struct {
 	Page
 	Signer Signer
 	// Reason is why a certificate is needed: credential_missing,
-	// certificate_expired or certificate_revoked.
-	Reason    *policies.Refusal
+	// certificate_expired or certificate_revoked; nil if one is replaced.
+	Reason *policies.Refusal
+	// Replaces tells that there is a certificate, and that it gives way to the
+	// new one because keys are kept in another way now.
+	Replaces  bool
 	Issuer    string
 	Until     time.Time // last day of the certificate to be
 	Tail      string    // of the mobile
@@ -168,17 +172,26 @@ type Expired struct {
 	ReturnURL string
 }
 
-// Interrupted tells that a signature began and did not end, and asks again.
+// Working tells that a signature is being made.
+type Working struct {
+	Page
+	LookURL string // looks again
+}
+
+// refresh looks again by itself. Nothing on the page can be lost by it.
+func (w *Working) refresh() string { return "5; url=" + w.LookURL }
+
+// Interrupted tells that a signature was confirmed and not made, and asks again.
 type Interrupted struct {
 	Page
-	RetryURL  string
-	RefuseURL string
+	RetryURL string
 }
 
 // SessionEnded asks to identify again.
 type SessionEnded struct {
 	Page
 	After       time.Duration // length of a session
+	Changing    bool          // a password
 	IdentifyURL string
 }
 
@@ -192,5 +205,6 @@ func (*Refuse) template() string             { return "refuse" }
 func (*Done) template() string               { return "done" }
 func (*Refused) template() string            { return "refused" }
 func (*Expired) template() string            { return "expired" }
+func (*Working) template() string            { return "working" }
 func (*Interrupted) template() string        { return "interrupted" }
 func (*SessionEnded) template() string       { return "session-ended" }
