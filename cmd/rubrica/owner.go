@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// actAsOwner turns a command of root's, for good, into one of the user to whom
+// SoftHSM's tokens belong. A key that root puts into them is a file for root
+// alone: the signer's SoftHSM would pass over it without a word.
+func (s TokenSettings) actAsOwner() error {
+	dir := s.softHSMDirectory()
+	if dir == "" || os.Geteuid() != 0 {
+		return nil
+	}
+	var stat syscall.Stat_t
+	if err := syscall.Stat(dir, &stat); err != nil {
+		return fmt.Errorf("looking at SoftHSM's tokens in %s: %w", dir, err)
+	}
+	if stat.Uid == 0 {
+		return nil
+	}
+	uid, gid := int(stat.Uid), int(stat.Gid)
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(gid, gid, gid), syscall.Setresuid(uid, uid, uid)); err != nil {
+		return fmt.Errorf("acting as user %d, to whom the tokens in %s belong: %w", uid, dir, err)
+	}
+	return nil
+}
+
+// softHSMDirectory is where SoftHSM keeps its tokens, empty for another module
+// (softhsm2.conf(5)).
+func (s TokenSettings) softHSMDirectory() string {
+	if !strings.Contains(filepath.Base(s.PKCS11Module), "softhsm") {
+		return ""
+	}
+	file, err := os.Open(cmp.Or(os.Getenv("SOFTHSM2_CONF"), "/etc/softhsm/softhsm2.conf")) //nolint:gosec // where whoever runs this has SoftHSM look
+	if err != nil {
+		return "" // SoftHSM will say so itself
+	}
+	defer func() { _ = file.Close() }()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), "=")
+		if strings.TrimSpace(name) == "directories.tokendir" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
