@@ -18,8 +18,8 @@ FROM ${RUNTIME_IMAGE} AS base
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl tzdata \
     && rm -rf /var/lib/apt/lists/*
-# The same numbers in both images: what the two share (the socket) is the
-# group's, what they must not share (the token) is the user's.
+# The same numbers in both images: the signer knows api by its user and lets the
+# group open the socket; what they must not share (the token) is the user's.
 RUN groupadd --gid 7100 rubrica \
     && useradd --uid 7101 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin api \
     && useradd --uid 7102 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin signer \
