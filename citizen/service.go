@@ -119,6 +119,7 @@ type Config struct {
 	People People
 	Codes  Codes
 	Vault  Vault
+	Desk   Desk
 	Limits Limits
 	Now    func() time.Time
 }

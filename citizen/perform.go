@@ -1,0 +1,75 @@
+package citizen
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Perform carries out what an office signed, once. It is the only way in which
+// a citizen comes to be registered, or an office changes anything of one.
+func (s *Service) Perform(ctx context.Context, a Act) (Receipt, error) {
+	statement, err := s.Desk.Accept(ctx, a)
+	var receipt Receipt
+	if err == nil {
+		receipt, err = statement.carryOut(ctx, s)
+	}
+	if refusal := (*policies.Refusal)(nil); errors.As(err, &refusal) {
+		if err := s.Store.Log(ctx, refusedAct(a, statement, refusal, s.Now())); err != nil {
+			return Receipt{}, err
+		}
+	}
+	return receipt, err
+}
+
+// refusedAct is the entry for an act that was not carried out. What nobody
+// signed says nothing of anybody.
+func refusedAct(a Act, s Statement, r *policies.Refusal, now time.Time) audit.Entry {
+	reason := string(r.Code)
+	if detail := r.Params["reason"]; detail != "" {
+		reason += ": " + detail
+	}
+	e := audit.Entry{
+		Type: audit.OfficeActRefused, Operation: "office-act", At: now,
+		Payload: map[string]any{"office": a.Office[:min(len(a.Office), maxOfficer)], "reason": reason},
+	}
+	if s.ID != "" {
+		e.Operation, e.Person = s.ID, s.Identifier.String()
+		e.Payload = map[string]any{"office": s.Office, "officer": s.Officer, "act": string(s.Kind), "reason": reason}
+	}
+	return e
+}
+
+// registrar is what the acts of an office do. *Service fulfils it.
+type registrar interface {
+	Register(ctx context.Context, a Application) (Receipt, error)
+	RenewActivation(ctx context.Context, id Identifier, by string) (Receipt, error)
+	Block(ctx context.Context, id Identifier, o Order) error
+	Unblock(ctx context.Context, id Identifier, o Order) error
+	Revoke(ctx context.Context, id Identifier, o Order, reason int) error
+	Deregister(ctx context.Context, id Identifier, o Order) error
+}
+
+func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
+	order := Order{By: s.By(), Reason: s.Reason}
+	switch s.Kind {
+	case ActRegister:
+		a := s.Application
+		a.Office, a.Officer = s.OfficeName, order.By
+		return r.Register(ctx, a)
+	case ActRenewActivation:
+		return r.RenewActivation(ctx, s.Identifier, order.By)
+	case ActBlock:
+		return Receipt{}, r.Block(ctx, s.Identifier, order)
+	case ActUnblock:
+		return Receipt{}, r.Unblock(ctx, s.Identifier, order)
+	case ActRevoke:
+		return Receipt{}, r.Revoke(ctx, s.Identifier, order, s.CRLReason)
+	case ActDeregister:
+		return Receipt{}, r.Deregister(ctx, s.Identifier, order)
+	}
+	return Receipt{}, malformedAct("/act")
+}

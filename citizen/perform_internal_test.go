@@ -1,0 +1,82 @@
+package citizen
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// diary is a registrar that writes down what it is asked for.
+type diary struct{ lines []string }
+
+func (d *diary) note(words ...string) { d.lines = append(d.lines, words...) }
+
+func (d *diary) Register(_ context.Context, a Application) (Receipt, error) {
+	d.note("register", a.Identifier.String(), a.Office, a.Officer)
+	return Receipt{CitizenID: "C1"}, nil
+}
+
+func (d *diary) RenewActivation(_ context.Context, id Identifier, by string) (Receipt, error) {
+	d.note("renew", id.String(), by)
+	return Receipt{CitizenID: "C1"}, nil
+}
+
+func (d *diary) Block(_ context.Context, id Identifier, o Order) error {
+	d.note("block", id.String(), o.By, o.Reason)
+	return nil
+}
+
+func (d *diary) Unblock(_ context.Context, id Identifier, o Order) error {
+	d.note("unblock", id.String(), o.By, o.Reason)
+	return nil
+}
+
+func (d *diary) Revoke(_ context.Context, id Identifier, o Order, reason int) error {
+	d.note("revoke", id.String(), o.By, o.Reason, string(rune('0'+reason)))
+	return nil
+}
+
+func (d *diary) Deregister(_ context.Context, id Identifier, o Order) error {
+	d.note("deregister", id.String(), o.By, o.Reason)
+	return nil
+}
+
+func TestCarryOut(t *testing.T) {
+	t.Parallel()
+	id, err := ParseIdentifier("12345678Z")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const by = "office: Rosa Gil (act J1)"
+	for kind, tt := range map[ActKind]struct {
+		want    []string
+		receipt string
+	}{
+		ActRegister:        {[]string{"register", "12345678Z", "Oficina", by}, "C1"},
+		ActRenewActivation: {[]string{"renew", "12345678Z", by}, "C1"},
+		ActBlock:           {[]string{"block", "12345678Z", by, "Porque sí."}, ""},
+		ActUnblock:         {[]string{"unblock", "12345678Z", by, "Porque sí."}, ""},
+		ActRevoke:          {[]string{"revoke", "12345678Z", by, "Porque sí.", "5"}, ""},
+		ActDeregister:      {[]string{"deregister", "12345678Z", by, "Porque sí."}, ""},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			s := Statement{
+				ID: "J1", Office: "office", OfficeName: "Oficina", Kind: kind, Officer: "Rosa Gil", Identifier: id,
+				Application: Application{Identifier: id}, Reason: "Porque sí.", CRLReason: 5,
+			}
+			var d diary
+			receipt, err := s.carryOut(t.Context(), &d)
+			if err != nil || receipt.CitizenID != tt.receipt {
+				t.Errorf("got %+v %v, want %q", receipt, err, tt.receipt)
+			}
+			if diff := cmp.Diff(tt.want, d.lines); diff != "" {
+				t.Errorf("carried out (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := (Statement{Kind: "sign"}).carryOut(t.Context(), &diary{}); err == nil {
+		t.Error("got an unknown act carried out, want it refused")
+	}
+}

@@ -1,0 +1,254 @@
+package citizen
+
+import (
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// ActKind is what an office may do.
+type ActKind string
+
+// The acts of an office.
+const (
+	ActRegister        ActKind = "register"
+	ActRenewActivation ActKind = "renew_activation"
+	ActBlock           ActKind = "block"
+	ActUnblock         ActKind = "unblock"
+	ActRevoke          ActKind = "revoke" // of the certificates; the key is destroyed
+	ActDeregister      ActKind = "deregister"
+)
+
+// Statement is what an act says: read, not believed. Only those that
+// Desk.Accept returned without an error were said by the office that they name.
+type Statement struct {
+	ID         string // jti, the office's own and never again
+	Office     string // client id
+	OfficeName string // as the office is registered, once that is known
+	Audience   string
+	At         time.Time
+	Kind       ActKind
+	Officer    string // who was at the desk
+	Identifier Identifier
+	// Application is the person to register, without office and officer.
+	Application Application
+	// Reason is why, in words; CRLReason why, for RFC 5280, section 5.3.1.
+	Reason    string
+	CRLReason int
+}
+
+// By says who acts, for the log: the office's client id, the officer, and the
+// statement that the office can be held to.
+func (s Statement) By() string {
+	return fmt.Sprintf("%s: %s (act %s)", s.Office, s.Officer, s.ID)
+}
+
+// wireStatement is the payload of an act (RFC 7519, section 4.1, for its first
+// four members).
+type wireStatement struct {
+	Issuer     string       `json:"iss"`
+	Audience   string       `json:"aud"`
+	IssuedAt   int64        `json:"iat"`
+	ID         string       `json:"jti"`
+	Act        ActKind      `json:"act"`
+	Officer    string       `json:"officer"`
+	Citizen    *wireCitizen `json:"citizen"`
+	Identifier *string      `json:"identifier"`
+	Reason     *string      `json:"reason"`
+}
+
+type wireCitizen struct {
+	Identifier    string  `json:"identifier"`
+	GivenName     string  `json:"given_name"`
+	Surnames      string  `json:"surnames"`
+	Phone         string  `json:"phone"`
+	Email         string  `json:"email"`
+	DocumentUntil string  `json:"document_until"`
+	Locale        *string `json:"locale"`
+}
+
+// ReadAct reads an act without believing it, so that a door can say early what
+// is wrong with its form. What the contract does not have is refused, and so
+// is a member given twice.
+func ReadAct(jws string) (Statement, error) {
+	s, _, err := readAct(jws)
+	return s, err
+}
+
+func readAct(jws string) (Statement, letter, error) {
+	l, ok := openLetter(jws)
+	if !ok {
+		return Statement{}, letter{}, malformedAct("")
+	}
+	var wire wireStatement
+	if err := json.Unmarshal(l.payload, &wire, json.RejectUnknownMembers(true)); err != nil {
+		return Statement{}, letter{}, malformedAct(place(err))
+	}
+	s, err := wire.parse()
+	return s, l, err
+}
+
+// maxPlace bounds what of a statement's own member names comes back.
+const maxPlace = 100
+
+// place is the JSON pointer to what cannot be read.
+func place(err error) string {
+	var (
+		semantic  *json.SemanticError
+		syntactic *jsontext.SyntacticError
+		at        string
+	)
+	if errors.As(err, &semantic) {
+		at = string(semantic.JSONPointer)
+	} else if errors.As(err, &syntactic) {
+		at = string(syntactic.JSONPointer)
+	}
+	return strings.ToValidUTF8(at[:min(len(at), maxPlace)], "")
+}
+
+// malformedAct refuses the form of an act, at a member where there is one.
+func malformedAct(field string) *policies.Refusal {
+	if field == "" {
+		return invalidAct("format")
+	}
+	return policies.Refuse(policies.OfficeActInvalid, "reason", "format", "field", field)
+}
+
+func invalidAct(reason string) *policies.Refusal {
+	return policies.Refuse(policies.OfficeActInvalid, "reason", reason)
+}
+
+func (w wireStatement) parse() (Statement, error) {
+	s := Statement{
+		ID: w.ID, Office: w.Issuer, Audience: w.Audience, At: time.Unix(w.IssuedAt, 0).UTC(), Kind: w.Act, Officer: w.Officer,
+	}
+	switch {
+	case w.Issuer == "":
+		return s, malformedAct("/iss")
+	case w.Audience == "":
+		return s, malformedAct("/aud")
+	case w.IssuedAt <= 0:
+		return s, malformedAct("/iat")
+	case !isActID(w.ID):
+		return s, malformedAct("/jti")
+	case !isLine(w.Officer, maxOfficer):
+		return s, malformedAct("/officer")
+	}
+	if err := w.checkMembers(); err != nil {
+		return s, err
+	}
+	var err error
+	if w.Citizen != nil {
+		s.Application, err = w.Citizen.parse()
+		s.Identifier = s.Application.Identifier
+		return s, err
+	}
+	if s.Identifier, err = ParseIdentifier(*w.Identifier); err != nil {
+		return s, err
+	}
+	if w.Reason != nil {
+		s.Reason = *w.Reason
+		s.CRLReason, err = parseReason(s.Kind, s.Reason)
+	}
+	return s, err
+}
+
+// checkMembers wants the members of the act and no other's.
+func (w wireStatement) checkMembers() error {
+	var person, identifier, reason bool
+	switch w.Act {
+	case ActRegister:
+		person = true
+	case ActRenewActivation:
+		identifier = true
+	case ActBlock, ActUnblock, ActRevoke, ActDeregister:
+		identifier, reason = true, true
+	default:
+		return malformedAct("/act")
+	}
+	switch {
+	case person != (w.Citizen != nil):
+		return malformedAct("/citizen")
+	case identifier != (w.Identifier != nil):
+		return malformedAct("/identifier")
+	case reason != (w.Reason != nil):
+		return malformedAct("/reason")
+	}
+	return nil
+}
+
+// Lengths in characters.
+const (
+	maxOfficer = 100
+	maxReason  = 300
+)
+
+// isActID is whether a jti can hold the 128 random bits that keep it from being
+// drawn twice: 22 characters of base64url, 32 of hexadecimal, a UUID.
+func isActID(s string) bool {
+	const sign = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return len(s) >= 22 && len(s) <= 64 && strings.Trim(s, sign) == ""
+}
+
+// isLine is one line of text that says what it shows.
+func isLine(s string, limit int) bool {
+	return s != "" && s == strings.TrimSpace(s) && utf8.RuneCountInString(s) <= limit &&
+		strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// parseReason reads why: for a revocation by the names of CRLReason that can be
+// true of a citizen's certificate, else in the officer's words.
+func parseReason(kind ActKind, reason string) (int, error) {
+	if kind != ActRevoke && isLine(reason, maxReason) {
+		return Unspecified, nil
+	}
+	if kind == ActRevoke {
+		switch reason {
+		case "unspecified":
+			return Unspecified, nil
+		case "key_compromise":
+			return KeyCompromise, nil
+		case "affiliation_changed":
+			return AffiliationChanged, nil
+		case "cessation_of_operation":
+			return CessationOfOperation, nil
+		}
+	}
+	return 0, malformedAct("/reason")
+}
+
+// parse reads what the officer wrote down.
+func (w wireCitizen) parse() (a Application, err error) {
+	if a.Identifier, err = ParseIdentifier(w.Identifier); err != nil {
+		return a, err
+	}
+	if a.Name, err = ParseName(w.GivenName, w.Surnames); err != nil {
+		return a, err
+	}
+	if a.Phone, err = ParsePhone(w.Phone); err != nil {
+		return a, err
+	}
+	if a.Email, err = ParseEmail(w.Email); err != nil {
+		return a, err
+	}
+	if a.DocumentUntil, err = time.Parse(time.DateOnly, w.DocumentUntil); err != nil {
+		return a, policies.Refuse(policies.IdentityDocumentExpiry).From(policies.SourceRegister)
+	}
+	locale := language.Spanish
+	if w.Locale != nil {
+		if locale, err = language.Parse(*w.Locale); err != nil || len(*w.Locale) > 35 {
+			return a, malformedAct("/citizen/locale")
+		}
+	}
+	a.Locale = locale.String()
+	return a, nil
+}
