@@ -1,73 +1,47 @@
 package rest
 
 import (
+	"mime"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
-	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// RegisterCitizen implements ServerInterface.
-func (d *door) RegisterCitizen(c echo.Context) error {
-	var form NewCitizen
-	if _, err := decode(c, &form); err != nil {
-		return err
-	}
-	application, err := application(form, api.ClientOf(c))
-	if err != nil {
-		return err
-	}
-	receipt, err := d.Register.Register(c.Request().Context(), application)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusCreated, encodeReceipt(application.Identifier, receipt))
-}
+// mimeJOSE is a JWS in compact serialization (RFC 7515, section 9.2.1).
+const mimeJOSE = "application/jose"
 
-// application parses what the officer wrote. The office is who calls.
-func application(form NewCitizen, office signer.Client) (a citizen.Application, err error) {
-	if a.Identifier, err = citizen.ParseIdentifier(form.Identifier); err != nil {
-		return a, err
+// PerformOfficeAct implements ServerInterface. The signer believes the act or
+// does not; it is read here only to say early what is wrong with its form.
+func (d *door) PerformOfficeAct(c echo.Context) error {
+	r := c.Request()
+	kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+	if err != nil || kind != mimeJOSE {
+		return malformed(echo.HeaderContentType)
 	}
-	if a.Name, err = citizen.ParseName(form.GivenName, form.Surnames); err != nil {
-		return a, err
-	}
-	if a.Phone, err = citizen.ParsePhone(form.Phone); err != nil {
-		return a, err
-	}
-	if a.Email, err = citizen.ParseEmail(form.Email); err != nil {
-		return a, err
-	}
-	if a.DocumentUntil, err = time.Parse(time.DateOnly, form.DocumentUntil); err != nil {
-		return a, policies.Refuse(policies.IdentityDocumentExpiry).From(policies.SourceRegister)
-	}
-	if a.Locale, err = parseLocale(form.Locale); err != nil {
-		return a, err
-	}
-	a.Office, a.Officer = office.Name, office.ID
-	return a, nil
-}
-
-// CreateActivationCode implements ServerInterface.
-func (d *door) CreateActivationCode(c echo.Context) error {
-	var form NewActivationCode
-	if _, err := decode(c, &form); err != nil {
-		return err
-	}
-	identifier, err := citizen.ParseIdentifier(form.Identifier)
+	body, err := read(r)
 	if err != nil {
 		return err
 	}
-	receipt, err := d.Register.RenewActivation(c.Request().Context(), identifier, api.ClientOf(c).ID)
+	act := citizen.Act{Office: api.ClientOf(c).ID, JWS: string(body)}
+	statement, err := citizen.ReadAct(act.JWS)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusCreated, encodeReceipt(identifier, receipt))
+	if statement.Office != act.Office {
+		return policies.Refuse(policies.OfficeActInvalid, "reason", "office")
+	}
+	receipt, err := d.Register.Perform(r.Context(), act)
+	if err != nil {
+		return err
+	}
+	if receipt.CitizenID == "" {
+		return c.NoContent(http.StatusNoContent)
+	}
+	return c.JSON(http.StatusCreated, encodeReceipt(statement.Identifier, receipt))
 }
 
 func encodeReceipt(identifier citizen.Identifier, r citizen.Receipt) Receipt {

@@ -47,7 +47,7 @@ type memory struct {
 	requests map[string]signer.Request
 	keys     map[string]signer.NewRequest
 	citizens map[string]signer.Citizen
-	receipts []citizen.Application
+	acts     []citizen.Act
 }
 
 func newMemory() *memory {
@@ -158,23 +158,25 @@ func (m *memory) Person(_ context.Context, identifier string) (signer.Citizen, *
 	return c, nil, nil
 }
 
-func (m *memory) Register(_ context.Context, a citizen.Application) (citizen.Receipt, error) {
+// Perform stands for the signer, which alone believes or disbelieves an act.
+func (m *memory) Perform(_ context.Context, a citizen.Act) (citizen.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known := m.citizens[a.Identifier.String()]; known {
+	m.acts = append(m.acts, a)
+	s, err := citizen.ReadAct(a.JWS)
+	if err != nil {
+		return citizen.Receipt{}, err
+	}
+	_, known := m.citizens[s.Identifier.String()]
+	switch {
+	case known && s.Kind == citizen.ActRegister:
 		return citizen.Receipt{}, policies.Refuse(policies.CitizenExists)
-	}
-	m.citizens[a.Identifier.String()] = signer.Citizen{Status: signer.Registered}
-	m.receipts = append(m.receipts, a)
-	return citizen.Receipt{CitizenID: "C1", ActivationCode: citizen.NewActivationCode(), RegisteredAt: time.Now()}, nil
-}
-
-func (m *memory) RenewActivation(_ context.Context, id citizen.Identifier, _ string) (citizen.Receipt, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.citizens[id.String()]; !known {
+	case !known && s.Kind != citizen.ActRegister:
 		return citizen.Receipt{}, policies.Refuse(policies.CitizenUnknown)
+	case s.Kind != citizen.ActRegister && s.Kind != citizen.ActRenewActivation:
+		return citizen.Receipt{}, nil
 	}
+	m.citizens[s.Identifier.String()] = signer.Citizen{Status: signer.Registered}
 	return citizen.Receipt{CitizenID: "C1", ActivationCode: citizen.NewActivationCode(), RegisteredAt: time.Now()}, nil
 }
 

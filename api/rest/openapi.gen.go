@@ -88,42 +88,6 @@ type Document struct {
 // any content and `cades-attached` around it (EN 319 122-1), all at B-B.
 type Format string
 
-// NewActivationCode defines model for NewActivationCode.
-type NewActivationCode struct {
-	// Identifier DNI or NIE.
-	//
-	// Example: 12345678Z
-	Identifier string `json:"identifier"`
-}
-
-// NewCitizen defines model for NewCitizen.
-type NewCitizen struct {
-	// DocumentUntil Last day on which the DNI or NIE is valid.
-	//
-	// Example: 2031-05-20
-	DocumentUntil string `json:"document_until"`
-
-	// Email Example: maria@example.org
-	Email     string `json:"email"`
-	GivenName string `json:"given_name"`
-
-	// Identifier DNI or NIE.
-	//
-	// Example: 12345678Z
-	Identifier string `json:"identifier"`
-
-	// Locale Language of SMS and letters (BCP 47), Spanish unless told.
-	//
-	// Example: es
-	Locale *string `json:"locale,omitempty"`
-
-	// Phone Spanish mobile number.
-	//
-	// Example: 612345678
-	Phone    string `json:"phone"`
-	Surnames string `json:"surnames"`
-}
-
 // NewDocument defines model for NewDocument.
 type NewDocument struct {
 	// Content The document, at most 20 MB, in base64.
@@ -260,23 +224,14 @@ type GetSignatureRequestParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
-// CreateActivationCodeJSONRequestBody defines body for CreateActivationCode for application/json ContentType.
-type CreateActivationCodeJSONRequestBody = NewActivationCode
-
-// RegisterCitizenJSONRequestBody defines body for RegisterCitizen for application/json ContentType.
-type RegisterCitizenJSONRequestBody = NewCitizen
-
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// CreateActivationCode Give a citizen at the office a new activation code
-	// (POST /v1/activation-codes)
-	CreateActivationCode(ctx echo.Context) error
-	// RegisterCitizen Register a citizen whose identity an officer has proved in person
-	// (POST /v1/citizens)
-	RegisterCitizen(ctx echo.Context) error
+	// PerformOfficeAct Carry out what an office has signed
+	// (POST /v1/office/acts)
+	PerformOfficeAct(ctx echo.Context) error
 	// CreateSignatureRequest Ask for a signature
 	// (POST /v1/signature-requests)
 	CreateSignatureRequest(ctx echo.Context, params CreateSignatureRequestParams) error
@@ -293,21 +248,12 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
-// CreateActivationCode converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateActivationCode(ctx echo.Context) error {
+// PerformOfficeAct converts echo context to params.
+func (w *ServerInterfaceWrapper) PerformOfficeAct(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateActivationCode(ctx)
-	return err
-}
-
-// RegisterCitizen converts echo context to params.
-func (w *ServerInterfaceWrapper) RegisterCitizen(ctx echo.Context) error {
-	var err error
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RegisterCitizen(ctx)
+	err = w.Handler.PerformOfficeAct(ctx)
 	return err
 }
 
@@ -452,7 +398,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/signature-requests", wrapper.CreateSignatureRequest, options.OperationMiddlewares["createSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id", wrapper.GetSignatureRequest, options.OperationMiddlewares["getSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/documents/:ordinal/signed", wrapper.GetSignedDocument, options.OperationMiddlewares["getSignedDocument"]...)
-	router.POST(options.BaseURL+"/v1/citizens", wrapper.RegisterCitizen, options.OperationMiddlewares["registerCitizen"]...)
-	router.POST(options.BaseURL+"/v1/activation-codes", wrapper.CreateActivationCode, options.OperationMiddlewares["createActivationCode"]...)
+	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)
 
 }

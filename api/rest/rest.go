@@ -38,8 +38,8 @@ type Store interface {
 // Register is the office's part of the citizens' register, in the signer
 // process.
 type Register interface {
-	Register(ctx context.Context, a citizen.Application) (citizen.Receipt, error)
-	RenewActivation(ctx context.Context, id citizen.Identifier, officer string) (citizen.Receipt, error)
+	// Perform carries out what an office signed.
+	Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, error)
 }
 
 // Config names the parts of the room.
@@ -70,7 +70,6 @@ func Room(config Config) (func(*api.Site), error) {
 	return func(site *api.Site) {
 		d := &door{Config: config, site: site}
 		large := site.Accept(api.AcceptedBytes(config.Limits.Documents, config.Limits.DocumentBytes))
-		small := site.Accept(16 << 10)
 		application, office := site.Bearer(api.ScopeSignature), site.Bearer(api.ScopeRegistration)
 		v1 := site.Door("/v1/")
 		RegisterHandlersWithOptions(v1, d, RegisterHandlersOptions{
@@ -78,8 +77,7 @@ func Room(config Config) (func(*api.Site), error) {
 				"createSignatureRequest": {application, needsKey, large},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
-				"registerCitizen":        {office, small},
-				"createActivationCode":   {office, small},
+				"performOfficeAct":       {office, site.Accept(citizen.ActLimit)},
 			},
 		})
 		v1.GET("/v1/openapi.yaml", sendContract)

@@ -147,8 +147,7 @@ func TestAccess(t *testing.T) {
 		{"an office asks for a signature", http.MethodPost, requestsPath, office, policies.ScopeMissing},
 		{"an office reads a request", http.MethodGet, requestsPath + "/X", office, policies.ScopeMissing},
 		{"an office downloads", http.MethodGet, requestsPath + "/X/documents/1/signed", office, policies.ScopeMissing},
-		{"a sede registers", http.MethodPost, "/v1/citizens", sede, policies.ScopeMissing},
-		{"a sede asks for a code", http.MethodPost, "/v1/activation-codes", sede, policies.ScopeMissing},
+		{"a sede registers", http.MethodPost, "/v1/office/acts", sede, policies.ScopeMissing},
 	} {
 		got := h.call(t, tt.method, tt.path, strings.NewReader("{}"), headers(tt.token, "k"))
 		wantRefusal(t, got, tt.code)
@@ -303,64 +302,6 @@ func TestLargeDocuments(t *testing.T) {
 	}
 }
 
-func TestRegistration(t *testing.T) {
-	t.Parallel()
-	h := build(t)
-	token := h.token(t, "office")
-	form := func(change ...string) string {
-		text := `{"identifier":"x1234567l","given_name":"María","surnames":"Pérez Núñez","phone":"612 345 678",` +
-			`"email":"Maria@Example.org","document_until":"2031-05-20","locale":"gl"}`
-		return strings.NewReplacer(change...).Replace(text)
-	}
-	post := func(path, body string) reply {
-		return h.call(t, http.MethodPost, path, strings.NewReader(body), headers(token, ""))
-	}
-	for name, tt := range map[string]struct {
-		body string
-		code policies.Code
-	}{
-		"check letter":   {form("x1234567l", "x1234567m"), policies.IdentifierInvalid},
-		"no surnames":    {form("Pérez Núñez", ""), policies.NameInvalid},
-		"landline":       {form("612 345 678", "912345678"), policies.PhoneInvalid},
-		"two addresses":  {form("Maria@Example.org", "a@b.es, c@d.es"), policies.EmailInvalid},
-		"no such day":    {form("2031-05-20", "2031-02-30"), policies.IdentityDocumentExpiry},
-		"day and time":   {form("2031-05-20", "2031-05-20T00:00:00Z"), policies.IdentityDocumentExpiry},
-		"no language":    {form(`"gl"`, `"??"`), policies.RequestMalformed},
-		"unknown member": {form(`"locale"`, `"level"`), policies.RequestMalformed},
-		"too much":       {form("María", strings.Repeat("M", 20<<10)), policies.DocumentTooLarge},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			wantRefusal(t, post("/v1/citizens", tt.body), tt.code)
-		})
-	}
-	wantRefusal(t, post("/v1/activation-codes", `{"identifier":"X1234567L"}`), policies.CitizenUnknown)
-
-	got := post("/v1/citizens", form())
-	var receipt rest.Receipt
-	got.decode(t, &receipt)
-	if got.status != http.StatusCreated || receipt.Identifier != "****4567*" || len(receipt.ActivationCode) != 19 || receipt.CitizenID == "" {
-		t.Errorf("got %d %+v, want a receipt", got.status, receipt)
-	}
-	a := h.memory.receipts[0]
-	if a.Identifier.String() != "X1234567L" || a.Phone.String() != "+34612345678" || a.Email.String() != "Maria@example.org" ||
-		a.DocumentUntil.Format(time.DateOnly) != "2031-05-20" || a.Locale != "gl" || a.Office != "Nombre de office" || a.Officer != "office" {
-		t.Errorf("got %+v, want what the officer wrote, parsed", a)
-	}
-	wantRefusal(t, post("/v1/citizens", form()), policies.CitizenExists)
-	var renewed rest.Receipt
-	again := post("/v1/activation-codes", `{"identifier":"X-1234567-L"}`)
-	again.decode(t, &renewed)
-	if again.status != http.StatusCreated || renewed.ActivationCode == receipt.ActivationCode || renewed.Identifier != "****4567*" {
-		t.Errorf("got %d %+v, want another code", again.status, renewed)
-	}
-	for _, hidden := range []string{"1234567", "612", "xample.org", receipt.ActivationCode, token} {
-		if strings.Contains(h.journal.String(), hidden) {
-			t.Errorf("the log holds %q:\n%s", hidden, h.journal)
-		}
-	}
-}
-
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -373,7 +314,7 @@ func TestDocumentation(t *testing.T) {
 		t.Errorf("got %d %s, want the contract", got.status, got.header.Get("Content-Type"))
 	}
 	page := string(h.call(t, http.MethodGet, "/docs", http.NoBody, nil).body)
-	for _, want := range []string{"/v1/signature-requests", "/v1/citizens", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
+	for _, want := range []string{"/v1/signature-requests", "/v1/office/acts", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("/docs lacks %q", want)
 		}

@@ -16,6 +16,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ActKind.
+const (
+	ActBlock           ActKind = "block"
+	ActDeregister      ActKind = "deregister"
+	ActRegister        ActKind = "register"
+	ActRenewActivation ActKind = "renew_activation"
+	ActRevoke          ActKind = "revoke"
+	ActUnblock         ActKind = "unblock"
+)
+
+// Valid indicates whether the value is a known member of the ActKind enum.
+func (e ActKind) Valid() bool {
+	switch e {
+	case ActBlock:
+		return true
+	case ActDeregister:
+		return true
+	case ActRegister:
+		return true
+	case ActRenewActivation:
+		return true
+	case ActRevoke:
+		return true
+	case ActUnblock:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Format.
 const (
 	CadesAttached Format = "cades-attached"
@@ -67,6 +97,12 @@ func (e State) Valid() bool {
 	}
 }
 
+// ActKind `register` a citizen whose identity an officer has proved in person;
+// `renew_activation` for a lost or blocked code and a forgotten or locked
+// password; `block` and `unblock` a citizen; `revoke` the certificate and
+// destroy its key; `deregister`.
+type ActKind string
+
 // Document defines model for Document.
 type Document struct {
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
@@ -92,14 +128,6 @@ type Document struct {
 // Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
 // any content and `cades-attached` around it (EN 319 122-1), all at B-B.
 type Format string
-
-// NewActivationCode defines model for NewActivationCode.
-type NewActivationCode struct {
-	// Identifier DNI or NIE.
-	//
-	// Example: 12345678Z
-	Identifier string `json:"identifier"`
-}
 
 // NewCitizen defines model for NewCitizen.
 type NewCitizen struct {
@@ -161,6 +189,43 @@ type NewSignatureRequest struct {
 
 	// Title What the citizen reads on the page and in the SMS.
 	Title string `json:"title"`
+}
+
+// OfficeAct Payload of an office's act. `register` has `citizen`; all others have
+// `identifier`, and all but `renew_activation` have a `reason`.
+type OfficeAct struct {
+	// Act `register` a citizen whose identity an officer has proved in person;
+	// `renew_activation` for a lost or blocked code and a forgotten or locked
+	// password; `block` and `unblock` a citizen; `revoke` the certificate and
+	// destroy its key; `deregister`.
+	Act ActKind `json:"act"`
+
+	// Aud The service's public address, without a slash at its end.
+	//
+	// Example: https://firma.example.es
+	Aud     string      `json:"aud"`
+	Citizen *NewCitizen `json:"citizen,omitempty"`
+
+	// Iat Now, in seconds since 1970; not more than five minutes off.
+	Iat int64 `json:"iat"`
+
+	// Identifier DNI or NIE.
+	//
+	// Example: 12345678Z
+	Identifier *string `json:"identifier,omitempty"`
+
+	// Iss The office's client id.
+	Iss string `json:"iss"`
+
+	// Jti At least 128 random bits, in base64url, hexadecimal or as a UUID; never used before.
+	Jti string `json:"jti"`
+
+	// Officer Who is at the desk. It is written into the log.
+	Officer string `json:"officer"`
+
+	// Reason Why. For `revoke` one of `unspecified`, `key_compromise`,
+	// `affiliation_changed` (a name, too) and `cessation_of_operation`.
+	Reason *string `json:"reason,omitempty"`
 }
 
 // Problem RFC 9457. `params` holds the facts that `detail` tells in words.
@@ -265,12 +330,6 @@ type GetSignatureRequestParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
-// CreateActivationCodeJSONRequestBody defines body for CreateActivationCode for application/json ContentType.
-type CreateActivationCodeJSONRequestBody = NewActivationCode
-
-// RegisterCitizenJSONRequestBody defines body for RegisterCitizen for application/json ContentType.
-type RegisterCitizenJSONRequestBody = NewCitizen
-
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
 
@@ -348,39 +407,17 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// CreateActivationCodeWithBody Give a citizen at the office a new activation code
+	// PerformOfficeActWithBody Carry out what an office has signed
 	//
-	// For a lost or blocked code, and for a forgotten or locked password. The
-	// earlier code stops working.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-	CreateActivationCodeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateActivationCode Give a citizen at the office a new activation code
-	//
-	// For a lost or blocked code, and for a forgotten or locked password. The
-	// earlier code stops working.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-	CreateActivationCode(ctx context.Context, body CreateActivationCodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RegisterCitizenWithBody Register a citizen whose identity an officer has proved in person
+	// The body is a JWS in compact serialization (RFC 7515). Its header is
+	// `{"alg":"ES256","typ":"rubrica-office-act+jws"}` and nothing else, its
+	// payload an `OfficeAct`, signed with the office's key. An act is carried
+	// out once; where an answer was lost, sign another one with another `jti`.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-	RegisterCitizenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RegisterCitizen Register a citizen whose identity an officer has proved in person
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-	RegisterCitizen(ctx context.Context, body RegisterCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
+	PerformOfficeActWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSignatureRequestWithBody Ask for a signature
 	//
@@ -417,70 +454,18 @@ type ClientInterface interface {
 	GetSignedDocument(ctx context.Context, id RequestID, ordinal int, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// CreateActivationCodeWithBody Give a citizen at the office a new activation code
+// PerformOfficeActWithBody Carry out what an office has signed
 //
-// For a lost or blocked code, and for a forgotten or locked password. The
-// earlier code stops working.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-func (c *Client) CreateActivationCodeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateActivationCodeRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// CreateActivationCode Give a citizen at the office a new activation code
-//
-// For a lost or blocked code, and for a forgotten or locked password. The
-// earlier code stops working.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-func (c *Client) CreateActivationCode(ctx context.Context, body CreateActivationCodeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateActivationCodeRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RegisterCitizenWithBody Register a citizen whose identity an officer has proved in person
+// The body is a JWS in compact serialization (RFC 7515). Its header is
+// `{"alg":"ES256","typ":"rubrica-office-act+jws"}` and nothing else, its
+// payload an `OfficeAct`, signed with the office's key. An act is carried
+// out once; where an answer was lost, sign another one with another `jti`.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-func (c *Client) RegisterCitizenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRegisterCitizenRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RegisterCitizen Register a citizen whose identity an officer has proved in person
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-func (c *Client) RegisterCitizen(ctx context.Context, body RegisterCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRegisterCitizenRequest(c.Server, body)
+// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
+func (c *Client) PerformOfficeActWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPerformOfficeActRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -565,19 +550,8 @@ func (c *Client) GetSignedDocument(ctx context.Context, id RequestID, ordinal in
 	return c.Client.Do(req)
 }
 
-// NewCreateActivationCodeRequest calls the generic CreateActivationCode builder with application/json body
-func NewCreateActivationCodeRequest(server string, body CreateActivationCodeJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreateActivationCodeRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreateActivationCodeRequestWithBody constructs an http.Request for the CreateActivationCode method, with any body, and a specified content type
-func NewCreateActivationCodeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewPerformOfficeActRequestWithBody constructs an http.Request for the PerformOfficeAct method, with any body, and a specified content type
+func NewPerformOfficeActRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -585,47 +559,7 @@ func NewCreateActivationCodeRequestWithBody(server string, contentType string, b
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/v1/activation-codes")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewRegisterCitizenRequest calls the generic RegisterCitizen builder with application/json body
-func NewRegisterCitizenRequest(server string, body RegisterCitizenJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewRegisterCitizenRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewRegisterCitizenRequestWithBody constructs an http.Request for the RegisterCitizen method, with any body, and a specified content type
-func NewRegisterCitizenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/citizens")
+	operationPath := fmt.Sprintf("/v1/office/acts")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -832,39 +766,17 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// CreateActivationCodeWithBodyWithResponse Give a citizen at the office a new activation code
+	// PerformOfficeActWithBodyWithResponse Carry out what an office has signed
 	//
-	// For a lost or blocked code, and for a forgotten or locked password. The
-	// earlier code stops working.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-	CreateActivationCodeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateActivationCodeResponse, error)
-
-	// CreateActivationCodeWithResponse Give a citizen at the office a new activation code
-	//
-	// For a lost or blocked code, and for a forgotten or locked password. The
-	// earlier code stops working.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-	CreateActivationCodeWithResponse(ctx context.Context, body CreateActivationCodeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateActivationCodeResponse, error)
-
-	// RegisterCitizenWithBodyWithResponse Register a citizen whose identity an officer has proved in person
+	// The body is a JWS in compact serialization (RFC 7515). Its header is
+	// `{"alg":"ES256","typ":"rubrica-office-act+jws"}` and nothing else, its
+	// payload an `OfficeAct`, signed with the office's key. An act is carried
+	// out once; where an answer was lost, sign another one with another `jti`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-	RegisterCitizenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RegisterCitizenResponse, error)
-
-	// RegisterCitizenWithResponse Register a citizen whose identity an officer has proved in person
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-	RegisterCitizenWithResponse(ctx context.Context, body RegisterCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterCitizenResponse, error)
+	// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
+	PerformOfficeActWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PerformOfficeActResponse, error)
 
 	// CreateSignatureRequestWithBodyWithResponse Ask for a signature
 	//
@@ -905,27 +817,27 @@ type ClientWithResponsesInterface interface {
 	GetSignedDocumentWithResponse(ctx context.Context, id RequestID, ordinal int, reqEditors ...RequestEditorFn) (*GetSignedDocumentResponse, error)
 }
 
-// CreateActivationCodeResponse401Headers the declared response headers of an HTTP 401 response for CreateActivationCode
-type CreateActivationCodeResponse401Headers struct {
+// PerformOfficeActResponse401Headers the declared response headers of an HTTP 401 response for PerformOfficeAct
+type PerformOfficeActResponse401Headers struct {
 	WWWAuthenticate *string
 }
 
-// CreateActivationCodeResponse403Headers the declared response headers of an HTTP 403 response for CreateActivationCode
-type CreateActivationCodeResponse403Headers struct {
+// PerformOfficeActResponse403Headers the declared response headers of an HTTP 403 response for PerformOfficeAct
+type PerformOfficeActResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
-// CreateActivationCodeResponse429Headers the declared response headers of an HTTP 429 response for CreateActivationCode
-type CreateActivationCodeResponse429Headers struct {
+// PerformOfficeActResponse429Headers the declared response headers of an HTTP 429 response for PerformOfficeAct
+type PerformOfficeActResponse429Headers struct {
 	RetryAfter *int
 }
 
-// CreateActivationCodeResponse503Headers the declared response headers of an HTTP 503 response for CreateActivationCode
-type CreateActivationCodeResponse503Headers struct {
+// PerformOfficeActResponse503Headers the declared response headers of an HTTP 503 response for PerformOfficeAct
+type PerformOfficeActResponse503Headers struct {
 	RetryAfter *int
 }
 
-type CreateActivationCodeResponse struct {
+type PerformOfficeActResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
@@ -951,77 +863,77 @@ type CreateActivationCodeResponse struct {
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *Later
 	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *CreateActivationCodeResponse401Headers
+	Headers401 *PerformOfficeActResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *CreateActivationCodeResponse403Headers
+	Headers403 *PerformOfficeActResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *CreateActivationCodeResponse429Headers
+	Headers429 *PerformOfficeActResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *CreateActivationCodeResponse503Headers
+	Headers503 *PerformOfficeActResponse503Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r CreateActivationCodeResponse) GetJSON201() *Receipt {
+func (r PerformOfficeActResponse) GetJSON201() *Receipt {
 	return r.JSON201
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON400() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON400() *Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON401() *Unauthorised {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON401() *Unauthorised {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON403() *Unauthorised {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON403() *Unauthorised {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON404() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON404() *Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON409() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON409() *Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON413() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON413() *Problem {
 	return r.ApplicationProblemJSON413
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON422() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON422() *Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON429() *Later {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON429() *Later {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON500() *Problem {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON500() *Problem {
 	return r.ApplicationProblemJSON500
 }
 
 // GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r CreateActivationCodeResponse) GetApplicationProblemJSON503() *Later {
+func (r PerformOfficeActResponse) GetApplicationProblemJSON503() *Later {
 	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r CreateActivationCodeResponse) GetBody() []byte {
+func (r PerformOfficeActResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r CreateActivationCodeResponse) Status() string {
+func (r PerformOfficeActResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -1029,7 +941,7 @@ func (r CreateActivationCodeResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r CreateActivationCodeResponse) StatusCode() int {
+func (r PerformOfficeActResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -1037,139 +949,7 @@ func (r CreateActivationCodeResponse) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r CreateActivationCodeResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// RegisterCitizenResponse401Headers the declared response headers of an HTTP 401 response for RegisterCitizen
-type RegisterCitizenResponse401Headers struct {
-	WWWAuthenticate *string
-}
-
-// RegisterCitizenResponse403Headers the declared response headers of an HTTP 403 response for RegisterCitizen
-type RegisterCitizenResponse403Headers struct {
-	WWWAuthenticate *string
-}
-
-// RegisterCitizenResponse429Headers the declared response headers of an HTTP 429 response for RegisterCitizen
-type RegisterCitizenResponse429Headers struct {
-	RetryAfter *int
-}
-
-// RegisterCitizenResponse503Headers the declared response headers of an HTTP 503 response for RegisterCitizen
-type RegisterCitizenResponse503Headers struct {
-	RetryAfter *int
-}
-
-type RegisterCitizenResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *Receipt
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *Problem
-	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *Unauthorised
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *Unauthorised
-	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *Problem
-	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
-	ApplicationProblemJSON413 *Problem
-	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *Problem
-	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *Later
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *Problem
-	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *Later
-	// Headers401 the parsed response headers for an HTTP 401 response
-	Headers401 *RegisterCitizenResponse401Headers
-	// Headers403 the parsed response headers for an HTTP 403 response
-	Headers403 *RegisterCitizenResponse403Headers
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *RegisterCitizenResponse429Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *RegisterCitizenResponse503Headers
-}
-
-// GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r RegisterCitizenResponse) GetJSON201() *Receipt {
-	return r.JSON201
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON400() *Problem {
-	return r.ApplicationProblemJSON400
-}
-
-// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON401() *Unauthorised {
-	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON403() *Unauthorised {
-	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON409() *Problem {
-	return r.ApplicationProblemJSON409
-}
-
-// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON413() *Problem {
-	return r.ApplicationProblemJSON413
-}
-
-// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON422() *Problem {
-	return r.ApplicationProblemJSON422
-}
-
-// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON429() *Later {
-	return r.ApplicationProblemJSON429
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON500() *Problem {
-	return r.ApplicationProblemJSON500
-}
-
-// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
-func (r RegisterCitizenResponse) GetApplicationProblemJSON503() *Later {
-	return r.ApplicationProblemJSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r RegisterCitizenResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r RegisterCitizenResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r RegisterCitizenResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r RegisterCitizenResponse) ContentType() string {
+func (r PerformOfficeActResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1558,62 +1338,22 @@ func (r GetSignedDocumentResponse) ContentType() string {
 	return ""
 }
 
-// CreateActivationCodeWithBodyWithResponse Give a citizen at the office a new activation code
+// PerformOfficeActWithBodyWithResponse Carry out what an office has signed
 //
-// For a lost or blocked code, and for a forgotten or locked password. The
-// earlier code stops working.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-func (c *ClientWithResponses) CreateActivationCodeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateActivationCodeResponse, error) {
-	rsp, err := c.CreateActivationCodeWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateActivationCodeResponse(rsp)
-}
-
-// CreateActivationCodeWithResponse Give a citizen at the office a new activation code
-//
-// For a lost or blocked code, and for a forgotten or locked password. The
-// earlier code stops working.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/activation-codes (the `CreateActivationCode` operationId).
-func (c *ClientWithResponses) CreateActivationCodeWithResponse(ctx context.Context, body CreateActivationCodeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateActivationCodeResponse, error) {
-	rsp, err := c.CreateActivationCode(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateActivationCodeResponse(rsp)
-}
-
-// RegisterCitizenWithBodyWithResponse Register a citizen whose identity an officer has proved in person
+// The body is a JWS in compact serialization (RFC 7515). Its header is
+// `{"alg":"ES256","typ":"rubrica-office-act+jws"}` and nothing else, its
+// payload an `OfficeAct`, signed with the office's key. An act is carried
+// out once; where an answer was lost, sign another one with another `jti`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-func (c *ClientWithResponses) RegisterCitizenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RegisterCitizenResponse, error) {
-	rsp, err := c.RegisterCitizenWithBody(ctx, contentType, body, reqEditors...)
+// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
+func (c *ClientWithResponses) PerformOfficeActWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PerformOfficeActResponse, error) {
+	rsp, err := c.PerformOfficeActWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseRegisterCitizenResponse(rsp)
-}
-
-// RegisterCitizenWithResponse Register a citizen whose identity an officer has proved in person
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /v1/citizens (the `RegisterCitizen` operationId).
-func (c *ClientWithResponses) RegisterCitizenWithResponse(ctx context.Context, body RegisterCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterCitizenResponse, error) {
-	rsp, err := c.RegisterCitizen(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRegisterCitizenResponse(rsp)
+	return ParsePerformOfficeActResponse(rsp)
 }
 
 // CreateSignatureRequestWithBodyWithResponse Ask for a signature
@@ -1678,15 +1418,15 @@ func (c *ClientWithResponses) GetSignedDocumentWithResponse(ctx context.Context,
 	return ParseGetSignedDocumentResponse(rsp)
 }
 
-// ParseCreateActivationCodeResponse parses an HTTP response from a CreateActivationCodeWithResponse call
-func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCodeResponse, error) {
+// ParsePerformOfficeActResponse parses an HTTP response from a PerformOfficeActWithResponse call
+func ParsePerformOfficeActResponse(rsp *http.Response) (*PerformOfficeActResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &CreateActivationCodeResponse{
+	response := &PerformOfficeActResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -1698,6 +1438,9 @@ func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCod
 			return nil, err
 		}
 		response.JSON201 = &dest
+
+	case rsp.StatusCode == 204:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest Problem
@@ -1773,7 +1516,7 @@ func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCod
 
 	switch {
 	case rsp.StatusCode == 401:
-		var headers CreateActivationCodeResponse401Headers
+		var headers PerformOfficeActResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -1783,7 +1526,7 @@ func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCod
 		}
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
-		var headers CreateActivationCodeResponse403Headers
+		var headers PerformOfficeActResponse403Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -1793,7 +1536,7 @@ func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCod
 		}
 		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
-		var headers CreateActivationCodeResponse429Headers
+		var headers PerformOfficeActResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -1803,139 +1546,7 @@ func ParseCreateActivationCodeResponse(rsp *http.Response) (*CreateActivationCod
 		}
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
-		var headers CreateActivationCodeResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = &value
-		}
-		response.Headers503 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseRegisterCitizenResponse parses an HTTP response from a RegisterCitizenWithResponse call
-func ParseRegisterCitizenResponse(rsp *http.Response) (*RegisterCitizenResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &RegisterCitizenResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
-		var dest Receipt
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON201 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthorised
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Unauthorised
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest Later
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON429 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Later
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON503 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 401:
-		var headers RegisterCitizenResponse401Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = &value
-		}
-		response.Headers401 = &headers
-	case rsp.StatusCode == 403:
-		var headers RegisterCitizenResponse403Headers
-		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.WWWAuthenticate = &value
-		}
-		response.Headers403 = &headers
-	case rsp.StatusCode == 429:
-		var headers RegisterCitizenResponse429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = &value
-		}
-		response.Headers429 = &headers
-	case rsp.StatusCode == 503:
-		var headers RegisterCitizenResponse503Headers
+		var headers PerformOfficeActResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
