@@ -207,7 +207,7 @@ func (u *environment) addresses(sockets string) Environment {
 		RootFile:     u.dir.join("root.pem"),
 
 		SedeCredentials:   u.dir.join("secrets", "sede.json"),
-		OfficeCredentials: u.dir.join("secrets", "office.json"),
+		OfficeCredentials: u.dir.join("secrets", "registration-office.json"),
 	}
 	if u.accounts.apart() {
 		e.Peers, e.SocketGroup = []string{strconv.Itoa(u.accounts.api.uid)}, strconv.Itoa(u.accounts.api.gid)

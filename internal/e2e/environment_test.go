@@ -27,6 +27,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/internal/child"
+	"github.com/rubrica-firma/rubrica/internal/failpoint"
 	"github.com/rubrica-firma/rubrica/internal/invariants"
 	"github.com/rubrica-firma/rubrica/internal/thread"
 	"github.com/rubrica-firma/rubrica/store"
@@ -40,6 +41,9 @@ type environment struct {
 	sede    string // address of the demo sede
 	root    string // the service's root certificate, PEM
 	args    []string
+	// failpoint is the file that arms a step in a build that has any (package
+	// failpoint).
+	failpoint string
 	output  bytes.Buffer
 	process *child.Process
 
@@ -61,7 +65,11 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &environment{program: program, dir: filepath.Join(dir, "v")}
+	e := &environment{program: program, dir: filepath.Join(dir, "v"), failpoint: filepath.Join(dir, "failpoint", "armed")}
+	// The processes, whose users are others, take the file away.
+	if err := errors.Join(os.Mkdir(filepath.Dir(e.failpoint), 0o700), os.Chmod(filepath.Dir(e.failpoint), 0o777)); err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
+	}
 	var addresses [4]string
 	for i := range addresses {
 		if addresses[i], err = freeAddress(); err != nil {
@@ -97,6 +105,7 @@ func local(address string) string {
 // start returns when the environment says that it is up.
 func (e *environment) start(ctx context.Context) error {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), e.program, e.args...)
+	cmd.Env = append(os.Environ(), failpoint.Variable+"="+e.failpoint)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
@@ -119,7 +128,7 @@ func (e *environment) start(ctx context.Context) error {
 // connect takes the place of the office, of an application and of the checker.
 func (e *environment) connect() error {
 	var office, sede thread.Account
-	for name, account := range map[string]*thread.Account{"office.json": &office, "sede.json": &sede} {
+	for name, account := range map[string]*thread.Account{"registration-office.json": &office, "sede.json": &sede} {
 		text, err := os.ReadFile(filepath.Join(e.dir, "secrets", name))
 		if err != nil {
 			return fmt.Errorf("reading credentials: %w", err)

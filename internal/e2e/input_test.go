@@ -51,8 +51,8 @@ func TestBadRegistrations(t *testing.T) {
 				DocumentUntil: time.Now().AddDate(1, 0, 0).Format(time.DateOnly),
 			}
 			test.spoil(&form)
-			answer, err := shared.world.Office.RegisterCitizenWithResponse(t.Context(), form)
-			wantProblem(t, client.Check(answer, err), test.code, test.says)
+			_, err := shared.world.Office.Perform(t.Context(), client.OfficeAct{Act: client.ActRegister, Officer: "Rosa Gil", Citizen: &form})
+			wantProblem(t, err, test.code, test.says)
 			if err := c.Register(t.Context()); err != nil {
 				t.Errorf("registering rightly: %v", err)
 			}
@@ -90,11 +90,9 @@ func TestBadActivations(t *testing.T) {
 	says(t, try(c.Identifier, c.Email, c.Activation), http.StatusUnprocessableEntity, "está bloqueado")
 
 	// The office gives another.
-	answer, err := shared.world.Office.CreateActivationCodeWithResponse(t.Context(), client.NewActivationCode{Identifier: c.Identifier})
-	if err := client.Check(answer, err); err != nil {
-		t.Fatalf("renewing: %v", err)
+	if err := c.Renew(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	c.Activation = answer.JSON201.ActivationCode
 	if err := c.Activate(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -21,6 +21,8 @@ import (
 type Account struct {
 	ID     string `json:"client_id"`
 	Secret string `json:"client_secret"`
+	// PrivateKey signs the acts of an office.
+	PrivateKey string `json:"private_key"`
 }
 
 // World is where the thread runs.
@@ -28,7 +30,7 @@ type World struct {
 	Service   string // address of the service
 	Inbox     string // address of the phones
 	ReturnURL string // registered for Application
-	Office    *client.ClientWithResponses
+	Office    *client.Office
 	Sede      *client.ClientWithResponses
 }
 
@@ -36,7 +38,7 @@ type World struct {
 func NewWorld(service, inboxURL, returnURL string, office, application Account) (*World, error) {
 	w := &World{Service: service, Inbox: inboxURL, ReturnURL: returnURL}
 	var err error
-	if w.Office, err = client.Connect(client.Account{BaseURL: service, ID: office.ID, Secret: office.Secret, Scope: "registration"}); err != nil {
+	if w.Office, err = client.ConnectOffice(client.Account{BaseURL: service, ID: office.ID, Secret: office.Secret}, office.PrivateKey); err != nil {
 		return nil, fmt.Errorf("connecting the office: %w", err)
 	}
 	if w.Sede, err = client.Connect(client.Account{BaseURL: service, ID: application.ID, Secret: application.Secret, Scope: "signature"}); err != nil {
@@ -78,16 +80,38 @@ func (w *World) NewCitizen() (*Citizen, error) {
 	}, nil
 }
 
+// officer is who sits at the office's desk.
+const officer = "Rosa Gil"
+
 // Register has the office register the citizen.
 func (c *Citizen) Register(ctx context.Context) error {
-	answer, err := c.world.Office.RegisterCitizenWithResponse(ctx, client.NewCitizen{
+	receipt, err := c.world.Office.Perform(ctx, client.OfficeAct{Act: client.ActRegister, Officer: officer, Citizen: &client.NewCitizen{
 		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames, Phone: c.Phone, Email: c.Email,
 		DocumentUntil: time.Now().AddDate(5, 0, 0).Format(time.DateOnly),
-	})
-	if err := client.Check(answer, err); err != nil {
+	}})
+	if err != nil {
 		return fmt.Errorf("registering: %w", err)
 	}
-	c.Activation = answer.JSON201.ActivationCode
+	c.Activation = receipt.ActivationCode
+	return nil
+}
+
+// Renew has the office give the citizen another activation code.
+func (c *Citizen) Renew(ctx context.Context) error {
+	receipt, err := c.world.Office.Perform(ctx, client.OfficeAct{Act: client.ActRenewActivation, Officer: officer, Identifier: &c.Identifier})
+	if err != nil {
+		return fmt.Errorf("renewing the activation code: %w", err)
+	}
+	c.Activation = receipt.ActivationCode
+	return nil
+}
+
+// Undergo has the office do to the citizen what leaves no receipt.
+func (c *Citizen) Undergo(ctx context.Context, act client.ActKind, reason string) error {
+	_, err := c.world.Office.Perform(ctx, client.OfficeAct{Act: act, Officer: officer, Identifier: &c.Identifier, Reason: &reason})
+	if err != nil {
+		return fmt.Errorf("having the office %s: %w", act, err)
+	}
 	return nil
 }
 
