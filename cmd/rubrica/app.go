@@ -2,18 +2,26 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/store"
 )
 
 // AppCommand administers the applications that may ask for signatures.
@@ -30,8 +38,21 @@ type AppAddCommand struct {
 	Organisation string   `help:"Administration that it belongs to." required:""`
 	ReturnURL    []string `name:"return-url" help:"Address to which browsers may come back; exact, several allowed."`
 	Scope        []string `help:"signature for applications, registration for offices." enum:"signature,registration" default:"signature"`
-	// Output receives client_id and client_secret as JSON instead of the terminal.
+	// PublicKey lets an office make its key itself; without it a key is made, and
+	// the office gets its private part with the other credentials.
+	PublicKey string `help:"File with the public key of an office that keeps its key to itself (PEM, P-256)." type:"existingfile"`
+	// Output receives client_id and client_secret, and an office's private_key,
+	// as JSON instead of the terminal.
 	Output string `help:"Write the credentials to this file (JSON) instead of printing them." type:"path"`
+	SealSettings
+}
+
+// SealSettings are TokenSettings for the commands that need the token only to
+// seal an office.
+type SealSettings struct {
+	PKCS11Module string `name:"pkcs11-module" help:"PKCS#11 library of the HSM, for an office." type:"path"`
+	TokenLabel   string `help:"Label of the token." default:"rubrica"`
+	PINFile      string `name:"pin-file" help:"File with the token's PIN, for an office." type:"existingfile"`
 }
 
 // Run registers the client.
@@ -45,30 +66,103 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 	}
 	defer db.Close()
 
-	id, secret := strings.ToLower(rand.Text()), newSecret()
-	hash := sha256.Sum256([]byte(secret))
-	err = db.AddApplication(ctx, signer.Client{
-		ID: id, Name: c.Name, Organisation: c.Organisation,
+	credentials := clientCredentials{ID: strings.ToLower(rand.Text()), Secret: newSecret()}
+	hash := sha256.Sum256([]byte(credentials.Secret))
+	client := signer.Client{
+		ID: credentials.ID, Name: c.Name, Organisation: c.Organisation,
 		SecretHash: hash[:], Scopes: c.Scope, ReturnAddresses: c.ReturnURL,
-	}, time.Now())
-	if err != nil {
+	}
+	var key citizen.OfficeKey
+	if slices.Contains(c.Scope, registrationScope) {
+		if key, credentials.PrivateKey, err = c.officeKey(ctx, db, client); err != nil {
+			return err
+		}
+	}
+	if err := db.AddOffice(ctx, client, key, time.Now()); err != nil {
 		return fmt.Errorf("registering the application: %w", err)
 	}
 	if c.Output == "" {
-		fmt.Println("client_id:    ", id)
-		fmt.Println("client_secret:", secret, " (kept nowhere: write it down now)")
+		credentials.print()
 		return nil
 	}
-	return writeCredentials(c.Output, clientCredentials{ID: id, Secret: secret})
+	return credentials.write(c.Output)
+}
+
+const registrationScope = "registration"
+
+// officeKey seals the key that an office's acts are checked with, the office's
+// own or one made here, and gives the private part of the latter.
+func (c *AppAddCommand) officeKey(ctx context.Context, db *store.DB, client signer.Client) (citizen.OfficeKey, string, error) {
+	public, private, err := c.keyPair()
+	if err != nil {
+		return citizen.OfficeKey{}, "", err
+	}
+	token, err := TokenSettings{
+		PKCS11Module: c.PKCS11Module, TokenLabel: c.TokenLabel, PINFile: c.PINFile, TokenSessions: 1, WrapMechanism: defaultWrap,
+	}.open(slog.Default())
+	if err != nil {
+		return citizen.OfficeKey{}, "", err
+	}
+	defer token.Close() //nolint:errcheck // the process ends
+	if err := checkToken(ctx, db, token); err != nil {
+		return citizen.OfficeKey{}, "", err
+	}
+	office := citizen.Office{
+		ID: client.ID, Name: client.Name, Organisation: client.Organisation, Scopes: client.Scopes, Enabled: true,
+		PublicKey: public,
+	}
+	epochs, err := db.Epochs(ctx)
+	if err != nil {
+		return citizen.OfficeKey{}, "", fmt.Errorf("reading the keys' epochs: %w", err)
+	}
+	key, err := office.Sealed(ctx, signer.NewVault(signer.VaultConfig{Keys: token, Epochs: epochs}))
+	return key, private, err
+}
+
+// keyPair reads the office's public key, or makes a pair on P-256.
+func (c *AppAddCommand) keyPair() (public []byte, private string, err error) {
+	if c.PublicKey != "" {
+		text, err := os.ReadFile(c.PublicKey)
+		if err != nil {
+			return nil, "", fmt.Errorf("reading the office's public key: %w", err)
+		}
+		block, _ := pem.Decode(text)
+		if block == nil || block.Type != "PUBLIC KEY" {
+			return nil, "", fmt.Errorf("%s holds no public key in PEM: make one with `openssl pkey -pubout`", c.PublicKey)
+		}
+		return block.Bytes, "", nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, "", fmt.Errorf("making the office's key: %w", err)
+	}
+	if public, err = x509.MarshalPKIXPublicKey(key.Public()); err != nil {
+		return nil, "", fmt.Errorf("encoding the office's public key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, "", fmt.Errorf("encoding the office's private key: %w", err)
+	}
+	return public, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), nil
 }
 
 // clientCredentials is a file that an application or an office keeps.
 type clientCredentials struct {
 	ID     string `json:"client_id"`
 	Secret string `json:"client_secret"`
+	// PrivateKey signs an office's acts: PKCS #8 in PEM.
+	PrivateKey string `json:"private_key,omitempty"`
 }
 
-func writeCredentials(path string, c clientCredentials) error {
+func (c clientCredentials) print() {
+	fmt.Println("client_id:    ", c.ID)
+	fmt.Println("client_secret:", c.Secret, " (kept nowhere: write it down now)")
+	if c.PrivateKey != "" {
+		fmt.Printf("private_key, kept nowhere either:\n%s", c.PrivateKey)
+	}
+}
+
+func (c clientCredentials) write(path string) error {
 	text, err := json.MarshalIndent(c, "", "  ") //nolint:gosec // the file is where the secret belongs
 	if err != nil {
 		return fmt.Errorf("encoding the credentials: %w", err)
@@ -95,7 +189,14 @@ func (c *AppAddCommand) check() error {
 		}
 	}
 	if slices.Contains(c.Scope, "signature") && len(c.ReturnURL) == 0 {
-		return fmt.Errorf("an application needs at least one --return-url")
+		return errors.New("an application needs at least one --return-url")
+	}
+	office := slices.Contains(c.Scope, registrationScope)
+	if office && (c.PKCS11Module == "" || c.PINFile == "") {
+		return errors.New("an office's key is sealed by the token: name it with --pkcs11-module, --token-label and --pin-file")
+	}
+	if !office && c.PublicKey != "" {
+		return errors.New("--public-key is for offices: add --scope registration")
 	}
 	return nil
 }

@@ -11,10 +11,14 @@ import (
 )
 
 // CitizenCommand is the officer's desk on the command line. It calls the same
-// API as any office.
+// API as any office, and signs with the office's key what it asks for.
 type CitizenCommand struct {
 	Register       CitizenRegisterCommand       `cmd:"" help:"Register a citizen in person and print the receipt."`
 	ActivationCode CitizenActivationCodeCommand `cmd:"" help:"Give a citizen a new activation code, for a lost one or a forgotten password."`
+	Block          CitizenBlockCommand          `cmd:"" help:"Let a citizen do nothing more until unblocked."`
+	Unblock        CitizenUnblockCommand        `cmd:"" help:"Lift a citizen's block."`
+	Revoke         CitizenRevokeCommand         `cmd:"" help:"Revoke a citizen's certificate and destroy its key."`
+	Deregister     CitizenDeregisterCommand     `cmd:"" help:"End a citizen's registration; certificate and key go with it."`
 }
 
 // OfficeSettings say which office asks.
@@ -22,9 +26,13 @@ type OfficeSettings struct {
 	PublicURL string `name:"public-url" help:"Address of the service." required:""`
 	// Office is the JSON file that app add --scope registration wrote.
 	Office string `help:"File with the office's credentials (JSON)." required:"" type:"existingfile"`
+	// OfficeKey is for an office that made its key itself.
+	OfficeKey string `help:"File with the office's private key (PEM), where the credentials have none." type:"existingfile"`
+	Officer   string `help:"Who is at the desk, for the log." required:""`
 }
 
-func (s OfficeSettings) connect() (*client.ClientWithResponses, error) {
+// perform signs an act and has it carried out.
+func (s OfficeSettings) perform(ctx context.Context, act client.OfficeAct) (*client.Receipt, error) {
 	text, err := os.ReadFile(s.Office)
 	if err != nil {
 		return nil, fmt.Errorf("reading the office's credentials: %w", err)
@@ -33,7 +41,19 @@ func (s OfficeSettings) connect() (*client.ClientWithResponses, error) {
 	if err := json.Unmarshal(text, &credentials); err != nil {
 		return nil, fmt.Errorf("reading the office's credentials in %s: %w", s.Office, err)
 	}
-	return client.Connect(client.Account{BaseURL: s.PublicURL, ID: credentials.ID, Secret: credentials.Secret, Scope: "registration"})
+	if s.OfficeKey != "" {
+		key, err := secretFile(s.OfficeKey)
+		if err != nil {
+			return nil, err
+		}
+		credentials.PrivateKey = string(key)
+	}
+	office, err := client.ConnectOffice(client.Account{BaseURL: s.PublicURL, ID: credentials.ID, Secret: credentials.Secret}, credentials.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	act.Officer = s.Officer
+	return office.Perform(ctx, act)
 }
 
 // CitizenRegisterCommand registers a citizen who stands at the desk.
@@ -50,19 +70,15 @@ type CitizenRegisterCommand struct {
 
 // Run registers and prints the receipt.
 func (c *CitizenRegisterCommand) Run(ctx context.Context) error {
-	office, err := c.connect()
+	receipt, err := c.perform(ctx, client.OfficeAct{Act: client.ActRegister, Citizen: &client.NewCitizen{
+		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames, Phone: c.Phone, Email: c.Email,
+		DocumentUntil: c.DocumentUntil, Locale: &c.Locale,
+	}})
 	if err != nil {
 		return err
 	}
-	answer, err := office.RegisterCitizenWithResponse(ctx, client.NewCitizen{
-		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames, Phone: c.Phone, Email: c.Email,
-		DocumentUntil: c.DocumentUntil, Locale: &c.Locale,
-	})
-	if err := client.Check(answer, err); err != nil {
-		return err
-	}
 	fmt.Printf("Registered: %s %s\n", c.GivenName, c.Surnames)
-	printReceipt(answer.JSON201, c.PublicURL, c.Email)
+	printReceipt(receipt, c.PublicURL, c.Email)
 	return nil
 }
 
@@ -74,19 +90,66 @@ type CitizenActivationCodeCommand struct {
 
 // Run issues and prints it.
 func (c *CitizenActivationCodeCommand) Run(ctx context.Context) error {
-	office, err := c.connect()
+	receipt, err := c.perform(ctx, client.OfficeAct{Act: client.ActRenewActivation, Identifier: &c.Identifier})
 	if err != nil {
 		return err
 	}
-	answer, err := office.CreateActivationCodeWithResponse(ctx, client.NewActivationCode{Identifier: c.Identifier})
-	if err := client.Check(answer, err); err != nil {
-		return err
-	}
-	printReceipt(answer.JSON201, c.PublicURL, "")
+	printReceipt(receipt, c.PublicURL, "")
 	return nil
 }
 
 func printReceipt(r *client.Receipt, publicURL, email string) {
 	fmt.Printf("Activation code: %s\n", r.ActivationCode)
 	fmt.Printf("Activate at %s/activar with DNI/NIE, %s and this code; an SMS follows.\n", publicURL, cmp.Or(email, "the registered e-mail"))
+}
+
+// CitizenSettings say on whom an office acts, and why.
+type CitizenSettings struct {
+	OfficeSettings
+	Identifier string `help:"DNI or NIE." required:""`
+	Reason     string `help:"Why, for the log." required:""`
+}
+
+func (s CitizenSettings) act(ctx context.Context, kind client.ActKind, done string) error {
+	if _, err := s.perform(ctx, client.OfficeAct{Act: kind, Identifier: &s.Identifier, Reason: &s.Reason}); err != nil {
+		return err
+	}
+	fmt.Println(done)
+	return nil
+}
+
+// CitizenBlockCommand blocks a citizen.
+type CitizenBlockCommand struct{ CitizenSettings }
+
+// Run blocks.
+func (c *CitizenBlockCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActBlock, "Blocked.")
+}
+
+// CitizenUnblockCommand lifts a block.
+type CitizenUnblockCommand struct{ CitizenSettings }
+
+// Run unblocks.
+func (c *CitizenUnblockCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActUnblock, "Unblocked.")
+}
+
+// CitizenDeregisterCommand ends a registration.
+type CitizenDeregisterCommand struct{ CitizenSettings }
+
+// Run deregisters.
+func (c *CitizenDeregisterCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActDeregister, "Deregistered.")
+}
+
+// CitizenRevokeCommand revokes a certificate.
+type CitizenRevokeCommand struct {
+	OfficeSettings
+	Identifier string `help:"DNI or NIE." required:""`
+	Reason     string `help:"unspecified, key_compromise, affiliation_changed (a name, too) or cessation_of_operation." enum:"unspecified,key_compromise,affiliation_changed,cessation_of_operation" default:"unspecified"`
+}
+
+// Run revokes.
+func (c *CitizenRevokeCommand) Run(ctx context.Context) error {
+	return CitizenSettings(*c).act(ctx, client.ActRevoke, "Revoked.")
 }

@@ -116,6 +116,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"public-url": e.PublicURL,
 		"init":       token(map[string]any{"database": e.Databases.Signer, "root-file": e.RootFile}),
 		"office":     e.OfficeCredentials,
+		"officer":    "Rosa Gil",
 		"inbox":      e.InboxURL,
 		"demo": map[string]any{
 			"sede":       e.SedeCredentials,
@@ -123,7 +124,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"root-file":  e.RootFile,
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
-		"app": map[string]any{"add": map[string]any{"database": e.Databases.Signer}},
+		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
 		"signer": token(map[string]any{
 			"database":       e.Databases.Signer,
 			"socket":         e.SignerSocket,
