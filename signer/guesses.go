@@ -28,10 +28,10 @@ type PasswordLimits struct {
 // turnAway is the refusal of a guess that is not even compared.
 func (l PasswordLimits) turnAway(t Tally, now time.Time) (*policies.Refusal, audit.EventType) {
 	switch {
-	case t.RetryAt.After(now):
-		return policies.Refuse(policies.PasswordPaused).After(t.RetryAt.Sub(now)), audit.AuthPaused
 	case t.Familiar && t.Failures > l.Tries, t.Failures > l.Hard:
 		return policies.Refuse(policies.PasswordLocked), audit.AuthLocked
+	case t.RetryAt.After(now):
+		return policies.Refuse(policies.PasswordPaused).After(t.RetryAt.Sub(now)), audit.AuthPaused
 	}
 	return nil, ""
 }
@@ -54,8 +54,8 @@ func (l PasswordLimits) wrong(t Tally) *policies.Refusal {
 
 // PauseAfter is how long no strange guess is compared after so many wrong ones.
 func (l PasswordLimits) PauseAfter(failures int) time.Duration {
-	if failures < l.Strange {
-		return 0
+	if failures < l.Strange || failures >= l.Hard {
+		return 0 // not yet, or locked instead
 	}
 	return min(l.MaxPause, l.Pause<<min(failures-l.Strange, 16))
 }

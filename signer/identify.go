@@ -52,6 +52,7 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 		return Session{}, s.denied(ctx, kind, who, refusal)
 	}
 
+	s.Step("identify/opened")
 	if s.stale(citizen, credential) {
 		if ks, err = s.renewBox(ctx, &citizen, credential, who.Password, payload); err != nil {
 			return Session{}, err

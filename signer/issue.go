@@ -85,7 +85,6 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
-
 	s.Step("issue/begun")
 
 	ctx = context.WithoutCancel(ctx)
@@ -165,6 +164,7 @@ func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant pol
 	if err != nil {
 		return err
 	}
+	s.Step("issue/intended")
 	i.Credential.Certificate.DER, err = s.Issuer.Issue(prepared)
 	return err
 }
@@ -197,5 +197,6 @@ func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks 
 	if err != nil {
 		return Session{}, err
 	}
+	s.Step("issue/finished")
 	return Session{Ticket: ticket, ExpiresAt: next.ExpiresAt, Certified: i.Credential.Certified(now)}, nil
 }

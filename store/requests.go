@@ -241,6 +241,8 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			WHERE expires_at < @hour AND NOT EXISTS (SELECT FROM authorisations WHERE challenge_id = challenges.id)`, `
 			DELETE FROM attempts
 			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
+			DELETE FROM office_acts
+			WHERE at < @day`, `
 			DELETE FROM familiar_sources
 			WHERE last_at < @quarter`, `
 			UPDATE authorisations

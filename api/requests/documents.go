@@ -43,7 +43,7 @@ func (s *Service) Fix(ctx context.Context, requestID string, ticket signer.Ticke
 		if err != nil {
 			return r, fmt.Errorf("fixing document %d: %w", d.Ordinal, err)
 		}
-		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Digest: digest}
+		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Hash: signer.SHA256, Digest: digest}
 	}
 	if err := s.Store.FixDocuments(ctx, r.ID, hash, fixed); err != nil {
 		return r, err

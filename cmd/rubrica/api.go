@@ -87,7 +87,7 @@ func (c *APICommand) Run(ctx context.Context) error {
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.serve(ctx, handler) })
+	group.Go(func() error { return c.serve(ctx, answering("api", "http/answering", handler)) })
 	group.Go(func() error { return db.Deliver(ctx, logger, mailer.Deliver) })
 	group.Go(func() error { c.keepPurging(ctx, public, logger); return nil })
 	return group.Wait()
@@ -103,10 +103,11 @@ func (c *APICommand) handler(ctx context.Context, public store.Public, sentences
 	if err != nil {
 		return nil, err
 	}
-	module, err := c.dial(logger)
+	client, err := c.dial(logger)
 	if err != nil {
 		return nil, err
 	}
+	module := announced(client)
 	core := requests.New(requests.Config{
 		Store: public, Opener: module, Preparer: worker, Rules: c.rules(), Limits: requests.DefaultLimits(), Now: time.Now,
 	})

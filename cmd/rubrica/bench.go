@@ -10,6 +10,7 @@ import (
 	"github.com/rubrica-firma/rubrica/internal/bench"
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // BenchCommand measures the service against limits taken in the same run, in an
@@ -92,7 +93,7 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 	defer token.Close() //nolint:errcheck // the process ends
 	name, pdf := sede.Sample()
 	spine := &bench.Spine{
-		World: world, Environment: c.Environment, Token: token, KEK: kekLabel, Algorithm: c.KeyAlgorithm,
+		World: world, Environment: c.Environment, Token: token, KEK: signer.KEK.Label(1), Algorithm: c.KeyAlgorithm,
 		Name: name, PDF: pdf, Rounds: c.Rounds, Citizens: c.Citizens,
 	}
 	houses := []bench.House{{Prefix: "spine/", Measure: spine.Measure}}

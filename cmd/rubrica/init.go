@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -15,16 +14,16 @@ import (
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
-// Labels of the service's keys in the token.
+// Labels of the service's key pairs in the token; the secret keys' are
+// signer.Secret's.
 const (
 	rootKey    = "rubrica-root"
 	issuingKey = "rubrica-issuing"
 	logKey     = "rubrica-log"
-	kekLabel   = "rubrica-kek-1"
-	pepper     = "rubrica-pepper-1"
 )
 
 // InitCommand holds the first ceremony of keys. Running it again changes
@@ -37,6 +36,8 @@ type InitCommand struct {
 	// RootAlgorithm and IssuingAlgorithm are rsa-3072, rsa-4096, ec-p256 or ec-p384.
 	RootAlgorithm    string `help:"Key of the root." default:"rsa-4096"`
 	IssuingAlgorithm string `help:"Key of the issuing authority." default:"rsa-3072"`
+	// Keeper is where citizens' keys are kept; rubrica key migrate changes it.
+	Keeper string `help:"Keep citizens' keys sealed under their passwords, or as objects of the token." enum:"sealed,token" default:"sealed"`
 	// Organisation names the authority in its certificates.
 	Organisation string `help:"Organisation of the certification authority." default:"Rúbrica"`
 	// RootFile, if given, receives the root certificate as PEM.
@@ -45,6 +46,9 @@ type InitCommand struct {
 
 // Run holds the ceremony.
 func (c *InitCommand) Run(ctx context.Context) error {
+	if err := c.actAsOwner(); err != nil {
+		return err
+	}
 	db, err := openDatabase(ctx, c.Database)
 	if err != nil {
 		return err
@@ -65,6 +69,9 @@ func (c *InitCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("holding the key ceremony: %w", err)
 		}
 	}
+	if err := sealOlderRecords(ctx, db, token); err != nil {
+		return fmt.Errorf("sealing the records of an older version: %w", err)
+	}
 	if err := checkToken(ctx, db, token); err != nil {
 		return err
 	}
@@ -83,16 +90,13 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 		}
 		keys[label] = key
 	}
-	result := store.Ceremony{Checks: map[string][]byte{}}
-	for label, create := range map[string]func(context.Context, string) error{kekLabel: token.CreateKEK, pepper: token.CreatePepper} {
-		if err := secretKey(ctx, token, label, create); err != nil {
-			return nil, fmt.Errorf("key %s: %w", label, err)
-		}
-		check, err := token.CheckValue(ctx, label)
+	result := store.Ceremony{Keeper: signer.KeeperName(c.Keeper)}
+	for _, secret := range signer.Secrets() {
+		epoch, err := secretKey(ctx, token, secret, 1)
 		if err != nil {
-			return nil, fmt.Errorf("checking key %s: %w", label, err)
+			return nil, err
 		}
-		result.Checks[label] = check
+		result.Epochs = append(result.Epochs, epoch)
 	}
 	root, issuing, err := c.certify(keys)
 	if err != nil {
@@ -105,8 +109,9 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 	err = db.RecordCeremony(ctx, result, audit.Entry{
 		Type: audit.KeyCeremony, Operation: "ceremony-1", At: time.Now(),
 		Payload: map[string]any{
-			"keys": []string{rootKey, issuingKey, logKey, kekLabel, pepper},
-			"root": fmt.Sprintf("%x", root.SerialNumber), "issuing": fmt.Sprintf("%x", issuing.SerialNumber),
+			"keys":   []string{rootKey, issuingKey, logKey, signer.KEK.Label(1), signer.Pepper.Label(1), signer.SealKey.Label(1)},
+			"keeper": c.Keeper,
+			"root":   fmt.Sprintf("%x", root.SerialNumber), "issuing": fmt.Sprintf("%x", issuing.SerialNumber),
 		},
 	})
 	if err != nil {
@@ -124,14 +129,6 @@ func serviceKey(ctx context.Context, token *hsm.Token, label, algorithm string) 
 		return token.ServiceKey(ctx, label)
 	}
 	return token.CreateServiceKey(ctx, label, algorithm)
-}
-
-func secretKey(ctx context.Context, token *hsm.Token, label string, create func(context.Context, string) error) error {
-	there, err := token.Exists(ctx, label)
-	if err != nil || there {
-		return err
-	}
-	return create(ctx, label)
 }
 
 // certify makes a root for twenty years and an issuing authority for ten: each
@@ -167,19 +164,19 @@ func (c *InitCommand) certify(keys map[string]crypto.Signer) (root, issuing *x50
 var errOtherToken = errors.New("this is not the token that the database knows: its keys answer differently. Name the right one with --pkcs11-module, --token-label and --pin-file, or restore its backup")
 
 // checkToken refuses a token whose secret keys are not the ones that citizens'
-// keys were sealed under.
+// keys and records were sealed under, now and whenever it comes back.
 func checkToken(ctx context.Context, db *store.DB, token *hsm.Token) error {
-	checks, err := db.KeyChecks(ctx)
+	epochs, err := db.KeyEpochs(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys' check values: %w", err)
 	}
-	for label, want := range checks {
-		got, err := token.CheckValue(ctx, label)
-		if err != nil {
-			return fmt.Errorf("%w (key %s: %w)", errOtherToken, label, err)
+	for _, e := range epochs {
+		if !e.DestroyedAt.IsZero() {
+			continue
 		}
-		if !bytes.Equal(got, want) {
-			return fmt.Errorf("%w (key %s)", errOtherToken, label)
+		label := e.Kind.Label(e.Epoch)
+		if err := token.Expect(ctx, label, e.CheckValue); err != nil {
+			return fmt.Errorf("%w (key %s: %w)", errOtherToken, label, err)
 		}
 	}
 	return nil

@@ -33,6 +33,8 @@ type CLI struct {
 	Init    InitCommand    `cmd:"" help:"Hold the first ceremony of keys."`
 	Migrate MigrateCommand `cmd:"" help:"Bring the database up to this version."`
 
+	Key KeyCommand `cmd:"" help:"Secret keys of the token, and where citizens' keys are kept."`
+
 	Demo DemoCommand `cmd:"" production:"never" help:"Carry one signature through without a hand, in an environment that is up."`
 
 	Bench   BenchCommand   `cmd:"" production:"never" help:"Measure the service against limits taken in the same run."`
@@ -113,7 +115,7 @@ func newParser(cli any, file *tomlFile) (*kong.Kong, error) {
 	return kong.New(cli,
 		kong.Name("rubrica"),
 		kong.Description("Rúbrica, a cloud signature service for public administration."),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": version(), "wrap": defaultWrap},
 		kong.Configuration(load),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 	)

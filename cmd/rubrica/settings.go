@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -23,6 +27,11 @@ type TokenSettings struct {
 	PINFile string `name:"pin-file" help:"File with the token's PIN." required:"" type:"existingfile"`
 	// TokenSessions bounds how many operations run on the token at once.
 	TokenSessions int `help:"Sessions with the token." default:"8"`
+	// WrapMechanism wraps citizens' keys; hsm probe says which one a token has.
+	WrapMechanism string `help:"PKCS#11 mechanism that wraps keys: 0x210A (SoftHSM's) or 0x210B (PKCS#11 3.0)." default:"${wrap}"`
+	// TokenHang is after how long an operation that has not come back ends the
+	// process: a call into a PKCS#11 library cannot be given up.
+	TokenHang time.Duration `help:"How long an operation of the token may take." default:"15s"`
 }
 
 func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
@@ -31,7 +40,59 @@ func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
 		return nil, err
 	}
 	defer clear(pin)
-	return hsm.Open(hsm.Config{Module: s.PKCS11Module, TokenLabel: s.TokenLabel, PIN: hsm.PIN(pin), Sessions: s.TokenSessions, Logger: logger})
+	mechanism, err := strconv.ParseUint(s.WrapMechanism, 0, 32)
+	if err != nil {
+		return nil, fmt.Errorf("wrap-mechanism %q is not a number such as 0x210A", s.WrapMechanism)
+	}
+	return hsm.Open(hsm.Config{
+		Module: s.PKCS11Module, TokenLabel: s.TokenLabel, PIN: hsm.PIN(pin), Sessions: s.TokenSessions,
+		WrapMechanism: uint(mechanism), Hang: s.TokenHang, Logger: logger,
+		OnHang: func(err error) {
+			logger.Error("hsm_hangs", "error", err)
+			os.Exit(statusHang) // whoever supervises the process starts another
+		},
+	})
+}
+
+// defaultWrap is CKM_AES_KEY_WRAP_PAD, under which SoftHSM implements RFC 5649.
+const defaultWrap = "0x210A"
+
+// statusHang is the exit status of a process whose token does not answer.
+const statusHang = 75 // EX_TEMPFAIL, sysexits(3)
+
+// PasswordSettings are the numbers of passwords.
+type PasswordSettings struct {
+	// Argon2Memory, Argon2Passes and Argon2Lanes are what one guess costs (RFC
+	// 9106). Boxes of another cost move at their next use.
+	Argon2Memory uint32 `name:"argon2-memory" help:"Memory of one password evaluation, MiB." default:"64"`
+	Argon2Passes uint32 `name:"argon2-passes" help:"Passes over it." default:"3"`
+	Argon2Lanes  uint8  `name:"argon2-lanes" help:"Lanes." default:"1"`
+	// Argon2Parallel and Argon2Queue bound the memory: beyond them callers are
+	// told to come back.
+	Argon2Parallel int `name:"argon2-parallel" help:"Evaluations at once; 0: one for each processor."`
+	Argon2Queue    int `name:"argon2-queue" help:"Evaluations that may wait; 0: sixteen for each processor."`
+	// PasswordLife is after how long a password opens nothing but its change.
+	PasswordLife time.Duration `help:"Validity of a password." default:"17520h"`
+	// PasswordLockout says whose wrong passwords lock: those from a network that
+	// the citizen has come from before (others are made to wait, for longer each
+	// time), or everybody's, as Cl@ve has it, and whoever likes can lock anybody.
+	PasswordLockout string `help:"Who locks a password with wrong tries: familiar networks, or all." enum:"familiar,all" default:"familiar"`
+}
+
+func (s PasswordSettings) vault(keys signer.Keys, epochs signer.Epochs) *signer.Vault {
+	processors := runtime.GOMAXPROCS(0)
+	return signer.NewVault(signer.VaultConfig{
+		Keys: keys, Epochs: epochs,
+		Cost:     signer.Cost{MemoryKiB: s.Argon2Memory << 10, Passes: s.Argon2Passes, Lanes: s.Argon2Lanes},
+		Parallel: cmp.Or(s.Argon2Parallel, processors), Queue: cmp.Or(s.Argon2Queue, 16*processors),
+	})
+}
+
+func (s PasswordSettings) bound(limits *signer.Limits) {
+	limits.PasswordLife = s.PasswordLife
+	if s.PasswordLockout == "all" {
+		limits.Password.Hard = limits.Password.Tries
+	}
 }
 
 // PublicSettings say how the service is known outside.

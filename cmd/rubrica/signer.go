@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +44,7 @@ type SignerCommand struct {
 	// purpose.
 	CodesPerHour int           `help:"Codes an hour for one citizen." default:"5"`
 	CodeInterval time.Duration `help:"Time between two codes." default:"30s"`
+	PasswordSettings
 	// Lease is after how long an intent without an outcome is interrupted.
 	Lease time.Duration `help:"How long a signature may take." default:"30s"`
 }
@@ -68,7 +69,7 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	module, register, err := c.services(db, token, authority, logger)
+	module, register, err := c.services(ctx, db, token, authority, logger)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,8 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
 		return err
 	}
-	err = c.serve(ctx, lists, module, rpc.Handler(module, register, logger), logger)
+	handler := answering("signer", "rpc/answering", rpc.Handler(module, register, logger))
+	err = c.serve(ctx, lists, module, handler, logger)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
 }
 
@@ -121,7 +123,9 @@ func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.
 	})
 }
 
-func (c *SignerCommand) services(db *store.DB, token *hsm.Token, authority *ca.Authority, logger *slog.Logger) (*signer.Service, *citizen.Service, error) {
+func (c *SignerCommand) services(
+	ctx context.Context, db *store.DB, token *hsm.Token, authority *ca.Authority, logger *slog.Logger,
+) (*signer.Service, *citizen.Service, error) {
 	sentences, err := catalogue.New()
 	if err != nil {
 		return nil, nil, fmt.Errorf("loading the catalogue: %w", err)
@@ -134,22 +138,30 @@ func (c *SignerCommand) services(db *store.DB, token *hsm.Token, authority *ca.A
 	if err != nil {
 		return nil, nil, err
 	}
-	vault := signer.NewVault(signer.VaultConfig{
-		Keys: token, Pepper: pepper, Cost: signer.DefaultCost(),
-		Parallel: runtime.GOMAXPROCS(0), Queue: 16 * runtime.GOMAXPROCS(0),
-	})
+	epochs, err := db.Epochs(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the keys' epochs: %w", err)
+	}
+	vault := c.vault(token, epochs)
 	limits := signer.DefaultLimits()
 	limits.CodePace = signer.Pace{Interval: c.CodeInterval, PerHour: c.CodesPerHour}
 	limits.Lease = c.Lease
+	c.bound(&limits)
 	module := signer.New(signer.Config{
 		Store: db, Keys: token, Vault: vault, Issuer: authority,
 		Courier: &notify.Courier{
 			Catalogue: sentences, Service: c.Service, Host: host,
 			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
 		},
-		Rules: c.rules(), Limits: limits, KEK: kekLabel, KeyAlgorithm: c.KeyAlgorithm, Now: time.Now, Logger: logger,
+		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, Now: time.Now, Logger: logger,
+		Step: steps("signer"),
 	})
-	register := citizen.New(citizen.Config{Store: db, Codes: module, Vault: vault, Limits: citizen.DefaultLimits(), Now: time.Now})
+	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
+	register := citizen.New(citizen.Config{
+		Store: db, People: people, Codes: module, Vault: vault,
+		Desk:   citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
+		Limits: citizen.DefaultLimits(), Now: time.Now,
+	})
 	return module, register, nil
 }
 

@@ -2,16 +2,13 @@ package rpc
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rubrica-firma/rubrica/citizen"
-	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
