@@ -81,6 +81,42 @@ func (o Office) Sealed(ctx context.Context, seals Seals) (OfficeKey, error) {
 	return OfficeKey{PublicKey: o.PublicKey, Seal: mac, SealEpoch: epoch}, nil
 }
 
+// OfficeRows are all offices that have a key. *store.DB fulfils it.
+type OfficeRows interface {
+	AllOffices(ctx context.Context) ([]Office, error)
+	// ResealOffice puts a newer seal in the place of the one that o has; where
+	// the row has changed since it was read, it changes nothing.
+	ResealOffice(ctx context.Context, o Office, key OfficeKey) error
+}
+
+// ResealOffices moves offices to the newest epoch of the seal: after this no
+// office needs an older one. An office whose seal does not hold stays as it is
+// and is an error; the others move all the same.
+func ResealOffices(ctx context.Context, rows OfficeRows, seals Seals) error {
+	offices, err := rows.AllOffices(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the offices: %w", err)
+	}
+	var failures []error
+	for _, o := range offices {
+		if err := o.reseal(ctx, rows, seals); err != nil {
+			failures = append(failures, fmt.Errorf("sealing office %s anew: %w", o.ID, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (o Office) reseal(ctx context.Context, rows OfficeRows, seals Seals) error {
+	if err := seals.CheckSeal(ctx, o.SealEpoch, o.Seal, sealKind, o.fields()...); err != nil {
+		return err
+	}
+	key, err := o.Sealed(ctx, seals)
+	if err != nil {
+		return err
+	}
+	return rows.ResealOffice(ctx, o, key)
+}
+
 // ParseOfficeKey reads the public key of an office, SubjectPublicKeyInfo in
 // DER. It is on P-256, for ES256.
 func ParseOfficeKey(der []byte) (*ecdsa.PublicKey, error) {

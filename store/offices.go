@@ -11,23 +11,26 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-var _ citizen.Offices = (*DB)(nil)
+var (
+	_ citizen.Offices    = (*DB)(nil)
+	_ citizen.OfficeRows = (*DB)(nil)
+)
 
-// Office implements citizen.Offices.
-func (db *DB) Office(ctx context.Context, id string) (citizen.Office, error) {
+const selectOffice = `
+	SELECT
+		id,
+		name,
+		organisation,
+		scopes,
+		enabled,
+		public_key,
+		seal,
+		coalesce(seal_epoch, 0)
+	FROM applications`
+
+func scanOffice(row pgx.CollectableRow) (citizen.Office, error) {
 	var o citizen.Office
-	err := db.pool.QueryRow(ctx, `
-		SELECT
-			id,
-			name,
-			organisation,
-			scopes,
-			enabled,
-			public_key,
-			seal,
-			coalesce(seal_epoch, 0)
-		FROM applications
-		WHERE id = @id`, pgx.NamedArgs{"id": id}).Scan(
+	err := row.Scan(
 		&o.ID,
 		&o.Name,
 		&o.Organisation,
@@ -37,10 +40,38 @@ func (db *DB) Office(ctx context.Context, id string) (citizen.Office, error) {
 		&o.Seal,
 		&o.SealEpoch,
 	)
+	return o, err
+}
+
+// Office implements citizen.Offices.
+func (db *DB) Office(ctx context.Context, id string) (citizen.Office, error) {
+	rows, err := db.pool.Query(ctx, selectOffice+` WHERE id = @id`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return citizen.Office{}, err
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, scanOffice)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, policies.Refuse(policies.ApplicationUnknown)
 	}
 	return o, err
+}
+
+// AllOffices implements citizen.OfficeRows.
+func (db *DB) AllOffices(ctx context.Context) ([]citizen.Office, error) {
+	rows, err := db.pool.Query(ctx, selectOffice+` WHERE public_key IS NOT NULL ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanOffice)
+}
+
+// ResealOffice implements citizen.OfficeRows.
+func (db *DB) ResealOffice(ctx context.Context, o citizen.Office, key citizen.OfficeKey) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE applications
+		SET seal = @seal, seal_epoch = @epoch
+		WHERE id = @id AND seal = @was`, pgx.NamedArgs{"id": o.ID, "was": o.Seal, "seal": key.Seal, "epoch": key.SealEpoch})
+	return err
 }
 
 // RecordAct implements citizen.Offices.
