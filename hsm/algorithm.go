@@ -108,6 +108,8 @@ func (t *Token) generatePair(s *session, a algorithm, public, private []*pkcs11.
 		flag(pkcs11.CKA_ENCRYPT, false),
 		flag(pkcs11.CKA_WRAP, false),
 	})
+	t.allow(s, generationTicks)
+	defer t.allow(s, hangTicks)
 	return t.module.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{mechanism}, public, private)
 }
 

@@ -27,6 +27,13 @@ type Config struct {
 	// CKM_AES_KEY_WRAP_PAD (0x210A), under which SoftHSM implements RFC 5649.
 	// Tokens of PKCS#11 3.0 may want CKM_AES_KEY_WRAP_KWP (0x210B).
 	WrapMechanism uint
+	// Hang bounds how long an operation in the module may take; generating a key
+	// may take eight times as long. 0 means 15 seconds.
+	Hang time.Duration
+	// OnHang hears, once, that an operation has not come back. A call in C cannot
+	// be abandoned: its thread and its session are lost. So OnHang should end the
+	// process, and who supervises it start another. nil means that nobody hears.
+	OnHang func(error)
 	// Logger hears when the token had to be opened again; nil means nobody.
 	Logger *slog.Logger
 }
@@ -42,14 +49,17 @@ func (c Config) complete() (Config, error) {
 	if len(c.PIN) == 0 {
 		return c, fmt.Errorf("%w: it is empty: check the PIN file", ErrPIN)
 	}
-	if c.Sessions < 0 || c.Wait < 0 {
-		return c, errors.New("sessions and wait must not be negative")
+	if c.Sessions < 0 || c.Wait < 0 || c.Hang < 0 {
+		return c, errors.New("sessions, wait and hang must not be negative")
 	}
 	if c.Sessions == 0 {
 		c.Sessions = 8
 	}
 	if c.Wait == 0 {
 		c.Wait = 10 * time.Second
+	}
+	if c.Hang == 0 {
+		c.Hang = 15 * time.Second
 	}
 	if c.WrapMechanism == 0 {
 		c.WrapMechanism = pkcs11.CKM_AES_KEY_WRAP_PAD

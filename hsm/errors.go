@@ -14,7 +14,15 @@ var (
 	ErrAmbiguous = errors.New("label not unique")
 	ErrClosed    = errors.New("token closed")
 	ErrBusy      = errors.New("token busy") // ask again later
+	// ErrOtherToken says that the token is not the one that Expect described: it
+	// was initialised anew, replaced, or lost a key.
+	ErrOtherToken = errors.New("another token than expected")
+	// ErrHung is what Config.OnHang hears.
+	ErrHung = errors.New("token hangs")
 )
+
+// errDown marks the errors of reconnecting, whatever their cause.
+var errDown = errors.New("token not reachable")
 
 // What can be wrong with a key or with what it is asked to do.
 var (
@@ -47,6 +55,34 @@ func stale(err error) bool {
 	default:
 		return false
 	}
+}
+
+// lost reports whether the token went away, for a moment or for good.
+func lost(err error) bool {
+	if errors.Is(err, errDown) {
+		return true
+	}
+	code, ok := codeOf(err)
+	if !ok {
+		return false
+	}
+	switch code {
+	case pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_DEVICE_ERROR, pkcs11.CKR_TOKEN_NOT_PRESENT,
+		pkcs11.CKR_TOKEN_NOT_RECOGNIZED, pkcs11.CKR_SLOT_ID_INVALID, pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED:
+		return true
+	default:
+		return false
+	}
+}
+
+// unclear reports whether an error leaves a session in a state that nobody
+// knows, with an operation begun and not ended perhaps.
+func unclear(err error) bool {
+	if err == nil || errors.Is(err, ErrBlob) {
+		return false
+	}
+	_, ok := codeOf(err)
+	return ok && !stale(err) && !lost(err)
 }
 
 // handleGone reports whether an object is no longer there, or no longer visible.

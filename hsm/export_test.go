@@ -25,9 +25,11 @@ func (t *Token) LosePool() error {
 // LoseAnchor closes the anchor session behind the Token's back; the login stays
 // as long as the pool has sessions open.
 func (t *Token) LoseAnchor() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.closeSession(t.anchor)
+	if err := t.link.take(t.wait); err != nil {
+		return err
+	}
+	defer t.link.drop()
+	return t.closeSession(t.anchor.handle)
 }
 
 // MaxHandles bounds what a Token remembers.
@@ -35,14 +37,12 @@ const MaxHandles = maxHandles
 
 // Remember makes the Token remember one more object.
 func (t *Token) Remember(label string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.remember(privateKey(label), 1)
+	t.handles.put(privateKey(label), 1, func() bool { return true })
 }
 
 // Remembered is how many objects the Token remembers.
 func (t *Token) Remembered() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.handles)
+	t.handles.mu.RLock()
+	defer t.handles.mu.RUnlock()
+	return len(t.handles.known)
 }

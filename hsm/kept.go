@@ -70,6 +70,6 @@ func (t *Token) confirm(s *session, o object) (pkcs11.ObjectHandle, error) {
 	case err != nil && !handleGone(err):
 		return 0, fmt.Errorf("confirming %q: %w", o.label, err)
 	}
-	t.forget(o)
+	t.handles.forget(o)
 	return t.resolve(s, o)
 }

@@ -22,7 +22,7 @@ type lentKey struct {
 	mu      sync.Mutex // a session does one thing at a time
 	session *session
 	handle  pkcs11.ObjectHandle
-	epoch   int // of the session that the object belongs to; 0: no object
+	epoch   int64 // of the session that the object belongs to; 0: no object
 	spent   bool
 }
 
@@ -57,11 +57,11 @@ func (k *lentKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]by
 		return nil, ErrKeySpent
 	}
 	var raw []byte
-	err = k.token.call(k.session, func() error {
-		if err := k.ready(); err != nil {
+	err = k.token.call(k.session, func(s *session) error {
+		if err := k.ready(s); err != nil {
 			return err
 		}
-		raw, err = k.token.sign(k.session, k.handle, d)
+		raw, err = k.token.sign(s, k.handle, d)
 		return err
 	})
 	if err != nil {
@@ -71,24 +71,33 @@ func (k *lentKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]by
 }
 
 // ready makes sure that the present session has the object.
-func (k *lentKey) ready() error {
-	if k.epoch == k.session.epoch {
+func (k *lentKey) ready(s *session) error {
+	if k.epoch == s.epoch {
 		return nil
 	}
-	handle, err := k.open(k.session)
+	handle, err := k.open(s)
 	if err != nil {
 		return err
 	}
-	k.handle, k.epoch = handle, k.session.epoch
+	k.handle, k.epoch = handle, s.epoch
 	return nil
 }
 
-// end ends the loan. With an older session a temporary object is gone already.
+// end ends the loan. With an older session a temporary object is gone already,
+// or goes now, as the session does.
 func (k *lentKey) end() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.spent = true
-	if k.temporary && k.epoch != 0 && k.epoch == k.session.epoch {
+	if !k.temporary || k.epoch == 0 || k.epoch != k.session.epoch {
+		return
+	}
+	if k.token.enter(k.session) {
+		defer k.session.leave()
 		k.token.destroy(k.session, k.handle)
+		return
+	}
+	if err := k.token.renew(k.session); err != nil {
+		k.token.log.Warn("opening a session for the next key", "token_label", k.token.label, "cause", err)
 	}
 }

@@ -34,24 +34,30 @@ func (t *Token) exists(s *session, label string) (bool, error) {
 			return len(found) > 0, err
 		}
 	}
-	return false, nil
+	return false, t.ours(s)
 }
 
 // Destroy removes every object of that label from the token for ever. It
 // returns ErrNoKey if there is none.
 func (t *Token) Destroy(ctx context.Context, label string) error {
-	t.writes.Lock()
-	defer t.writes.Unlock()
+	if err := t.writes.take(t.wait); err != nil {
+		return err
+	}
+	defer t.writes.drop()
 	destroyed := 0
 	err := t.do(ctx, func(s *session) error {
 		n, err := t.destroyAll(s, label)
 		destroyed += n
 		return err
 	})
-	if err == nil && destroyed == 0 {
+	switch {
+	case err != nil:
+		return err
+	case destroyed == 0:
 		return fmt.Errorf("%w: %q", ErrNoKey, label)
+	default:
+		return t.forgetExpected(label)
 	}
-	return err
 }
 
 // destroyAll removes the objects of that label and counts them.
@@ -68,15 +74,17 @@ func (t *Token) destroyAll(s *session, label string) (int, error) {
 			}
 			destroyed++
 		}
-		t.forget(o)
+		t.handles.forget(o)
 	}
 	return destroyed, nil
 }
 
 // create runs generate if no key has the label yet, one creation at a time.
 func (t *Token) create(ctx context.Context, label string, generate func(*session) error) error {
-	t.writes.Lock()
-	defer t.writes.Unlock()
+	if err := t.writes.take(t.wait); err != nil {
+		return err
+	}
+	defer t.writes.drop()
 	begun := false
 	return t.do(ctx, func(s *session) error {
 		exists, err := t.exists(s, label)
@@ -100,10 +108,7 @@ func (t *Token) create(ctx context.Context, label string, generate func(*session
 
 // resolve is the handle of the only object of that class and label.
 func (t *Token) resolve(s *session, o object) (pkcs11.ObjectHandle, error) {
-	t.mu.Lock()
-	handle, known := t.handles[o]
-	t.mu.Unlock()
-	if known {
+	if handle, known := t.handles.get(o); known {
 		return handle, nil
 	}
 	found, err := t.find(s, o)
@@ -111,36 +116,15 @@ func (t *Token) resolve(s *session, o object) (pkcs11.ObjectHandle, error) {
 	case err != nil:
 		return 0, err
 	case len(found) == 0:
+		if err := t.ours(s); err != nil {
+			return 0, err
+		}
 		return 0, fmt.Errorf("%w: %q", ErrNoKey, o.label)
 	case len(found) > 1:
 		return 0, fmt.Errorf("%w: several keys are labelled %q", ErrAmbiguous, o.label)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s.epoch == t.epoch {
-		t.remember(o, found[0])
-	}
+	t.handles.put(o, found[0], func() bool { return s.epoch == t.epoch.Load() })
 	return found[0], nil
-}
-
-// maxHandles bounds what is remembered: a citizen's key is an object each.
-const maxHandles = 4096
-
-// remember makes room by forgetting any other object. Callers hold t.mu.
-func (t *Token) remember(o object, handle pkcs11.ObjectHandle) {
-	if len(t.handles) >= maxHandles {
-		for other := range t.handles {
-			delete(t.handles, other)
-			break
-		}
-	}
-	t.handles[o] = handle
-}
-
-func (t *Token) forget(o object) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.handles, o)
 }
 
 // find lists the token objects of that class and label, a few at most.
@@ -177,6 +161,21 @@ func (t *Token) loggedIn(s *session) error {
 		return pkcs11.Error(pkcs11.CKR_USER_NOT_LOGGED_IN)
 	}
 	return nil
+}
+
+// ours tells "not there" from "nothing there": a token that was taken away or
+// initialised anew may look like an empty one, and callers act upon a missing
+// key. So some key of Expect must be there.
+func (t *Token) ours(s *session) error {
+	canary := t.canary.Load()
+	if canary == nil || s == t.anchor { // which looks for the canary itself
+		return nil
+	}
+	found, err := t.find(s, *canary)
+	if err == nil && len(found) == 0 {
+		return fmt.Errorf("looking for %q: %w", canary.label, pkcs11.Error(pkcs11.CKR_TOKEN_NOT_PRESENT))
+	}
+	return err
 }
 
 // flag is one boolean attribute of a template.

@@ -54,6 +54,8 @@ func (t *Token) generateSecret(s *session, label string, mechanism uint, purpose
 		flag(pkcs11.CKA_DECRYPT, false),
 		flag(pkcs11.CKA_DERIVE, false),
 	)
+	t.allow(s, generationTicks)
+	defer t.allow(s, hangTicks)
 	_, err := t.module.GenerateKey(s.handle,
 		[]*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, append(template, purpose...))
 	return err
@@ -61,6 +63,14 @@ func (t *Token) generateSecret(s *session, label string, mechanism uint, purpose
 
 // unwrapRule is what the KEK demands of every key that it unwraps. SoftHSM
 // wants each of these repeated by the caller of C_UnwrapKey, word for word.
+//
+// Not extractable also means that a key cannot be moved to another KEK: after a
+// rotation the citizen gets a new one. The alternative, extractable with
+// CKA_WRAP_WITH_TRUSTED, is enforced by SoftHSM 2.6.1, but weakens the KEK: only
+// one that the security officer generates with CKA_TRUSTED counts as trusted,
+// and that must be CKA_PRIVATE=false, which everybody sees and may destroy
+// without a PIN; and the officer's PIN, beside the user's, would take every key
+// out.
 func unwrapRule() []*pkcs11.Attribute {
 	return []*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_PRIVATE_KEY),
@@ -117,22 +127,28 @@ func (t *Token) MAC(ctx context.Context, label string, data []byte) ([]byte, err
 // the key, it tells a wrong key before harm is done.
 func (t *Token) CheckValue(ctx context.Context, label string) ([]byte, error) {
 	var value []byte
-	err := t.do(ctx, func(s *session) error {
-		key, err := t.resolve(s, secretKey(label))
-		if err != nil {
-			return err
-		}
-		kind, err := t.attributes(s, key, pkcs11.CKA_KEY_TYPE)
-		if err != nil {
-			return err
-		}
-		if ulong(kind[0]) == pkcs11.CKK_AES {
-			value, err = t.wrapConstant(s, key)
-		} else {
-			value, err = t.sign(s, key, dtbs{pkcs11.NewMechanism(pkcs11.CKM_SHA256_HMAC, nil), []byte("rubrica/check-value/v1")})
-		}
+	err := t.do(ctx, func(s *session) (err error) {
+		value, err = t.checkValue(s, label)
 		return err
 	})
+	return value, err
+}
+
+func (t *Token) checkValue(s *session, label string) ([]byte, error) {
+	key, err := t.resolve(s, secretKey(label))
+	if err != nil {
+		return nil, err
+	}
+	kind, err := t.attributes(s, key, pkcs11.CKA_KEY_TYPE)
+	if err != nil {
+		return nil, err
+	}
+	var value []byte
+	if ulong(kind[0]) == pkcs11.CKK_AES {
+		value, err = t.wrapConstant(s, key)
+	} else {
+		value, err = t.sign(s, key, dtbs{pkcs11.NewMechanism(pkcs11.CKM_SHA256_HMAC, nil), []byte("rubrica/check-value/v1")})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("computing the check value of %q: %w", label, err)
 	}

@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/pkcs11"
@@ -13,18 +14,21 @@ const sessionFlags = pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION
 // session is a place in the pool. Whoever took it from the pool owns it.
 type session struct {
 	handle pkcs11.SessionHandle // 0: none open
-	epoch  int                  // the Token's epoch in which it was opened
+	epoch  int64                // the Token's epoch in which it was opened
+	// due is the watchdog's tick by which the call that runs on this session
+	// must be back; 0: none runs.
+	due atomic.Int64
 }
 
 // do runs use with a session of the pool, healed as call does it. use may run
-// twice and must then start afresh.
+// several times and must then start afresh.
 func (t *Token) do(ctx context.Context, use func(*session) error) error {
 	s, err := t.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer t.release(s)
-	return t.call(s, func() error { return use(s) })
+	return t.call(s, use)
 }
 
 // acquire takes a session from the pool. It waits for one as long as ctx lives,
@@ -73,58 +77,68 @@ func (t *Token) isClosed() bool {
 }
 
 // call is the one place through which operations reach the module once the
-// Token is open. Where one finds its session, login or handles stale, call
-// restores them and runs use once more.
-func (t *Token) call(s *session, use func() error) error {
+// Token is open. Where one finds its session, login, handles or the token itself
+// gone, call restores them and runs use again.
+func (t *Token) call(s *session, use func(*session) error) error {
+	seen := t.epoch.Load()
 	err := t.try(s, use)
-	if !stale(err) {
+	if err == nil || !stale(err) && !lost(err) {
 		return err
 	}
-	if healing := t.heal(s, err); healing != nil {
-		return fmt.Errorf("reopening the token after %w: %w", err, healing)
-	}
-	return t.try(s, use)
+	return t.again(s, seen, err, use)
 }
 
-func (t *Token) try(s *session, use func() error) error {
-	if err := t.renew(s); err != nil {
-		return err
+func (t *Token) try(s *session, use func(*session) error) error {
+	for !t.enter(s) {
+		if err := t.renew(s); err != nil {
+			return err
+		}
 	}
-	return use()
+	defer s.leave()
+	err := use(s)
+	if unclear(err) {
+		t.discard(s)
+	}
+	return err
 }
 
-// heal begins a new epoch, unless another goroutine has done so since s was
-// opened. The other sessions renew themselves at their next use.
-func (t *Token) heal(s *session, cause error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if sessionGone(cause) {
-		s.handle = 0
+// enter announces a call on s, to the watchdog and to whoever wants to have the
+// module for himself. It refuses sessions of an earlier epoch.
+func (t *Token) enter(s *session) bool {
+	t.allow(s, hangTicks)
+	if s.epoch == t.epoch.Load() {
+		return true
 	}
-	if s.epoch < t.epoch {
-		return nil
-	}
-	t.log.Warn("reopening the token", "token_label", t.label, "cause", cause)
-	return t.connect()
+	s.leave()
+	return false
 }
 
-// renew opens s again if it stems from an earlier epoch.
+func (s *session) leave() { s.due.Store(0) }
+
+// renew opens s again in the present epoch.
 func (t *Token) renew(s *session) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s.epoch == t.epoch {
-		return nil
+	if err := t.link.take(t.wait); err != nil {
+		return err
 	}
+	defer t.link.drop()
 	// A handle older than the anchor died with the sessions of that time, and
 	// its number may meanwhile belong to another session: leave it alone.
 	if s.handle != 0 && s.epoch >= t.born {
+		t.allow(s, hangTicks)
 		t.discard(s)
+		s.leave()
 	}
+	s.handle, s.epoch = 0, 0
+	if err := t.connect(); err != nil {
+		return err
+	}
+	t.allow(s, hangTicks)
+	defer s.leave()
 	handle, err := t.module.OpenSession(t.slot, sessionFlags)
 	if err != nil {
 		return fmt.Errorf("opening a session of token %q: %w", t.label, err)
 	}
-	s.handle, s.epoch = handle, t.epoch
+	s.handle, s.epoch = handle, t.epoch.Load()
 	return nil
 }
 
@@ -141,7 +155,7 @@ func (t *Token) closeSession(handle pkcs11.SessionHandle) error {
 	if handle == 0 {
 		return nil
 	}
-	if err := t.module.CloseSession(handle); !sessionGone(err) {
+	if err := t.module.CloseSession(handle); !sessionGone(err) && !lost(err) {
 		return err
 	}
 	return nil

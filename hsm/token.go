@@ -6,7 +6,8 @@
 //   - citizens' keys are generated in the token, leave it wrapped under the
 //     key-encryption key, and come back for the length of one use.
 //
-// A Token heals by itself when its sessions are closed or logged out under it.
+// A Token heals by itself when its sessions are closed or logged out under it,
+// and when the token goes away and comes back; see Expect.
 // It checks what it is asked to sign (hash, length, algorithm) but does not
 // verify signatures: whoever lets one out verifies it with the certificate.
 package hsm
@@ -17,7 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/pkcs11"
@@ -27,7 +28,6 @@ import (
 // number of goroutines. A process opens one Token per module; see Open.
 type Token struct {
 	module *pkcs11.Ctx
-	slot   uint
 	label  string
 	pin    PIN
 	wait   time.Duration
@@ -35,20 +35,26 @@ type Token struct {
 	log    *slog.Logger
 
 	pool     chan *session
+	sessions []*session // all of the pool, and the anchor
 	closed   chan struct{}
 	finalise bool // this Token initialised the module
 
 	// writes puts the creation and destruction of token objects in a row:
 	// SoftHSM before 2.7.0 gives concurrently generated ones wrong attributes
 	// (its bug 573), and "refuse when the label exists" needs an order.
-	writes sync.Mutex
+	writes lock
 
-	mu      sync.Mutex // guards what follows
-	anchor  pkcs11.SessionHandle
-	epoch   int   // counts the times that the login was made or made again
-	born    int   // the epoch in which the anchor session was opened
-	barred  error // why no further login is tried
-	handles map[object]pkcs11.ObjectHandle
+	// epoch counts the connections. A session of an earlier one is opened again
+	// before it is used.
+	epoch   atomic.Int64
+	handles handles
+	link    lock // guards the connection
+	connection
+	canary atomic.Pointer[object] // one of those expected
+
+	tick      atomic.Int64  // the watchdog's clock
+	hung      chan struct{} // closed by the watchdog
+	unwatched chan struct{} // ends the watchdog
 }
 
 // Open finds the token by its label, logs in, and keeps one session open until
@@ -70,48 +76,61 @@ func Open(c Config) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := initialise(module)
-	if err != nil {
-		return nil, err
-	}
-
 	t := &Token{
-		module:   module,
-		label:    c.TokenLabel,
-		pin:      append(PIN(nil), c.PIN...),
-		wait:     c.Wait,
-		wrap:     c.WrapMechanism,
-		log:      c.Logger,
-		pool:     make(chan *session, c.Sessions),
-		closed:   make(chan struct{}),
-		finalise: first,
-		handles:  make(map[object]pkcs11.ObjectHandle),
+		module:    module,
+		label:     c.TokenLabel,
+		pin:       append(PIN(nil), c.PIN...),
+		wait:      c.Wait,
+		wrap:      c.WrapMechanism,
+		log:       c.Logger,
+		pool:      make(chan *session, c.Sessions),
+		closed:    make(chan struct{}),
+		writes:    newLock(),
+		handles:   handles{known: make(map[object]pkcs11.ObjectHandle)},
+		link:      newLock(),
+		anchor:    &session{},
+		expected:  make(map[string][]byte),
+		hung:      make(chan struct{}),
+		unwatched: make(chan struct{}),
 	}
+	t.sessions = []*session{t.anchor}
 	for range c.Sessions {
-		t.pool <- &session{}
+		s := &session{}
+		t.sessions = append(t.sessions, s)
+		t.pool <- s
 	}
-	if t.slot, err = findSlot(module, c.TokenLabel); err == nil {
-		err = t.connect()
-	}
-	if err != nil {
+	go t.watch(c.Hang, c.OnHang)
+	if err := t.open(); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
-// Close waits for the sessions in use, closes them all and wipes the PIN.
-// It must be called once.
+func (t *Token) open() (err error) {
+	t.allow(t.anchor, hangTicks)
+	if t.finalise, err = initialise(t.module); err != nil {
+		return err
+	}
+	t.epoch.Store(1)
+	return t.establish()
+}
+
+// Close waits for the sessions in use, closes them all and wipes the PIN. Where
+// a call hangs, it leaves the module as it is. It must be called once.
 func (t *Token) Close() error {
 	close(t.closed)
-	var errs []error
-	for range cap(t.pool) {
-		s := <-t.pool
-		errs = append(errs, t.closeSession(s.handle))
+	defer close(t.unwatched)
+	errs, err := t.closePool()
+	if err != nil {
+		return err
 	}
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	errs = append(errs, t.closeSession(t.anchor))
+	if err := t.link.take(t.wait); err != nil {
+		return err
+	}
+	defer t.link.drop()
+	t.allow(t.anchor, hangTicks)
+	defer t.anchor.leave()
+	errs = append(errs, t.closeSession(t.anchor.handle))
 	if t.finalise {
 		errs = append(errs, t.module.Finalize())
 	}
@@ -122,6 +141,20 @@ func (t *Token) Close() error {
 		return fmt.Errorf("closing token %q: %w", t.label, err)
 	}
 	return nil
+}
+
+func (t *Token) closePool() (errs []error, err error) {
+	for range cap(t.pool) {
+		select {
+		case s := <-t.pool:
+			t.allow(s, hangTicks)
+			errs = append(errs, t.closeSession(s.handle))
+			s.leave()
+		case <-t.hung:
+			return errs, fmt.Errorf("closing token %q: %w", t.label, ErrHung)
+		}
+	}
+	return errs, nil
 }
 
 // load maps the module. The loader's own words are lost in the binding, so
@@ -184,50 +217,5 @@ func findSlot(module *pkcs11.Ctx, label string) (uint, error) {
 			ErrNoToken, label, others)
 	default:
 		return 0, fmt.Errorf("%w: %d tokens are labelled %q: give each its own label", ErrAmbiguous, len(found), label)
-	}
-}
-
-// connect makes the anchor session a logged-in one and begins a new epoch.
-// Callers hold t.mu, or are alone with t.
-func (t *Token) connect() error {
-	if t.barred != nil {
-		return t.barred
-	}
-	if _, err := t.module.GetSessionInfo(t.anchor); err != nil {
-		t.anchor, err = t.module.OpenSession(t.slot, sessionFlags)
-		if err != nil {
-			t.anchor = 0
-			return fmt.Errorf("opening a session of token %q: %w", t.label, err)
-		}
-		t.born = t.epoch + 1
-	}
-	if err := t.login(); err != nil {
-		return err
-	}
-	t.epoch++
-	clear(t.handles)
-	return nil
-}
-
-// login logs the process in. A PIN that was refused is not tried again: hardware
-// tokens lock themselves after a few wrong ones.
-func (t *Token) login() error {
-	err := t.module.Login(t.anchor, pkcs11.CKU_USER, string(t.pin))
-	code, _ := codeOf(err)
-	switch {
-	case err == nil, code == pkcs11.CKR_USER_ALREADY_LOGGED_IN:
-		return nil
-	case code == pkcs11.CKR_PIN_INCORRECT, code == pkcs11.CKR_PIN_LEN_RANGE, code == pkcs11.CKR_PIN_INVALID:
-		t.barred = fmt.Errorf("%w: token %q refuses the user PIN: correct the PIN file before starting again, since many tokens lock after a few wrong tries: %w",
-			ErrPIN, t.label, err)
-		return t.barred
-	case code == pkcs11.CKR_PIN_LOCKED:
-		t.barred = fmt.Errorf("%w: the user PIN of token %q is locked: its security officer must unlock it: %w", ErrPIN, t.label, err)
-		return t.barred
-	case code == pkcs11.CKR_USER_PIN_NOT_INITIALIZED:
-		t.barred = fmt.Errorf("%w: token %q has no user PIN yet: its security officer must set one: %w", ErrPIN, t.label, err)
-		return t.barred
-	default:
-		return fmt.Errorf("logging in to token %q: %w", t.label, err)
 	}
 }

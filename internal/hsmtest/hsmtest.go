@@ -9,10 +9,13 @@ package hsmtest
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -40,7 +43,8 @@ func Open(tb testing.TB, config hsm.Config) *hsm.Token {
 		tb.Fatalf("opening the test token: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := token.Close(); err != nil {
+		// A token that the test made hang is left as it is.
+		if err := token.Close(); err != nil && !errors.Is(err, hsm.ErrHung) {
 			tb.Errorf("closing the test token: %v", err)
 		}
 	})
@@ -186,7 +190,7 @@ func (s *softHSM) leave() error {
 	if s.users--; s.users > 0 {
 		return nil
 	}
-	if err := s.module.Finalize(); err != nil {
+	if err := s.module.Finalize(); err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_CRYPTOKI_NOT_INITIALIZED)) {
 		return fmt.Errorf("finalising the module: %w", err)
 	}
 	return os.RemoveAll(s.dir)
@@ -238,4 +242,66 @@ func slotOf(module *pkcs11.Ctx, label string) (uint, error) {
 		}
 	}
 	return 0, fmt.Errorf("no token labelled %q", label)
+}
+
+// Reinitialise makes the token of config an empty one of the same label and
+// PINs, as somebody would from another process.
+func Reinitialise(tb testing.TB, config hsm.Config) {
+	tb.Helper()
+	init := exec.CommandContext(tb.Context(), "softhsm2-util", "--init-token", "--token", config.TokenLabel,
+		"--label", config.TokenLabel, "--so-pin", officerPIN, "--pin", userPIN)
+	if text, err := init.CombinedOutput(); err != nil {
+		tb.Fatalf("initialising the token anew: %v\n%s", err, text)
+	}
+}
+
+// HandOver finalises SoftHSM, so that the Token that is opened next initialises
+// it, and may do so again. It is for tests that are alone in their process.
+func HandOver(tb testing.TB) {
+	tb.Helper()
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if err := process.module.Finalize(); err != nil {
+		tb.Fatalf("finalising SoftHSM: %v", err)
+	}
+}
+
+// Unplug takes the token of config out of SoftHSM's directory, and gives what
+// puts it back.
+func Unplug(tb testing.TB, config hsm.Config) (plug func()) {
+	tb.Helper()
+	module := pkcs11.New(config.Module)
+	slot, err := slotOf(module, config.TokenLabel)
+	if err != nil {
+		tb.Fatalf("finding the test token: %v", err)
+	}
+	info, err := module.GetTokenInfo(slot)
+	if err != nil {
+		tb.Fatalf("reading the test token: %v", err)
+	}
+	from, to := tokenDir(tb, info.SerialNumber), filepath.Join(tb.TempDir(), "unplugged")
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			tb.Errorf("moving the token: %v", err)
+		}
+	}
+	move(from, to)
+	return func() { move(to, from) }
+}
+
+// tokenDir finds SoftHSM's directory of a token: its name ends with the serial
+// number.
+func tokenDir(tb testing.TB, serial string) string {
+	tb.Helper()
+	entries, err := os.ReadDir(process.dir)
+	if err != nil {
+		tb.Fatalf("reading the token directory: %v", err)
+	}
+	for _, e := range entries {
+		if name := strings.ReplaceAll(e.Name(), "-", ""); e.IsDir() && strings.HasSuffix(name, serial) {
+			return filepath.Join(process.dir, e.Name())
+		}
+	}
+	tb.Fatalf("no token directory of serial number %s", serial)
+	return ""
 }
