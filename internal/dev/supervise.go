@@ -38,7 +38,7 @@ const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
 	// steady is how long a unit must run for its past deaths to be forgotten.
-	steady = 10 * time.Second
+	steady = 2 * time.Second
 )
 
 // keep starts a unit and, from then on, starts it again whenever it dies.

@@ -44,8 +44,8 @@ type environment struct {
 	// failpoint is the file that arms a step in a build that has any (package
 	// failpoint).
 	failpoint string
-	output  bytes.Buffer
-	process *child.Process
+	output    bytes.Buffer
+	process   *child.Process
 
 	world   *thread.World
 	checker invariants.Checker
@@ -84,6 +84,9 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 		"--set", "signer.lease=" + lease.String(),
 		"--set", "signer.code-interval=0s", "--set", "api.code-interval=0s", "--set", "signer.codes-per-hour=10000",
 		"--set", "api.attempts-per-minute=100000", "--set", "api.calls-per-second=1000",
+	}
+	for _, s := range settings() {
+		e.args = append(e.args, "--set", s)
 	}
 	e.world = &thread.World{Service: local(addresses[0]), Inbox: local(addresses[2]), ReturnURL: e.sede + "/vuelta"}
 	return e, nil

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	crand "crypto/rand"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"syscall"
@@ -11,95 +9,9 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/rest/client"
-	"github.com/rubrica-firma/rubrica/internal/thread"
 )
 
 // These tests kill: none of them runs beside another.
-
-// walker is a person who goes on with whatever the page asks.
-type walker struct {
-	*thread.Citizen
-	request *client.SignatureRequest
-	browser *thread.Browser
-	since   time.Time // codes sent after it count
-}
-
-// step answers the page that is open, and reports whether the thread has ended.
-func (w *walker) step(t *testing.T) (done bool) {
-	t.Helper()
-	b := w.browser
-	switch path := b.URL().Path; {
-	case strings.HasSuffix(path, "/hecho"):
-		return true
-	case b.Status() >= http.StatusInternalServerError || strings.Contains(b.Text(), "interrumpido"):
-		time.Sleep(200 * time.Millisecond)
-		open(t, b, w.request.SigningURL)
-	case strings.HasSuffix(path, "/certificado"):
-		w.since = time.Now()
-		press(t, b, "/certificado")
-	case strings.HasSuffix(path, "/revisar"):
-		w.since = time.Now()
-		press(t, b, "/codigo")
-	case strings.HasSuffix(path, "/confirmar"), strings.HasSuffix(path, "/certificado/codigo"):
-		submit(t, b, form{"code": code(t, w.Citizen, w.since)})
-	case b.Submit(t.Context(), form{"identifier": w.Identifier, "password": w.Password}) != nil:
-		open(t, b, w.request.SigningURL)
-	}
-	return false
-}
-
-// finish goes on to the end.
-func (w *walker) finish(t *testing.T) {
-	t.Helper()
-	open(t, w.browser, w.request.SigningURL)
-	for limit := time.Now().Add(30 * time.Second); !w.step(t); {
-		if time.Now().After(limit) {
-			t.Fatalf("the ceremony does not end: %s: %s", w.browser.URL().Path, w.browser.Text())
-		}
-	}
-	wantState(t, w.request.ID, "signed")
-}
-
-// reach goes on until a page whose address ends like this.
-func (w *walker) reach(t *testing.T, suffix string) {
-	t.Helper()
-	open(t, w.browser, w.request.SigningURL)
-	for range 10 {
-		if strings.HasSuffix(w.browser.URL().Path, suffix) {
-			return
-		}
-		w.step(t)
-	}
-	at(t, w.browser, suffix)
-}
-
-func walk(t *testing.T, c *thread.Citizen) *walker {
-	t.Helper()
-	order := client.NewSignatureRequest{
-		Signer: client.Signer{Identifier: c.Identifier}, Title: "Solicitud", ReturnURL: shared.world.ReturnURL,
-		Documents: []client.NewDocument{note()},
-	}
-	return &walker{Citizen: c, request: persist(t, crand.Text(), order), browser: plainBrowser(t), since: time.Now()}
-}
-
-// persist asks as a good back end does: with the same key, until there is an
-// answer that is not a failure of the service. Connections to a database that
-// was killed are found dead one after the other.
-func persist(t *testing.T, key string, order client.NewSignatureRequest) *client.SignatureRequest {
-	t.Helper()
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		answer, err := shared.world.Sede.CreateSignatureRequestWithResponse(t.Context(), &client.CreateSignatureRequestParams{IdempotencyKey: key}, order)
-		if err == nil && answer.StatusCode() < http.StatusInternalServerError {
-			if err := client.Check(answer, nil); err != nil {
-				t.Fatalf("asking: %v", err)
-			}
-			return answer.JSON201
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("asking for 10 s: %v", client.Check(answer, err))
-		}
-	}
-}
 
 // checkInvariants stops the test where one does not hold.
 func checkInvariants(t *testing.T) {
@@ -146,10 +58,7 @@ func TestKillDuringRequest(t *testing.T) {
 		for _, delay := range []time.Duration{0, 3 * time.Millisecond, 15 * time.Millisecond} {
 			t.Run(part+" "+delay.String(), func(t *testing.T) {
 				key, pid := "kill-"+t.Name(), pidOf(t, part)
-				order := client.NewSignatureRequest{
-					Signer: client.Signer{Identifier: c.Identifier}, Title: "Solicitud", ReturnURL: shared.world.ReturnURL,
-					Documents: []client.NewDocument{sample(t, "cairo.pdf")},
-				}
+				order := order(c, sample(t, "cairo.pdf"))
 				died := make(chan struct{})
 				go func() {
 					defer close(died)

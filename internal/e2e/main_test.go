@@ -87,7 +87,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/rubrica")
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", program, "./cmd/rubrica")
 	cmd.Dir = top
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building rubrica: %w\n%s", err, out)
