@@ -45,7 +45,7 @@ const (
 	CertificateRefused     EventType = "certificate.refused" // by policy
 	CertificateInterrupted EventType = "certificate.interrupted"
 	CertificateRevoked     EventType = "certificate.revoked"
-	CredentialRevoked      EventType = "credential.revoked" // an office's act; certificates and keys follow
+	KeyRevoked             EventType = "key.revoked" // an office's act; certificates and keys follow
 	KeyGenerated           EventType = "key.generated"
 	KeyDestroyed           EventType = "key.destroyed"
 	KeyResealed            EventType = "key.resealed" // under newer keys of the token, or at another cost
@@ -82,7 +82,7 @@ func EventTypes() []EventType {
 		RegistrationCreated, ActivationCodeIssued, ActivationFailed, ActivationBlocked, ActivationDone, PasswordSet, PasswordChanged,
 		CitizenBlocked, CitizenUnblocked, CitizenDeregistered, CitizenSealed, CitizenSealBroken, OfficeActRefused,
 		AuthSucceeded, AuthFailed, AuthLocked, AuthPaused, AuthExpired, CodeSent, CodeSendFailed, CodeFailed, CodeExpired, CodeExhausted,
-		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked, CredentialRevoked,
+		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked, KeyRevoked,
 		KeyGenerated, KeyDestroyed, KeyResealed, KeyEpochBegun, KeyEpochDestroyed, KeeperChanged,
 		SignRequested, SignShown, SignAuthorised, SignIntent, SignDone, SignInterrupted, SignFailed, SignRefused, SignExpired, SignDenied,
 		ApplicationAdded, KeyCeremony, ServiceStarted, ServiceStopped,

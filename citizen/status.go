@@ -42,7 +42,7 @@ func (s *Service) Unblock(ctx context.Context, id Identifier, o Order) error {
 // goes with the key that it opened: coming back takes an activation code.
 func (s *Service) Revoke(ctx context.Context, id Identifier, o Order, reason int) error {
 	return s.move(ctx, id, o, transition{
-		from: []signer.CitizenStatus{signer.Active, signer.Blocked}, event: audit.CredentialRevoked,
+		from: []signer.CitizenStatus{signer.Active, signer.Blocked}, event: audit.KeyRevoked,
 		destroy: true, reason: reason, notice: "certificate_revoked",
 	})
 }

@@ -53,7 +53,7 @@ func TestIssueCertificate(t *testing.T) {
 		},
 		"blocked": {
 			func(f *Facts, _ *Rules) { f.Status = StatusBlocked },
-			Refuse(CitizenInactive).From(SourceRegister),
+			Refuse(CitizenBlocked).From(SourceRegister),
 		},
 		"status unknown": {
 			func(f *Facts, _ *Rules) { f.Status = "" },

@@ -103,12 +103,12 @@ type spine struct {
 
 // overBoth runs a test over each of the two keepers: what a citizen and a thief
 // can do must not depend on where the key is.
-func overBoth(t *testing.T, test func(t *testing.T, s *spine)) {
+func overBoth(t *testing.T, test func(s *spine)) {
 	t.Helper()
 	for _, keeper := range []signer.KeeperName{signer.SealedKeeper, signer.TokenKeeper} {
 		t.Run(string(keeper), func(t *testing.T) {
 			t.Parallel()
-			test(t, newSpine(t, keeper))
+			test(newSpine(t, keeper))
 		})
 	}
 }

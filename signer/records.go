@@ -241,6 +241,8 @@ type CitizenReader interface {
 // Logger appends entries that accompany no other change.
 type Logger interface {
 	Log(ctx context.Context, entries ...audit.Entry) error
+	// Appendable reports why no entry can be added now, nil if one can.
+	Appendable(ctx context.Context) error
 }
 
 // Store is what the ceremony keeps. Each method is one transaction: when it

@@ -27,24 +27,24 @@ const (
 // with the certificate that is there.
 func TestCeremony(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno", "dos")
 		if got, want := s.phone.last().Documents, 2; got != want {
-			t.Errorf("SMS tells of %d documents, want %d", got, want)
+			s.Errorf("SMS tells of %d documents, want %d", got, want)
 		}
 		if err := s.sign(session); err != nil {
-			t.Fatalf("signing: %v", err)
+			s.Fatalf("signing: %v", err)
 		}
 		s.invariants()
 		if got, want := s.state(request), signer.Signed; got != want {
-			t.Errorf("state %s, want %s", got, want)
+			s.Errorf("state %s, want %s", got, want)
 		}
 
 		s.clock.advance(time.Minute)
 		_, session = s.ready(ana, "tres")
 		if err := s.sign(session); err != nil {
-			t.Fatalf("signing again: %v", err)
+			s.Fatalf("signing again: %v", err)
 		}
 		s.invariants()
 	})
@@ -52,19 +52,19 @@ func TestCeremony(t *testing.T) {
 
 func TestReferenceIsOnPageAndPhone(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, _ := s.ready(ana, "uno")
-		r := must[signer.Request](t)(s.public.Request(t.Context(), request))
+		r := must[signer.Request](s.T)(s.public.Request(s.Context(), request))
 		if got, want := s.phone.last().Reference, r.Reference(); got != want || len(got) != 4 {
-			t.Errorf("SMS shows %q, page %q", got, want)
+			s.Errorf("SMS shows %q, page %q", got, want)
 		}
 	})
 }
 
 func TestWrongPasswords(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request := s.ask(ana, "uno")
 		for left := 4; left >= 1; left-- {
@@ -79,11 +79,11 @@ func TestWrongPasswords(t *testing.T) {
 		// The office gives a new activation code; a new password unlocks.
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), a.Identifier, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
 		const other = "Mirlo-8-negro"
 		s.enter(a, receipt.ActivationCode, other)
 		if _, err := s.identify(request, ana, other); err != nil {
-			t.Errorf("after a new password: %v", err)
+			s.Errorf("after a new password: %v", err)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestWrongPasswords(t *testing.T) {
 // A stranger and a wrong password answer alike, try after try.
 func TestStrangerAnswersLikeWrongPassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request := s.ask(ana, "uno")
 		for try := range 9 {
@@ -99,7 +99,7 @@ func TestStrangerAnswersLikeWrongPassword(t *testing.T) {
 			_, known := s.identifyFrom(elsewhere, request, ana, "Equivocada-1")
 			_, stranger := s.identifyFrom(elsewhere, request, eva, "Equivocada-1")
 			if got, want := stranger.Error(), known.Error(); got != want {
-				t.Errorf("try %d: stranger told %q, citizen %q", try+1, got, want)
+				s.Errorf("try %d: stranger told %q, citizen %q", try+1, got, want)
 			}
 		}
 	})
@@ -107,7 +107,7 @@ func TestStrangerAnswersLikeWrongPassword(t *testing.T) {
 
 func TestSomebodyElse(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
 		request := s.ask(ana, "uno")
@@ -179,7 +179,7 @@ func TestCodes(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			overBoth(t, func(t *testing.T, s *spine) {
+			overBoth(t, func(s *spine) {
 				s.activate(ana, anaPhone)
 				_, session := s.ready(ana, "uno")
 				s.wants(c.act(s, session), c.want)
@@ -190,15 +190,15 @@ func TestCodes(t *testing.T) {
 
 func TestNoMoreThanFiveCodesAnHour(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, _ := s.ready(ana, "uno")
 		var err error
 		for range 5 {
 			s.clock.advance(time.Minute)
-			session := must[signer.Session](t)(s.identify(request, ana, password))
+			session := must[signer.Session](s.T)(s.identify(request, ana, password))
 			s.fix(request, session)
-			_, err = s.module.SendCode(t.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
+			_, err = s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
 		}
 		s.wants(err, policies.CodeTooMany)
 	})
@@ -206,21 +206,21 @@ func TestNoMoreThanFiveCodesAnHour(t *testing.T) {
 
 func TestSilentOperator(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
 		s.clock.advance(time.Minute)
 		s.phone.dead = true
-		_, err := s.module.SendCode(t.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
+		_, err := s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
 		s.wants(err, policies.SMSFailed)
 		s.phone.dead = false
 		// A code that was not sent does not count against the pace.
 		s.send(session, signer.ForSignature)
 		if err := s.sign(session); err != nil {
-			t.Errorf("after the operator came back: %v", err)
+			s.Errorf("after the operator came back: %v", err)
 		}
 		if got, want := s.state(request), signer.Signed; got != want {
-			t.Errorf("state %s, want %s", got, want)
+			s.Errorf("state %s, want %s", got, want)
 		}
 	})
 }
@@ -228,7 +228,7 @@ func TestSilentOperator(t *testing.T) {
 // Of any number of answers to one code exactly one signs.
 func TestSimultaneousAnswers(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
 		var (
@@ -242,7 +242,7 @@ func TestSimultaneousAnswers(t *testing.T) {
 					signed.Add(1)
 				case !errors.Is(err, policies.Refuse(policies.CodeUsed)) && !errors.Is(err, policies.Refuse(policies.SessionExpired)) &&
 					!errors.Is(err, policies.Refuse(policies.CodeExhausted)) && !errors.Is(err, policies.Refuse(policies.RequestState)):
-					t.Errorf("unexpected: %v", err)
+					s.Errorf("unexpected: %v", err)
 				}
 			})
 		}
@@ -261,37 +261,37 @@ func TestSimultaneousAnswers(t *testing.T) {
 // certificate revoked, and an answer that is on its way comes too late.
 func TestForgottenPassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		_, session := s.ready(ana, "uno")
 		code := s.phone.last().Code
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), a.Identifier, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
 		s.enter(a, receipt.ActivationCode, "Otra-contraseña-9")
 		err := s.answer(session, code)
 		s.wants(err, policies.SessionExpired)
-		if revoked := must[[]ca.RevokedCertificate](t)(s.db.Revocations(t.Context(), "issuing", s.clock.Now())); len(revoked) != 1 {
-			t.Errorf("%d certificates revoked, want 1", len(revoked))
+		if revoked := must[[]ca.RevokedCertificate](s.T)(s.db.Revocations(s.Context(), "issuing", s.clock.Now())); len(revoked) != 1 {
+			s.Errorf("%d certificates revoked, want 1", len(revoked))
 		}
 	})
 }
 
 func TestPreviousPasswordIsRefused(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), a.Identifier, "office"))
-		session, _, err := s.register.StartActivation(t.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
+		session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
 		if err != nil {
-			t.Fatalf("starting: %v", err)
+			s.Fatalf("starting: %v", err)
 		}
-		if err := s.register.ConfirmActivation(t.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
-			t.Fatalf("confirming: %v", err)
+		if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+			s.Fatalf("confirming: %v", err)
 		}
-		err = s.register.SetPassword(t.Context(), session.Ticket, must[citizen.Password](t)(citizen.ParsePassword([]byte(password))))
+		err = s.register.SetPassword(s.Context(), session.Ticket, must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password))))
 		s.wants(err, policies.PasswordWeak)
 	})
 }
@@ -299,17 +299,17 @@ func TestPreviousPasswordIsRefused(t *testing.T) {
 // What has ended leaves nothing that could be opened.
 func TestForgetting(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		_, _ = s.ready(ana, "uno")
 		_, _ = s.identify("request-1", eva, "Equivocada-1")
 		s.clock.advance(25 * time.Hour)
-		if err := s.module.Reap(t.Context()); err != nil {
-			t.Fatalf("reaping: %v", err)
+		if err := s.module.Reap(s.Context()); err != nil {
+			s.Fatalf("reaping: %v", err)
 		}
 		for _, table := range []string{"tickets", "challenges", "attempts"} {
 			if n := s.rows(table); n != 0 {
-				t.Errorf("%d rows left in %s, want 0", n, table)
+				s.Errorf("%d rows left in %s, want 0", n, table)
 			}
 		}
 		s.invariants()
@@ -318,15 +318,15 @@ func TestForgetting(t *testing.T) {
 
 func TestRefusal(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
-		if err := s.module.Refuse(t.Context(), session.Ticket); err != nil {
-			t.Fatalf("refusing: %v", err)
+		if err := s.module.Refuse(s.Context(), session.Ticket); err != nil {
+			s.Fatalf("refusing: %v", err)
 		}
 		s.invariants()
 		if got, want := s.state(request), signer.Refused; got != want {
-			t.Errorf("state %s, want %s", got, want)
+			s.Errorf("state %s, want %s", got, want)
 		}
 		s.wants(s.sign(session), policies.SessionExpired)
 	})
@@ -334,18 +334,18 @@ func TestRefusal(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request := s.ask(ana, "uno")
 		s.clock.advance(24 * time.Hour)
 		_, err := s.identify(request, ana, password)
 		s.wants(err, policies.RequestExpired)
-		if err := s.module.Reap(t.Context()); err != nil {
-			t.Fatalf("reaping: %v", err)
+		if err := s.module.Reap(s.Context()); err != nil {
+			s.Fatalf("reaping: %v", err)
 		}
 		s.invariants()
 		if got, want := s.state(request), signer.Expired; got != want {
-			t.Errorf("state %s, want %s", got, want)
+			s.Errorf("state %s, want %s", got, want)
 		}
 	})
 }
@@ -354,25 +354,25 @@ func TestExpiry(t *testing.T) {
 // says so; one that was issued before goes on signing.
 func TestFiveYears(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
 		_, session := s.ready(eva, "uno")
 		if err := s.sign(session); err != nil {
-			t.Fatalf("signing: %v", err)
+			s.Fatalf("signing: %v", err)
 		}
 		s.clock.advance(365 * 24 * time.Hour)
 		s.age(ana, 4*365*24*time.Hour+48*time.Hour) // as if registered more than five years ago
 		request := s.ask(ana, "dos")
-		session = must[signer.Session](t)(s.identify(request, ana, password))
-		_, err := s.module.SendCode(t.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForCertificate})
+		session = must[signer.Session](s.T)(s.identify(request, ana, password))
+		_, err := s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForCertificate})
 		s.wants(err, policies.RegistrationTooOld)
 		if n := s.logged("certificate.refused", request); n != 1 {
-			t.Errorf("%d refusals in the log, want 1", n)
+			s.Errorf("%d refusals in the log, want 1", n)
 		}
 		_, session = s.ready(eva, "tres")
 		if err := s.sign(session); err != nil {
-			t.Errorf("signing with an old registration's certificate: %v", err)
+			s.Errorf("signing with an old registration's certificate: %v", err)
 		}
 	})
 }
@@ -381,28 +381,28 @@ func TestFiveYears(t *testing.T) {
 // after its lease, never retried, and the citizen can be asked again.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
 		s.dieAfterIntent(session)
 		if got, want := s.state(request), signer.Signing; got != want {
-			t.Fatalf("state %s, want %s", got, want)
+			s.Fatalf("state %s, want %s", got, want)
 		}
 		_, err := s.identify(request, ana, password)
 		s.wants(err, policies.RequestState)
 		s.clock.advance(2 * time.Minute)
-		if err := s.module.Reap(t.Context()); err != nil {
-			t.Fatalf("reaping: %v", err)
+		if err := s.module.Reap(s.Context()); err != nil {
+			s.Fatalf("reaping: %v", err)
 		}
 		s.invariants()
 		if n := s.logged("sign.interrupted", request); n != 1 {
-			t.Errorf("%d interruptions in the log, want 1", n)
+			s.Errorf("%d interruptions in the log, want 1", n)
 		}
-		session = must[signer.Session](t)(s.identify(request, ana, password))
+		session = must[signer.Session](s.T)(s.identify(request, ana, password))
 		s.fix(request, session)
 		s.send(session, signer.ForSignature)
 		if err := s.sign(session); err != nil {
-			t.Errorf("signing at the second asking: %v", err)
+			s.Errorf("signing at the second asking: %v", err)
 		}
 		s.invariants()
 	})
@@ -410,52 +410,52 @@ func TestInterrupted(t *testing.T) {
 
 func TestRegistration(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](t)(s.register.Register(t.Context(), a))
-		_, err := s.register.Register(t.Context(), a)
+		receipt := must[citizen.Receipt](s.T)(s.register.Register(s.Context(), a))
+		_, err := s.register.Register(s.Context(), a)
 		s.wants(err, policies.CitizenExists)
-		_, err = s.register.Register(t.Context(), s.person(eva, anaPhone))
+		_, err = s.register.Register(s.Context(), s.person(eva, anaPhone))
 		s.wants(err, policies.PhoneTaken)
 		late := s.person(eva, evaPhone)
 		late.DocumentUntil = s.clock.Now().AddDate(0, 0, -2)
-		_, err = s.register.Register(t.Context(), late)
+		_, err = s.register.Register(s.Context(), late)
 		s.wants(err, policies.IdentityDocumentExpiry)
 
 		claim := citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: citizen.NewActivationCode()}
 		for range 5 {
-			_, _, err = s.register.StartActivation(t.Context(), claim)
+			_, _, err = s.register.StartActivation(s.Context(), claim)
 			s.wants(err, policies.ActivationMismatch)
 		}
 		claim.Code = receipt.ActivationCode
-		_, _, err = s.register.StartActivation(t.Context(), claim)
+		_, _, err = s.register.StartActivation(s.Context(), claim)
 		s.wants(err, policies.ActivationBlocked)
-		stranger := citizen.Claim{Identifier: must[citizen.Identifier](t)(citizen.ParseIdentifier(eva)), Email: a.Email, Code: citizen.NewActivationCode()}
-		_, _, err = s.register.StartActivation(t.Context(), stranger)
+		stranger := citizen.Claim{Identifier: must[citizen.Identifier](s.T)(citizen.ParseIdentifier(eva)), Email: a.Email, Code: citizen.NewActivationCode()}
+		_, _, err = s.register.StartActivation(s.Context(), stranger)
 		s.wants(err, policies.ActivationMismatch)
 	})
 }
 
 func TestActivationOrder(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(t *testing.T, s *spine) {
+	overBoth(t, func(s *spine) {
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](t)(s.register.Register(t.Context(), a))
-		session, _, err := s.register.StartActivation(t.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
+		receipt := must[citizen.Receipt](s.T)(s.register.Register(s.Context(), a))
+		session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
 		if err != nil {
-			t.Fatalf("starting: %v", err)
+			s.Fatalf("starting: %v", err)
 		}
-		good := func() citizen.Password { return must[citizen.Password](t)(citizen.ParsePassword([]byte(password))) }
-		s.wants(s.register.SetPassword(t.Context(), session.Ticket, good()), policies.SessionExpired)
-		if err := s.register.ConfirmActivation(t.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
-			t.Fatalf("confirming: %v", err)
+		good := func() citizen.Password { return must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password))) }
+		s.wants(s.register.SetPassword(s.Context(), session.Ticket, good()), policies.SessionExpired)
+		if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+			s.Fatalf("confirming: %v", err)
 		}
-		weak := must[citizen.Password](t)(citizen.ParsePassword([]byte("Nunez-12345678Z-a")))
-		s.wants(s.register.SetPassword(t.Context(), session.Ticket, weak), policies.PasswordWeak)
-		if err := s.register.SetPassword(t.Context(), session.Ticket, good()); err != nil {
-			t.Fatalf("setting a password: %v", err)
+		weak := must[citizen.Password](s.T)(citizen.ParsePassword([]byte("Nunez-12345678Z-a")))
+		s.wants(s.register.SetPassword(s.Context(), session.Ticket, weak), policies.PasswordWeak)
+		if err := s.register.SetPassword(s.Context(), session.Ticket, good()); err != nil {
+			s.Fatalf("setting a password: %v", err)
 		}
-		s.wants(s.register.SetPassword(t.Context(), session.Ticket, good()), policies.SessionExpired)
+		s.wants(s.register.SetPassword(s.Context(), session.Ticket, good()), policies.SessionExpired)
 	})
 }
 

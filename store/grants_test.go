@@ -72,13 +72,17 @@ func TestGrants(t *testing.T) {
 				`SELECT payload FROM log_entries`,
 				`SELECT hash FROM log_hashes`,
 				`SELECT size FROM log_head`,
-				`SELECT check_value FROM key_checks`,
+				`SELECT check_value FROM key_epochs`,
+				`SELECT keeper FROM key_keeper`,
+				`SELECT label FROM token_keys`,
+				`SELECT source FROM familiar_sources`,
+				`SELECT sealed_key FROM authorisations`,
 				`CREATE TABLE mine (x integer)`,
 				`SET ROLE rubrica_signer`,
 			}, writes(
 				"citizens.phone", "registrations.level", "activations.mac", "attempts.failures", "credentials.box", "certificates.der",
 				"applications.secret_hash", "return_addresses.url", "tickets.verified", "challenges.phone", "authorisations.state",
-				"authorities.der", "key_checks.check_value", "crls.der", "log_head.size", "log_hashes.hash", "log_entries.payload",
+				"authorities.der", "key_epochs.check_value", "key_keeper.keeper", "token_keys.state", "familiar_sources.last_at", "crls.der", "log_head.size", "log_hashes.hash", "log_entries.payload",
 			)...),
 			allowed: []string{
 				`SELECT secret_hash FROM applications`, // it authenticates them

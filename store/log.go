@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // Log implements signer.Store and citizen.Store.
@@ -24,10 +26,32 @@ func (db *DB) record(ctx context.Context, tx pgx.Tx, entries ...audit.Entry) err
 	if len(entries) == 0 {
 		return nil
 	}
-	if _, err := audit.Append(ctx, logTx{tx, db.Now}, entries...); err != nil {
+	_, err := audit.Append(ctx, logTx{tx, db.Now}, entries...)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, audit.ErrPayload): // ours
 		return fmt.Errorf("appending to the log: %w", err)
 	}
-	return nil
+	return fmt.Errorf("appending to the log: %w: %w", policies.Refuse(policies.Unavailable).After(retryAfter), err)
+}
+
+// errTakenBack ends a transaction that is not meant to be.
+var errTakenBack = errors.New("taken back")
+
+// Appendable reports why the log takes no entries, nil if it does: it adds one
+// and takes it back. Without the log nothing is signed (DESIGN section 7).
+func (db *DB) Appendable(ctx context.Context) error {
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := db.record(ctx, tx, audit.Entry{Type: audit.ServiceStarted, Operation: "readiness", At: db.Now()}); err != nil {
+			return err
+		}
+		return errTakenBack
+	})
+	if errors.Is(err, errTakenBack) {
+		return nil
+	}
+	return err
 }
 
 // logTx is a transaction as the log sees it.

@@ -13,7 +13,8 @@ CREATE TABLE access_tokens (
 CREATE TABLE activations (
     citizen_id text NOT NULL,
     mac bytea NOT NULL,
-    issued_at timestamp with time zone NOT NULL
+    issued_at timestamp with time zone NOT NULL,
+    pepper_epoch integer DEFAULT 1 NOT NULL
 );
 
 COMMENT ON COLUMN activations.mac IS 'HSM HMAC of the activation code; the row goes when the password is set';
@@ -25,23 +26,37 @@ CREATE TABLE applications (
     secret_hash bytea NOT NULL,
     scopes text[] NOT NULL,
     enabled boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    public_key bytea,
+    seal bytea,
+    seal_epoch integer,
+    CONSTRAINT applications_office CHECK ((num_nulls(public_key, seal, seal_epoch) = ANY (ARRAY[0, 3])))
 );
 
 COMMENT ON COLUMN applications.id IS 'OAuth 2 client id';
 
 COMMENT ON COLUMN applications.secret_hash IS 'SHA-256 of a secret of 256 random bits, which needs no slower hash';
 
+COMMENT ON COLUMN applications.public_key IS 'SubjectPublicKeyInfo of the key that signs an office''s acts; without one an office cannot act';
+
+COMMENT ON COLUMN applications.seal IS 'HSM HMAC over id, name, organisation, scopes, enabled and public_key';
+
 CREATE TABLE attempts (
     kind text NOT NULL,
     subject text NOT NULL,
     failures integer NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
     CONSTRAINT attempts_failures_check CHECK ((failures > 0)),
     CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text])))
 );
 
 COMMENT ON TABLE attempts IS 'wrong tries by identifier, known or not: counted before comparing, cleared by success';
+
+COMMENT ON COLUMN attempts.source IS 'a network that the citizen has come from before, or empty: all others together';
+
+COMMENT ON COLUMN attempts.not_before IS 'until then no attempt is compared';
 
 CREATE TABLE authorisations (
     id text NOT NULL,
@@ -53,11 +68,26 @@ CREATE TABLE authorisations (
     documents jsonb NOT NULL,
     state text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    lease_until timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
     ended_at timestamp with time zone,
-    CONSTRAINT authorisations_ended CHECK (((state = 'intent'::text) = (ended_at IS NULL))),
-    CONSTRAINT authorisations_state CHECK ((state = ANY (ARRAY['intent'::text, 'spent'::text, 'failed'::text, 'interrupted'::text])))
+    sad_hash bytea,
+    sealed_key bytea,
+    citizen_id text DEFAULT ''::text NOT NULL,
+    application_id text DEFAULT ''::text NOT NULL,
+    certificate bytea DEFAULT '\x'::bytea NOT NULL,
+    algorithm text DEFAULT ''::text NOT NULL,
+    expires_at timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    CONSTRAINT authorisations_ended CHECK (((state = ANY (ARRAY['authorised'::text, 'intent'::text])) = (ended_at IS NULL))),
+    CONSTRAINT authorisations_key CHECK (((state = 'authorised'::text) = (sealed_key IS NOT NULL))),
+    CONSTRAINT authorisations_lease CHECK (((state <> 'intent'::text) OR (lease_until IS NOT NULL))),
+    CONSTRAINT authorisations_state CHECK ((state = ANY (ARRAY['authorised'::text, 'intent'::text, 'spent'::text, 'failed'::text, 'interrupted'::text, 'void'::text])))
 );
+
+COMMENT ON COLUMN authorisations.sad_hash IS 'SHA-256 of the signature activation data, which only their holder has';
+
+COMMENT ON COLUMN authorisations.sealed_key IS 'the sealing key under the SAD, with every other field as associated data: altered, it does not open';
+
+COMMENT ON COLUMN authorisations.certificate IS 'SHA-256 of the certificate';
 
 CREATE TABLE authorities (
     name text NOT NULL,
@@ -99,11 +129,12 @@ CREATE TABLE challenges (
     state text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text]))),
+    pepper_epoch integer DEFAULT 1 NOT NULL,
+    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text]))),
     CONSTRAINT challenges_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
 );
 
-COMMENT ON COLUMN challenges.mac IS 'HSM HMAC of the code and the challenge''s id';
+COMMENT ON COLUMN challenges.mac IS 'HSM HMAC of the code and of everything that the code stands for';
 
 COMMENT ON COLUMN challenges.documents IS 'the exact ordered documents that the code authorises';
 
@@ -118,10 +149,14 @@ CREATE TABLE citizens (
     status text NOT NULL,
     document_until date NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    seal_epoch integer DEFAULT 0 NOT NULL,
+    seal bytea DEFAULT '\x'::bytea NOT NULL,
     CONSTRAINT citizens_email_check CHECK ((email ~~ '%@%'::text)),
     CONSTRAINT citizens_given_name_check CHECK ((given_name <> ''::text)),
     CONSTRAINT citizens_phone_check CHECK ((phone ~~ '+%'::text)),
-    CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text])))
+    CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text]))),
+    CONSTRAINT citizens_version_check CHECK ((version > 0))
 );
 
 COMMENT ON COLUMN citizens.identifier IS 'DNI or NIE, normalised: no blanks, capital letters';
@@ -129,6 +164,10 @@ COMMENT ON COLUMN citizens.identifier IS 'DNI or NIE, normalised: no blanks, cap
 COMMENT ON COLUMN citizens.phone IS 'E.164; one DNI/NIE per mobile';
 
 COMMENT ON COLUMN citizens.document_until IS 'validity date of the DNI or NIE';
+
+COMMENT ON COLUMN citizens.version IS 'grows with each change of what is sealed; the log''s newest citizen.sealed names the one that counts';
+
+COMMENT ON COLUMN citizens.seal IS 'HSM HMAC over person, phone, e-mail, status, registration, credential, generation and certificate';
 
 CREATE TABLE credentials (
     id text NOT NULL,
@@ -143,16 +182,29 @@ CREATE TABLE credentials (
     argon_lanes integer NOT NULL,
     box bytea,
     created_at timestamp with time zone NOT NULL,
+    keeper text DEFAULT 'sealed'::text NOT NULL,
+    kek_epoch integer DEFAULT 1 NOT NULL,
+    pepper_epoch integer DEFAULT 1 NOT NULL,
+    key_label text DEFAULT ''::text NOT NULL,
+    password_at timestamp with time zone NOT NULL,
     CONSTRAINT credentials_argon_lanes_check CHECK ((argon_lanes > 0)),
     CONSTRAINT credentials_argon_memory_kib_check CHECK ((argon_memory_kib > 0)),
     CONSTRAINT credentials_argon_passes_check CHECK ((argon_passes > 0)),
     CONSTRAINT credentials_box CHECK (((state = 'destroyed'::text) = (box IS NULL))),
     CONSTRAINT credentials_generation_check CHECK ((generation > 0)),
+    CONSTRAINT credentials_keeper CHECK ((keeper = ANY (ARRAY['sealed'::text, 'token'::text]))),
     CONSTRAINT credentials_key CHECK (((state <> 'usable'::text) OR (public_key IS NOT NULL))),
+    CONSTRAINT credentials_key_label CHECK (((state <> 'usable'::text) OR ((keeper = 'token'::text) = (key_label <> ''::text)))),
     CONSTRAINT credentials_state CHECK ((state = ANY (ARRAY['empty'::text, 'usable'::text, 'destroyed'::text])))
 );
 
 COMMENT ON COLUMN credentials.box IS 'nonce and AES-256-GCM under the key that password and HSM derive together; over an empty payload until there is a key';
+
+COMMENT ON COLUMN credentials.kek_epoch IS 'of the key-encryption key under which the sealed key is wrapped';
+
+COMMENT ON COLUMN credentials.pepper_epoch IS 'of the pepper that the sealing key depends on';
+
+COMMENT ON COLUMN credentials.key_label IS 'of the token object, keeper token';
 
 CREATE TABLE crls (
     issuer text NOT NULL,
@@ -177,6 +229,7 @@ CREATE TABLE documents (
     digest bytea,
     fixed_for bytea,
     cms bytea,
+    hash text DEFAULT '2.16.840.1.101.3.4.2.1'::text NOT NULL,
     CONSTRAINT documents_fixed CHECK ((((digest IS NULL) = (signing_time IS NULL)) AND ((digest IS NULL) = (fixed_for IS NULL)))),
     CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text]))),
     CONSTRAINT documents_layout CHECK (((format = 'pades'::text) = (layout IS NOT NULL))),
@@ -189,13 +242,39 @@ COMMENT ON COLUMN documents.content IS 'as it came, followed for PAdES by the pr
 
 COMMENT ON COLUMN documents.fixed_for IS 'hash of the ticket for which signing time and digest were fixed';
 
-CREATE TABLE key_checks (
-    label text NOT NULL,
-    check_value bytea NOT NULL,
-    created_at timestamp with time zone NOT NULL
+COMMENT ON COLUMN documents.hash IS 'OID of the hash algorithm of digest';
+
+CREATE TABLE familiar_sources (
+    subject text NOT NULL,
+    source text NOT NULL,
+    last_at timestamp with time zone NOT NULL
 );
 
-COMMENT ON TABLE key_checks IS 'check values of the token''s secret keys: a token that answers otherwise is another token';
+COMMENT ON TABLE familiar_sources IS 'networks from which an identifier has been proved, for ninety days';
+
+CREATE TABLE key_epochs (
+    kind text NOT NULL,
+    epoch integer NOT NULL,
+    check_value bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    destroyed_at timestamp with time zone,
+    CONSTRAINT key_epochs_epoch_check CHECK ((epoch > 0)),
+    CONSTRAINT key_epochs_kind CHECK ((kind = ANY (ARRAY['kek'::text, 'pepper'::text, 'seal'::text])))
+);
+
+COMMENT ON TABLE key_epochs IS 'the token''s secret keys, rubrica-<kind>-<epoch>; the newest of a kind is the one for new work';
+
+COMMENT ON COLUMN key_epochs.check_value IS 'a token that answers otherwise is another token';
+
+CREATE TABLE key_keeper (
+    sole boolean DEFAULT true NOT NULL,
+    keeper text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT key_keeper_name CHECK ((keeper = ANY (ARRAY['sealed'::text, 'token'::text]))),
+    CONSTRAINT key_keeper_sole_check CHECK (sole)
+);
+
+COMMENT ON TABLE key_keeper IS 'where new keys of citizens are kept; others move at their next use';
 
 CREATE TABLE log_entries (
     seq bigint NOT NULL,
@@ -227,6 +306,16 @@ CREATE TABLE log_head (
 );
 
 COMMENT ON TABLE log_head IS 'its one row is locked by every append: that makes the tree gap-free and in commit order';
+
+CREATE TABLE office_acts (
+    office text NOT NULL,
+    jti text NOT NULL,
+    act text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_activation'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'deregister'::text])))
+);
+
+COMMENT ON TABLE office_acts IS 'written before the act is carried out: none is carried out twice; forgotten when no act of that age is accepted any more';
 
 CREATE TABLE registrations (
     id bigint NOT NULL,
@@ -286,11 +375,29 @@ CREATE TABLE tickets (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     spent_at timestamp with time zone,
-    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text]))),
+    source text DEFAULT ''::text NOT NULL,
+    replaces boolean DEFAULT false NOT NULL,
+    seal_epoch integer DEFAULT 0 NOT NULL,
+    seal bytea DEFAULT '\x'::bytea NOT NULL,
+    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text, 'password'::text]))),
     CONSTRAINT tickets_spent CHECK (((spent_at IS NULL) OR (sealed_key IS NULL)))
 );
 
 COMMENT ON COLUMN tickets.sealed_key IS 'the sealing key under a key that only the browser''s cookie derives; deleted at first use';
+
+COMMENT ON COLUMN tickets.source IS 'network that the person came from; known ones are not paused by strangers'' guesses';
+
+COMMENT ON COLUMN tickets.replaces IS 'the key is to be replaced before it signs again, because it is kept as it no longer should be';
+
+COMMENT ON COLUMN tickets.seal IS 'HSM HMAC over an activation''s ticket; a signature''s authenticates itself by the key that it guards';
+
+CREATE TABLE token_keys (
+    label text NOT NULL,
+    credential_id text NOT NULL,
+    state text NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    CONSTRAINT token_keys_state CHECK ((state = ANY (ARRAY['making'::text, 'live'::text, 'doomed'::text])))
+);
 
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_pkey PRIMARY KEY (hash);
@@ -302,13 +409,16 @@ ALTER TABLE ONLY applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY attempts
-    ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject);
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject, source);
 
 ALTER TABLE ONLY authorisations
     ADD CONSTRAINT authorisations_one_a_code UNIQUE (challenge_id);
 
 ALTER TABLE ONLY authorisations
     ADD CONSTRAINT authorisations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY authorisations
+    ADD CONSTRAINT authorisations_sad UNIQUE (sad_hash);
 
 ALTER TABLE ONLY authorities
     ADD CONSTRAINT authorities_pkey PRIMARY KEY (name);
@@ -337,8 +447,14 @@ ALTER TABLE ONLY crls
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (request_id, ordinal);
 
-ALTER TABLE ONLY key_checks
-    ADD CONSTRAINT key_checks_pkey PRIMARY KEY (label);
+ALTER TABLE ONLY familiar_sources
+    ADD CONSTRAINT familiar_sources_pkey PRIMARY KEY (subject, source);
+
+ALTER TABLE ONLY key_epochs
+    ADD CONSTRAINT key_epochs_pkey PRIMARY KEY (kind, epoch);
+
+ALTER TABLE ONLY key_keeper
+    ADD CONSTRAINT key_keeper_pkey PRIMARY KEY (sole);
 
 ALTER TABLE ONLY log_entries
     ADD CONSTRAINT log_entries_pkey PRIMARY KEY (seq);
@@ -348,6 +464,9 @@ ALTER TABLE ONLY log_hashes
 
 ALTER TABLE ONLY log_head
     ADD CONSTRAINT log_head_pkey PRIMARY KEY (sole);
+
+ALTER TABLE ONLY office_acts
+    ADD CONSTRAINT office_acts_pkey PRIMARY KEY (office, jti);
 
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_pkey PRIMARY KEY (id);
@@ -364,11 +483,18 @@ ALTER TABLE ONLY return_addresses
 ALTER TABLE ONLY tickets
     ADD CONSTRAINT tickets_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY token_keys
+    ADD CONSTRAINT token_keys_pkey PRIMARY KEY (label);
+
 CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
+
+CREATE INDEX authorisations_citizen ON authorisations USING btree (citizen_id) WHERE (state = 'authorised'::text);
 
 CREATE INDEX authorisations_open ON authorisations USING btree (lease_until) WHERE (state = 'intent'::text);
 
 CREATE INDEX authorisations_request ON authorisations USING btree (request_id);
+
+CREATE INDEX authorisations_waiting ON authorisations USING btree (expires_at) WHERE (state = 'authorised'::text);
 
 CREATE INDEX certificates_credential ON certificates USING btree (credential_id);
 
@@ -380,19 +506,31 @@ CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, cre
 
 CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);
 
+CREATE INDEX credentials_epochs ON credentials USING btree (kek_epoch, pepper_epoch, keeper) WHERE (state <> 'destroyed'::text);
+
 CREATE UNIQUE INDEX credentials_one_live ON credentials USING btree (citizen_id) WHERE (state <> 'destroyed'::text);
+
+CREATE INDEX familiar_sources_age ON familiar_sources USING btree (last_at);
 
 CREATE INDEX log_entries_operation ON log_entries USING btree (operation, seq);
 
 CREATE INDEX log_entries_person ON log_entries USING btree (person, seq);
 
+CREATE INDEX log_entries_sealed ON log_entries USING btree (person, seq DESC) WHERE (type = 'citizen.sealed'::text);
+
+CREATE INDEX office_acts_at ON office_acts USING btree (at);
+
 CREATE INDEX registrations_citizen ON registrations USING btree (citizen_id, assured_at DESC);
 
 CREATE INDEX requests_open ON requests USING btree (expires_at) WHERE (state = ANY (ARRAY['received'::text, 'pending'::text]));
 
+CREATE INDEX tickets_citizen ON tickets USING btree (citizen_id);
+
 CREATE INDEX tickets_expiry ON tickets USING btree (expires_at);
 
 CREATE INDEX tickets_request ON tickets USING btree (request_id) WHERE (spent_at IS NULL);
+
+CREATE INDEX token_keys_open ON token_keys USING btree (lease_until) WHERE (state <> 'live'::text);
 
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
@@ -427,6 +565,9 @@ ALTER TABLE ONLY crls
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY office_acts
+    ADD CONSTRAINT office_acts_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
+
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
@@ -444,6 +585,9 @@ ALTER TABLE ONLY tickets
 
 ALTER TABLE ONLY tickets
     ADD CONSTRAINT tickets_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+ALTER TABLE ONLY token_keys
+    ADD CONSTRAINT token_keys_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
 
 GRANT SELECT,INSERT,DELETE ON TABLE access_tokens TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
@@ -475,6 +619,10 @@ GRANT SELECT(generation) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(state) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(algorithm) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(created_at) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(keeper) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(kek_epoch) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(key_label) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(password_at) ON TABLE credentials TO rubrica_api;
 GRANT SELECT,INSERT ON TABLE crls TO rubrica_signer;
 GRANT SELECT ON TABLE crls TO rubrica_api;
 GRANT SELECT ON TABLE documents TO rubrica_signer;
@@ -493,10 +641,14 @@ GRANT UPDATE(signing_time) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(digest) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(fixed_for) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(cms) ON TABLE documents TO rubrica_signer;
-GRANT SELECT,INSERT ON TABLE key_checks TO rubrica_signer;
+GRANT UPDATE(hash) ON TABLE documents TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE familiar_sources TO rubrica_signer;
+GRANT SELECT,INSERT,UPDATE ON TABLE key_epochs TO rubrica_signer;
+GRANT SELECT,INSERT,UPDATE ON TABLE key_keeper TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE log_hashes TO rubrica_signer;
 GRANT SELECT,UPDATE ON TABLE log_head TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE office_acts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE registrations TO rubrica_signer;
 GRANT SELECT ON TABLE registrations TO rubrica_api;
 GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_api;
@@ -528,3 +680,5 @@ GRANT SELECT(verified) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(created_at) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(expires_at) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(spent_at) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(replaces) ON TABLE tickets TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE token_keys TO rubrica_signer;

@@ -62,7 +62,8 @@ func benchSettings(e dev.Environment) map[string]any {
 	measured, _ := settings["init"].(map[string]any)
 	settings["measure"] = map[string]any{
 		"pkcs11-module": measured["pkcs11-module"], "token-label": measured["token-label"], "pin-file": measured["pin-file"],
-		"sede": e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
+		"softhsm-config": measured["softhsm-config"],
+		"sede":           e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
 	}
 	return settings
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
@@ -117,9 +118,23 @@ func (c *KeyRotateCommand) Run(ctx context.Context) error {
 		if err := begin(ctx, room.db, room.token, secret, next); err != nil {
 			return err
 		}
+		if secret == signer.SealKey {
+			if err := room.resealOffices(ctx); err != nil {
+				return fmt.Errorf("sealing the offices anew: %w", err)
+			}
+		}
 		fmt.Printf("%s is the key for new work. What the older ones protect moves at its next use: rubrica key status.\n", secret.Label(next))
 		return nil
 	})
+}
+
+// resealOffices moves the offices' records, which have no next use to move at.
+func (r keyRoom) resealOffices(ctx context.Context) error {
+	epochs, err := r.db.Epochs(ctx)
+	if err != nil {
+		return err
+	}
+	return citizen.ResealOffices(ctx, r.db, signer.NewVault(signer.VaultConfig{Keys: r.token, Epochs: epochs}))
 }
 
 // begin makes a secret key and records its epoch. Interrupted between the two,

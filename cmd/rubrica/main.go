@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/hsm"
 )
 
 // CLI is the command line. Each command is a type with a method
@@ -71,6 +72,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
+// statusPIN is the exit status for a PIN that the token refuses: a supervisor
+// must not start the process again, since tokens lock after a few wrong tries.
+const statusPIN = 77 // EX_NOPERM, sysexits(3)
+
 // run executes one command line and returns the exit status: 0, 1 for an error
 // without a status of its own, 80 for a command line that makes no sense.
 func run(ctx context.Context, args []string) int {
@@ -79,6 +84,9 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "rubrica:", err)
+	if errors.Is(err, hsm.ErrPIN) {
+		return statusPIN
+	}
 	var status interface{ ExitCode() int }
 	if errors.As(err, &status) {
 		return status.ExitCode()

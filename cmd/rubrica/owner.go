@@ -15,6 +15,9 @@ import (
 // SoftHSM's tokens belong. A key that root puts into them is a file for root
 // alone: the signer's SoftHSM would pass over it without a word.
 func (s TokenSettings) actAsOwner() error {
+	if err := s.findSoftHSM(); err != nil {
+		return err
+	}
 	dir := s.softHSMDirectory()
 	if dir == "" || os.Geteuid() != 0 {
 		return nil

@@ -23,6 +23,9 @@ import (
 type TokenSettings struct {
 	PKCS11Module string `name:"pkcs11-module" help:"PKCS#11 library of the HSM." required:"" type:"path"`
 	TokenLabel   string `help:"Label of the token." default:"rubrica"`
+	// SoftHSMConfig is for SoftHSM alone, which else looks in SOFTHSM2_CONF and
+	// in /etc.
+	SoftHSMConfig string `name:"softhsm-config" help:"SoftHSM's configuration file, if it is not where SoftHSM looks." type:"path"`
 	// PINFile holds the user PIN; a line break at its end is ignored.
 	PINFile string `name:"pin-file" help:"File with the token's PIN." required:"" type:"existingfile"`
 	// TokenSessions bounds how many operations run on the token at once.
@@ -35,6 +38,9 @@ type TokenSettings struct {
 }
 
 func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
+	if err := s.findSoftHSM(); err != nil {
+		return nil, err
+	}
 	pin, err := secretFile(s.PINFile)
 	if err != nil {
 		return nil, err
@@ -52,6 +58,18 @@ func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
 			os.Exit(statusHang) // whoever supervises the process starts another
 		},
 	})
+}
+
+// findSoftHSM tells the library where its tokens are: it reads its environment
+// once, when it is loaded.
+func (s TokenSettings) findSoftHSM() error {
+	if s.SoftHSMConfig == "" {
+		return nil
+	}
+	if err := os.Setenv("SOFTHSM2_CONF", s.SoftHSMConfig); err != nil {
+		return fmt.Errorf("telling SoftHSM where its tokens are: %w", err)
+	}
+	return nil
 }
 
 // defaultWrap is CKM_AES_KEY_WRAP_PAD, under which SoftHSM implements RFC 5649.

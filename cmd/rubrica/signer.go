@@ -81,7 +81,7 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
 		return err
 	}
-	handler := answering("signer", "rpc/answering", rpc.Handler(module, register, logger))
+	handler := answering("signer", "rpc/answering", rpc.Handler(module, register, module.Ready, logger))
 	err = c.serve(ctx, lists, module, handler, logger)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
 }

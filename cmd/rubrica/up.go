@@ -109,6 +109,9 @@ func developmentSettings(e dev.Environment) map[string]any {
 		more["pkcs11-module"] = e.Token.Module
 		more["token-label"] = e.Token.Label
 		more["pin-file"] = e.Token.PINFile
+		if e.Token.SoftHSMConfig != "" {
+			more["softhsm-config"] = e.Token.SoftHSMConfig
+		}
 		return more
 	}
 	return map[string]any{
@@ -125,6 +128,12 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
 		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
+		"key": map[string]any{
+			"status":  map[string]any{"database": e.Databases.Signer},
+			"rotate":  token(map[string]any{"database": e.Databases.Signer}),
+			"retire":  token(map[string]any{"database": e.Databases.Signer}),
+			"migrate": map[string]any{"database": e.Databases.Signer},
+		},
 		"signer": token(map[string]any{
 			"database":       e.Databases.Signer,
 			"socket":         e.SignerSocket,

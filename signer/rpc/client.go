@@ -2,6 +2,8 @@ package rpc
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 
 	"connectrpc.com/connect"
@@ -26,7 +28,7 @@ var (
 	_ Register      = (*Client)(nil)
 )
 
-// Healthy reports whether the module answers.
+// Healthy reports whether the module answers that it can do its work.
 func (c *Client) Healthy(ctx context.Context) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", http.NoBody)
 	if err != nil {
@@ -36,7 +38,10 @@ func (c *Client) Healthy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		err = fmt.Errorf("the signer is not ready: %s", resp.Status)
+	}
+	return errors.Join(err, resp.Body.Close())
 }
 
 // Open implements signer.Module.

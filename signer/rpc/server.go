@@ -26,13 +26,14 @@ type Register interface {
 	ChangePassword(ctx context.Context, a signer.Answer, p citizen.Password) error
 }
 
-// Handler serves both services.
-func Handler(module signer.Module, register Register, logger *slog.Logger) http.Handler {
+// Handler serves both services. Ready says why the module cannot do its work,
+// nil if it can.
+func Handler(module signer.Module, register Register, ready func(context.Context) error, logger *slog.Logger) http.Handler {
 	options := connect.WithHandlerOptions(connect.WithInterceptors(refusals(logger)), connect.WithReadMaxBytes(messageLimit))
 	mux := http.NewServeMux()
 	mux.Handle(signerv1connect.NewActivationModuleHandler(&moduleServer{module}, options))
 	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{register}, options))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.Handle("GET /healthz", &health{ask: ready, logger: logger})
 	return mux
 }
 
