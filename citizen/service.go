@@ -197,8 +197,12 @@ func (s *Service) RenewActivation(ctx context.Context, id Identifier, officer st
 	if err != nil {
 		return Receipt{}, err
 	}
-	if c.Status == signer.Deregistered {
+	switch c.Status {
+	case signer.Deregistered:
 		return Receipt{}, policies.Refuse(policies.CitizenDeregistered)
+	case signer.Blocked:
+		return Receipt{}, policies.Refuse(policies.CitizenBlocked)
+	case signer.Registered, signer.Active:
 	}
 	code, activation, err := s.activationCode(ctx, c.ID)
 	if err != nil {
