@@ -29,6 +29,9 @@ func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, err
 	if err != nil {
 		return Authorised{}, err
 	}
+	if err := open(request, now); err != nil {
+		return Authorised{}, err
+	}
 	citizen, credential, err := s.people.ByID(ctx, row.CitizenID)
 	if err != nil {
 		return Authorised{}, err
