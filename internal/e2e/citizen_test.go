@@ -16,25 +16,31 @@ import (
 	"github.com/rubrica-firma/rubrica/internal/thread"
 )
 
-// activate takes a tab from the receipt of the office to a password.
+// activate takes a tab from the start page to a password.
 func (b *tab) activate(c *thread.Citizen) {
 	b.Helper()
 	b.open(shared.world.Service + "/")
 	b.at("/", "")
 	b.press(`main a[href="/activar"]`)
-	b.at("/activar", "")
+	b.prove(c)
+}
+
+// prove goes from the receipt of the office to a password.
+func (b *tab) prove(c *thread.Citizen) {
+	b.Helper()
+	b.at("/activar", "Active su cuenta")
 	b.fill("identifier", c.Identifier)
 	b.fill("email", c.Email)
 	b.fill("activation_code", strings.ToLower(c.Activation)) // as people type it
 	since := time.Now()
-	b.press(`form[action="/activar"] button[type=submit]`)
+	b.press(`main form button[type=submit]`)
 	b.at("/activar/codigo", "móvil")
 	b.fill("code", code(b.T, c, since))
-	b.press(`form[action="/activar/codigo"] button`)
+	b.press(`main form button[type=submit]`)
 	b.at("/activar/contrasena", "contraseña")
 	b.fill("password_new", c.Password)
 	b.fill("password_again", c.Password)
-	b.press(`form[action="/activar/contrasena"] button[type=submit]`)
+	b.press(`main form button[type=submit]`)
 	b.at("/activar/hecho", "")
 }
 

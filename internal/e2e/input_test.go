@@ -99,8 +99,9 @@ func TestBadActivations(t *testing.T) {
 	says(t, try(c.Identifier, c.Email, c.Activation), http.StatusUnprocessableEntity, "no se corresponden entre sí") // used
 }
 
-// TestBadPasswords counts wrong passwords: the fifth locks, and the sixth try
-// fails with the right one too.
+// TestBadPasswords counts wrong passwords where the citizen has been before:
+// the fifth locks, and the sixth try fails with the right one too, from
+// everywhere.
 func TestBadPasswords(t *testing.T) {
 	t.Parallel()
 	c := active(t)
@@ -112,8 +113,11 @@ func TestBadPasswords(t *testing.T) {
 		submit(t, b, form{"identifier": c.Identifier, "password": "Equivocada-7x"})
 		says(t, b, http.StatusUnprocessableEntity, want)
 	}
-	submit(t, b, form{"identifier": c.Identifier, "password": c.Password})
-	says(t, b, http.StatusUnprocessableEntity, "está bloqueada")
+	for _, locked := range []*thread.Browser{b, elsewhere(t)} {
+		open(t, locked, b.URL().String())
+		submit(t, locked, form{"identifier": c.Identifier, "password": c.Password})
+		says(t, locked, http.StatusUnprocessableEntity, "está bloqueada")
+	}
 }
 
 // TestNotTheSigner identifies somebody else at a request.
@@ -191,13 +195,19 @@ func TestCertificateCodeTwice(t *testing.T) {
 }
 
 // TestUnknownCitizen compares the answers to a wrong password and to a citizen
-// who does not exist: nothing in them tells which it was.
+// who does not exist, from where neither has been: nothing in them tells which
+// it was.
 func TestUnknownCitizen(t *testing.T) {
 	t.Parallel()
 	c, nobody := active(t), stranger(t)
 	r := ask(t, c, note())
+	guesser := &http.Client{Transport: thread.Network(strange())}
 	answer := func(identifier string) string {
-		response := post(t.Context(), t, r.SigningURL, url.Values{"identifier": {identifier}, "password": {"Equivocada-7x"}})
+		response, err := guesser.PostForm(r.SigningURL, url.Values{"identifier": {identifier}, "password": {"Equivocada-7x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
 		body, err := io.ReadAll(response.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -212,7 +222,7 @@ func TestUnknownCitizen(t *testing.T) {
 		slices.Sort(lines)
 		return fmt.Sprint(response.StatusCode, lines) + string(bytes.ReplaceAll(body, []byte(identifier), []byte("…")))
 	}
-	for try := range 6 { // the same until the end of the tries
+	for try := range 5 { // the same until both have to wait
 		known, unknown := answer(c.Identifier), answer(nobody.Identifier)
 		if known != unknown {
 			t.Fatalf("try %d: got for one who does not exist\n%s\nand for a wrong password\n%s", try+1, unknown, known)

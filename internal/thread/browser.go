@@ -9,8 +9,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -33,6 +35,18 @@ func NewBrowser() (*Browser, error) {
 		return nil, fmt.Errorf("making a cookie jar: %w", err)
 	}
 	return &Browser{client: &http.Client{Jar: jar}}, nil
+}
+
+// From has the browser call from another address: see Network.
+func (b *Browser) From(address netip.Addr) { b.client.Transport = Network(address) }
+
+// Network calls from an address of this machine, all of 127.0.0.0/8: to the
+// service, 127.0.9.1 is another network than 127.0.0.1.
+func Network(address netip.Addr) http.RoundTripper {
+	dialer := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0))}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp4", to) },
+	}
 }
 
 // Open goes to an address.
