@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -93,6 +92,8 @@ type spine struct {
 	vault    *signer.Vault
 	module   *signer.Service
 	people   signer.People
+	keys     *watchedKeys // the token, as vault and module see it
+	journal  *journal     // what the module writes for operators
 	register *citizen.Service
 	clock    *clock
 	phone    *phone
@@ -118,8 +119,9 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	ctx := t.Context()
 	s := &spine{
 		T: t, database: pgtest.New(t, store.Migrate), token: hsmtest.New(t),
-		clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{},
+		clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{}, journal: &journal{},
 	}
+	s.keys = &watchedKeys{Keys: s.token}
 	s.db = open(t, s.database.Signer)
 	s.db.Now = s.clock.Now
 	api := open(t, s.database.API)
@@ -134,15 +136,15 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	}
 	epochs := must[signer.Epochs](t)(s.db.Epochs(ctx))
 	s.vault = signer.NewVault(signer.VaultConfig{
-		Keys: s.token, Epochs: epochs, Parallel: 2, Queue: 64,
+		Keys: s.keys, Epochs: epochs, Parallel: 2, Queue: 64,
 		Cost: signer.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}, // what a guess costs is not what this tests
 	})
 	s.module = signer.New(signer.Config{
-		Store: s.db, Keys: s.token, Vault: s.vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
+		Store: s.db, Keys: s.keys, Vault: s.vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
 		Rules: policies.DefaultRules(), Limits: signer.DefaultLimits(), KeyAlgorithm: "ec-p256",
-		Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler),
+		Now: s.clock.Now, Logger: s.journal.logger(),
 	})
-	s.people = signer.People{Rows: s.db, Vault: s.vault, Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)}
+	s.people = signer.People{Rows: s.db, Vault: s.vault, Now: s.clock.Now, Logger: s.journal.logger()}
 	s.register = citizen.New(citizen.Config{
 		Store: s.db, People: s.people, Codes: s.module, Vault: s.vault, Limits: citizen.DefaultLimits(), Now: s.clock.Now,
 	})
@@ -153,7 +155,9 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	if err := s.db.AddApplication(ctx, s.app, s.clock.Now()); err != nil {
 		t.Fatalf("adding an application: %v", err)
 	}
-	s.checker = invariants.Checker{Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}}
+	s.checker = invariants.Checker{
+		Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}, Elsewhere: s.journal.text,
+	}
 	return s
 }
 
@@ -329,9 +333,14 @@ func (s *spine) certify(session signer.Session) signer.Session {
 
 func (s *spine) send(session signer.Session, purpose signer.Purpose) {
 	s.Helper()
+	s.deliver(session, purpose)
+	s.invariants()
+}
+
+func (s *spine) deliver(session signer.Session, purpose signer.Purpose) {
+	s.Helper()
 	_ = must[signer.Challenge](s.T)(s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: purpose}))
 	s.checker.Secrets = append(s.checker.Secrets, s.phone.last().Code.Reveal())
-	s.invariants()
 }
 
 // fix settles the documents for a session as the public side does.

@@ -6,11 +6,14 @@ package invariants
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +34,9 @@ type Checker struct {
 	Snapshot func(ctx context.Context, read func(audit.Log) error) error
 	// Secrets are passwords and codes that must stand in no row.
 	Secrets []string
+	// Elsewhere, if there is one, gives text in which they must not stand
+	// either: what was logged.
+	Elsewhere func() string
 
 	known []audit.Tree
 }
@@ -43,7 +49,7 @@ func (c *Checker) Check(ctx context.Context) error {
 		return fmt.Errorf("connecting as the checker: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
-	for _, check := range []func(context.Context, *pgx.Conn) error{counts, signatures, c.log, c.canaries} {
+	for _, check := range []func(context.Context, *pgx.Conn) error{counts, records, signatures, c.log, c.canaries} {
 		if err := check(ctx, conn); err != nil {
 			return err
 		}
@@ -106,6 +112,20 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
 		"I3: a spent ticket that still guards a key": `
 			SELECT count(*) FROM tickets WHERE spent_at IS NOT NULL AND sealed_key IS NOT NULL`,
+		"I3: an authorisation spent twice": `
+			SELECT count(*) FROM (
+				SELECT FROM log_entries WHERE type = 'sign.intent' AND payload IS NOT NULL
+				GROUP BY convert_from(payload, 'UTF8')::jsonb ->> 'authorisation' HAVING count(*) > 1) l`,
+		"I3: a code used twice": `
+			SELECT count(*) FROM (
+				SELECT FROM log_entries
+				WHERE type IN ('sign.authorised', 'auth.succeeded', 'password.changed')
+					AND payload IS NOT NULL AND convert_from(payload, 'UTF8')::jsonb ? 'challenge'
+				GROUP BY convert_from(payload, 'UTF8')::jsonb ->> 'challenge' HAVING count(*) > 1) l`,
+		"I3: an intent of the log without its authorisation": `
+			SELECT count(*) FROM log_entries l WHERE type = 'sign.intent' AND payload IS NOT NULL AND NOT EXISTS (
+				SELECT FROM authorisations a
+				WHERE a.id = convert_from(l.payload, 'UTF8')::jsonb ->> 'authorisation' AND a.state NOT IN ('authorised', 'void'))`,
 		"a signed request with an unsigned document, or the reverse": `
 			SELECT count(*) FROM documents d JOIN requests r ON r.id = d.request_id WHERE (r.state = 'signed') <> (d.cms IS NOT NULL)`,
 		"a request being signed without an open intent": `
@@ -116,6 +136,36 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 		"a certificate in force for a destroyed key": `
 			SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
 			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed'`,
+	} {
+		if err := none(ctx, conn, what, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records are the invariants of sealed records and of kept keys.
+func records(ctx context.Context, conn *pgx.Conn) error {
+	for what, sql := range map[string]string{
+		"a citizen whose record is not the newest that the log names": `
+			SELECT count(*) FROM citizens c
+			LEFT JOIN LATERAL (
+				SELECT convert_from(payload, 'UTF8')::jsonb AS p FROM log_entries l
+				WHERE l.person = c.identifier AND l.type = 'citizen.sealed' ORDER BY seq DESC LIMIT 1) newest ON true
+			WHERE c.seal_epoch > 0
+				AND (c.version::text, encode(c.seal, 'hex')) IS DISTINCT FROM (newest.p ->> 'version', newest.p ->> 'seal')`,
+		"more than one certificate in force for one citizen": `
+			SELECT count(*) FROM (
+				SELECT FROM certificates z JOIN credentials k ON k.id = z.credential_id
+				WHERE z.state = 'issued' AND z.revoked_at IS NULL GROUP BY k.citizen_id HAVING count(*) > 1) c`,
+		"a key of the token that no credential uses, or the reverse": `
+			SELECT count(*) FROM (SELECT * FROM token_keys WHERE state = 'live') t
+			FULL JOIN (SELECT * FROM credentials WHERE state = 'usable' AND keeper = 'token') k ON k.key_label = t.label AND k.id = t.credential_id
+			WHERE t.label IS NULL OR k.id IS NULL`,
+		"a consent that waits although its citizen may not sign": `
+			SELECT count(*) FROM authorisations a JOIN citizens c ON c.id = a.citizen_id
+			LEFT JOIN credentials k ON k.id = a.credential_id AND k.generation = a.generation AND k.state = 'usable'
+			WHERE a.state = 'authorised' AND (c.status <> 'active' OR k.id IS NULL)`,
 	} {
 		if err := none(ctx, conn, what, sql); err != nil {
 			return err
@@ -192,10 +242,47 @@ func (c *Checker) canaries(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	text := dump.String()
+	if c.Elsewhere != nil {
+		text += c.Elsewhere()
+	}
 	for _, secret := range c.Secrets {
-		if strings.Contains(text, secret) || strings.Contains(text, hex.EncodeToString([]byte(secret))) {
-			return fmt.Errorf("%w: I6: a secret of %d characters stands in the database", ErrBroken, len(secret))
+		if slices.ContainsFunc(Spellings(secret), func(s string) bool { return stands(text, s) }) {
+			return fmt.Errorf("%w: I6: a secret of %d characters stands in the database or in the log", ErrBroken, len(secret))
 		}
 	}
 	return nil
+}
+
+// Spellings are the forms in which a secret gives itself away: as it is, as
+// bytes in hexadecimal or base64, and under a hash without a key, which a code
+// of eight digits does not survive.
+func Spellings(secret string) []string {
+	raw, sum := []byte(secret), sha256.Sum256([]byte(secret))
+	return []string{
+		secret,
+		hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+		hex.EncodeToString(sum[:]), base64.StdEncoding.EncodeToString(sum[:]), base64.RawURLEncoding.EncodeToString(sum[:]),
+	}
+}
+
+// stands reports whether a spelling is in a text. One as short as a code must
+// stand apart: eight digits in a row are in many a value in hexadecimal.
+func stands(text, spelling string) bool {
+	const short = 12
+	for from := 0; ; {
+		at := strings.Index(text[from:], spelling)
+		if at < 0 {
+			return false
+		}
+		at += from
+		end := at + len(spelling)
+		if len(spelling) >= short || (at == 0 || !alphanumeric(text[at-1])) && (end == len(text) || !alphanumeric(text[end])) {
+			return true
+		}
+		from = at + 1
+	}
+}
+
+func alphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
 }
