@@ -33,9 +33,7 @@ func settings() []string { return []string{"signer.key-algorithm=ec-p256"} }
 const (
 	// together is how many ceremonies are under way when a process dies.
 	together = 2
-	// back is how soon the service answers again, settledWithin how soon every
-	// intent has its outcome (F1 and I2 of the project's faults).
-	back          = 10 * time.Second
+	// settledWithin is how soon every intent has its outcome.
 	settledWithin = time.Minute
 	// thorough is after how many deaths everything is read again: that takes as
 	// long as all that came before.

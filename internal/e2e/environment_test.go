@@ -57,6 +57,9 @@ type environment struct {
 // lease is how long an intent may be open here; the signer looks every 5 s.
 const lease = 2 * time.Second
 
+// back is how soon the service answers again after a process has died.
+const back = 10 * time.Second
+
 func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL's user passes through it
 		return nil, fmt.Errorf("opening the directory: %w", err)
@@ -273,12 +276,12 @@ func (e *environment) kill(t *testing.T, name string) time.Duration {
 // recovered waits for another process of that name, and for the service.
 func (e *environment) recovered(t *testing.T, name string, was int, began time.Time) time.Duration {
 	t.Helper()
-	for limit := began.Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for limit := began.Add(back); ; time.Sleep(10 * time.Millisecond) {
 		if now, err := e.part(name); err == nil && now != was && e.ready() {
 			return time.Since(began)
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("%s was killed and the service is not ready after 10 s", name)
+			t.Fatalf("%s was killed and the service is not ready after %v", name, back)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (f *Faults) write() {
 	f.written++
 	text.WriteString(strings.Repeat("\n", f.written%100))
 	path := f.module + ".faults"
-	if err := os.WriteFile(path+".new", []byte(text.String()), 0o600); err != nil {
+	if err := os.WriteFile(path+".new", []byte(text.String()), 0o644); err != nil { //nolint:gosec // for processes of other users, too
 		f.tb.Fatalf("writing the faults: %v", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
