@@ -100,6 +100,7 @@ type spine struct {
 	app      signer.Client
 	checker  invariants.Checker
 	requests int
+	start    time.Time
 }
 
 // overBoth runs a test over each of the two keepers: what a citizen and a thief
@@ -155,6 +156,7 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	if err := s.db.AddApplication(ctx, s.app, s.clock.Now()); err != nil {
 		t.Fatalf("adding an application: %v", err)
 	}
+	s.start = s.clock.Now()
 	s.checker = invariants.Checker{
 		Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}, Elsewhere: s.journal.text,
 	}

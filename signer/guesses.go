@@ -9,17 +9,19 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// PasswordLimits bound guesses at one citizen's password. A lock is lifted by
-// a new password alone, so only those may cause one who come from a network
-// from which the citizen has come: guesses from elsewhere pause further guesses
-// from elsewhere, for longer each time.
+// PasswordLimits bound guesses at one citizen's password. Wrong ones pause
+// further ones, for longer each time. A lock is lifted by a new password alone,
+// so it takes wrong ones from a network from which the citizen has come: guesses
+// from elsewhere pause those from elsewhere, and lock nobody.
+//
+// What is told does not depend on any of that, nor on whether there is such a
+// citizen: only the right password learns of a lock.
 type PasswordLimits struct {
-	Tries    int           // wrong ones from a familiar network lock
-	Strange  int           // wrong ones from all other networks pause these
+	Tries    int           // wrong ones from one side pause that side; from a familiar network they lock
 	Pause    time.Duration // the first pause; it doubles
 	MaxPause time.Duration
-	// Hard is where even strange guesses lock: NIST SP 800-63B-4, section
-	// 3.2.2, allows no more than 100 consecutive failures.
+	// Hard is where guesses lock wherever they come from: NIST SP 800-63B-4,
+	// section 3.2.2, allows no more than 100 consecutive failures.
 	Hard int
 	// Familiar is how long a network is remembered.
 	Familiar time.Duration
@@ -28,7 +30,7 @@ type PasswordLimits struct {
 // turnAway is the refusal of a guess that is not even compared.
 func (l PasswordLimits) turnAway(t Tally, now time.Time) (*policies.Refusal, audit.EventType) {
 	switch {
-	case t.Familiar && t.Failures > l.Tries, t.Failures > l.Hard:
+	case t.Failures > l.Hard:
 		return policies.Refuse(policies.PasswordLocked), audit.AuthLocked
 	case t.RetryAt.After(now):
 		return policies.Refuse(policies.PasswordPaused).After(t.RetryAt.Sub(now)), audit.AuthPaused
@@ -38,26 +40,22 @@ func (l PasswordLimits) turnAway(t Tally, now time.Time) (*policies.Refusal, aud
 
 // wrong is the refusal of a guess that was compared.
 func (l PasswordLimits) wrong(t Tally) *policies.Refusal {
-	tries := l.Strange
-	if t.Familiar {
-		tries = l.Tries
-	}
-	switch left := tries - t.Failures; {
+	switch left := l.Tries - t.Failures; {
 	case left > 0:
 		return policies.Refuse(policies.CredentialsWrong, "tries", fmt.Sprint(left))
-	case t.Familiar, t.Failures >= l.Hard:
+	case t.Failures >= l.Hard:
 		return policies.Refuse(policies.PasswordLocked)
 	default:
 		return policies.Refuse(policies.PasswordPaused).After(l.PauseAfter(t.Failures))
 	}
 }
 
-// PauseAfter is how long no strange guess is compared after so many wrong ones.
+// PauseAfter is how long no guess is compared after so many wrong ones.
 func (l PasswordLimits) PauseAfter(failures int) time.Duration {
-	if failures < l.Strange || failures >= l.Hard {
+	if failures < l.Tries || failures >= l.Hard {
 		return 0 // not yet, or locked instead
 	}
-	return min(l.MaxPause, l.Pause<<min(failures-l.Strange, 16))
+	return min(l.MaxPause, l.Pause<<min(failures-l.Tries, 16))
 }
 
 // Source is the network that an address belongs to, as far as one household's

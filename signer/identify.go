@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
@@ -86,7 +87,7 @@ func (s *Service) unwelcome(who Identification, r Request, t Tally, c Citizen, k
 	case who.Identifier != r.Identifier:
 		return policies.Refuse(policies.NotTheSigner), audit.AuthFailed
 	case who.RequestID != "" && !now.Before(k.PasswordAt.Add(s.Limits.PasswordLife)):
-		return policies.Refuse(policies.PasswordExpired), audit.AuthExpired
+		return policies.Refuse(policies.PasswordExpired, "years", strconv.Itoa(int(s.Limits.PasswordLife.Hours()/24/365))), audit.AuthExpired
 	}
 	return nil, ""
 }

@@ -338,7 +338,7 @@ type Guess struct {
 type Tally struct {
 	Familiar bool      // the person has come from this network before
 	Failures int       // this one included; of this network, or of all strange ones
-	Locked   bool      // not even the right password opens
+	Locked   bool      // not even the right password opens, and only it may learn that
 	RetryAt  time.Time // in the future: this attempt was not counted and must not be compared
 }
 

@@ -62,7 +62,7 @@ func DefaultLimits() Limits {
 	const day = 24 * time.Hour
 	return Limits{
 		Password: PasswordLimits{
-			Tries: 5, Strange: 5, Pause: time.Minute, MaxPause: time.Hour, Hard: 100, Familiar: 90 * day,
+			Tries: 5, Pause: time.Minute, MaxPause: time.Hour, Hard: 100, Familiar: 90 * day,
 		},
 		PasswordLife:      2 * 365 * day,
 		TicketLife:        10 * time.Minute,

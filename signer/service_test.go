@@ -72,8 +72,16 @@ func TestWrongPasswords(t *testing.T) {
 			s.wants(err, policies.CredentialsWrong)
 		}
 		_, err := s.identify(request, ana, "Equivocada-1")
-		s.wants(err, policies.PasswordLocked)
+		s.wantsPause(err, time.Minute)
 		_, err = s.identify(request, ana, password)
+		s.wants(err, policies.PasswordPaused)
+		// Locked: from home as from elsewhere, but only the right password learns it.
+		s.clock.advance(time.Minute)
+		_, err = s.identify(request, ana, password)
+		s.wants(err, policies.PasswordLocked)
+		_, err = s.identifyFrom(elsewhere, request, ana, "Equivocada-1")
+		s.wants(err, policies.CredentialsWrong)
+		_, err = s.identifyFrom(elsewhere, request, ana, password)
 		s.wants(err, policies.PasswordLocked)
 
 		// The office gives a new activation code; a new password unlocks.
@@ -88,21 +96,32 @@ func TestWrongPasswords(t *testing.T) {
 	})
 }
 
-// A stranger and a wrong password answer alike, try after try.
+// A stranger and a wrong password answer alike, try after try, from networks
+// that the citizen has come from as from others.
 func TestStrangerAnswersLikeWrongPassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	for _, from := range []string{home, elsewhere} {
+		s := newSpine(t, signer.SealedKeeper)
 		s.activate(ana, anaPhone)
 		request := s.ask(ana, "uno")
-		for try := range 9 {
-			s.clock.advance(time.Duration(try/6) * time.Hour) // beyond the pauses
-			_, known := s.identifyFrom(elsewhere, request, ana, "Equivocada-1")
-			_, stranger := s.identifyFrom(elsewhere, request, eva, "Equivocada-1")
-			if got, want := stranger.Error(), known.Error(); got != want {
-				s.Errorf("try %d: stranger told %q, citizen %q", try+1, got, want)
+		for try := range 110 {
+			s.clock.advance(time.Duration(try%3) * 40 * time.Minute) // within pauses and beyond
+			_, known := s.identifyFrom(from, request, ana, "Equivocada-1")
+			_, stranger := s.identifyFrom(from, request, eva, "Equivocada-1")
+			if got, want := told(stranger), told(known); got != want {
+				t.Fatalf("try %d from %s: stranger told %s, citizen %s", try+1, from, got, want)
+			}
+			if s.clock.Now().After(s.start.Add(20 * time.Hour)) {
+				request, s.start = s.ask(ana, "uno"), s.clock.Now()
 			}
 		}
-	})
+	}
+}
+
+// told is all that an answer says.
+func told(err error) string {
+	r, _ := errors.AsType[*policies.Refusal](err)
+	return fmt.Sprint(r, r.RetryAfter)
 }
 
 func TestSomebodyElse(t *testing.T) {

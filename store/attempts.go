@@ -68,18 +68,15 @@ func countGuess(ctx context.Context, tx pgx.Tx, g signer.Guess, args pgx.NamedAr
 			FROM attempts
 			WHERE kind = 'password' AND subject = @subject AND source = @source`, args).Scan(&t.Failures, &t.RetryAt)
 	}
-	if err != nil || t.Familiar {
-		return err
-	}
 	pause := g.Limits.PauseAfter(t.Failures)
-	if pause == 0 {
-		return nil
+	if err != nil || pause == 0 {
+		return err
 	}
 	args["until"] = g.Now.Add(pause)
 	_, err = tx.Exec(ctx, `
 		UPDATE attempts
 		SET not_before = @until
-		WHERE kind = 'password' AND subject = @subject AND source = ''`, args)
+		WHERE kind = 'password' AND subject = @subject AND source = @source`, args)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -168,6 +169,11 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, k signer.Cred
 		}
 		if err := trust(ctx, tx, t, e.At); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(ended, func(e audit.Entry) bool { return e.Type == audit.CertificateRevoked }) {
+			if err := db.notify(ctx, tx, signer.Notice{Kind: "certificate_revoked", CitizenID: t.CitizenID}); err != nil {
+				return err
+			}
 		}
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
