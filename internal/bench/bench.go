@@ -29,6 +29,11 @@ func below(name string, value, limit float64, unit string) Figure {
 	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf("<=%.2f", limit), OK: value <= limit}
 }
 
+// above makes a figure that should not fall short of a limit.
+func above(name string, value, limit float64, unit string) Figure {
+	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf(">=%.2f", limit), OK: value >= limit}
+}
+
 // info makes a figure without a goal.
 func info(name string, value float64, unit string) Figure {
 	return Figure{Name: name, Value: value, Unit: unit, OK: true}
