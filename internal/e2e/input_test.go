@@ -203,10 +203,8 @@ func TestCertificateCodeTwice(t *testing.T) {
 // it was.
 func TestUnknownCitizen(t *testing.T) {
 	t.Parallel()
-	c, nobody := active(t), stranger(t)
-	r := ask(t, c, note())
-	answer := func(guesser *http.Client, identifier string) string {
-		response, err := guesser.PostForm(r.SigningURL, url.Values{"identifier": {identifier}, "password": {"Equivocada-7x"}})
+	answer := func(guesser *http.Client, address, identifier string) string {
+		response, err := guesser.PostForm(address, url.Values{"identifier": {identifier}, "password": {"Equivocada-7x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,8 +225,10 @@ func TestUnknownCitizen(t *testing.T) {
 	}
 	// From the citizen's own network as from another, until both have to wait.
 	for _, guesser := range []*http.Client{http.DefaultClient, {Transport: thread.Network(strange())}} {
+		c, nobody := active(t), stranger(t)
+		r := ask(t, c, note())
 		for try := range 5 {
-			known, unknown := answer(guesser, c.Identifier), answer(guesser, nobody.Identifier)
+			known, unknown := answer(guesser, r.SigningURL, c.Identifier), answer(guesser, r.SigningURL, nobody.Identifier)
 			if known != unknown {
 				t.Fatalf("try %d: got for one who does not exist\n%s\nand for a wrong password\n%s", try+1, unknown, known)
 			}
