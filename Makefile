@@ -17,9 +17,13 @@ GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /u
 FUZZTIME ?= 60s
 SHORTFUZZ := 5s
 
+# How often each process dies at each step of the ceremony in `make faults`;
+# `make test` has each die once.
+FAULTS ?= 100
+
 DOC ?=
 
-.PHONY: run demo test check fmt bench fuzz build generate deps test-deps clean
+.PHONY: run demo test faults check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
@@ -40,7 +44,13 @@ build: deps
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(GO) test -race -timeout 10m ./signer/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
 	$(GO) test -timeout 10m ./api/... ./cmd/... ./internal/...
+	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
+
+# Hours: a crash that left an intent costs the lease and the signer's next look.
+faults: test-deps ## end each process at each step of the ceremony FAULTS times, fail database, log and token
+	FAULTS=$(FAULTS) FAULTS_REPORT=$(abspath var/faults.json) \
+		$(GO) test -count=1 -timeout 24h -v -tags failpoints -run '^Test(Crash|Fault)' ./internal/e2e
 
 # One target after the other: go test -fuzz takes one at a time. A target whose
 # seeds are gone would run on nothing: that fails.
@@ -62,7 +72,7 @@ fuzz: deps ## every fuzz target for FUZZTIME
 # `fmt` would change.
 check: deps $(GOLANGCI_LINT) ## formatting, vet, linters, import rules
 	$(GO) vet ./...
-	$(GOLANGCI_LINT) run --timeout 15m ./...
+	$(GOLANGCI_LINT) run --timeout 15m --build-tags failpoints ./...
 	@if docker compose version >/dev/null 2>&1; then \
 		echo docker compose config -q; docker compose config -q; \
 	else \

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,13 +56,7 @@ type stepReport struct {
 // several citizens are under way; the environment brings it back, and the same
 // citizens go on to the end.
 func TestCrashAtSteps(t *testing.T) {
-	times := 1
-	if text := os.Getenv("FAULTS"); text != "" {
-		var err error
-		if times, err = strconv.Atoi(text); err != nil || times < 1 {
-			t.Fatalf("FAULTS=%s is no number of deaths for each step", text)
-		}
-	}
+	times := deaths(t)
 	reached := traced(t)
 	people := make([]*thread.Citizen, together)
 	for i := range people {
@@ -225,9 +218,9 @@ func publish(t *testing.T, reports []stepReport) {
 	t.Helper()
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "process\tstep\tkills\tback\tsettled\tsigned\tinterrupted\tfailed\tcertified\tinterrupted")
+	_, _ = fmt.Fprintln(w, "process\tstep\tkills\tback\tsettled\tsigned\tinterrupted\tfailed\tcertified\tinterrupted")
 	for _, r := range reports {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%v\t%v\t%d\t%d\t%d\t%d\t%d\n", r.Process, r.Step, r.Kills,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%v\t%v\t%d\t%d\t%d\t%d\t%d\n", r.Process, r.Step, r.Kills,
 			r.Back.Round(time.Millisecond), r.Settled.Round(time.Millisecond),
 			r.Entries["sign.done"], r.Entries["sign.interrupted"], r.Entries["sign.failed"],
 			r.Entries["certificate.issued"], r.Entries["certificate.interrupted"])

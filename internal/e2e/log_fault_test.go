@@ -114,7 +114,7 @@ func (e *environment) exec(t *testing.T, sql string) {
 }
 
 // until waits for what must be noticed.
-func until(t *testing.T, what string, holds func() bool) time.Duration {
+func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	began := time.Now()
 	for !holds() {
@@ -123,7 +123,5 @@ func until(t *testing.T, what string, holds func() bool) time.Duration {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	took := time.Since(began)
-	t.Logf("%s after %v", what, took.Round(time.Millisecond))
-	return took
+	t.Logf("%s after %v", what, time.Since(began).Round(time.Millisecond))
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -189,7 +190,7 @@ func shimmed(t *testing.T) *hsmtest.Faults {
 	}
 	args := shared.args
 	t.Cleanup(func() { restart(args) })
-	restart(append(args[:len(args):len(args)], "--set", "signer.pkcs11-module="+config.Module, "--set", "signer.token-hang="+hang.String()))
+	restart(append(slices.Clip(args), "--set", "signer.pkcs11-module="+config.Module, "--set", "signer.token-hang="+hang.String()))
 	return faults
 }
 
