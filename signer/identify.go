@@ -194,7 +194,8 @@ func ticketRow(t Ticket, ks []byte, row TicketRow) (TicketRow, error) {
 }
 
 func (t TicketRow) additional() []byte {
-	return bind("rubrica ticket v1", string(t.Purpose), t.RequestID, t.CitizenID, t.CredentialID, fmt.Sprint(t.Generation))
+	return bind("rubrica ticket v1", string(t.Purpose), t.RequestID, t.CitizenID, t.CredentialID, fmt.Sprint(t.Generation),
+		t.Source, fmt.Sprint(t.Replaces), instant(t.ExpiresAt))
 }
 
 // SealingKey opens what the ticket guards (policies.SessionExpired).

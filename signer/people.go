@@ -114,7 +114,7 @@ func (c Citizen) statement(k *Credential) []string {
 		string(k.Keeper), strconv.Itoa(k.KEK), k.KeyLabel, strconv.Itoa(k.Sealed.Pepper), fmt.Sprint(k.Sealed.Cost),
 		instant(k.PasswordAt))
 	if crt := k.Certificate; crt != nil {
-		fields = append(fields, crt.Serial, fingerprint(crt.DER), instant(crt.RevokedAt))
+		fields = append(fields, crt.Serial, fingerprint(crt.DER), instant(crt.NotBefore), instant(crt.NotAfter), instant(crt.RevokedAt))
 	}
 	return fields
 }
