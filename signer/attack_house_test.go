@@ -266,13 +266,13 @@ func (s *spine) chosen(password string) citizen.Password {
 	return must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password)))
 }
 
-// forget takes a citizen through a new activation, as one who has forgotten the
+// forget takes Ana through a new activation, as one who has forgotten the
 // password.
-func (s *spine) forget(dni, mobile, to string) {
+func (s *spine) forget(to string) {
 	s.Helper()
-	receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(dni), "office"))
+	receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), "office"))
 	s.checker.Secrets = append(s.checker.Secrets, to)
-	s.enter(s.person(dni, mobile), receipt.ActivationCode, to)
+	s.enter(s.person(ana, anaPhone), receipt.ActivationCode, to)
 }
 
 // client reaches the module as the public side does, over its socket.

@@ -269,7 +269,7 @@ func TestAuthorisationIsVoid(t *testing.T) {
 				must(s.register.Unblock(t.Context(), id, order()))
 			}, policies.AuthorisationInvalid},
 			{"password forgotten", func(string) {
-				s.forget(ana, anaPhone, third)
+				s.forget(third)
 				now = third
 			}, policies.AuthorisationInvalid},
 			{"revoked", func(string) { must(s.register.Revoke(t.Context(), id, order(), citizen.KeyCompromise)) }, policies.AuthorisationInvalid},
@@ -287,7 +287,7 @@ func TestAuthorisationIsVoid(t *testing.T) {
 			case "blocked":
 				must(s.register.Unblock(t.Context(), id, order()))
 			case "revoked":
-				s.forget(ana, anaPhone, second)
+				s.forget(second)
 				now = second
 			}
 		}
