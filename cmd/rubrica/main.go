@@ -34,6 +34,7 @@ type CLI struct {
 	Init    InitCommand    `cmd:"" help:"Hold the first ceremony of keys."`
 	Migrate MigrateCommand `cmd:"" help:"Bring the database up to this version."`
 
+	HSM HSMCommand `cmd:"" name:"hsm" help:"What a PKCS#11 token can do."`
 	Key KeyCommand `cmd:"" help:"Secret keys of the token, and where citizens' keys are kept."`
 
 	Demo DemoCommand `cmd:"" production:"never" help:"Carry one signature through without a hand, in an environment that is up."`
