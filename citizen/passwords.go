@@ -17,12 +17,9 @@ import (
 func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, password Password) error {
 	defer password.Zero()
 	now := s.Now()
-	row, err := s.ticket(ctx, ticket, now)
+	row, err := s.confirmed(ctx, ticket, signer.ForActivation, now)
 	if err != nil {
 		return err
-	}
-	if !row.Verified {
-		return policies.Refuse(policies.SessionExpired)
 	}
 	c, last, err := s.People.ByID(ctx, row.CitizenID)
 	if err != nil {
@@ -59,17 +56,14 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 }
 
 // ChangePassword moves the citizen's key under another password. The present
-// one has been proved when the ticket was made, and the ticket carries what
-// opens the key. Certificates stay.
-func (s *Service) ChangePassword(ctx context.Context, answer signer.Answer, password Password) error {
+// one was proved when the ticket was made, and the ticket carries what opens
+// the key; the code was right. Certificates stay.
+func (s *Service) ChangePassword(ctx context.Context, ticket signer.Ticket, password Password) error {
 	defer password.Zero()
 	now := s.Now()
-	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
+	row, err := s.confirmed(ctx, ticket, signer.ForPassword, now)
 	if err != nil {
 		return err
-	}
-	if row.Purpose != signer.ForPassword {
-		return policies.Refuse(policies.SessionExpired)
 	}
 	c, k, err := s.People.ByID(ctx, row.CitizenID)
 	if err != nil {
@@ -78,15 +72,10 @@ func (s *Service) ChangePassword(ctx context.Context, answer signer.Answer, pass
 	if c.Status != signer.Active || k == nil || k.ID != row.CredentialID || k.Generation != row.Generation {
 		return policies.Refuse(policies.SessionExpired)
 	}
-	// What is wrong with the password costs no try of the code.
 	if err := s.acceptable(ctx, c, k, password); err != nil {
 		return err
 	}
-	challenge, err := s.Codes.CheckCode(ctx, row, signer.ForPassword, answer.Code)
-	if err != nil {
-		return err
-	}
-	ks, err := row.SealingKey(answer.Ticket)
+	ks, err := row.SealingKey(ticket)
 	if err != nil {
 		return err
 	}
@@ -101,12 +90,12 @@ func (s *Service) ChangePassword(ctx context.Context, answer signer.Answer, pass
 		return err
 	}
 	return s.Store.ChangePassword(ctx, PasswordChange{
-		Ticket: row, ChallengeID: challenge.ID, Credential: next, Change: change,
+		Ticket: row, Credential: next, Change: change,
 		Notice: signer.Notice{Kind: "password_changed", CitizenID: c.ID},
 	}, audit.Entry{
 		Type: audit.PasswordChanged, Operation: c.ID, At: now, Person: c.Identifier,
 		Payload: map[string]any{
-			"credential": k.ID, "generation": next.Generation, "challenge": challenge.ID, "factors": []string{"knowledge", "possession"},
+			"credential": k.ID, "generation": next.Generation, "factors": []string{"knowledge", "possession"},
 		},
 	})
 }

@@ -22,11 +22,10 @@ type Activation struct {
 
 // PasswordChange is a new password in the place of a known one.
 type PasswordChange struct {
-	Ticket      signer.TicketRow
-	ChallengeID string
-	Credential  signer.Credential // as it will be
-	Change      signer.Change
-	Notice      signer.Notice
+	Ticket     signer.TicketRow
+	Credential signer.Credential // as it will be
+	Change     signer.Change
+	Notice     signer.Notice
 }
 
 // Move is a change of a citizen's status.
@@ -58,14 +57,14 @@ type Store interface {
 	Activation(ctx context.Context, citizenID string) (Activation, error)
 	// OpenActivation stores the ticket of an activation whose code was right.
 	OpenActivation(ctx context.Context, t signer.TicketRow, e audit.Entry) error
-	// VerifyActivation consumes the SMS code and marks the ticket verified.
-	VerifyActivation(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error
+	// VerifyTicket consumes the SMS code and marks the ticket verified.
+	VerifyTicket(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error
 	// SetPassword ends the ticket and the activation code, destroys what the
 	// old password could open, revokes its certificates, and stores the new
 	// credential; the citizen becomes active. Entries for what was revoked are
 	// put before the others by the store, which alone knows it.
 	SetPassword(ctx context.Context, t signer.TicketRow, k signer.Credential, c signer.Change, n signer.Notice, entries ...audit.Entry) error
-	// ChangePassword consumes code and ticket, stores the box under the new
+	// ChangePassword consumes the ticket, stores the box under the new
 	// password, and ends the citizen's other sessions and consents.
 	ChangePassword(ctx context.Context, p PasswordChange, entries ...audit.Entry) error
 	// SetStatus moves a citizen from one status to another and ends sessions
@@ -310,14 +309,25 @@ func (s *Service) denied(ctx context.Context, kind audit.EventType, claim Claim,
 	return policies.Refuse(code)
 }
 
-// ConfirmActivation checks the SMS code; the password may be set then.
-func (s *Service) ConfirmActivation(ctx context.Context, answer signer.Answer) error {
+// Confirm checks the SMS code of an activation or of a password's change; the
+// password may be chosen then.
+func (s *Service) Confirm(ctx context.Context, answer signer.Answer) error {
 	now := s.Now()
-	row, err := s.ticket(ctx, answer.Ticket, now)
+	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
 	if err != nil {
 		return err
 	}
-	challenge, err := s.Codes.CheckCode(ctx, row, signer.ForActivation, answer.Code)
+	switch row.Purpose {
+	case signer.ForActivation:
+		err = s.Vault.CheckTicket(ctx, row)
+	case signer.ForPassword:
+	case signer.ForCertificate, signer.ForSignature:
+		err = policies.Refuse(policies.SessionExpired)
+	}
+	if err != nil {
+		return err
+	}
+	challenge, err := s.Codes.CheckCode(ctx, row, row.Purpose, answer.Code)
 	if err != nil {
 		return err
 	}
@@ -325,18 +335,19 @@ func (s *Service) ConfirmActivation(ctx context.Context, answer signer.Answer) e
 	if row, err = s.Vault.SealTicket(ctx, row); err != nil {
 		return err
 	}
-	return s.Store.VerifyActivation(ctx, row, challenge.ID, audit.Entry{
+	return s.Store.VerifyTicket(ctx, row, challenge.ID, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.CitizenID, At: now, Person: challenge.Identifier,
-		Payload: map[string]any{"factor": "possession", "purpose": string(signer.ForActivation), "challenge": challenge.ID},
+		Payload: map[string]any{"factor": "possession", "purpose": string(row.Purpose), "challenge": challenge.ID},
 	})
 }
 
-func (s *Service) ticket(ctx context.Context, t signer.Ticket, now time.Time) (signer.TicketRow, error) {
+// confirmed is a ticket for that purpose whose code was right.
+func (s *Service) confirmed(ctx context.Context, t signer.Ticket, purpose signer.Purpose, now time.Time) (signer.TicketRow, error) {
 	row, err := s.Store.Ticket(ctx, t.Hash(), now)
 	if err != nil {
 		return signer.TicketRow{}, err
 	}
-	if row.Purpose != signer.ForActivation {
+	if row.Purpose != purpose || !row.Verified {
 		return signer.TicketRow{}, policies.Refuse(policies.SessionExpired)
 	}
 	return row, s.Vault.CheckTicket(ctx, row)

@@ -164,8 +164,8 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 		s.send(session, signer.ForSignature)
 		code = s.phone.last().Code
 		answer := signer.Answer{Ticket: session.Ticket, Code: code}
-		nothing("a signature's for a password", request, client.ChangePassword(t.Context(), answer, chosen()), policies.SessionExpired)
-		nothing("a signature's for an activation", request, client.ConfirmActivation(t.Context(), answer), policies.SessionExpired)
+		nothing("a signature's for a password", request, client.ChangePassword(t.Context(), answer.Ticket, chosen()), policies.SessionExpired)
+		nothing("a signature's for an activation", request, client.Confirm(t.Context(), answer), policies.SessionExpired)
 		nothing("a signature's to set a password", request, client.SetPassword(t.Context(), session.Ticket, chosen()), policies.SessionExpired)
 		_, err := client.IssueCredential(t.Context(), answer)
 		nothing("a signature's for a certificate", request, err, policies.CodeExpired)

@@ -257,7 +257,10 @@ func (s *spine) change(dni, from, to string) error {
 	s.Helper()
 	session := must[signer.Session](s.T)(s.identify("", dni, from))
 	s.send(session, signer.ForPassword)
-	return s.register.ChangePassword(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}, s.chosen(to))
+	if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		return err
+	}
+	return s.register.ChangePassword(s.Context(), session.Ticket, s.chosen(to))
 }
 
 func (s *spine) chosen(password string) citizen.Password {

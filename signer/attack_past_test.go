@@ -276,7 +276,7 @@ func TestAlteredActivation(t *testing.T) {
 		try("inserted", own, `
 			INSERT INTO tickets (hash, purpose, citizen_id, generation, verified, expires_at, seal_epoch, seal)
 			SELECT $1, 'activation', $2, 0, true, now() + interval '1 hour', 1, seal FROM citizens WHERE id = $2`, own.Hash(), victim)
-		if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
 			s.Fatalf("confirming: %v", err)
 		}
 		try("moved when it was verified", session.Ticket, `UPDATE tickets SET citizen_id = $1`, victim)

@@ -272,7 +272,7 @@ func (s *spine) enter(a citizen.Application, code citizen.ActivationCode, passwo
 	if err != nil {
 		s.Fatalf("starting an activation: %v", err)
 	}
-	if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+	if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
 		s.Fatalf("confirming an activation: %v", err)
 	}
 	p := must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password)))

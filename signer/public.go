@@ -24,6 +24,7 @@ type Visitor struct {
 	RequestID string
 	Verified  bool // an activation whose SMS code was right
 	Spent     bool // the ticket has signed, refused or ended
+	SpentAt   time.Time
 	ExpiresAt time.Time
 	Citizen   Citizen
 	// Certified is whether the citizen can sign now.

@@ -307,7 +307,7 @@ func TestPreviousPasswordIsRefused(t *testing.T) {
 		if err != nil {
 			s.Fatalf("starting: %v", err)
 		}
-		if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
 			s.Fatalf("confirming: %v", err)
 		}
 		err = s.register.SetPassword(s.Context(), session.Ticket, must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password))))
@@ -466,7 +466,7 @@ func TestActivationOrder(t *testing.T) {
 		}
 		good := func() citizen.Password { return must[citizen.Password](s.T)(citizen.ParsePassword([]byte(password))) }
 		s.wants(s.register.SetPassword(s.Context(), session.Ticket, good()), policies.SessionExpired)
-		if err := s.register.ConfirmActivation(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
+		if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
 			s.Fatalf("confirming: %v", err)
 		}
 		weak := must[citizen.Password](s.T)(citizen.ParsePassword([]byte("Nunez-12345678Z-a")))

@@ -119,8 +119,8 @@ func (db *DB) OpenActivation(ctx context.Context, t signer.TicketRow, e audit.En
 	})
 }
 
-// VerifyActivation implements citizen.Store.
-func (db *DB) VerifyActivation(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error {
+// VerifyTicket implements citizen.Store.
+func (db *DB) VerifyTicket(ctx context.Context, t signer.TicketRow, challengeID string, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		if err := consume(ctx, tx, challengeID, e.At); err != nil {
 			return err
@@ -187,9 +187,6 @@ func (db *DB) ChangePassword(ctx context.Context, p citizen.PasswordChange, entr
 	e := entries[0]
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		if err := apply(ctx, tx, p.Change); err != nil {
-			return err
-		}
-		if err := consume(ctx, tx, p.ChallengeID, e.At); err != nil {
 			return err
 		}
 		if err := spendTicket(ctx, tx, p.Ticket.Hash, e.At); err != nil {

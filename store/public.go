@@ -174,6 +174,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 	var (
 		v         signer.Visitor
 		citizenID string
+		spent     *time.Time
 	)
 	err := p.db.pool.QueryRow(ctx, `
 		SELECT
@@ -181,7 +182,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 			coalesce(request_id, ''),
 			citizen_id,
 			verified,
-			spent_at IS NOT NULL,
+			spent_at,
 			replaces,
 			expires_at
 		FROM tickets
@@ -190,7 +191,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 		&v.RequestID,
 		&citizenID,
 		&v.Verified,
-		&v.Spent,
+		&spent,
 		&v.Replaces,
 		&v.ExpiresAt,
 	)
@@ -200,6 +201,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 	if err != nil {
 		return v, err
 	}
+	v.Spent, v.SpentAt = spent != nil, orZero(spent)
 	v.Citizen, v.Credential, err = readPerson(ctx, p.db.pool, "c.id = @key", citizenID)
 	v.Certified = v.Credential != nil && v.Credential.Certified(now) && !v.Replaces
 	return v, err

@@ -34,9 +34,9 @@ type Store interface {
 // Register is a citizen's activation and password. rpc.Client fulfils it.
 type Register interface {
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
-	ConfirmActivation(ctx context.Context, a signer.Answer) error
+	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
-	ChangePassword(ctx context.Context, a signer.Answer, p citizen.Password) error
+	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
 }
 
 // Viewer draws untrusted documents. *documents.Worker fulfils it.

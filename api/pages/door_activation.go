@@ -166,7 +166,7 @@ func (d *Door) confirmActivation(c echo.Context) error {
 	}
 	code, err := signer.ParseCode(c.FormValue(FieldCode))
 	if err == nil {
-		err = d.Register.ConfirmActivation(c.Request().Context(), signer.Answer{Ticket: v.ticket, Code: code})
+		err = d.Register.Confirm(c.Request().Context(), signer.Answer{Ticket: v.ticket, Code: code})
 	}
 	if err != nil {
 		view, viewErr := d.activationCodeView(c, v)

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -59,11 +58,7 @@ func (d *Door) startChange(c echo.Context) error {
 func (d *Door) changing(c echo.Context, who func(echo.Context, signer.Purpose) (visitor, error)) (visitor, bool, error) {
 	v, err := who(c, signer.ForPassword)
 	if err == nil && v.Spent {
-		changed, err := d.consumed(c.Request().Context(), v, signer.ForPassword)
-		switch {
-		case err != nil:
-			return v, true, err
-		case changed:
+		if v.hasChanged() {
 			return v, true, seeOther(c, step(c, changedPath))
 		}
 		return v, true, d.sessionEnded(c)
@@ -87,6 +82,12 @@ func (d *Door) changeCodeView(c echo.Context, v visitor) (*ChangeCode, error) {
 	return &ChangeCode{Self: self, Guard: v.guard(), CodeSent: *sent, SubmitURL: self, RestartURL: step(c, passwordPath)}, nil
 }
 
+// hasChanged tells whether the ticket ended with a new password, and not
+// otherwise: both happened at one time.
+func (v visitor) hasChanged() bool {
+	return v.Spent && v.Credential != nil && v.Credential.PasswordAt.Equal(v.SpentAt)
+}
+
 // codeAgain asks for the code, and says what was wrong with the last one.
 func (d *Door) codeAgain(c echo.Context, v visitor, wrong error, field string) error {
 	view, err := d.changeCodeView(c, v)
@@ -100,6 +101,9 @@ func (d *Door) changeCode(c echo.Context) error {
 	v, done, err := d.changing(c, d.visitor)
 	if done || err != nil {
 		return err
+	}
+	if v.Verified {
+		return seeOther(c, step(c, newPasswordPath))
 	}
 	view, err := d.changeCodeView(c, v)
 	if err != nil {
@@ -119,58 +123,29 @@ func (d *Door) resendChangeCode(c echo.Context) error {
 	return seeOther(c, step(c, passwordCodePath))
 }
 
-// takeChangeCode reads the code; it is checked together with the new password,
-// which it authorises. Until then the browser keeps it.
 func (d *Door) takeChangeCode(c echo.Context) error {
 	v, done, err := d.changing(c, d.posted)
 	if done || err != nil {
 		return err
 	}
+	if v.Verified {
+		return seeOther(c, step(c, newPasswordPath))
+	}
 	code, err := signer.ParseCode(c.FormValue(FieldCode))
+	if err == nil {
+		err = d.Register.Confirm(c.Request().Context(), signer.Answer{Ticket: v.ticket, Code: code})
+	}
 	if err != nil {
 		return d.codeAgain(c, v, err, FieldCode)
 	}
-	d.keepCode(c, code.Reveal(), d.Now().Add(codeLife))
 	return seeOther(c, step(c, newPasswordPath))
 }
 
-// The cookie that holds the typed code on the way to the page of the password
-// that it authorises: reload and back are safe there, and neither the address
-// nor the page holds the code.
-const (
-	codeCookie = "rubrica_code"
-	codeLife   = 5 * time.Minute
-)
-
-func (d *Door) keepCode(c echo.Context, code string, until time.Time) {
-	c.SetCookie(&http.Cookie{ //nolint:gosec // without Secure in development only, which has no TLS
-		Name: codeCookie, Value: code, Path: newPasswordPath, Expires: until,
-		HttpOnly: true, Secure: !d.Development, SameSite: http.SameSiteStrictMode,
-	})
-}
-
-func (d *Door) forgetCode(c echo.Context) { d.keepCode(c, "", time.Unix(0, 0)) }
-
-// newPassword is the page of the new password, and the code that was typed for
-// it; nil where there is none.
-func (d *Door) newPassword(c echo.Context, v visitor) (*SetPassword, signer.Code, error) {
-	cookie, err := c.Cookie(codeCookie)
-	if err != nil {
-		return nil, signer.Code{}, nil //nolint:nilerr // without a cookie there is no code yet
-	}
-	code, err := signer.ParseCode(cookie.Value)
-	if err != nil {
-		return nil, signer.Code{}, nil //nolint:nilerr // likewise
-	}
-	sent, err := d.codeSent(c.Request().Context(), v, signer.ForPassword, "")
-	if err != nil || sent == nil {
-		return nil, signer.Code{}, err
-	}
+func (d *Door) newPasswordView(c echo.Context, v visitor) *SetPassword {
 	self := step(c, newPasswordPath)
 	return &SetPassword{
-		Self: self, Guard: v.guard(), Identifier: v.Citizen.Identifier, Rules: PasswordRules(),
-		SubmitURL: self, Code: sent,
-	}, code, nil
+		Self: self, Guard: v.guard(), Identifier: v.Citizen.Identifier, Rules: PasswordRules(), SubmitURL: self, Changes: true,
+	}
 }
 
 func (d *Door) askNewPassword(c echo.Context) error {
@@ -178,14 +153,10 @@ func (d *Door) askNewPassword(c echo.Context) error {
 	if done || err != nil {
 		return err
 	}
-	view, _, err := d.newPassword(c, v)
-	switch {
-	case err != nil:
-		return err
-	case view == nil:
+	if !v.Verified {
 		return seeOther(c, step(c, passwordCodePath))
 	}
-	return d.show(c, http.StatusOK, view)
+	return d.show(c, http.StatusOK, d.newPasswordView(c, v))
 }
 
 func (d *Door) changePassword(c echo.Context) error {
@@ -193,40 +164,21 @@ func (d *Door) changePassword(c echo.Context) error {
 	if done || err != nil {
 		return err
 	}
-	view, code, err := d.newPassword(c, v)
-	switch {
-	case err != nil:
-		return err
-	case view == nil:
+	if !v.Verified {
 		return seeOther(c, step(c, passwordCodePath))
 	}
 	password, err := chosen(c)
 	if err == nil {
-		err = d.Register.ChangePassword(c.Request().Context(), signer.Answer{Ticket: v.ticket, Code: code}, password)
+		err = d.Register.ChangePassword(c.Request().Context(), v.ticket, password)
 	}
 	if err == nil {
-		d.forgetCode(c)
 		return seeOther(c, step(c, changedPath))
 	}
-	return d.unchanged(c, v, view, err)
-}
-
-// unchanged shows the page on which there is something to mend.
-func (d *Door) unchanged(c echo.Context, v visitor, view *SetPassword, err error) error {
 	// The same form posted twice: the first one may have changed it by now.
-	if changed, unknown := d.consumed(c.Request().Context(), v, signer.ForPassword); unknown == nil && changed {
+	if again, unknown := d.visitor(c, signer.ForPassword); unknown == nil && again.hasChanged() {
 		return seeOther(c, step(c, changedPath))
 	}
-	if refusal, ok := asRefusal(err); ok && slices.Contains(codeRefusals(), refusal.Code) {
-		d.forgetCode(c)
-		return d.codeAgain(c, v, err, FieldCode)
-	}
-	return d.chooseAgain(c, err, view)
-}
-
-// codeRefusals are those of a code, which another code mends.
-func codeRefusals() []policies.Code {
-	return []policies.Code{policies.CodeWrong, policies.CodeExpired, policies.CodeUsed, policies.CodeExhausted}
+	return d.chooseAgain(c, err, d.newPasswordView(c, v))
 }
 
 func (d *Door) changed(c echo.Context) error {
@@ -237,10 +189,7 @@ func (d *Door) changed(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	switch changed, err := d.consumed(c.Request().Context(), v, signer.ForPassword); {
-	case err != nil:
-		return err
-	case !changed:
+	if !v.hasChanged() {
 		return seeOther(c, step(c, passwordPath))
 	}
 	return d.show(c, http.StatusOK, &Changed{

@@ -78,14 +78,19 @@ func TestNewPasswordIsJudged(t *testing.T) {
 
 func TestChangeAsksForTheCodeAgain(t *testing.T) {
 	t.Parallel()
-	h := choosing(t, wrongCode)
-	h.submit(form{"password_new": next, "password_again": next})
-	h.says("/contrasena/nueva", http.StatusUnprocessableEntity, "¿Qué código le ha llegado al móvil?", "El código no coincide. Le quedan 2 intentos.")
-	h.open("/contrasena/nueva") // the wrong code is forgotten
+	h := newHouse(t)
+	h.open("/contrasena")
+	h.submit(form{"identifier": identifier, "password_now": present})
+	h.open("/contrasena/nueva") // not before the code
 	h.says("/contrasena/codigo", http.StatusOK)
+	h.submit(form{"code": wrongCode})
+	h.says("/contrasena/codigo", http.StatusUnprocessableEntity, "¿Qué código le ha llegado al móvil?", "El código no coincide. Le quedan 2 intentos.")
 	h.submit(form{"code": "1234"})
 	h.says("/contrasena/codigo", http.StatusUnprocessableEntity, "ocho cifras")
 	h.submit(form{"code": rightCode})
+	h.says("/contrasena/nueva", http.StatusOK)
+	h.open("/contrasena/codigo") // it is not asked for twice
+	h.says("/contrasena/nueva", http.StatusOK)
 	h.submit(form{"password_new": next, "password_again": next})
 	h.says("/contrasena/hecho", http.StatusOK)
 }
@@ -133,7 +138,7 @@ func TestChangeNeedsItsSession(t *testing.T) {
 	replaced := choosing(t, rightCode)
 	replaced.far.set(func() {
 		for _, ticket := range replaced.far.tickets {
-			ticket.Spent = true
+			ticket.Spent, ticket.SpentAt = true, time.Now()
 		}
 	})
 	replaced.submit(form{"password_new": next, "password_again": next})

@@ -119,11 +119,20 @@ func (f *far) spend(answer signer.Answer, purpose signer.Purpose) error {
 	if answer.Code.Reveal() != rightCode {
 		return policies.Refuse(policies.CodeWrong, "tries", "2")
 	}
-	ticket.Spent, sent.State = true, signer.CodeConsumed
+	sent.State = signer.CodeConsumed
+	if purpose == signer.ForPassword {
+		ticket.Verified = true
+	} else {
+		ticket.Spent = true
+	}
 	return nil
 }
 
-func (f *far) ChangePassword(_ context.Context, answer signer.Answer, p citizen.Password) error {
+func (f *far) Confirm(_ context.Context, answer signer.Answer) error {
+	return f.spend(answer, signer.ForPassword)
+}
+
+func (f *far) ChangePassword(_ context.Context, t signer.Ticket, p citizen.Password) error {
 	id, err := citizen.ParseIdentifier(identifier)
 	if err != nil {
 		return err
@@ -139,9 +148,14 @@ func (f *far) ChangePassword(_ context.Context, answer signer.Answer, p citizen.
 	if err := citizen.CheckPassword(p, citizen.PasswordContext{Name: name, Identifier: id, Previous: previous}); err != nil {
 		return err
 	}
-	if err := f.spend(answer, signer.ForPassword); err != nil {
-		return err
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ticket := f.tickets[string(t.Hash())]
+	if ticket == nil || ticket.Spent || !ticket.Verified {
+		return policies.Refuse(policies.SessionExpired)
 	}
+	ticket.Spent, ticket.SpentAt = true, time.Now()
+	ticket.Credential.PasswordAt = ticket.SpentAt
 	f.password = string(p.Reveal())
 	return nil
 }

@@ -233,13 +233,12 @@ func (s *sampler) password() {
 	code("nueva", s.codeSent())
 	code("codigo", s.codeSent(), wrongCode())
 	code("sin-enviar", CodeSent{Tail: "421", AgainURL: "#main"}, Problem{"", policies.Refuse(policies.SMSFailed)})
-	sent := s.codeSent()
-	s.add("cambio", &SetPassword{Identifier: "12345678Z", Rules: PasswordRules(), SubmitURL: "#main", Code: &sent})
+	s.add("cambio", &SetPassword{Identifier: "12345678Z", Rules: PasswordRules(), SubmitURL: "#main", Changes: true})
 	rules := PasswordRules()
 	rules[3].State = RuleBroken
 	s.add("anterior", &SetPassword{
 		Problems:   []Problem{{FieldPasswordNew, policies.Refuse(policies.PasswordWeak, "reason", "previous")}},
-		Identifier: "12345678Z", Rules: rules, SubmitURL: "#main", Code: &sent,
+		Identifier: "12345678Z", Rules: rules, SubmitURL: "#main", Changes: true,
 	})
 	s.add("sola", &Changed{At: s.now, HomeURL: "#main"})
 	s.add("sigue", &Changed{At: s.now, ContinueURL: "#main", HomeURL: "#main"})

@@ -31,12 +31,8 @@ type SetPassword struct {
 	Identifier string // for the browser's password store
 	Rules      []PasswordRule
 	SubmitURL  string
-	// Code authorises the change of a password; nil in an activation.
-	Code *CodeSent
+	Changes    bool // there is a password already
 }
-
-// Changes is whether there is a password already.
-func (s *SetPassword) Changes() bool { return s.Code != nil }
 
 // PasswordRule is one rule and whether the last try kept it. Its sentence is
 // password_rule.<Name>.

@@ -122,8 +122,7 @@ func mail(t *testing.T, c *thread.Citizen) (found []inbox.Message) {
 	return found
 }
 
-// TestBadChanges types what is wrong on the way to another password. What is
-// wrong with the password costs no try of the code.
+// TestBadChanges types what is wrong on the way to another password.
 func TestBadChanges(t *testing.T) {
 	t.Parallel()
 	c := active(t)
@@ -139,6 +138,10 @@ func TestBadChanges(t *testing.T) {
 	right := code(t, c, since)
 	submit(t, b, form{"code": right[:5]})
 	says(t, b, http.StatusUnprocessableEntity, "ocho cifras")
+	submit(t, b, form{"code": other(right)})
+	says(t, b, http.StatusUnprocessableEntity, "Le quedan 2 intentos")
+	open(t, b, shared.world.Service+"/contrasena/nueva")
+	at(t, b, "/contrasena/codigo")
 	submit(t, b, form{"code": right})
 	at(t, b, "/contrasena/nueva")
 	for range 2 {
@@ -154,13 +157,6 @@ func TestBadChanges(t *testing.T) {
 			says(t, b, http.StatusUnprocessableEntity, test.says)
 		}
 	}
-
-	// A wrong code is told with the password that it should have authorised.
-	open(t, b, shared.world.Service+"/contrasena/codigo")
-	submit(t, b, form{"code": other(right)})
-	submit(t, b, form{"password_new": another, "password_again": another})
-	says(t, b, http.StatusUnprocessableEntity, "Le quedan 2 intentos")
-	submit(t, b, form{"code": right})
 	submit(t, b, form{"password_new": another, "password_again": another})
 	at(t, b, "/contrasena/hecho")
 	c.Password = another

@@ -125,9 +125,9 @@ func (c *Client) StartActivation(ctx context.Context, claim citizen.Claim) (sign
 	return session, decodeChallenge(resp.Msg.GetChallenge()), err
 }
 
-// ConfirmActivation implements Register.
-func (c *Client) ConfirmActivation(ctx context.Context, answer signer.Answer) error {
-	_, err := c.register.ConfirmActivation(ctx, connect.NewRequest(&signerv1.ConfirmActivationRequest{
+// Confirm implements Register.
+func (c *Client) Confirm(ctx context.Context, answer signer.Answer) error {
+	_, err := c.register.Confirm(ctx, connect.NewRequest(&signerv1.ConfirmRequest{
 		Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal(),
 	}))
 	return decode(err)
@@ -141,11 +141,9 @@ func (c *Client) SetPassword(ctx context.Context, ticket signer.Ticket, password
 }
 
 // ChangePassword implements Register.
-func (c *Client) ChangePassword(ctx context.Context, answer signer.Answer, password citizen.Password) error {
+func (c *Client) ChangePassword(ctx context.Context, ticket signer.Ticket, password citizen.Password) error {
 	defer password.Zero()
-	_, err := c.register.ChangePassword(ctx, connect.NewRequest(&signerv1.ChangePasswordRequest{
-		Ticket: answer.Ticket.Encode(), Code: answer.Code.Reveal(), Password: password.Reveal(),
-	}))
+	_, err := c.register.ChangePassword(ctx, connect.NewRequest(&signerv1.ChangePasswordRequest{Ticket: ticket.Encode(), Password: password.Reveal()}))
 	return decode(err)
 }
 

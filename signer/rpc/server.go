@@ -21,9 +21,9 @@ const messageLimit = 64 << 10
 type Register interface {
 	Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, error)
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
-	ConfirmActivation(ctx context.Context, a signer.Answer) error
+	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
-	ChangePassword(ctx context.Context, a signer.Answer, p citizen.Password) error
+	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
 }
 
 // Handler serves both services. Ready says why the module cannot do its work,
@@ -148,15 +148,15 @@ func (s *registerServer) StartActivation(ctx context.Context, r *connect.Request
 	return connect.NewResponse(&signerv1.StartActivationResponse{Session: encodeSession(session), Challenge: encodeChallenge(challenge)}), nil
 }
 
-func (s *registerServer) ConfirmActivation(ctx context.Context, r *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error) {
+func (s *registerServer) Confirm(ctx context.Context, r *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error) {
 	answer, err := parseAnswer(r.Msg.GetTicket(), r.Msg.GetCode())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.register.ConfirmActivation(ctx, answer); err != nil {
+	if err := s.register.Confirm(ctx, answer); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&signerv1.ConfirmActivationResponse{}), nil
+	return connect.NewResponse(&signerv1.ConfirmResponse{}), nil
 }
 
 func (s *registerServer) SetPassword(ctx context.Context, r *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error) {
@@ -175,7 +175,7 @@ func (s *registerServer) SetPassword(ctx context.Context, r *connect.Request[sig
 }
 
 func (s *registerServer) ChangePassword(ctx context.Context, r *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
-	answer, err := parseAnswer(r.Msg.GetTicket(), r.Msg.GetCode())
+	ticket, err := signer.ParseTicket(r.Msg.GetTicket())
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (s *registerServer) ChangePassword(ctx context.Context, r *connect.Request[
 	if err != nil {
 		return nil, err
 	}
-	if err := s.register.ChangePassword(ctx, answer, password); err != nil {
+	if err := s.register.ChangePassword(ctx, ticket, password); err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&signerv1.ChangePasswordResponse{}), nil

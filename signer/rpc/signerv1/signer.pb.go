@@ -1103,7 +1103,8 @@ func (x *StartActivationResponse) GetChallenge() *Challenge {
 	return nil
 }
 
-type ConfirmActivationRequest struct {
+// ConfirmRequest answers the code of an activation or of a password's change.
+type ConfirmRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
@@ -1111,20 +1112,20 @@ type ConfirmActivationRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ConfirmActivationRequest) Reset() {
-	*x = ConfirmActivationRequest{}
+func (x *ConfirmRequest) Reset() {
+	*x = ConfirmRequest{}
 	mi := &file_signerv1_signer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ConfirmActivationRequest) String() string {
+func (x *ConfirmRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ConfirmActivationRequest) ProtoMessage() {}
+func (*ConfirmRequest) ProtoMessage() {}
 
-func (x *ConfirmActivationRequest) ProtoReflect() protoreflect.Message {
+func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_signerv1_signer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1136,45 +1137,45 @@ func (x *ConfirmActivationRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ConfirmActivationRequest.ProtoReflect.Descriptor instead.
-func (*ConfirmActivationRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmRequest) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *ConfirmActivationRequest) GetTicket() string {
+func (x *ConfirmRequest) GetTicket() string {
 	if x != nil {
 		return x.Ticket
 	}
 	return ""
 }
 
-func (x *ConfirmActivationRequest) GetCode() string {
+func (x *ConfirmRequest) GetCode() string {
 	if x != nil {
 		return x.Code
 	}
 	return ""
 }
 
-type ConfirmActivationResponse struct {
+type ConfirmResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ConfirmActivationResponse) Reset() {
-	*x = ConfirmActivationResponse{}
+func (x *ConfirmResponse) Reset() {
+	*x = ConfirmResponse{}
 	mi := &file_signerv1_signer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ConfirmActivationResponse) String() string {
+func (x *ConfirmResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ConfirmActivationResponse) ProtoMessage() {}
+func (*ConfirmResponse) ProtoMessage() {}
 
-func (x *ConfirmActivationResponse) ProtoReflect() protoreflect.Message {
+func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_signerv1_signer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1186,8 +1187,8 @@ func (x *ConfirmActivationResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ConfirmActivationResponse.ProtoReflect.Descriptor instead.
-func (*ConfirmActivationResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmResponse) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{22}
 }
 
@@ -1282,8 +1283,7 @@ func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
 type ChangePasswordRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
-	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
+	Password      []byte                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,13 +1321,6 @@ func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
 func (x *ChangePasswordRequest) GetTicket() string {
 	if x != nil {
 		return x.Ticket
-	}
-	return ""
-}
-
-func (x *ChangePasswordRequest) GetCode() string {
-	if x != nil {
-		return x.Code
 	}
 	return ""
 }
@@ -1523,19 +1516,18 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"remoteAddr\"\x8b\x01\n" +
 	"\x17StartActivationResponse\x124\n" +
 	"\asession\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.SessionR\asession\x12:\n" +
-	"\tchallenge\x18\x02 \x01(\v2\x1c.rubrica.signer.v1.ChallengeR\tchallenge\"F\n" +
-	"\x18ConfirmActivationRequest\x12\x16\n" +
+	"\tchallenge\x18\x02 \x01(\v2\x1c.rubrica.signer.v1.ChallengeR\tchallenge\"<\n" +
+	"\x0eConfirmRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\"\x1b\n" +
-	"\x19ConfirmActivationResponse\"H\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"\x11\n" +
+	"\x0fConfirmResponse\"H\n" +
 	"\x12SetPasswordRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x15\n" +
-	"\x13SetPasswordResponse\"_\n" +
+	"\x13SetPasswordResponse\"K\n" +
 	"\x15ChangePasswordRequest\x12\x16\n" +
-	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\tR\x04code\x12\x1a\n" +
-	"\bpassword\x18\x03 \x01(\fR\bpassword\"\x18\n" +
+	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
+	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x18\n" +
 	"\x16ChangePasswordResponse\"\xd6\x01\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
@@ -1552,11 +1544,11 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x0fIssueCredential\x12).rubrica.signer.v1.IssueCredentialRequest\x1a*.rubrica.signer.v1.IssueCredentialResponse\x12V\n" +
 	"\tAuthorise\x12#.rubrica.signer.v1.AuthoriseRequest\x1a$.rubrica.signer.v1.AuthoriseResponse\x12G\n" +
 	"\x04Sign\x12\x1e.rubrica.signer.v1.SignRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12M\n" +
-	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\x82\x04\n" +
+	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\xe4\x03\n" +
 	"\x0fCitizenRegister\x12P\n" +
 	"\aPerform\x12!.rubrica.signer.v1.PerformRequest\x1a\".rubrica.signer.v1.PerformResponse\x12h\n" +
-	"\x0fStartActivation\x12).rubrica.signer.v1.StartActivationRequest\x1a*.rubrica.signer.v1.StartActivationResponse\x12n\n" +
-	"\x11ConfirmActivation\x12+.rubrica.signer.v1.ConfirmActivationRequest\x1a,.rubrica.signer.v1.ConfirmActivationResponse\x12\\\n" +
+	"\x0fStartActivation\x12).rubrica.signer.v1.StartActivationRequest\x1a*.rubrica.signer.v1.StartActivationResponse\x12P\n" +
+	"\aConfirm\x12!.rubrica.signer.v1.ConfirmRequest\x1a\".rubrica.signer.v1.ConfirmResponse\x12\\\n" +
 	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12e\n" +
 	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
 
@@ -1574,36 +1566,36 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 
 var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_signerv1_signer_proto_goTypes = []any{
-	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
-	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
-	(*IdentifyRequest)(nil),           // 2: rubrica.signer.v1.IdentifyRequest
-	(*IdentifyResponse)(nil),          // 3: rubrica.signer.v1.IdentifyResponse
-	(*Session)(nil),                   // 4: rubrica.signer.v1.Session
-	(*SendCodeRequest)(nil),           // 5: rubrica.signer.v1.SendCodeRequest
-	(*SendCodeResponse)(nil),          // 6: rubrica.signer.v1.SendCodeResponse
-	(*Challenge)(nil),                 // 7: rubrica.signer.v1.Challenge
-	(*IssueCredentialRequest)(nil),    // 8: rubrica.signer.v1.IssueCredentialRequest
-	(*IssueCredentialResponse)(nil),   // 9: rubrica.signer.v1.IssueCredentialResponse
-	(*AuthoriseRequest)(nil),          // 10: rubrica.signer.v1.AuthoriseRequest
-	(*AuthoriseResponse)(nil),         // 11: rubrica.signer.v1.AuthoriseResponse
-	(*SignRequest)(nil),               // 12: rubrica.signer.v1.SignRequest
-	(*SignResponse)(nil),              // 13: rubrica.signer.v1.SignResponse
-	(*RefuseRequest)(nil),             // 14: rubrica.signer.v1.RefuseRequest
-	(*RefuseResponse)(nil),            // 15: rubrica.signer.v1.RefuseResponse
-	(*PerformRequest)(nil),            // 16: rubrica.signer.v1.PerformRequest
-	(*PerformResponse)(nil),           // 17: rubrica.signer.v1.PerformResponse
-	(*Receipt)(nil),                   // 18: rubrica.signer.v1.Receipt
-	(*StartActivationRequest)(nil),    // 19: rubrica.signer.v1.StartActivationRequest
-	(*StartActivationResponse)(nil),   // 20: rubrica.signer.v1.StartActivationResponse
-	(*ConfirmActivationRequest)(nil),  // 21: rubrica.signer.v1.ConfirmActivationRequest
-	(*ConfirmActivationResponse)(nil), // 22: rubrica.signer.v1.ConfirmActivationResponse
-	(*SetPasswordRequest)(nil),        // 23: rubrica.signer.v1.SetPasswordRequest
-	(*SetPasswordResponse)(nil),       // 24: rubrica.signer.v1.SetPasswordResponse
-	(*ChangePasswordRequest)(nil),     // 25: rubrica.signer.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),    // 26: rubrica.signer.v1.ChangePasswordResponse
-	(*Refusal)(nil),                   // 27: rubrica.signer.v1.Refusal
-	nil,                               // 28: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
+	(*OpenRequest)(nil),             // 0: rubrica.signer.v1.OpenRequest
+	(*OpenResponse)(nil),            // 1: rubrica.signer.v1.OpenResponse
+	(*IdentifyRequest)(nil),         // 2: rubrica.signer.v1.IdentifyRequest
+	(*IdentifyResponse)(nil),        // 3: rubrica.signer.v1.IdentifyResponse
+	(*Session)(nil),                 // 4: rubrica.signer.v1.Session
+	(*SendCodeRequest)(nil),         // 5: rubrica.signer.v1.SendCodeRequest
+	(*SendCodeResponse)(nil),        // 6: rubrica.signer.v1.SendCodeResponse
+	(*Challenge)(nil),               // 7: rubrica.signer.v1.Challenge
+	(*IssueCredentialRequest)(nil),  // 8: rubrica.signer.v1.IssueCredentialRequest
+	(*IssueCredentialResponse)(nil), // 9: rubrica.signer.v1.IssueCredentialResponse
+	(*AuthoriseRequest)(nil),        // 10: rubrica.signer.v1.AuthoriseRequest
+	(*AuthoriseResponse)(nil),       // 11: rubrica.signer.v1.AuthoriseResponse
+	(*SignRequest)(nil),             // 12: rubrica.signer.v1.SignRequest
+	(*SignResponse)(nil),            // 13: rubrica.signer.v1.SignResponse
+	(*RefuseRequest)(nil),           // 14: rubrica.signer.v1.RefuseRequest
+	(*RefuseResponse)(nil),          // 15: rubrica.signer.v1.RefuseResponse
+	(*PerformRequest)(nil),          // 16: rubrica.signer.v1.PerformRequest
+	(*PerformResponse)(nil),         // 17: rubrica.signer.v1.PerformResponse
+	(*Receipt)(nil),                 // 18: rubrica.signer.v1.Receipt
+	(*StartActivationRequest)(nil),  // 19: rubrica.signer.v1.StartActivationRequest
+	(*StartActivationResponse)(nil), // 20: rubrica.signer.v1.StartActivationResponse
+	(*ConfirmRequest)(nil),          // 21: rubrica.signer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),         // 22: rubrica.signer.v1.ConfirmResponse
+	(*SetPasswordRequest)(nil),      // 23: rubrica.signer.v1.SetPasswordRequest
+	(*SetPasswordResponse)(nil),     // 24: rubrica.signer.v1.SetPasswordResponse
+	(*ChangePasswordRequest)(nil),   // 25: rubrica.signer.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),  // 26: rubrica.signer.v1.ChangePasswordResponse
+	(*Refusal)(nil),                 // 27: rubrica.signer.v1.Refusal
+	nil,                             // 28: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),   // 29: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
@@ -1628,7 +1620,7 @@ var file_signerv1_signer_proto_depIdxs = []int32{
 	14, // 19: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
 	16, // 20: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
 	19, // 21: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
-	21, // 22: rubrica.signer.v1.CitizenRegister.ConfirmActivation:input_type -> rubrica.signer.v1.ConfirmActivationRequest
+	21, // 22: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
 	23, // 23: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
 	25, // 24: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
 	1,  // 25: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
@@ -1640,7 +1632,7 @@ var file_signerv1_signer_proto_depIdxs = []int32{
 	15, // 31: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
 	17, // 32: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
 	20, // 33: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 34: rubrica.signer.v1.CitizenRegister.ConfirmActivation:output_type -> rubrica.signer.v1.ConfirmActivationResponse
+	22, // 34: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
 	24, // 35: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
 	26, // 36: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
 	25, // [25:37] is the sub-list for method output_type

@@ -62,9 +62,8 @@ const (
 	// CitizenRegisterStartActivationProcedure is the fully-qualified name of the CitizenRegister's
 	// StartActivation RPC.
 	CitizenRegisterStartActivationProcedure = "/rubrica.signer.v1.CitizenRegister/StartActivation"
-	// CitizenRegisterConfirmActivationProcedure is the fully-qualified name of the CitizenRegister's
-	// ConfirmActivation RPC.
-	CitizenRegisterConfirmActivationProcedure = "/rubrica.signer.v1.CitizenRegister/ConfirmActivation"
+	// CitizenRegisterConfirmProcedure is the fully-qualified name of the CitizenRegister's Confirm RPC.
+	CitizenRegisterConfirmProcedure = "/rubrica.signer.v1.CitizenRegister/Confirm"
 	// CitizenRegisterSetPasswordProcedure is the fully-qualified name of the CitizenRegister's
 	// SetPassword RPC.
 	CitizenRegisterSetPasswordProcedure = "/rubrica.signer.v1.CitizenRegister/SetPassword"
@@ -303,7 +302,7 @@ func (UnimplementedActivationModuleHandler) Refuse(context.Context, *connect.Req
 type CitizenRegisterClient interface {
 	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
-	ConfirmActivation(context.Context, *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error)
+	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
 	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 }
@@ -331,10 +330,10 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(citizenRegisterMethods.ByName("StartActivation")),
 			connect.WithClientOptions(opts...),
 		),
-		confirmActivation: connect.NewClient[signerv1.ConfirmActivationRequest, signerv1.ConfirmActivationResponse](
+		confirm: connect.NewClient[signerv1.ConfirmRequest, signerv1.ConfirmResponse](
 			httpClient,
-			baseURL+CitizenRegisterConfirmActivationProcedure,
-			connect.WithSchema(citizenRegisterMethods.ByName("ConfirmActivation")),
+			baseURL+CitizenRegisterConfirmProcedure,
+			connect.WithSchema(citizenRegisterMethods.ByName("Confirm")),
 			connect.WithClientOptions(opts...),
 		),
 		setPassword: connect.NewClient[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse](
@@ -354,11 +353,11 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 
 // citizenRegisterClient implements CitizenRegisterClient.
 type citizenRegisterClient struct {
-	perform           *connect.Client[signerv1.PerformRequest, signerv1.PerformResponse]
-	startActivation   *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
-	confirmActivation *connect.Client[signerv1.ConfirmActivationRequest, signerv1.ConfirmActivationResponse]
-	setPassword       *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
-	changePassword    *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
+	perform         *connect.Client[signerv1.PerformRequest, signerv1.PerformResponse]
+	startActivation *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
+	confirm         *connect.Client[signerv1.ConfirmRequest, signerv1.ConfirmResponse]
+	setPassword     *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
+	changePassword  *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
 }
 
 // Perform calls rubrica.signer.v1.CitizenRegister.Perform.
@@ -371,9 +370,9 @@ func (c *citizenRegisterClient) StartActivation(ctx context.Context, req *connec
 	return c.startActivation.CallUnary(ctx, req)
 }
 
-// ConfirmActivation calls rubrica.signer.v1.CitizenRegister.ConfirmActivation.
-func (c *citizenRegisterClient) ConfirmActivation(ctx context.Context, req *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error) {
-	return c.confirmActivation.CallUnary(ctx, req)
+// Confirm calls rubrica.signer.v1.CitizenRegister.Confirm.
+func (c *citizenRegisterClient) Confirm(ctx context.Context, req *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error) {
+	return c.confirm.CallUnary(ctx, req)
 }
 
 // SetPassword calls rubrica.signer.v1.CitizenRegister.SetPassword.
@@ -390,7 +389,7 @@ func (c *citizenRegisterClient) ChangePassword(ctx context.Context, req *connect
 type CitizenRegisterHandler interface {
 	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
-	ConfirmActivation(context.Context, *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error)
+	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
 	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 }
@@ -414,10 +413,10 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 		connect.WithSchema(citizenRegisterMethods.ByName("StartActivation")),
 		connect.WithHandlerOptions(opts...),
 	)
-	citizenRegisterConfirmActivationHandler := connect.NewUnaryHandler(
-		CitizenRegisterConfirmActivationProcedure,
-		svc.ConfirmActivation,
-		connect.WithSchema(citizenRegisterMethods.ByName("ConfirmActivation")),
+	citizenRegisterConfirmHandler := connect.NewUnaryHandler(
+		CitizenRegisterConfirmProcedure,
+		svc.Confirm,
+		connect.WithSchema(citizenRegisterMethods.ByName("Confirm")),
 		connect.WithHandlerOptions(opts...),
 	)
 	citizenRegisterSetPasswordHandler := connect.NewUnaryHandler(
@@ -438,8 +437,8 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 			citizenRegisterPerformHandler.ServeHTTP(w, r)
 		case CitizenRegisterStartActivationProcedure:
 			citizenRegisterStartActivationHandler.ServeHTTP(w, r)
-		case CitizenRegisterConfirmActivationProcedure:
-			citizenRegisterConfirmActivationHandler.ServeHTTP(w, r)
+		case CitizenRegisterConfirmProcedure:
+			citizenRegisterConfirmHandler.ServeHTTP(w, r)
 		case CitizenRegisterSetPasswordProcedure:
 			citizenRegisterSetPasswordHandler.ServeHTTP(w, r)
 		case CitizenRegisterChangePasswordProcedure:
@@ -461,8 +460,8 @@ func (UnimplementedCitizenRegisterHandler) StartActivation(context.Context, *con
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.StartActivation is not implemented"))
 }
 
-func (UnimplementedCitizenRegisterHandler) ConfirmActivation(context.Context, *connect.Request[signerv1.ConfirmActivationRequest]) (*connect.Response[signerv1.ConfirmActivationResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ConfirmActivation is not implemented"))
+func (UnimplementedCitizenRegisterHandler) Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.Confirm is not implemented"))
 }
 
 func (UnimplementedCitizenRegisterHandler) SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error) {
