@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -63,13 +64,25 @@ func askAgain(ctx context.Context, key string, order client.NewSignatureRequest)
 // step answers the page that is open, and reports whether the thread has ended.
 // After an error, which is one of the connection, the page is still the same.
 func (w *walker) step(ctx context.Context) (done bool, err error) {
+	done, err = w.answer(ctx)
+	if _, unanswered := errors.AsType[*url.Error](err); err == nil || unanswered {
+		return done, err
+	}
+	// Nothing is asked here, or no longer.
+	time.Sleep(100 * time.Millisecond)
+	return false, w.browser.Open(ctx, w.request.SigningURL)
+}
+
+// errStranded is a page that only the address of the request leads on from.
+var errStranded = errors.New("nothing to do here")
+
+func (w *walker) answer(ctx context.Context) (done bool, err error) {
 	b := w.browser
 	switch path := b.URL().Path; {
 	case strings.HasSuffix(path, "/hecho"):
 		return true, nil
-	case b.Status() >= http.StatusBadRequest || strings.Contains(b.Text(), "interrumpido"):
-		time.Sleep(100 * time.Millisecond)
-		return false, b.Open(ctx, w.request.SigningURL)
+	case b.Status() >= http.StatusBadRequest || strings.Contains(b.Text(), "interrumpió"):
+		return false, errStranded
 	case strings.HasSuffix(path, "/certificado"):
 		w.since = time.Now()
 		return false, b.Press(ctx, "/certificado")
@@ -78,15 +91,12 @@ func (w *walker) step(ctx context.Context) (done bool, err error) {
 		return false, b.Press(ctx, "/codigo")
 	case strings.HasSuffix(path, "/confirmar"), strings.HasSuffix(path, "/certificado/codigo"):
 		code, err := w.Code(ctx, w.since)
-		if err != nil { // it was not sent: another may be
-			return false, b.Open(ctx, w.request.SigningURL)
+		if err != nil { // another may be sent
+			return false, errStranded
 		}
 		return false, b.Submit(ctx, form{"code": code})
-	case b.Submit(ctx, form{"identifier": w.Identifier, "password": w.Password}) != nil: // not asked for here
-		time.Sleep(50 * time.Millisecond)
-		return false, b.Open(ctx, w.request.SigningURL)
 	}
-	return false, nil
+	return false, b.Submit(ctx, form{"identifier": w.Identifier, "password": w.Password})
 }
 
 // errEndless is a ceremony that leads nowhere.
