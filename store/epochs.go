@@ -12,14 +12,19 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// Epoch is one secret key of the token, and how much still depends on it.
+// Epoch is one secret key of the token.
 type Epoch struct {
 	Kind        signer.Secret
 	Epoch       int
 	CheckValue  []byte
 	CreatedAt   time.Time
 	DestroyedAt time.Time // zero while the token has it
-	Uses        int       // rows that need it
+}
+
+// EpochInUse is a secret key with the number of records that need it.
+type EpochInUse struct {
+	Epoch
+	Uses int
 }
 
 // Epochs implements signer.Store.
@@ -40,27 +45,17 @@ func (db *DB) Epochs(ctx context.Context) (signer.Epochs, error) {
 	return e, err
 }
 
-// KeyEpochs lists the secret keys with what depends on each.
+// KeyEpochs lists the secret keys, by kind and age.
 func (db *DB) KeyEpochs(ctx context.Context) ([]Epoch, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT
-			e.kind,
-			e.epoch,
-			e.check_value,
-			e.created_at,
-			e.destroyed_at,
-			CASE e.kind
-				WHEN 'kek' THEN (SELECT count(*) FROM credentials k
-					WHERE k.kek_epoch = e.epoch AND k.keeper = 'sealed' AND k.state = 'usable')
-				WHEN 'pepper' THEN (SELECT count(*) FROM credentials k WHERE k.pepper_epoch = e.epoch AND k.state <> 'destroyed')
-					+ (SELECT count(*) FROM activations a WHERE a.pepper_epoch = e.epoch)
-					+ (SELECT count(*) FROM challenges c WHERE c.pepper_epoch = e.epoch AND c.state IN ('prepared', 'sent'))
-				ELSE (SELECT count(*) FROM citizens c WHERE c.seal_epoch = e.epoch)
-					+ (SELECT count(*) FROM tickets t WHERE t.seal_epoch = e.epoch)
-					+ (SELECT count(*) FROM applications a WHERE a.seal_epoch = e.epoch)
-			END
-		FROM key_epochs e
-		ORDER BY e.kind, e.epoch`)
+			kind,
+			epoch,
+			check_value,
+			created_at,
+			destroyed_at
+		FROM key_epochs
+		ORDER BY kind, epoch`)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +70,39 @@ func (db *DB) KeyEpochs(ctx context.Context) ([]Epoch, error) {
 			&e.CheckValue,
 			&e.CreatedAt,
 			&destroyed,
-			&e.Uses,
 		)
 		e.DestroyedAt = orZero(destroyed)
 		return e, err
 	})
+}
+
+// EpochsInUse counts what depends on each secret key. It reads every record:
+// for an operator to ask, not for a ceremony.
+func (db *DB) EpochsInUse(ctx context.Context) ([]EpochInUse, error) {
+	epochs, err := db.KeyEpochs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]EpochInUse, len(epochs))
+	for i, e := range epochs {
+		out[i].Epoch = e
+		sql := map[signer.Secret]string{
+			signer.KEK: `
+				SELECT count(*) FROM credentials WHERE kek_epoch = @epoch AND keeper = 'sealed' AND state = 'usable'`,
+			signer.Pepper: `
+				SELECT (SELECT count(*) FROM credentials WHERE pepper_epoch = @epoch AND state <> 'destroyed')
+					+ (SELECT count(*) FROM activations WHERE pepper_epoch = @epoch)
+					+ (SELECT count(*) FROM challenges WHERE pepper_epoch = @epoch AND state IN ('prepared', 'sent'))`,
+			signer.SealKey: `
+				SELECT (SELECT count(*) FROM citizens WHERE seal_epoch = @epoch)
+					+ (SELECT count(*) FROM tickets WHERE seal_epoch = @epoch)
+					+ (SELECT count(*) FROM applications WHERE seal_epoch = @epoch)`,
+		}[e.Kind]
+		if err := db.pool.QueryRow(ctx, sql, pgx.NamedArgs{"epoch": e.Epoch}).Scan(&out[i].Uses); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // KeysOfKeepers counts the keys that can sign by who keeps them.
@@ -125,25 +148,32 @@ func insertEpoch(ctx context.Context, tx pgx.Tx, e Epoch, at time.Time) error {
 // ErrEpochInUse is a key that must not be destroyed yet.
 var ErrEpochInUse = errors.New("key still in use")
 
-// EndEpoch records that a key is about to be destroyed: it must be followed by
-// a newer one, and nothing may need it any more.
+// Adoption is how long signers that run may go on with the epochs that they
+// know before a newer one.
+const Adoption = time.Minute
+
+// EndEpoch records that a key is about to be destroyed: it must have been
+// followed by a newer one for as long as Adoption, and nothing may need it.
 func (db *DB) EndEpoch(ctx context.Context, kind signer.Secret, epoch int, entry audit.Entry) error {
-	epochs, err := db.KeyEpochs(ctx)
+	epochs, err := db.EpochsInUse(ctx)
 	if err != nil {
 		return err
 	}
-	newest := 0
+	newest := Epoch{}
 	for _, e := range epochs {
 		if e.Kind != kind {
 			continue
 		}
 		newest = e.Epoch
-		if e.Epoch == epoch && e.Uses > 0 {
+		if e.Epoch.Epoch == epoch && e.Uses > 0 {
 			return fmt.Errorf("%w: %d records need %s", ErrEpochInUse, e.Uses, kind.Label(epoch))
 		}
 	}
-	if epoch >= newest {
+	if epoch >= newest.Epoch {
 		return fmt.Errorf("%w: %s is the newest of its kind", ErrEpochInUse, kind.Label(epoch))
+	}
+	if entry.At.Sub(newest.CreatedAt) < Adoption {
+		return fmt.Errorf("%w: signers may not know of %s yet, wait a minute", ErrEpochInUse, kind.Label(newest.Epoch))
 	}
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `

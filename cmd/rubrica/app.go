@@ -107,7 +107,7 @@ func (c *AppAddCommand) officeKey(ctx context.Context, db *store.DB, client sign
 		return citizen.OfficeKey{}, "", err
 	}
 	defer token.Close() //nolint:errcheck // the process ends
-	if err := checkToken(ctx, db, token); err != nil {
+	if err := checkToken(ctx, db, token, map[string]bool{}); err != nil {
 		return citizen.OfficeKey{}, "", err
 	}
 	office := citizen.Office{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"text/tabwriter"
 
@@ -25,21 +26,15 @@ type HSMProbeCommand struct {
 
 // Run prints the report. It fails if the token can carry neither keeper.
 func (c *HSMProbeCommand) Run(ctx context.Context) error {
-	if err := c.findSoftHSM(); err != nil {
+	if err := c.actAsOwner(); err != nil {
 		return err
 	}
-	pin, err := secretFile(c.PINFile)
+	config, err := c.config(slog.Default())
 	if err != nil {
 		return err
 	}
-	defer clear(pin)
-	report, err := hsm.Probe(ctx, hsm.Config{
-		Module: c.PKCS11Module, TokenLabel: c.TokenLabel, PIN: hsm.PIN(pin), Hang: c.TokenHang,
-		OnHang: func(err error) {
-			fmt.Fprintln(os.Stderr, "rubrica:", err)
-			os.Exit(statusHang)
-		},
-	})
+	defer clear(config.PIN)
+	report, err := hsm.Probe(ctx, config)
 	if err != nil {
 		return err
 	}

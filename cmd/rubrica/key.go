@@ -51,7 +51,7 @@ func (s KeySettings) enter(ctx context.Context, work func(keyRoom) error) error 
 	if err != nil {
 		return err
 	}
-	if err := checkToken(ctx, db, token); err != nil {
+	if err := checkToken(ctx, db, token, map[string]bool{}); err != nil {
 		return errors.Join(err, token.Close())
 	}
 	return errors.Join(work(keyRoom{db, token}), token.Close())
@@ -69,7 +69,7 @@ func (c *KeyStatusCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	epochs, err := db.KeyEpochs(ctx)
+	epochs, err := db.EpochsInUse(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the epochs: %w", err)
 	}
@@ -84,11 +84,11 @@ func (c *KeyStatusCommand) Run(ctx context.Context) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "key\tsince\tneeded by\tcheck value\t")
 	for _, e := range epochs {
+		needed := fmt.Sprintf("%d records", e.Uses)
 		if !e.DestroyedAt.IsZero() {
-			_, _ = fmt.Fprintf(table, "%s\t%s\tdestroyed %s\t%x\t\n", e.Kind.Label(e.Epoch), e.CreatedAt.Format(time.DateOnly), e.DestroyedAt.Format(time.DateOnly), e.CheckValue[:6])
-			continue
+			needed = "destroyed " + e.DestroyedAt.Format(time.DateOnly)
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%x\t\n", e.Kind.Label(e.Epoch), e.CreatedAt.Format(time.DateOnly), e.Uses, e.CheckValue[:6])
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%x\t\n", e.Kind.Label(e.Epoch.Epoch), e.CreatedAt.Format(time.DateOnly), needed, e.CheckValue[:6])
 	}
 	_ = table.Flush()
 	fmt.Printf("\nNew keys are kept: %s. Keys that can sign: %d sealed, %d in the token.\n", now.Keeper, kept[signer.SealedKeeper], kept[signer.TokenKeeper])
@@ -183,11 +183,8 @@ func (c *KeyRetireCommand) Run(ctx context.Context) error {
 		err := room.db.EndEpoch(ctx, secret, c.Epoch, audit.Entry{
 			Type: audit.KeyEpochDestroyed, Operation: "key-" + label, At: time.Now(), Payload: map[string]any{"key": label},
 		})
-		if errors.Is(err, store.ErrEpochInUse) {
-			return fmt.Errorf("%w: they move when their citizens next identify; rubrica key status counts them", err)
-		}
 		if err != nil {
-			return err
+			return fmt.Errorf("retiring %s: %w (records move when their citizens next identify or sign; rubrica key status counts them)", label, err)
 		}
 		if err := room.token.Destroy(ctx, label); err != nil && !errors.Is(err, hsm.ErrNoKey) {
 			return fmt.Errorf("destroying %s: %w", label, err)

@@ -62,7 +62,8 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer token.Close() //nolint:errcheck // the process ends
-	if err := checkToken(ctx, db, token); err != nil {
+	known := map[string]bool{}
+	if err := checkToken(ctx, db, token, known); err != nil {
 		return err
 	}
 	authority, err := c.authority(ctx, db, token)
@@ -82,7 +83,11 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		return err
 	}
 	handler := answering("signer", "rpc/answering", rpc.Handler(module, register, module.Ready, logger))
-	err = c.serve(ctx, lists, module, handler, logger)
+	err = c.serve(ctx, handler, logger,
+		func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
+		func(ctx context.Context) { keepPublishing(ctx, lists, logger) },
+		func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
+	)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
 }
 
@@ -165,9 +170,9 @@ func (c *SignerCommand) services(
 	return module, register, nil
 }
 
-// serve listens, reaps and publishes until ctx ends, then lets calls that have
-// begun finish: one of them may hold a consent.
-func (c *SignerCommand) serve(ctx context.Context, lists []*ca.Publisher, module *signer.Service, handler http.Handler, logger *slog.Logger) error {
+// serve listens, and does what is to be done beside, until ctx ends; then it
+// lets calls that have begun finish: one of them may hold a consent.
+func (c *SignerCommand) serve(ctx context.Context, handler http.Handler, logger *slog.Logger, beside ...func(context.Context)) error {
 	listener, err := c.listen(ctx, logger)
 	if err != nil {
 		return err
@@ -186,9 +191,33 @@ func (c *SignerCommand) serve(ctx context.Context, lists []*ca.Publisher, module
 		defer cancel()
 		return server.Shutdown(closing)
 	})
-	group.Go(func() error { module.KeepReaping(ctx, 5*time.Second); return nil })
-	group.Go(func() error { keepPublishing(ctx, lists, logger); return nil })
+	for _, keep := range beside {
+		group.Go(func() error { keep(ctx); return nil })
+	}
 	return group.Wait()
+}
+
+// keepExpecting learns of keys that began or were destroyed since.
+func keepExpecting(ctx context.Context, db *store.DB, token *hsm.Token, known map[string]bool, logger *slog.Logger) {
+	every(ctx, 5*time.Second, func() {
+		if err := checkToken(ctx, db, token, known); err != nil && ctx.Err() == nil {
+			logger.ErrorContext(ctx, "token_check_failed", "error", err)
+		}
+	})
+}
+
+// every does something now and then at each turn, until ctx ends.
+func every(ctx context.Context, turn time.Duration, do func()) {
+	tick := time.NewTicker(turn)
+	defer tick.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // The issuing authority's list is renewed daily, and at the next turn after a
@@ -221,18 +250,11 @@ func publishers(ctx context.Context, db *store.DB, token *hsm.Token, authority *
 
 // keepPublishing keeps the revocation lists fresh.
 func keepPublishing(ctx context.Context, lists []*ca.Publisher, logger *slog.Logger) {
-	tick := time.NewTicker(crlTurn)
-	defer tick.Stop()
-	for {
+	every(ctx, crlTurn, func() {
 		for _, list := range lists {
 			if err := list.Publish(ctx); err != nil && ctx.Err() == nil {
 				logger.ErrorContext(ctx, "crl_failed", "issuer", list.Issuer, "error", err)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }

@@ -128,6 +128,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
 		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
+		"hsm": map[string]any{"probe": token(map[string]any{})},
 		"key": map[string]any{
 			"status":  map[string]any{"database": e.Databases.Signer},
 			"rotate":  token(map[string]any{"database": e.Databases.Signer}),
