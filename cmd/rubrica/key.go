@@ -82,9 +82,9 @@ func (c *KeyStatusCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("counting keys: %w", err)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "key\tsince\tneeded by\tcheck value\t")
+	_, _ = fmt.Fprintln(table, "key\tsince\trecords that need it\tcheck value\t")
 	for _, e := range epochs {
-		needed := fmt.Sprintf("%d records", e.Uses)
+		needed := fmt.Sprint(e.Uses)
 		if !e.DestroyedAt.IsZero() {
 			needed = "destroyed " + e.DestroyedAt.Format(time.DateOnly)
 		}
