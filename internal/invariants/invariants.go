@@ -110,6 +110,15 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 			WHERE intents - outcomes <> (SELECT count(*) FROM certificates z WHERE z.request_id = l.operation AND z.state = 'intent')`,
 		"I3: a code that authorised without having been consumed": `
 			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
+		"I3: a code that was accepted twice": `
+			SELECT count(*) FROM (
+				SELECT FROM log_entries
+				WHERE type IN ('sign.authorised', 'auth.succeeded') AND convert_from(payload, 'UTF8')::jsonb ? 'challenge'
+				GROUP BY convert_from(payload, 'UTF8')::jsonb ->> 'challenge' HAVING count(*) > 1) l`,
+		"I3: an authorisation that was used twice": `
+			SELECT count(*) FROM (
+				SELECT FROM log_entries WHERE type = 'sign.intent' AND payload IS NOT NULL
+				GROUP BY convert_from(payload, 'UTF8')::jsonb ->> 'authorisation' HAVING count(*) > 1) l`,
 		"I3: a spent ticket that still guards a key": `
 			SELECT count(*) FROM tickets WHERE spent_at IS NOT NULL AND sealed_key IS NOT NULL`,
 		"I3: an authorisation spent twice": `
