@@ -82,8 +82,8 @@ check: deps $(GOLANGCI_LINT) ## formatting, vet, linters, import rules
 fmt: $(GOLANGCI_LINT) ## put the code into the form that check wants
 	$(GOLANGCI_LINT) fmt
 
-bench: build ## ceremonies per second against the floor of argon2id and C_Sign
-	bin/rubrica bench
+bench: build ## figures against limits of the same run; ONLY=keys/scale, SCALE=full
+	bin/rubrica bench $(if $(ONLY),--only '$(ONLY)') $(if $(filter full,$(SCALE)),--scale 1000,100000,1000000)
 
 generate: ## everything that is generated from something else
 	$(GO) generate ./...

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"strconv"
+	"strings"
 
+	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/internal/bench"
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
@@ -21,6 +24,7 @@ type BenchCommand struct {
 	Output   string `help:"File for the figures (JSON)." default:"var/bench.json" type:"path"`
 	Rounds   int    `help:"Rounds, of which the median counts." default:"5"`
 	Citizens int    `help:"Ceremonies in a round." default:"12"`
+	Scale    []int  `help:"Citizens in the databases that are compared, the smallest first." default:"1000,100000"`
 }
 
 // Run brings the environment up for the measuring command below.
@@ -39,13 +43,21 @@ func (c *BenchCommand) Run(ctx context.Context) error {
 		Register: developmentClients,
 		Demo: []string{
 			"measure", "--environment", fmt.Sprint(os.Getpid()), "--only", c.Only, "--output", c.Output,
-			"--rounds", fmt.Sprint(c.Rounds), "--citizens", fmt.Sprint(c.Citizens),
+			"--rounds", fmt.Sprint(c.Rounds), "--citizens", fmt.Sprint(c.Citizens), "--scale", numbers(c.Scale),
 		},
 		Once:   true,
 		Hint:   func(dev.Environment) string { return "" },
 		Out:    os.Stdout,
 		Logger: slog.New(slog.DiscardHandler),
 	})
+}
+
+func numbers(all []int) string {
+	words := make([]string, len(all))
+	for i, n := range all {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ",")
 }
 
 // benchSettings lift what paces people, and nothing else.
@@ -64,6 +76,7 @@ func benchSettings(e dev.Environment) map[string]any {
 		"pkcs11-module": measured["pkcs11-module"], "token-label": measured["token-label"], "pin-file": measured["pin-file"],
 		"softhsm-config": measured["softhsm-config"],
 		"sede":           e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
+		"settings": e.ConfigFile, "dir": e.Dir,
 	}
 	return settings
 }
@@ -79,6 +92,10 @@ type MeasureCommand struct {
 	Output       string `help:"File for the figures (JSON)." required:"" type:"path"`
 	Rounds       int    `help:"Rounds, of which the median counts." default:"5"`
 	Citizens     int    `help:"Ceremonies in a round." default:"12"`
+	Scale        []int  `help:"Citizens in the databases that are compared, the smallest first."`
+	// Settings is for the commands that are measured, Dir for their data.
+	Settings string `help:"Configuration file of the environment." required:"" type:"existingfile"`
+	Dir      string `help:"Data directory of the environment." required:"" type:"existingdir"`
 }
 
 // Run measures, prints and keeps the figures.
@@ -87,7 +104,15 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	token, err := c.TokenSettings.open(slog.Default())
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	config, err := c.config(slog.Default())
+	if err != nil {
+		return err
+	}
+	token, err := hsm.Open(config)
 	if err != nil {
 		return err
 	}
@@ -97,7 +122,11 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		World: world, Environment: c.Environment, Token: token, KEK: signer.KEK.Label(1), Algorithm: c.KeyAlgorithm,
 		Name: name, PDF: pdf, Rounds: c.Rounds, Citizens: c.Citizens,
 	}
-	houses := []bench.House{{Prefix: "spine/", Measure: spine.Measure}}
+	keys := &bench.Keys{
+		Token: token, Config: config, Program: program, Settings: c.Settings, Dir: c.Dir,
+		Scales: c.Scale, Only: c.Only, Rounds: c.Rounds,
+	}
+	houses := []bench.House{{Prefix: "spine/", Measure: spine.Measure}, {Prefix: "keys/", Measure: keys.Measure}}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {
 		return fmt.Errorf("measuring: %w", err)
 	}

@@ -38,26 +38,35 @@ type TokenSettings struct {
 }
 
 func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
-	if err := s.findSoftHSM(); err != nil {
+	config, err := s.config(logger)
+	if err != nil {
 		return nil, err
+	}
+	defer clear(config.PIN)
+	return hsm.Open(config)
+}
+
+// config holds the PIN: its caller wipes it.
+func (s TokenSettings) config(logger *slog.Logger) (hsm.Config, error) {
+	if err := s.findSoftHSM(); err != nil {
+		return hsm.Config{}, err
+	}
+	mechanism, err := strconv.ParseUint(s.WrapMechanism, 0, 32)
+	if err != nil {
+		return hsm.Config{}, fmt.Errorf("wrap-mechanism %q is not a number such as %s", s.WrapMechanism, defaultWrap)
 	}
 	pin, err := secretFile(s.PINFile)
 	if err != nil {
-		return nil, err
+		return hsm.Config{}, err
 	}
-	defer clear(pin)
-	mechanism, err := strconv.ParseUint(s.WrapMechanism, 0, 32)
-	if err != nil {
-		return nil, fmt.Errorf("wrap-mechanism %q is not a number such as 0x210A", s.WrapMechanism)
-	}
-	return hsm.Open(hsm.Config{
+	return hsm.Config{
 		Module: s.PKCS11Module, TokenLabel: s.TokenLabel, PIN: hsm.PIN(pin), Sessions: s.TokenSessions,
 		WrapMechanism: uint(mechanism), Hang: s.TokenHang, Logger: logger,
 		OnHang: func(err error) {
 			logger.Error("hsm_hangs", "error", err)
 			os.Exit(statusHang) // whoever supervises the process starts another
 		},
-	})
+	}, nil
 }
 
 // findSoftHSM tells the library where its tokens are: it reads its environment

@@ -34,6 +34,11 @@ func above(name string, value, limit float64, unit string) Figure {
 	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf(">=%.2f", limit), OK: value >= limit}
 }
 
+// within makes a figure that should lie between two limits.
+func within(name string, value, low, high float64, unit string) Figure {
+	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf("%.2f..%.2f", low, high), OK: low <= value && value <= high}
+}
+
 // info makes a figure without a goal.
 func info(name string, value float64, unit string) Figure {
 	return Figure{Name: name, Value: value, Unit: unit, OK: true}

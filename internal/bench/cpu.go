@@ -27,6 +27,39 @@ func descendants(root int) (time.Duration, error) {
 		return 0, err
 	}
 	var total time.Duration
+	for _, p := range offspring(table, root) {
+		total += p.cpu
+	}
+	return total, nil
+}
+
+// singleThreaded is the same of the processes under this one, to the nanosecond
+// and of their first threads, of which PostgreSQL's processes have no more.
+func singleThreaded() (time.Duration, error) {
+	table, err := processes()
+	if err != nil {
+		return 0, err
+	}
+	var total time.Duration
+	for _, p := range offspring(table, os.Getpid()) {
+		// schedstat: time on the processor, time waiting for it, timeslices.
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", p.pid))
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		on, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(on, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading the processor time of a process: %w", err)
+		}
+		total += time.Duration(n)
+	}
+	return total, nil
+}
+
+// offspring are the processes under root but root itself and this one.
+func offspring(table []process, root int) []process {
+	var out []process
 	family := map[int]bool{root: true}
 	for grown := true; grown; {
 		grown = false
@@ -35,10 +68,10 @@ func descendants(root int) (time.Duration, error) {
 				continue
 			}
 			family[p.pid], grown = true, true
-			total += p.cpu
+			out = append(out, p)
 		}
 	}
-	return total, nil
+	return out
 }
 
 func processes() ([]process, error) {

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// perRound is how many signatures a town makes in a round, each by a citizen who
+// has not signed before: nobody's records are at hand more than anybody's.
+const perRound = 20
+
+// scale makes signatures in databases that differ in nothing but how many
+// citizens they hold, in turns: the whole ceremony from the request on, every
+// statement of it and the reaper's, without the argon2id that would hide them.
+func (k *Keys) scale(ctx context.Context, s *server) ([]Figure, error) {
+	rounds := 2*k.Rounds + 1
+	later, err := s.hurry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var towns []*inhabited
+	for _, size := range k.Scales {
+		t, err := s.populate(ctx, size, perRound*(rounds+1))
+		if err != nil {
+			return nil, fmt.Errorf("filling a database for %d citizens: %w", size, err)
+		}
+		defer t.abandon()
+		towns = append(towns, t)
+	}
+	if err := later(); err != nil {
+		return nil, err
+	}
+	// What was written lies on disk, and every plan and every index's top has
+	// been used once.
+	if err := s.checkpoint(ctx); err != nil {
+		return nil, err
+	}
+	for _, t := range towns {
+		if _, err := t.round(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for range rounds {
+		for _, t := range towns {
+			spent, err := t.round(ctx)
+			if err != nil {
+				return nil, err
+			}
+			t.cpu, t.wall = append(t.cpu, spent.cpu), append(t.wall, spent.wall)
+		}
+		// Each is first, second and last equally often.
+		towns = append(towns[1:], towns[0])
+	}
+	slices.SortFunc(towns, func(a, b *inhabited) int { return a.size - b.size })
+	scans, err := towns[len(towns)-1].scans(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(compare(towns), below("keys/scale_sequential_scans", float64(scans), 0, "scans")), nil
+}
+
+// compare holds each town against the smallest.
+func compare(towns []*inhabited) []Figure {
+	smallest := towns[0]
+	name := func(t *inhabited) string { return fmt.Sprintf("keys/scale_%d", t.size) }
+	figures := []Figure{
+		info(name(smallest)+"_cpu", 1000*median(smallest.cpu), "ms"),
+		info(name(smallest)+"_wall", 1000*median(smallest.wall), "ms"),
+	}
+	for _, t := range towns {
+		figures = append(figures,
+			within(name(t), median(ratios(t.cpu, smallest.cpu)), 0.90, 1.10, "ratio"),
+			info(name(t)+"_elapsed", median(ratios(t.wall, smallest.wall)), "ratio"))
+	}
+	return figures
+}
+
+func ratios(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
+	}
+	return out
+}
+
+// inhabited is a town with residents who are going to sign.
+type inhabited struct {
+	*town
+
+	size      int
+	residents []resident
+	cpu, wall []float64 // seconds a signature, by round
+}
+
+type spent struct{ cpu, wall float64 }
+
+// round makes the signatures of one round and returns what one of them took of
+// this process and of the database.
+func (t *inhabited) round(ctx context.Context) (spent, error) {
+	now := t.residents[:perRound]
+	t.residents = t.residents[perRound:]
+	before, err := t.processorTime()
+	if err != nil {
+		return spent{}, err
+	}
+	began := time.Now()
+	for _, r := range now {
+		if err := t.sign(ctx, r); err != nil {
+			return spent{}, fmt.Errorf("a signature among %d citizens: %w", t.size, err)
+		}
+	}
+	if err := t.module.Reap(ctx); err != nil {
+		return spent{}, fmt.Errorf("reaping among %d citizens: %w", t.size, err)
+	}
+	elapsed := time.Since(began)
+	after, err := t.processorTime()
+	return spent{cpu: (after - before).Seconds() / perRound, wall: elapsed.Seconds() / perRound}, err
+}
+
+// processorTime is that of this process and of the database's.
+func (t *inhabited) processorTime() (time.Duration, error) {
+	database, err := singleThreaded()
+	return own() + database, err
+}
+
+// scans counts how often a table was read from end to end since the statistics
+// were reset, small ones aside.
+func (t *inhabited) scans(ctx context.Context) (int, error) {
+	t.abandon() // its connections report when they end
+	conn, err := t.connect(ctx, t.name)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var n int
+	err = conn.QueryRow(ctx, `
+		SELECT coalesce(sum(s.seq_scan), 0)
+		FROM pg_stat_user_tables s
+		JOIN pg_class c ON c.oid = s.relid
+		WHERE c.reltuples > 500`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("counting scans: %w", err)
+	}
+	return n, nil
+}
