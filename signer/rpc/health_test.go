@@ -66,11 +66,14 @@ func TestHealthOverTheWire(t *testing.T) {
 			}
 			logger := slog.New(slog.DiscardHandler)
 			server := rpc.NewServer(rpc.Handler(nil, nil, func(context.Context) error { return state }, logger), logger)
-			done := make(chan error, 1)
-			go func() { done <- server.Serve(listener) }()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = server.Serve(listener) // ends with ErrServerClosed
+			}()
 			t.Cleanup(func() {
 				_ = server.Close()
-				_ = <-done
+				<-done
 			})
 			if err := dial(t, rpc.DialConfig{Socket: socket}).Healthy(t.Context()); (err == nil) != (state == nil) {
 				t.Errorf("got %v, want the state of the module, %v", err, state)
