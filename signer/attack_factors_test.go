@@ -170,6 +170,7 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 		_, err := client.IssueCredential(t.Context(), answer)
 		nothing("a signature's for a certificate", request, err, policies.CodeExpired)
 		nothing("a password's ticket and a signature's code", request, authorise(own.Ticket, code), policies.CodeExpired)
+		nothing("a password's ticket before its code", request, client.ChangePassword(t.Context(), own.Ticket, chosen()), policies.SessionExpired)
 
 		// An activation's ticket and code.
 		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), s.identifier(eva), "office"))

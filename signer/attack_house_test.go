@@ -252,15 +252,15 @@ func (s *spine) identifier(dni string) citizen.Identifier {
 
 func order() citizen.Order { return citizen.Order{By: "office/officer", Reason: "prueba"} }
 
-// change gives a citizen another password, who knows the present one.
-func (s *spine) change(dni, from, to string) error {
+// change gives Ana the second password, who knows the present one.
+func (s *spine) change(from string) error {
 	s.Helper()
-	session := must[signer.Session](s.T)(s.identify("", dni, from))
+	session := must[signer.Session](s.T)(s.identify("", ana, from))
 	s.send(session, signer.ForPassword)
 	if err := s.register.Confirm(s.Context(), signer.Answer{Ticket: session.Ticket, Code: s.phone.last().Code}); err != nil {
 		return err
 	}
-	return s.register.ChangePassword(s.Context(), session.Ticket, s.chosen(to))
+	return s.register.ChangePassword(s.Context(), session.Ticket, s.chosen(second))
 }
 
 func (s *spine) chosen(password string) citizen.Password {

@@ -17,7 +17,6 @@ import (
 // valid then, are not believed: neither all of them nor those that matter.
 func TestOlderRows(t *testing.T) {
 	t.Parallel()
-	const second = "Mirlo-8-negro"
 	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		in, id, now := s.insider(), s.identifier(ana), password
@@ -26,7 +25,7 @@ func TestOlderRows(t *testing.T) {
 			happen func() error
 			undo   func()
 		}{
-			{"password changed", func() error { return s.change(ana, password, second) }, func() { now = second }},
+			{"password changed", func() error { return s.change(password) }, func() { now = second }},
 			{"blocked", func() error { return s.register.Block(s.Context(), id, order()) }, func() {
 				if err := s.register.Unblock(s.Context(), id, order()); err != nil {
 					s.Fatalf("unblocking: %v", err)
@@ -260,7 +259,7 @@ func TestAlteredActivation(t *testing.T) {
 			s.Helper()
 			in.keep("before")
 			in.alter(sql, args...)
-			s.refused(what, s.register.SetPassword(s.Context(), ticket, s.chosen("Mirlo-8-negro")), policies.RecordTampered)
+			s.refused(what, s.register.SetPassword(s.Context(), ticket, s.chosen(second)), policies.RecordTampered, policies.SessionExpired)
 			_, err = s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: ticket, Purpose: signer.ForActivation})
 			s.refused(what+": a code", err, policies.RecordTampered)
 			if got := s.rows("credentials"); got != 1 {

@@ -255,7 +255,7 @@ func (c *Checker) canaries(ctx context.Context, conn *pgx.Conn) error {
 		text += c.Elsewhere()
 	}
 	for _, secret := range c.Secrets {
-		if slices.ContainsFunc(Spellings(secret), func(s string) bool { return stands(text, s) }) {
+		if slices.ContainsFunc(Spellings(secret), func(s string) bool { return Stands(text, s) }) {
 			return fmt.Errorf("%w: I6: a secret of %d characters stands in the database or in the log", ErrBroken, len(secret))
 		}
 	}
@@ -274,9 +274,9 @@ func Spellings(secret string) []string {
 	}
 }
 
-// stands reports whether a spelling is in a text. One as short as a code must
+// Stands reports whether a spelling is in a text. One as short as a code must
 // stand apart: eight digits in a row are in many a value in hexadecimal.
-func stands(text, spelling string) bool {
+func Stands(text, spelling string) bool {
 	const short = 12
 	for from := 0; ; {
 		at := strings.Index(text[from:], spelling)
