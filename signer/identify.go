@@ -36,6 +36,7 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 		return Session{}, err
 	}
 	box, known := s.decoy, err == nil && credential != nil
+	box.Pepper = s.Vault.Epochs().Pepper // an older one may be gone
 	if known {
 		box = credential.Sealed
 	}
