@@ -105,13 +105,13 @@ var errEndless = errors.New("the ceremony does not end")
 // persevere goes on to the end through whatever breaks: what was not answered is
 // done once more, as by pressing a button again.
 func (w *walker) persevere(ctx context.Context) error {
-	open := false
+	open, b := false, w.browser
 	for limit := time.Now().Add(time.Minute); ; {
 		var done bool
 		var err error
 		if open {
 			done, err = w.step(ctx)
-		} else if err = w.browser.Open(ctx, w.request.SigningURL); err == nil {
+		} else if err = b.Open(ctx, w.request.SigningURL); err == nil {
 			open = true
 		}
 		switch {
@@ -119,6 +119,8 @@ func (w *walker) persevere(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case time.Now().After(limit) && open:
+			return fmt.Errorf("request %s: %w: %s (%d): %s", w.request.ID, errEndless, b.URL().Path, b.Status(), b.Text())
 		case time.Now().After(limit):
 			return fmt.Errorf("request %s: %w: %w", w.request.ID, errEndless, err)
 		case err != nil:
