@@ -20,6 +20,12 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 	if err != nil {
 		return Session{}, err
 	}
+	// Whoever is told to come back has guessed nothing, and must not be counted.
+	leave, err := s.Vault.admit()
+	if err != nil {
+		return Session{}, err
+	}
+	defer leave()
 	tally, err := s.Store.CountPasswordAttempt(ctx, Guess{
 		Identifier: who.Identifier, Source: Source(who.RemoteAddr), Limits: s.Limits.Password, Now: now,
 	})
@@ -40,10 +46,11 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 	if known {
 		box = credential.Sealed
 	}
-	ks, err := s.Vault.sealingKey(ctx, box, who.Password)
+	ks, err := s.Vault.derive(ctx, box, who.Password)
 	if err != nil {
 		return Session{}, err
 	}
+	leave()
 	defer func() { zero(ks) }()
 	payload, err := box.open(ks)
 	defer zero(payload)

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -122,9 +123,30 @@ func (v *Vault) Epochs() Epochs { return *v.epochs.Load() }
 
 var errSeal = errors.New("sealed box does not open")
 
-// sealingKey turns a password into the key of one credential's box:
-// Ks = HKDF(HMAC_hsm(pepper, "seal" | credential | argon2id(password, salt))).
+// admit takes a place among those whose passwords are evaluated or wait for it
+// (policies.Busy).
+func (v *Vault) admit() (leave func(), err error) {
+	select {
+	case v.waiting <- struct{}{}:
+		return sync.OnceFunc(func() { <-v.waiting }), nil
+	default:
+		return nil, policies.Refuse(policies.Busy).After(2 * time.Second)
+	}
+}
+
+// sealingKey is derive for whoever has no place yet.
 func (v *Vault) sealingKey(ctx context.Context, s Sealed, password []byte) ([]byte, error) {
+	leave, err := v.admit()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return v.derive(ctx, s, password)
+}
+
+// derive turns a password into the key of one credential's box:
+// Ks = HKDF(HMAC_hsm(pepper, "seal" | credential | argon2id(password, salt))).
+func (v *Vault) derive(ctx context.Context, s Sealed, password []byte) ([]byte, error) {
 	stretched, err := v.stretch(ctx, s, password)
 	if err != nil {
 		return nil, err
@@ -139,12 +161,6 @@ func (v *Vault) sealingKey(ctx context.Context, s Sealed, password []byte) ([]by
 }
 
 func (v *Vault) stretch(ctx context.Context, s Sealed, password []byte) ([]byte, error) {
-	select {
-	case v.waiting <- struct{}{}:
-		defer func() { <-v.waiting }()
-	default:
-		return nil, policies.Refuse(policies.Busy).After(2 * time.Second)
-	}
 	select {
 	case v.running <- struct{}{}:
 		defer func() { <-v.running }()
