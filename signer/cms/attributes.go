@@ -51,12 +51,10 @@ func ParseAttributes(der []byte) ([]Attribute, error) {
 		return nil, fmt.Errorf("%w: attributes", ErrMalformed)
 	}
 	attributes := make([]Attribute, 0, len(set))
-	seen := make(map[string]bool, len(set))
 	for _, a := range set {
-		if len(a.Values) != 1 || seen[a.Type.String()] {
+		if len(a.Values) != 1 || find(attributes, a.Type) != nil {
 			return nil, fmt.Errorf("%w: attribute %v", ErrMalformed, a.Type)
 		}
-		seen[a.Type.String()] = true
 		attributes = append(attributes, Attribute{Type: a.Type, Value: a.Values[0].FullBytes})
 	}
 	again, err := EncodeAttributes(attributes...)

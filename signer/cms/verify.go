@@ -40,6 +40,10 @@ func (s *SignedData) MessageDigest() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.messageDigest(attributes)
+}
+
+func (s *SignedData) messageDigest(attributes []Attribute) ([]byte, error) {
 	var digest []byte
 	value := find(attributes, idMessageDigest)
 	if rest, err := asn1.Unmarshal(value, &digest); err != nil || len(rest) > 0 || len(digest) != s.Hash.Size() {
@@ -74,7 +78,7 @@ func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificat
 	if err != nil || len(rest) > 0 || !contentType.Equal(idData) {
 		return fmt.Errorf("%w: content-type", ErrInvalid)
 	}
-	digest, err := s.MessageDigest()
+	digest, err := s.messageDigest(attributes)
 	if err != nil {
 		return err
 	}
