@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -152,4 +153,77 @@ func writes(columns ...string) []string {
 		)
 	}
 	return sql
+}
+
+// What the public side may write is this and no more, column by column, and of
+// the tables that hold what is secret it reads nothing else: a column that a
+// migration adds is not its own until somebody says so here. River's tables are:
+// the public side works its queue, in which nothing is secret.
+func TestPublicSideColumns(t *testing.T) {
+	t.Parallel()
+	conn := as(t, pgtest.New(t, store.Migrate).Owner)
+	for privilege, want := range map[string]map[string]string{
+		"INSERT": {
+			"access_tokens": "application_id expires_at hash scopes",
+			"documents":     "content format layout media_type name ordinal pages request_id sha256 size",
+			"requests":      "application_id body_hash created_at expires_at id idempotency_key identifier locale return_url title",
+		},
+		"UPDATE": {
+			"documents": "content digest fixed_for hash signing_time",
+		},
+		"SELECT": {
+			"challenges":  "attempts citizen_id created_at expires_at id purpose reference request_id state ticket_hash",
+			"credentials": "algorithm citizen_id created_at generation id keeper kek_epoch key_label password_at state",
+			"tickets":     "citizen_id created_at credential_id expires_at hash purpose replaces request_id spent_at verified",
+		},
+	} {
+		rows, err := conn.Query(t.Context(), `
+			SELECT table_name, string_agg(column_name, ' ' ORDER BY column_name)
+			FROM information_schema.column_privileges
+			WHERE grantee IN ('rubrica_api', 'PUBLIC') AND table_schema = 'public' AND table_name NOT LIKE 'river%' AND privilege_type = $1
+				AND ($1 <> 'SELECT' OR table_name IN ('activations', 'attempts', 'authorisations', 'challenges', 'credentials', 'familiar_sources',
+					'key_epochs', 'key_keeper', 'log_entries', 'log_hashes', 'log_head', 'office_acts', 'tickets', 'token_keys'))
+			GROUP BY table_name`, privilege)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		var table, columns string
+		if _, err := pgx.ForEachRow(rows, []any{&table, &columns}, func() error {
+			got[table] = columns
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", privilege, diff)
+		}
+	}
+	var deletes []string
+	err := conn.QueryRow(t.Context(), `
+		SELECT array_agg(table_name::text ORDER BY table_name) FROM information_schema.table_privileges
+		WHERE grantee IN ('rubrica_api', 'PUBLIC') AND table_schema = 'public' AND table_name NOT LIKE 'river%' AND privilege_type IN ('DELETE', 'TRUNCATE')`).Scan(&deletes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"access_tokens"}, deletes); diff != "" {
+		t.Errorf("DELETE (-want +got):\n%s", diff)
+	}
+}
+
+// No role of the two processes may make itself more than it is.
+func TestRolesAreSmall(t *testing.T) {
+	t.Parallel()
+	conn := as(t, pgtest.New(t, store.Migrate).Owner)
+	var powers int
+	err := conn.QueryRow(t.Context(), `
+		SELECT count(*) FROM pg_roles r
+		WHERE rolname IN ('rubrica_api', 'rubrica_signer') AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+			OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid))`).Scan(&powers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if powers != 0 {
+		t.Errorf("%d roles have powers of their own", powers)
+	}
 }
