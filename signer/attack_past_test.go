@@ -132,6 +132,32 @@ func TestLogOfVersions(t *testing.T) {
 	})
 }
 
+// Who can add entries, as the signer's own role can, repeats the one that told
+// of an older version, beside the older row: the greatest version counts, not
+// the last entry.
+func TestOlderEntryRepeated(t *testing.T) {
+	t.Parallel()
+	s := newSpine(t, signer.SealedKeeper)
+	s.activate(ana, anaPhone)
+	in := s.insider()
+	in.keep("before")
+	if err := s.register.Block(t.Context(), s.identifier(ana), order()); err != nil {
+		t.Fatalf("blocking: %v", err)
+	}
+	in.bring("before")
+	in.alter(`
+		INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
+		SELECT 1000000000, type, operation, person, at, leaf, payload, salt
+		FROM log_entries
+		WHERE seq = (
+			SELECT seq FROM log_entries WHERE type = 'citizen.sealed' AND person = '` + ana + `' ORDER BY seq DESC OFFSET 1 LIMIT 1
+		)`)
+	_, err := s.identify("", ana, password)
+	if !errors.Is(err, policies.Refuse(policies.RecordTampered)) {
+		t.Errorf("got %v, want record_tampered", err)
+	}
+}
+
 // Against whoever puts a whole database back to yesterday, log included, only
 // those help who have seen today's log: here the checker, who has.
 func TestYesterdaysDatabaseIsSeen(t *testing.T) {

@@ -104,11 +104,8 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 func (s *Service) issuance(row TicketRow, challenge ChallengeRow, k Credential, now time.Time) Issuance {
 	i := Issuance{
 		ID: rand.Text(), ChallengeID: challenge.ID, TicketHash: row.Hash, RequestID: row.RequestID,
-		Was: k.Generation, Retired: k.KeyLabel, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
+		Was: k.Generation, Replaces: k.State == Usable, Retired: k.KeyLabel, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
 		Notice: Notice{Kind: "certificate_issued", CitizenID: k.CitizenID, RequestID: row.RequestID},
-	}
-	if k.Certificate != nil && k.Certificate.RevokedAt.IsZero() {
-		i.Supersedes = k.Certificate.Serial
 	}
 	epochs := s.Vault.Epochs()
 	k.State, k.Algorithm, k.Generation = Usable, s.KeyAlgorithm, k.Generation+1

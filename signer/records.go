@@ -289,8 +289,8 @@ type Store interface {
 	// IntendCertificate records that the issuing key is about to be used.
 	IntendCertificate(ctx context.Context, i Issuance, e audit.Entry) error
 	// FinishIssuance stores key and certificate if the record is still at the
-	// version it was read at, and the ticket that goes on. A certificate that
-	// is superseded is revoked, its key doomed, its authorisations void.
+	// version it was read at, and the ticket that goes on. A key that gives way
+	// is doomed, its authorisations void.
 	FinishIssuance(ctx context.Context, i Issuance, next TicketRow, entries ...audit.Entry) error
 
 	// Authorise consumes code and ticket and stores the authorisation, if the
@@ -364,8 +364,8 @@ type Issuance struct {
 	RequestID   string
 	Credential  Credential // as it will be, generation included
 	Was         int64      // the generation it was read at
-	Supersedes  string     // serial of the certificate that goes, if any
-	Retired     string     // label of the token object that goes with it, if any
+	Replaces    bool       // another key gives way
+	Retired     string     // label of its token object, if it has one
 	Change      Change
 	LeaseUntil  time.Time
 	Now         time.Time

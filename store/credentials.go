@@ -80,36 +80,49 @@ func readCitizen(ctx context.Context, q querier, where, key string) (signer.Citi
 	return c, k, nil
 }
 
-// newest reads what the log says of a record's newest state. The entry must be
-// the one that its leaf commits to; whoever alters both breaks the tree.
+// newest reads what the log says of a record's newest state: the greatest
+// version of all that were sealed, since whoever can add entries could repeat
+// an older one. Each must be the one that its leaf commits to; whoever alters
+// both, or takes one away, breaks the tree.
 func newest(ctx context.Context, q querier, c *signer.Citizen) error {
-	var r audit.Record
-	err := q.QueryRow(ctx, `
+	rows, err := q.Query(ctx, `
 		SELECT leaf, payload, salt
 		FROM log_entries
 		WHERE person = @person AND type = 'citizen.sealed'
-		ORDER BY seq DESC
-		LIMIT 1`, pgx.NamedArgs{"person": c.Identifier}).Scan(&r.Leaf, &r.Payload, &r.Salt)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
+		ORDER BY seq`, pgx.NamedArgs{"person": c.Identifier})
 	if err != nil {
 		return err
 	}
-	payload, err := r.Open()
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r audit.Record, err error) {
+		err = row.Scan(&r.Leaf, &r.Payload, &r.Salt)
+		return r, err
+	})
 	if err != nil {
-		return nil //nolint:nilerr // an entry that was altered says nothing: the record does not pass for the newest
+		return err
 	}
-	var state struct {
-		Version int64  `json:"version"`
-		Seal    string `json:"seal"`
+	var newest signer.Newest
+	for _, r := range records {
+		payload, err := r.Open()
+		if err != nil {
+			return nil //nolint:nilerr // where one entry was altered none counts: no record passes for the newest
+		}
+		var state struct {
+			Version int64  `json:"version"`
+			Seal    string `json:"seal"`
+		}
+		if err := json.Unmarshal(payload, &state); err != nil {
+			return fmt.Errorf("reading a citizen's newest state: %w", err)
+		}
+		if state.Version <= newest.Version {
+			continue
+		}
+		newest.Version = state.Version
+		if newest.MAC, err = hex.DecodeString(state.Seal); err != nil {
+			return fmt.Errorf("reading a citizen's newest state: %w", err)
+		}
 	}
-	if err := json.Unmarshal(payload, &state); err != nil {
-		return fmt.Errorf("reading a citizen's newest state: %w", err)
-	}
-	c.Newest.Version = state.Version
-	c.Newest.MAC, err = hex.DecodeString(state.Seal)
-	return err
+	c.Newest = newest
+	return nil
 }
 
 // readPerson reads a citizen, the newest registration, the credential that is
@@ -280,7 +293,7 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err := apply(ctx, tx, i.Change); err != nil {
 			return err
 		}
-		revoked, err := supersede(ctx, tx, i, entries[0])
+		retired, err := retire(ctx, tx, i, entries[0])
 		if err != nil {
 			return err
 		}
@@ -301,7 +314,7 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err := db.notify(ctx, tx, i.Notice); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(append(revoked, entries...), i.Change.Entry)...)
+		return db.record(ctx, tx, append(append(retired, entries...), i.Change.Entry)...)
 	})
 }
 
@@ -348,25 +361,16 @@ func storeKey(ctx context.Context, tx pgx.Tx, k signer.Credential, was int64) er
 	})
 }
 
-// Reasons of revocation, RFC 5280 section 5.3.1.
-const (
-	superseded           = 4
-	cessationOfOperation = 5 // the key is gone, nothing suggests that it was compromised
-)
+// Reason of revocation, RFC 5280 section 5.3.1: the key is gone, nothing
+// suggests that it was compromised.
+const cessationOfOperation = 5
 
-// supersede revokes the certificate that gives way to a new one and dooms its
-// key; it returns the log entries that tell of it.
-func supersede(ctx context.Context, tx pgx.Tx, i signer.Issuance, cause audit.Entry) ([]audit.Entry, error) {
-	if i.Supersedes == "" {
+// retire ends the key that gives way to a new one; it returns the log entry
+// that tells of it. Its certificate goes on to its end: it can sign nothing any
+// more, and revoked it would cast doubt on what it has signed.
+func retire(ctx context.Context, tx pgx.Tx, i signer.Issuance, cause audit.Entry) ([]audit.Entry, error) {
+	if !i.Replaces {
 		return nil, nil
-	}
-	err := swap(ctx, tx, policies.Refuse(policies.SessionExpired), `
-		UPDATE certificates
-		SET revoked_at = @now, reason = @reason
-		WHERE serial = @serial AND state = 'issued' AND revoked_at IS NULL`,
-		pgx.NamedArgs{"serial": i.Supersedes, "now": cause.At, "reason": superseded})
-	if err != nil {
-		return nil, err
 	}
 	if err := void(ctx, tx, "credential_id = @key", i.Credential.ID, cause.At); err != nil {
 		return nil, err
@@ -377,16 +381,10 @@ func supersede(ctx context.Context, tx pgx.Tx, i signer.Issuance, cause audit.En
 		WHERE label = @label`, pgx.NamedArgs{"label": i.Retired}); err != nil {
 		return nil, err
 	}
-	return []audit.Entry{
-		{
-			Type: audit.CertificateRevoked, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-			Payload: map[string]any{"serial": i.Supersedes, "reason": superseded},
-		},
-		{
-			Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Was},
-		},
-	}, nil
+	return []audit.Entry{{
+		Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
+		Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Was},
+	}}, nil
 }
 
 // Reseal implements signer.Store. Older sessions and consents guard the old

@@ -23,12 +23,18 @@ type DB struct {
 	Now func() time.Time
 }
 
+// doubt is after how long out of use a connection is asked whether it lives.
+const doubt = 100 * time.Millisecond
+
 // Open connects. It fails at once if the server does not answer.
 func Open(ctx context.Context, url string) (*DB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("reading the database address: %w", err)
 	}
+	// A server that died is back sooner than the pool would have doubts about the
+	// connections that it left: without these, each of them costs somebody a call.
+	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > doubt }
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)

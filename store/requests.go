@@ -238,7 +238,7 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			DELETE FROM tickets
 			WHERE expires_at <= @now`, `
 			DELETE FROM challenges
-			WHERE expires_at < @hour AND NOT EXISTS (SELECT FROM authorisations WHERE challenge_id = challenges.id)`, `
+			WHERE expires_at < @hour AND (state <> 'consumed' OR purpose <> 'signature')`, `
 			DELETE FROM attempts
 			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
 			DELETE FROM office_acts

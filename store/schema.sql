@@ -502,6 +502,10 @@ CREATE INDEX certificates_open ON certificates USING btree (lease_until) WHERE (
 
 CREATE INDEX certificates_revoked ON certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
 
+CREATE INDEX challenges_forgettable ON challenges USING btree (expires_at) WHERE ((state <> 'consumed'::text) OR (purpose <> 'signature'::text));
+
+COMMENT ON INDEX challenges_forgettable IS 'those that authorised nothing: the others stay, one for each signature ever made';
+
 CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, created_at DESC);
 
 CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);

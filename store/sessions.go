@@ -20,8 +20,8 @@ func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry
 		}
 		args := pgx.NamedArgs{"request": orNull(t.RequestID), "purpose": t.Purpose, "citizen": t.CitizenID}
 		const older = `
-			purpose = @purpose AND request_id IS NOT DISTINCT FROM @request AND spent_at IS NULL
-				AND (citizen_id = @citizen OR request_id IS NOT NULL)`
+			purpose = @purpose AND spent_at IS NULL
+				AND (request_id = @request OR @request::text IS NULL AND request_id IS NULL AND citizen_id = @citizen)`
 		if _, err := tx.Exec(ctx, `
 			UPDATE challenges
 			SET state = 'superseded'

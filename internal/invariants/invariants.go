@@ -163,10 +163,11 @@ func records(ctx context.Context, conn *pgx.Conn) error {
 				WHERE l.person = c.identifier AND l.type = 'citizen.sealed' ORDER BY seq DESC LIMIT 1) newest ON true
 			WHERE c.seal_epoch > 0
 				AND (c.version::text, encode(c.seal, 'hex')) IS DISTINCT FROM (newest.p ->> 'version', newest.p ->> 'seal')`,
-		"more than one certificate in force for one citizen": `
+		"more than one certificate with which one citizen can sign": `
 			SELECT count(*) FROM (
 				SELECT FROM certificates z JOIN credentials k ON k.id = z.credential_id
-				WHERE z.state = 'issued' AND z.revoked_at IS NULL GROUP BY k.citizen_id HAVING count(*) > 1) c`,
+				WHERE z.state = 'issued' AND z.revoked_at IS NULL AND position(k.public_key IN z.der) > 0
+				GROUP BY k.citizen_id HAVING count(*) > 1) c`,
 		"a key of the token that no credential uses, or the reverse": `
 			SELECT count(*) FROM (SELECT * FROM token_keys WHERE state = 'live') t
 			FULL JOIN (SELECT * FROM credentials WHERE state = 'usable' AND keeper = 'token') k ON k.key_label = t.label AND k.id = t.credential_id

@@ -86,6 +86,8 @@ ALTER TABLE challenges
     ADD CONSTRAINT challenges_purpose CHECK (purpose IN ('activation', 'certificate', 'signature', 'password')),
     ADD COLUMN pepper_epoch integer NOT NULL DEFAULT 1;
 COMMENT ON COLUMN challenges.mac IS 'HSM HMAC of the code and of everything that the code stands for';
+CREATE INDEX challenges_forgettable ON challenges (expires_at) WHERE state <> 'consumed' OR purpose <> 'signature';
+COMMENT ON INDEX challenges_forgettable IS 'those that authorised nothing: the others stay, one for each signature ever made';
 -- Codes in flight were stored in another form.
 UPDATE challenges SET state = 'superseded' WHERE state IN ('prepared', 'sent');
 -- So were the tickets of activations.
