@@ -139,7 +139,7 @@ func (t *inhabited) scans(ctx context.Context) (int, error) {
 		SELECT coalesce(sum(s.seq_scan), 0)
 		FROM pg_stat_user_tables s
 		JOIN pg_class c ON c.oid = s.relid
-		WHERE c.reltuples > 500`).Scan(&n)
+		WHERE c.reltuples >= $1`, t.size/2).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting scans: %w", err)
 	}
