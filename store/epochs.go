@@ -95,7 +95,7 @@ func (db *DB) EpochsInUse(ctx context.Context) ([]EpochInUse, error) {
 					+ (SELECT count(*) FROM challenges WHERE pepper_epoch = @epoch AND state IN ('prepared', 'sent'))`,
 			signer.SealKey: `
 				SELECT (SELECT count(*) FROM citizens WHERE seal_epoch = @epoch)
-					+ (SELECT count(*) FROM tickets WHERE seal_epoch = @epoch)
+					+ (SELECT count(*) FROM tickets WHERE seal_epoch = @epoch AND spent_at IS NULL)
 					+ (SELECT count(*) FROM applications WHERE seal_epoch = @epoch)`,
 		}[e.Kind]
 		if err := db.pool.QueryRow(ctx, sql, pgx.NamedArgs{"epoch": e.Epoch}).Scan(&out[i].Uses); err != nil {
@@ -148,6 +148,9 @@ func insertEpoch(ctx context.Context, tx pgx.Tx, e Epoch, at time.Time) error {
 // ErrEpochInUse is a key that must not be destroyed yet.
 var ErrEpochInUse = errors.New("key still in use")
 
+// ErrNoEpoch is a key that there never was.
+var ErrNoEpoch = errors.New("there is no such key")
+
 // Adoption is how long signers that run may go on with the epochs that they
 // know before a newer one.
 const Adoption = time.Minute
@@ -159,17 +162,25 @@ func (db *DB) EndEpoch(ctx context.Context, kind signer.Secret, epoch int, entry
 	if err != nil {
 		return err
 	}
-	newest := Epoch{}
-	for _, e := range epochs {
+	var old *EpochInUse
+	var newest Epoch
+	for i, e := range epochs {
 		if e.Kind != kind {
 			continue
 		}
 		newest = e.Epoch
-		if e.Epoch.Epoch == epoch && e.Uses > 0 {
-			return fmt.Errorf("%w: %d records need %s", ErrEpochInUse, e.Uses, kind.Label(epoch))
+		if e.Epoch.Epoch == epoch {
+			old = &epochs[i]
 		}
 	}
-	if epoch >= newest.Epoch {
+	switch {
+	case old == nil:
+		return fmt.Errorf("%w: %s", ErrNoEpoch, kind.Label(epoch))
+	case !old.DestroyedAt.IsZero():
+		return nil // the token may still have to follow
+	case old.Uses > 0:
+		return fmt.Errorf("%w: %d records need %s", ErrEpochInUse, old.Uses, kind.Label(epoch))
+	case epoch == newest.Epoch:
 		return fmt.Errorf("%w: %s is the newest of its kind", ErrEpochInUse, kind.Label(epoch))
 	}
 	if entry.At.Sub(newest.CreatedAt) < Adoption {
@@ -199,10 +210,10 @@ func (db *DB) SetKeeper(ctx context.Context, keeper signer.KeeperName, entry aud
 	})
 }
 
-// Unsealed lists the citizens whose records nobody has sealed yet: those that
-// an older version wrote.
-func (db *DB) Unsealed(ctx context.Context) ([]string, error) {
-	rows, err := db.pool.Query(ctx, `SELECT id FROM citizens WHERE seal_epoch = 0`)
+// SealedUnder lists the citizens whose records are sealed under an epoch, 0 for
+// those that an older version wrote and nobody has sealed yet.
+func (db *DB) SealedUnder(ctx context.Context, epoch int) ([]string, error) {
+	rows, err := db.pool.Query(ctx, `SELECT id FROM citizens WHERE seal_epoch = @epoch`, pgx.NamedArgs{"epoch": epoch})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,8 @@ type SealSettings struct {
 	PKCS11Module string `name:"pkcs11-module" help:"PKCS#11 library of the HSM, for an office." type:"path"`
 	TokenLabel   string `help:"Label of the token." default:"rubrica"`
 	PINFile      string `name:"pin-file" help:"File with the token's PIN, for an office." type:"existingfile"`
-	// SoftHSMConfig is TokenSettings'.
+	// WrapMechanism and SoftHSMConfig are TokenSettings'.
+	WrapMechanism string `help:"PKCS#11 mechanism that wraps keys, as the signer has it." default:"${wrap}"`
 	SoftHSMConfig string `name:"softhsm-config" help:"SoftHSM's configuration file, if it is not where SoftHSM looks." type:"path"`
 }
 
@@ -100,7 +101,7 @@ func (c *AppAddCommand) officeKey(ctx context.Context, db *store.DB, client sign
 		return citizen.OfficeKey{}, "", err
 	}
 	token, err := TokenSettings{
-		PKCS11Module: c.PKCS11Module, TokenLabel: c.TokenLabel, PINFile: c.PINFile, TokenSessions: 1, WrapMechanism: defaultWrap,
+		PKCS11Module: c.PKCS11Module, TokenLabel: c.TokenLabel, PINFile: c.PINFile, TokenSessions: 1, WrapMechanism: c.WrapMechanism,
 		SoftHSMConfig: c.SoftHSMConfig,
 	}.open(slog.Default())
 	if err != nil {

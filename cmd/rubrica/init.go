@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -106,6 +107,7 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 		{Name: "root", KeyLabel: rootKey, DER: root.Raw},
 		{Name: "issuing", KeyLabel: issuingKey, DER: issuing.Raw},
 	}
+	c.report(result, root, issuing)
 	err = db.RecordCeremony(ctx, result, audit.Entry{
 		Type: audit.KeyCeremony, Operation: "ceremony-1", At: time.Now(),
 		Payload: map[string]any{
@@ -129,6 +131,27 @@ func serviceKey(ctx context.Context, token *hsm.Token, label, algorithm string) 
 		return token.ServiceKey(ctx, label)
 	}
 	return token.CreateServiceKey(ctx, label, algorithm)
+}
+
+// report prints what the minutes of the ceremony note.
+func (c *InitCommand) report(result store.Ceremony, root, issuing *x509.Certificate) {
+	fmt.Printf("Keys of token %q:\n", c.TokenLabel)
+	for _, label := range []string{rootKey, issuingKey, logKey} {
+		fmt.Printf("  %-20s key pair\n", label)
+	}
+	for _, e := range result.Epochs {
+		fmt.Printf("  %-20s check value %x\n", e.Kind.Label(e.Epoch), e.CheckValue)
+	}
+	fmt.Printf("Certificates (SHA-256):\n  root    %x\n  issuing %x\n", sha256.Sum256(root.Raw), sha256.Sum256(issuing.Raw))
+	fmt.Printf("Citizens' keys will be kept %s.\n", keptAs(c.Keeper))
+}
+
+func checkValues(epochs []store.Epoch) []string {
+	out := make([]string, len(epochs))
+	for i, e := range epochs {
+		out[i] = fmt.Sprintf("%s %x", e.Kind.Label(e.Epoch), e.CheckValue)
+	}
+	return out
 }
 
 // certify makes a root for twenty years and an issuing authority for ten: each

@@ -91,7 +91,7 @@ func (c *KeyStatusCommand) Run(ctx context.Context) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%x\t\n", e.Kind.Label(e.Epoch.Epoch), e.CreatedAt.Format(time.DateOnly), needed, e.CheckValue[:6])
 	}
 	_ = table.Flush()
-	fmt.Printf("\nNew keys are kept: %s. Keys that can sign: %d sealed, %d in the token.\n", now.Keeper, kept[signer.SealedKeeper], kept[signer.TokenKeeper])
+	fmt.Printf("\nNew keys are kept %s. Keys that can sign: %d sealed, %d in the token.\n", keptAs(string(now.Keeper)), kept[signer.SealedKeeper], kept[signer.TokenKeeper])
 	return nil
 }
 
@@ -137,6 +137,18 @@ func (r keyRoom) resealOffices(ctx context.Context) error {
 	return citizen.ResealOffices(ctx, r.db, signer.NewVault(signer.VaultConfig{Keys: r.token, Epochs: epochs}))
 }
 
+// resealRecords moves citizens' records: a seal needs no password, and some
+// citizens never come back.
+func (r keyRoom) resealRecords(ctx context.Context, epoch int) error {
+	epochs, err := r.db.Epochs(ctx)
+	if err != nil || epoch >= epochs.Seal {
+		return err
+	}
+	vault := signer.NewVault(signer.VaultConfig{Keys: r.token, Epochs: epochs})
+	people := signer.People{Rows: r.db, Vault: vault, Now: time.Now, Logger: slog.Default()}
+	return sealRecords(ctx, r.db, epoch, people, people.ByID)
+}
+
 // begin makes a secret key and records its epoch. Interrupted between the two,
 // it goes on with the key that is there.
 func begin(ctx context.Context, db *store.DB, token *hsm.Token, secret signer.Secret, number int) error {
@@ -180,11 +192,19 @@ func (c *KeyRetireCommand) Run(ctx context.Context) error {
 	return c.enter(ctx, func(room keyRoom) error {
 		secret := signer.Secret(c.Secret)
 		label := secret.Label(c.Epoch)
+		if secret == signer.SealKey {
+			if err := room.resealRecords(ctx, c.Epoch); err != nil {
+				return fmt.Errorf("moving the records under %s: %w", label, err)
+			}
+		}
 		err := room.db.EndEpoch(ctx, secret, c.Epoch, audit.Entry{
 			Type: audit.KeyEpochDestroyed, Operation: "key-" + label, At: time.Now(), Payload: map[string]any{"key": label},
 		})
-		if err != nil {
+		if errors.Is(err, store.ErrEpochInUse) {
 			return fmt.Errorf("retiring %s: %w (records move when their citizens next identify or sign; rubrica key status counts them)", label, err)
+		}
+		if err != nil {
+			return fmt.Errorf("retiring %s: %w", label, err)
 		}
 		if err := room.token.Destroy(ctx, label); err != nil && !errors.Is(err, hsm.ErrNoKey) {
 			return fmt.Errorf("destroying %s: %w", label, err)
@@ -212,7 +232,7 @@ func (c *KeyMigrateCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("reading the epochs: %w", err)
 	}
 	if now.Keeper == signer.KeeperName(c.To) {
-		fmt.Printf("New keys are kept %s already.\n", c.To)
+		fmt.Printf("New keys are kept %s already.\n", keptAs(c.To))
 		return nil
 	}
 	err = db.SetKeeper(ctx, signer.KeeperName(c.To), audit.Entry{
@@ -222,8 +242,16 @@ func (c *KeyMigrateCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("changing the keeper: %w", err)
 	}
 	fmt.Printf("From now on keys are kept %s. No key can move between keepers: each is replaced, with its certificate, when its citizen next signs\n"+
-		"and the rules allow a new one; until then it goes on as it is. rubrica key status counts them.\n", c.To)
+		"and the rules allow a new one; until then it goes on as it is. rubrica key status counts them.\n", keptAs(c.To))
 	return nil
+}
+
+// keptAs says it in words.
+func keptAs(keeper string) string {
+	if signer.KeeperName(keeper) == signer.TokenKeeper {
+		return "in the token"
+	}
+	return "sealed under their citizens' passwords"
 }
 
 // sealOlderRecords begins the first epoch of the seal where an older version
@@ -240,21 +268,29 @@ func sealOlderRecords(ctx context.Context, db *store.DB, token *hsm.Token) error
 	epochs.Seal = 1
 	vault := signer.NewVault(signer.VaultConfig{Keys: token, Epochs: epochs})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: slog.Default()}
-	ids, err := db.Unsealed(ctx)
+	return sealRecords(ctx, db, 0, people, db.CitizenByID)
+}
+
+// sealRecords seals the records of one epoch under the newest.
+func sealRecords(
+	ctx context.Context, db *store.DB, epoch int, people signer.People,
+	read func(context.Context, string) (signer.Citizen, *signer.Credential, error),
+) error {
+	ids, err := db.SealedUnder(ctx, epoch)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		c, k, err := db.CitizenByID(ctx, id)
+		c, k, err := read(ctx, id)
 		if err != nil {
-			return err
+			return fmt.Errorf("citizen %s: %w", id, err)
 		}
 		change, err := people.Change(ctx, c, k)
 		if err != nil {
 			return err
 		}
 		if err := db.SealRecord(ctx, change); err != nil {
-			return err
+			return fmt.Errorf("citizen %s: %w (somebody changes it now: run this again)", id, err)
 		}
 	}
 	return nil
