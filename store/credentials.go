@@ -18,7 +18,7 @@ import (
 // CitizenByIdentifier implements signer.Store.
 func (db *DB) CitizenByIdentifier(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
 	// For a stranger somebody else is read: how long that takes must not tell.
-	c, k, err := readCitizen(ctx, db.pool, `c.id = coalesce(
+	c, k, err := db.readCitizen(ctx, `c.id = coalesce(
 		(SELECT id FROM citizens WHERE identifier = @key),
 		(SELECT id FROM citizens ORDER BY id LIMIT 1))`, identifier)
 	if err == nil && c.Identifier != identifier {
@@ -29,7 +29,18 @@ func (db *DB) CitizenByIdentifier(ctx context.Context, identifier string) (signe
 
 // CitizenByID implements signer.TicketReader.
 func (db *DB) CitizenByID(ctx context.Context, id string) (signer.Citizen, *signer.Credential, error) {
-	return readCitizen(ctx, db.pool, "c.id = @key", id)
+	return db.readCitizen(ctx, "c.id = @key", id)
+}
+
+// readCitizen reads everything of one moment: a change between row and log would
+// look like a row that somebody has altered.
+func (db *DB) readCitizen(ctx context.Context, where, key string) (c signer.Citizen, k *signer.Credential, err error) {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = classify(pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+		c, k, err = readCitizen(ctx, tx, where, key)
+		return err
+	}))
+	return c, k, err
 }
 
 // readCitizen reads a person and the whole credential, box included: what only

@@ -272,10 +272,11 @@ func unusable(c signer.ChallengeRow, try signer.Try) *policies.Refusal {
 // WrongCode implements signer.Store.
 func (db *DB) WrongCode(ctx context.Context, c signer.ChallengeRow, tries int, entries ...audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
+		// The try that was counted last decides; until it has, it may be the right one.
 		if _, err := tx.Exec(ctx, `
 			UPDATE challenges
 			SET state = 'exhausted'
-			WHERE id = @id AND state = 'sent' AND attempts >= @tries`, pgx.NamedArgs{"id": c.ID, "tries": tries}); err != nil {
+			WHERE id = @id AND state = 'sent' AND @attempt::integer >= @tries`, pgx.NamedArgs{"id": c.ID, "attempt": c.Attempts, "tries": tries}); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, entries...)
