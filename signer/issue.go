@@ -89,11 +89,11 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 
 	ctx = context.WithoutCancel(ctx)
 	if err := s.generate(ctx, &issuance, ks); err != nil {
-		return Session{}, fmt.Errorf("generating a key: %w", err)
+		return Session{}, fmt.Errorf("%w: generating a key: %w", policies.Refuse(policies.Unavailable).After(5*time.Second), err)
 	}
 	s.Step("issue/generated")
 	if err := s.certify(ctx, &issuance, citizen, grant); err != nil {
-		return Session{}, fmt.Errorf("certifying a key: %w", err)
+		return Session{}, fmt.Errorf("%w: certifying a key: %w", policies.Refuse(policies.Unavailable).After(5*time.Second), err)
 	}
 	s.Step("issue/certified")
 	return s.finishIssuance(ctx, issuance, citizen, ks)
