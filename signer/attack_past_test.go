@@ -192,7 +192,8 @@ func TestFamiliarByInsider(t *testing.T) {
 		s.wants(err, policies.CredentialsWrong)
 	}
 	_, err := s.identifyFrom(elsewhere, "", ana, "Equivocada-1")
-	s.wants(err, policies.PasswordLocked)
+	s.wantsPause(err, time.Minute)
+	s.clock.advance(time.Minute)
 	_, err = s.identifyFrom(elsewhere, "", ana, password)
 	s.wants(err, policies.PasswordLocked)
 }

@@ -235,10 +235,10 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour), "quarter": now.Add(-familiarity)}
 		for _, sql := range []string{
 			`
-			DELETE FROM tickets
-			WHERE expires_at <= @now`, `
 			DELETE FROM challenges
 			WHERE expires_at < @hour AND (state <> 'consumed' OR purpose <> 'signature')`, `
+			DELETE FROM tickets
+			WHERE expires_at <= @now`, `
 			DELETE FROM attempts
 			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
 			DELETE FROM office_acts

@@ -18,13 +18,13 @@ import (
 func (db *DB) Authorise(ctx context.Context, c signer.Consent, e audit.Entry) error {
 	a := c.Authorisation
 	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := unchanged(ctx, tx, a.CitizenID, c.Version, policies.SessionExpired); err != nil {
+			return err
+		}
 		if err := consume(ctx, tx, a.ChallengeID, a.CreatedAt); err != nil {
 			return err
 		}
 		if err := spendTicket(ctx, tx, c.TicketHash, a.CreatedAt); err != nil {
-			return err
-		}
-		if err := unchanged(ctx, tx, a.CitizenID, c.Version); err != nil {
 			return err
 		}
 		// A consent that was never spent gives way to this one.
@@ -61,8 +61,10 @@ func (db *DB) Authorise(ctx context.Context, c signer.Consent, e audit.Entry) er
 
 // unchanged locks a citizen's record against a change of password, a
 // revocation or a block at the same moment, if it is still at the version that
-// was read: each of them makes another version.
-func unchanged(ctx context.Context, tx pgx.Tx, citizenID string, version int64) error {
+// was read: each of them makes another version. The citizen's row comes first
+// in every transaction that needs it, then codes, tickets and consents: in
+// another order two of them would wait for each other.
+func unchanged(ctx context.Context, tx pgx.Tx, citizenID string, version int64, otherwise policies.Code) error {
 	var same bool
 	err := tx.QueryRow(ctx, `
 		SELECT version = @version
@@ -70,7 +72,7 @@ func unchanged(ctx context.Context, tx pgx.Tx, citizenID string, version int64) 
 		WHERE id = @id
 		FOR SHARE`, pgx.NamedArgs{"id": citizenID, "version": version}).Scan(&same)
 	if err == nil && !same {
-		return policies.Refuse(policies.SessionExpired)
+		return policies.Refuse(otherwise)
 	}
 	return err
 }
@@ -134,6 +136,9 @@ func (db *DB) Authorisation(ctx context.Context, sadHash []byte) (signer.Authori
 // compared in the one transaction that makes it an intent.
 func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := unchanged(ctx, tx, i.CitizenID, i.Version, policies.AuthorisationInvalid); err != nil {
+			return err
+		}
 		err := swap(ctx, tx, policies.Refuse(policies.AuthorisationInvalid), `
 			UPDATE authorisations
 			SET state = 'intent', sealed_key = NULL, lease_until = @lease
@@ -147,9 +152,6 @@ func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry
 			SET state = 'signing'
 			WHERE id = @id AND state = 'pending' AND expires_at > @now`, pgx.NamedArgs{"id": i.Request.ID, "now": e.At})
 		if err != nil {
-			return err
-		}
-		if err := unchanged(ctx, tx, i.CitizenID, i.Version); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)

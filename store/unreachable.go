@@ -55,6 +55,10 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", policies.Refuse(policies.Unavailable).After(retryAfter), err)
 }
 
+// deadlock is two transactions that wait for each other, of which one was ended:
+// it has done nothing, and may be tried again.
+const deadlock = "40P01"
+
 // unreachable is a connection that failed or was cut, or a server that says
 // that it is starting, stopping or full (classes 57P and 53 of PostgreSQL's
 // appendix A).
@@ -63,7 +67,7 @@ func unreachable(err error) bool {
 		return false
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53")
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "53") || pg.Code == deadlock
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
