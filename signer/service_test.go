@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -475,44 +473,5 @@ func TestActivationOrder(t *testing.T) {
 			s.Fatalf("setting a password: %v", err)
 		}
 		s.wants(s.register.SetPassword(s.Context(), session.Ticket, good()), policies.SessionExpired)
-	})
-}
-
-// Any order of what citizens, thieves and time do keeps the invariants.
-func TestAnyOrder(t *testing.T) {
-	t.Parallel()
-	s := newSpine(t, signer.SealedKeeper)
-	s.activate(ana, anaPhone)
-	_, session := s.ready(ana, "primera")
-	if err := s.sign(session); err != nil {
-		t.Fatalf("signing: %v", err)
-	}
-	rapid.Check(t, func(rt *rapid.T) {
-		request := s.ask(ana, fmt.Sprint("documento ", s.requests))
-		session, wrong := signer.Session{}, must[signer.Code](t)(signer.ParseCode("00000000"))
-		rt.Repeat(map[string]func(*rapid.T){
-			"identify": func(*rapid.T) {
-				if got, err := s.identify(request, ana, password); err == nil {
-					session = got
-					s.fix(request, session)
-				}
-			},
-			"send": func(*rapid.T) {
-				_, _ = s.module.SendCode(t.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
-			},
-			"answer": func(*rapid.T) { _ = s.sign(session) },
-			"guess":  func(*rapid.T) { _ = s.answer(session, wrong) },
-			"refuse": func(r *rapid.T) {
-				if rapid.IntRange(0, 9).Draw(r, "mood") == 0 {
-					_ = s.module.Refuse(t.Context(), session.Ticket)
-				}
-			},
-			"die":  func(*rapid.T) { s.dieAfterIntent(session) },
-			"reap": func(*rapid.T) { _ = s.module.Reap(t.Context()) },
-			"wait": func(r *rapid.T) {
-				s.clock.advance(time.Duration(rapid.IntRange(1, 900).Draw(r, "seconds")) * time.Second)
-			},
-			"": func(*rapid.T) { s.invariants() },
-		})
 	})
 }

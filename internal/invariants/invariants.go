@@ -174,7 +174,7 @@ func records(ctx context.Context, conn *pgx.Conn) error {
 			WHERE t.label IS NULL OR k.id IS NULL`,
 		"a consent that waits although its citizen may not sign": `
 			SELECT count(*) FROM authorisations a JOIN citizens c ON c.id = a.citizen_id
-			LEFT JOIN credentials k ON k.id = a.credential_id AND k.generation = a.generation AND k.state = 'usable'
+			LEFT JOIN credentials k ON k.id = a.credential_id AND k.state = 'usable'
 			WHERE a.state = 'authorised' AND (c.status <> 'active' OR k.id IS NULL)`,
 	} {
 		if err := none(ctx, conn, what, sql); err != nil {
