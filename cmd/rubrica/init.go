@@ -114,6 +114,8 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 			"keys":   []string{rootKey, issuingKey, logKey, signer.KEK.Label(1), signer.Pepper.Label(1), signer.SealKey.Label(1)},
 			"keeper": c.Keeper,
 			"root":   fmt.Sprintf("%x", root.SerialNumber), "issuing": fmt.Sprintf("%x", issuing.SerialNumber),
+			"root_sha256": fmt.Sprintf("%x", sha256.Sum256(root.Raw)), "issuing_sha256": fmt.Sprintf("%x", sha256.Sum256(issuing.Raw)),
+			"check_values": checkValues(result.Epochs),
 		},
 	})
 	if err != nil {
