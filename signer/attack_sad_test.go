@@ -221,6 +221,35 @@ func TestAuthorisationExpires(t *testing.T) {
 	})
 }
 
+// No authorisation outlives its certificate, and none is given after it.
+func TestCertificateEnds(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(s *spine) {
+		s.activate(ana, anaPhone)
+		s.signs(ana, password)
+		_, k := s.record()
+		s.clock.advance(k.Certificate.NotAfter.Add(-3 * time.Hour).Sub(s.clock.Now()))
+		if err := s.change(password); err != nil { // which is too old by now
+			s.Fatalf("changing the password: %v", err)
+		}
+		s.clock.advance(k.Certificate.NotAfter.Add(-time.Hour - time.Minute).Sub(s.clock.Now()))
+		request, sad := s.consent(ana, second, "uno") // an hour later
+		lent := s.keys.lent.Load()
+		late := s.ask(ana, "dos")
+		session := s.again(late, second)
+		if !session.Certified {
+			s.Error("the certificate has ended before its time")
+		}
+		s.fix(late, session)
+		s.clock.advance(2 * time.Minute)
+		s.wants(s.module.Sign(s.Context(), sad), policies.CertificateExpired)
+		_, err := s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForSignature})
+		s.wants(err, policies.CertificateExpired)
+		s.unsigned("expired", request, lent)
+		s.unsigned("expired", late, lent)
+	})
+}
+
 // What ends an authorisation before it is spent.
 func TestAuthorisationIsVoid(t *testing.T) {
 	t.Parallel()
