@@ -106,6 +106,7 @@ func TestAlteredRecord(t *testing.T) {
 		s.activate(eva, evaPhone)
 		_, _ = s.consent(eva, password, "de Eva")
 		in := s.insider()
+		in.keep("first") // Ana has no key yet
 		d := s.doors(in, password)
 		in.keep("before")
 		names := strings.NewReplacer(":ana", "'"+s.citizen(ana)+"'", ":eva", "'"+s.citizen(eva)+"'")
@@ -185,6 +186,7 @@ func alteredRecords() map[string]map[string]row {
 			"argon_lanes":      tampered(credentials(`argon_lanes = 2`)),
 			"box": {shut: []string{
 				ofEva("box"), credentials(`(box, salt) = (SELECT o.box, o.salt FROM credentials o WHERE o.citizen_id = :eva)`),
+				credentials(`box = (SELECT f.box FROM kept.first_credentials f WHERE f.id = k.id)`), // under the same sealing key
 				credentials(`box = set_byte(box, 20, get_byte(box, 20) # 1)`), credentials(`box = ''`),
 			}},
 			"created_at":   nothing, // never read
