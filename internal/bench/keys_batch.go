@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/hsm"
@@ -62,6 +63,9 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 	return []Figure{
 		info("keys/batch100_raw", 1000*median(raw), "ms"),
 		info("keys/batch100_sign", 1000*median(ours), "ms"),
+		// Whatever else the machine does only takes time: what is left of it in
+		// the best of rounds is the least.
+		info("keys/batch100_over_raw_at_best", slices.Min(raw)/slices.Min(ours), "ratio"),
 		above("keys/batch100_over_raw", median(ratio), 0.90, "ratio"),
 	}, nil
 }

@@ -27,7 +27,7 @@ func (s *server) populate(ctx context.Context, size, signers int) (*inhabited, e
 		return nil, err
 	}
 	out := &inhabited{town: t, size: size}
-	if out.residents, err = t.enrolAll(ctx, signers%waves+waves); err != nil {
+	if out.residents, err = several(ctx, signers%waves+waves, t.enrol); err != nil {
 		return nil, err
 	}
 	f, err := newFilling(ctx, t)
@@ -38,7 +38,7 @@ func (s *server) populate(ctx context.Context, size, signers int) (*inhabited, e
 	signers -= signers % waves
 	others := max(0, size-signers-len(out.residents))
 	for wave := range waves {
-		more, err := t.enrolAll(ctx, signers/waves)
+		more, err := several(ctx, signers/waves, t.enrol)
 		if err != nil {
 			return nil, err
 		}

@@ -89,7 +89,7 @@ type caller struct {
 }
 
 func (t *town) knocking(ctx context.Context) ([]caller, error) {
-	residents, err := t.enrolAll(ctx, households)
+	residents, err := several(ctx, households, t.activate)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (t *town) knocking(ctx context.Context) ([]caller, error) {
 }
 
 func (t *town) confirming(ctx context.Context) ([]signer.Answer, error) {
-	residents, err := t.enrolAll(ctx, households)
+	residents, err := several(ctx, households, t.enrol)
 	if err != nil {
 		return nil, err
 	}
@@ -117,11 +117,11 @@ func (t *town) confirming(ctx context.Context) ([]signer.Answer, error) {
 	return answers, nil
 }
 
-func (t *town) enrolAll(ctx context.Context, n int) ([]resident, error) {
+func several(ctx context.Context, n int, enrol func(context.Context) (resident, error)) ([]resident, error) {
 	residents := make([]resident, n)
 	for i := range residents {
 		var err error
-		if residents[i], err = t.enrol(ctx); err != nil {
+		if residents[i], err = enrol(ctx); err != nil {
 			return nil, fmt.Errorf("enrolling: %w", err)
 		}
 	}

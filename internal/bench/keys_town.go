@@ -174,7 +174,7 @@ func (p *phone) last(number string) signer.Code {
 	return p.codes[number]
 }
 
-// resident is a citizen with a certificate.
+// resident is a citizen with a password, mostly with a certificate as well.
 type resident struct {
 	identifier string
 	phone      string
@@ -198,6 +198,15 @@ func (t *town) number() resident {
 
 // enrol takes a person from the office to a certificate.
 func (t *town) enrol(ctx context.Context) (resident, error) {
+	r, err := t.activate(ctx)
+	if err != nil {
+		return r, err
+	}
+	return r, t.certify(ctx, r)
+}
+
+// activate takes a person from the office to a password.
+func (t *town) activate(ctx context.Context) (resident, error) {
 	r := t.number()
 	a, err := application(r)
 	if err != nil {
@@ -223,7 +232,7 @@ func (t *town) enrol(ctx context.Context) (resident, error) {
 	if err := t.register.SetPassword(ctx, session.Ticket, chosen); err != nil {
 		return r, fmt.Errorf("setting a password: %w", err)
 	}
-	return r, t.certify(ctx, r)
+	return r, nil
 }
 
 func application(r resident) (citizen.Application, error) {
