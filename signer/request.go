@@ -76,7 +76,7 @@ type Document struct {
 	Layout    []byte // pades.Layout as JSON, empty for CAdES
 
 	SigningTime time.Time // zero until fixed; whole seconds, UTC
-	Hash        string    // OID of the digest's algorithm, as the public side says
+	Hash        string    // OID of the digest's algorithm, as the public side says; empty until fixed
 	Digest      []byte    // of what the signature covers; nil until fixed
 	FixedFor    []byte    // hash of the ticket for which it was fixed
 	CMS         []byte    // detached SignedData, once signed

@@ -85,7 +85,7 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			pages,
 			coalesce(layout::text, ''),
 			signing_time,
-			hash,
+			CASE WHEN digest IS NULL THEN '' ELSE hash END,
 			digest,
 			fixed_for,
 			cms

@@ -132,5 +132,5 @@ func TestReplaces(t *testing.T) {
 	h.far.replaces = true
 	h.open(signingPath)
 	h.submit(form{"identifier": identifier, "password": present})
-	h.says(signingPath+"/certificado", http.StatusOK, "Cree de nuevo su certificado de firma", "Queda revocado cuando se crea el nuevo, no antes.")
+	h.says(signingPath+"/certificado", http.StatusOK, "Cree de nuevo su certificado de firma", "Su clave se destruye cuando se crea la nueva, no antes.")
 }

@@ -139,8 +139,8 @@ func (h *house) citizen() {
 		INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at)
 		VALUES ('maria', 'office', 'advanced', 'O1', 'office', @now)`, pgx.NamedArgs{"now": now})
 	h.exec(`
-		INSERT INTO credentials (id, citizen_id, generation, state, algorithm, public_key, salt, argon_memory_kib, argon_passes, argon_lanes, box, created_at)
-		VALUES ('key', 'maria', 1, 'usable', 'ec-p256', 'x', 'x', 1, 1, 1, 'x', @now)`, pgx.NamedArgs{"now": now})
+		INSERT INTO credentials (id, citizen_id, generation, state, algorithm, public_key, salt, argon_memory_kib, argon_passes, argon_lanes, box, created_at, password_at)
+		VALUES ('key', 'maria', 1, 'usable', 'ec-p256', 'x', 'x', 1, 1, 1, 'x', @now, @now)`, pgx.NamedArgs{"now": now})
 	h.exec(`
 		INSERT INTO certificates (serial, credential_id, state, der, not_before, not_after, lease_until, request_id)
 		VALUES (@serial, 'key', 'issued', @der, @before, @after, @after, '')`, pgx.NamedArgs{

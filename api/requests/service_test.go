@@ -178,7 +178,7 @@ func TestPreflight(t *testing.T) {
 		{"can sign", nil, nil},
 		{"can sign whatever the registration's age", []string{registration + `assured_at = assured_at - interval '6 years'`}, nil},
 		{"registered only", []string{person + `status = 'registered'`, `DELETE FROM certificates`}, []policies.Code{policies.CitizenInactive, policies.CredentialMissing}},
-		{"blocked", []string{person + `status = 'blocked'`}, []policies.Code{policies.CitizenInactive}},
+		{"blocked", []string{person + `status = 'blocked'`}, []policies.Code{policies.CitizenBlocked}},
 		{"deregistered", []string{person + `status = 'deregistered'`}, []policies.Code{policies.CitizenDeregistered}},
 		{"no certificate", []string{`DELETE FROM certificates`}, []policies.Code{policies.CredentialMissing}},
 		{

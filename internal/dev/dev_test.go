@@ -89,7 +89,7 @@ func playSigner(ctx context.Context, s settings) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	server := rpc.NewServer(http.NotFoundHandler(), slog.Default())
+	server := rpc.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), slog.Default())
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		fmt.Fprintln(os.Stderr, err)
