@@ -312,9 +312,14 @@ func TestMistakes(t *testing.T) {
 // focused checks that the keyboard is where the reader should be.
 func (b *tab) focused(class string) {
 	b.Helper()
-	if got := eval[string](b, `document.activeElement.className`); got != class {
-		b.Errorf("got the focus on %q, want %q", got, class)
+	var got string
+	// The browser moves the focus a moment after it has drawn the page.
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if got = eval[string](b, `document.activeElement.className`); got == class {
+			return
+		}
 	}
+	b.Errorf("got the focus on %q, want %q", got, class)
 }
 
 // other is a code that is not the one given.
