@@ -15,7 +15,10 @@ const (
 
 // Parse reads a SignedData of the accepted shape. Everything else, and
 // everything that is not DER, is an error.
-func Parse(der []byte) (*SignedData, error) {
+func Parse(der []byte) (*SignedData, error) { return parse(der, nil) }
+
+// parse reads no certificate again that is known, which may be nil.
+func parse(der []byte, known *x509.Certificate) (*SignedData, error) {
 	var info contentInfo
 	rest, err := asn1.Unmarshal(der, &info)
 	if err != nil {
@@ -24,7 +27,7 @@ func Parse(der []byte) (*SignedData, error) {
 	if len(rest) > 0 {
 		return nil, fmt.Errorf("%w: bytes after the end", ErrMalformed)
 	}
-	s, err := read(&info)
+	s, err := read(&info, known)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +40,7 @@ func Parse(der []byte) (*SignedData, error) {
 	return s, nil
 }
 
-func read(info *contentInfo) (*SignedData, error) {
+func read(info *contentInfo, known *x509.Certificate) (*SignedData, error) {
 	data := &info.Content
 	if !info.ContentType.Equal(idSignedData) || !data.EncapContentInfo.ContentType.Equal(idData) {
 		return nil, fmt.Errorf("%w: content type", ErrMalformed)
@@ -61,7 +64,7 @@ func read(info *contentInfo) (*SignedData, error) {
 		digestAlgorithm:    signer.DigestAlgorithm,
 		signatureAlgorithm: signer.SignatureAlgorithm,
 	}
-	if _, err := ParseAttributes(s.SignedAttributes); err != nil {
+	if s.attributes, err = ParseAttributes(s.SignedAttributes); err != nil {
 		return nil, err
 	}
 	if content := data.EncapContentInfo.Content; len(content.FullBytes) > 0 {
@@ -70,11 +73,11 @@ func read(info *contentInfo) (*SignedData, error) {
 			return nil, fmt.Errorf("%w: content", ErrMalformed)
 		}
 	}
-	s.Certificates, err = readCertificates(data.Certificates)
+	s.Certificates, err = readCertificates(data.Certificates, known)
 	return s, err
 }
 
-func readCertificates(set rawSet) ([]*x509.Certificate, error) {
+func readCertificates(set rawSet, known *x509.Certificate) ([]*x509.Certificate, error) {
 	if len(set.Raw) == 0 {
 		return nil, nil
 	}
@@ -82,9 +85,20 @@ func readCertificates(set rawSet) ([]*x509.Certificate, error) {
 	if rest, err := asn1.Unmarshal(set.Raw, &outer); err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("%w: certificates", ErrMalformed)
 	}
-	certificates, err := x509.ParseCertificates(outer.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	var certificates []*x509.Certificate
+	for rest := outer.Bytes; len(rest) > 0; {
+		var der asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &der); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		certificate := known
+		if known == nil || !bytes.Equal(der.FullBytes, known.Raw) {
+			if certificate, err = x509.ParseCertificate(der.FullBytes); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+			}
+		}
+		certificates = append(certificates, certificate)
 	}
 	if len(certificates) == 0 || len(certificates) > maxCertificates {
 		return nil, fmt.Errorf("%w: %d certificates", ErrMalformed, len(certificates))

@@ -30,6 +30,7 @@ type SignedData struct {
 	// Signature is the signature value over SignedAttributes.
 	Signature []byte
 
+	attributes         []Attribute // SignedAttributes, as Parse has read them
 	digestAlgorithms   []algorithm
 	digestAlgorithm    algorithm
 	signatureAlgorithm algorithm

@@ -15,7 +15,7 @@ import (
 // right (RFC 5652, 5.6; EN 319 122-1, 5.2.2); digest and signature algorithm
 // as Assemble writes them. It does not build or judge the certificate's path.
 func Verify(der, contentDigest []byte, cert *x509.Certificate) error {
-	s, err := Parse(der)
+	s, err := parse(der, cert)
 	if err != nil {
 		return err
 	}
@@ -34,18 +34,11 @@ func Verify(der, contentDigest []byte, cert *x509.Certificate) error {
 	return checkValue(cert, s.Hash, s.SignedAttributes, s.Signature)
 }
 
-// MessageDigest is the digest of the content that the signed attributes hold.
+// MessageDigest is the digest of the content that the signed attributes hold, as
+// Parse read them.
 func (s *SignedData) MessageDigest() ([]byte, error) {
-	attributes, err := ParseAttributes(s.SignedAttributes)
-	if err != nil {
-		return nil, err
-	}
-	return s.messageDigest(attributes)
-}
-
-func (s *SignedData) messageDigest(attributes []Attribute) ([]byte, error) {
 	var digest []byte
-	value := find(attributes, idMessageDigest)
+	value := find(s.attributes, idMessageDigest)
 	if rest, err := asn1.Unmarshal(value, &digest); err != nil || len(rest) > 0 || len(digest) != s.Hash.Size() {
 		return nil, fmt.Errorf("%w: message-digest", ErrMalformed)
 	}
@@ -69,23 +62,19 @@ func (s *SignedData) checkAlgorithms(cert *x509.Certificate) error {
 }
 
 func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificate) error {
-	attributes, err := ParseAttributes(s.SignedAttributes)
-	if err != nil {
-		return err
-	}
 	var contentType asn1.ObjectIdentifier
-	rest, err := asn1.Unmarshal(find(attributes, idContentType), &contentType)
+	rest, err := asn1.Unmarshal(find(s.attributes, idContentType), &contentType)
 	if err != nil || len(rest) > 0 || !contentType.Equal(idData) {
 		return fmt.Errorf("%w: content-type", ErrInvalid)
 	}
-	digest, err := s.messageDigest(attributes)
+	digest, err := s.MessageDigest()
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(digest, contentDigest) {
 		return fmt.Errorf("%w: message-digest is of another content", ErrInvalid)
 	}
-	return checkSigningCertificateV2(find(attributes, idSigningCertV2), cert)
+	return checkSigningCertificateV2(find(s.attributes, idSigningCertV2), cert)
 }
 
 func find(attributes []Attribute, oid asn1.ObjectIdentifier) []byte {
