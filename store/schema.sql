@@ -237,6 +237,7 @@ CREATE TABLE documents (
     CONSTRAINT documents_size_check CHECK ((size > 0))
 );
 ALTER TABLE ONLY documents ALTER COLUMN content SET STORAGE EXTERNAL;
+ALTER TABLE ONLY documents ALTER COLUMN cms SET STORAGE EXTERNAL;
 
 COMMENT ON COLUMN documents.content IS 'as it came, followed for PAdES by the prepared update; NULL once the retention is over';
 

@@ -115,6 +115,9 @@ COMMENT ON TABLE familiar_sources IS 'networks from which an identifier has been
 -- Authorisations (SAD): consent stored before it is spent -------------------------
 
 ALTER TABLE documents ADD COLUMN hash text NOT NULL DEFAULT '2.16.840.1.101.3.4.2.1';
+-- Certificates, hashes and a signature: trying to compress them takes longer
+-- than writing them.
+ALTER TABLE documents ALTER COLUMN cms SET STORAGE EXTERNAL;
 COMMENT ON COLUMN documents.hash IS 'OID of the hash algorithm of digest';
 
 ALTER TABLE authorisations
