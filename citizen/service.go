@@ -91,6 +91,7 @@ type Vault interface {
 	CheckActivation(ctx context.Context, pepper int, citizenID, code string) ([]byte, error)
 	SealTicket(ctx context.Context, t signer.TicketRow) (signer.TicketRow, error)
 	CheckTicket(ctx context.Context, t signer.TicketRow) error
+	Genuine(ctx context.Context, t signer.TicketRow, holder signer.Ticket) error
 }
 
 // People reads citizens' records, checked, and seals their changes.
@@ -317,14 +318,10 @@ func (s *Service) Confirm(ctx context.Context, answer signer.Answer) error {
 	if err != nil {
 		return err
 	}
-	switch row.Purpose {
-	case signer.ForActivation:
-		err = s.Vault.CheckTicket(ctx, row)
-	case signer.ForPassword:
-	case signer.ForCertificate, signer.ForSignature:
-		err = policies.Refuse(policies.SessionExpired)
+	if row.Purpose != signer.ForActivation && row.Purpose != signer.ForPassword {
+		return policies.Refuse(policies.SessionExpired)
 	}
-	if err != nil {
+	if err := s.Vault.Genuine(ctx, row, answer.Ticket); err != nil {
 		return err
 	}
 	challenge, err := s.Codes.CheckCode(ctx, row, row.Purpose, answer.Code)

@@ -32,10 +32,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		if row.Purpose != order.Purpose {
 			return Challenge{}, policies.Refuse(policies.SessionExpired)
 		}
-		if row.Purpose == ForActivation {
-			err = s.Vault.CheckTicket(ctx, row)
-		}
-		if err != nil {
+		if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 			return Challenge{}, err
 		}
 	case ForCertificate, ForSignature:

@@ -58,7 +58,7 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 		return Session{}, s.denied(ctx, audit.AuthFailed, who, s.Limits.Password.wrong(tally))
 	}
 	if refusal, kind := s.unwelcome(who, r, tally, citizen, credential, now); refusal != nil {
-		return Session{}, s.denied(ctx, kind, who, refusal)
+		return Session{}, s.turnBack(ctx, kind, who, refusal, citizen)
 	}
 
 	s.Step("identify/opened")
@@ -179,18 +179,33 @@ func (s *Service) renewBox(ctx context.Context, c *Citizen, k *Credential, passw
 
 // denied logs a failed authentication and returns its refusal.
 func (s *Service) denied(ctx context.Context, kind audit.EventType, who Identification, r *policies.Refusal) error {
+	if err := s.Store.Log(ctx, s.denial(kind, who, r)); err != nil {
+		return err
+	}
+	return r
+}
+
+// turnBack is denied for somebody who has proved the password: it was no wrong
+// guess, and must not come to count as one. Only a lock is not lifted by it.
+func (s *Service) turnBack(ctx context.Context, kind audit.EventType, who Identification, r *policies.Refusal, c Citizen) error {
+	if kind == audit.AuthLocked {
+		return s.denied(ctx, kind, who, r)
+	}
+	if err := s.Store.PasswordProved(ctx, TicketRow{CitizenID: c.ID, Source: Source(who.RemoteAddr)}, s.denial(kind, who, r)); err != nil {
+		return err
+	}
+	return r
+}
+
+func (s *Service) denial(kind audit.EventType, who Identification, r *policies.Refusal) audit.Entry {
 	operation := who.RequestID
 	if operation == "" {
 		operation = "password"
 	}
-	err := s.Store.Log(ctx, audit.Entry{
+	return audit.Entry{
 		Type: kind, Operation: operation, At: s.Now(), Person: who.Identifier,
 		Payload: map[string]any{"factor": "knowledge", "reason": string(r.Code), "address": who.RemoteAddr},
-	})
-	if err != nil {
-		return err
 	}
-	return r
 }
 
 // ticketRow encrypts the sealing key under the ticket.

@@ -298,3 +298,20 @@ func TestOfficeCannotChoosePassword(t *testing.T) {
 		s.signs(ana, password)
 	})
 }
+
+// Who has the right password, though it is too old, is not taken for a guesser.
+func TestExpiredPasswordLocksNobody(t *testing.T) {
+	t.Parallel()
+	s := newSpine(t, signer.SealedKeeper)
+	s.activate(ana, anaPhone)
+	s.clock.advance(2 * 365 * 24 * time.Hour)
+	request := s.ask(ana, "uno")
+	for range 7 {
+		_, err := s.identify(request, ana, password)
+		s.wants(err, policies.PasswordExpired)
+	}
+	if err := s.change(password); err != nil {
+		t.Fatalf("changing: %v", err)
+	}
+	_ = s.again(request, second)
+}

@@ -265,6 +265,9 @@ type Store interface {
 	// not, unless guesses are paused. It is durable before any comparison.
 	CountPasswordAttempt(ctx context.Context, g Guess) (Tally, error)
 
+	// PasswordProved clears the failures and makes the source familiar, with the
+	// entry that says why there is no session all the same.
+	PasswordProved(ctx context.Context, t TicketRow, e audit.Entry) error
 	// OpenSession clears the failures, makes the ticket's source familiar, ends
 	// the request's older tickets and codes, and stores this ticket.
 	OpenSession(ctx context.Context, t TicketRow, e audit.Entry) error

@@ -49,6 +49,17 @@ func (v *Vault) CheckTicket(ctx context.Context, t TicketRow) error {
 	return v.CheckSeal(ctx, t.Seal.Epoch, t.Seal.MAC, "ticket", t.statement()...)
 }
 
+// Genuine refuses a ticket that this service did not make for its holder: an
+// activation's without its seal, another's that does not open what it guards.
+func (v *Vault) Genuine(ctx context.Context, t TicketRow, holder Ticket) error {
+	if t.Purpose == ForActivation {
+		return v.CheckTicket(ctx, t)
+	}
+	ks, err := t.SealingKey(holder)
+	zero(ks)
+	return err
+}
+
 func (t TicketRow) statement() []string {
 	return []string{hexOf(t.Hash), string(t.Purpose), t.CitizenID, strconv.FormatBool(t.Verified), t.Source, instant(t.ExpiresAt)}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -87,6 +88,16 @@ func clearAttempts(ctx context.Context, tx pgx.Tx, kind, citizenID string) error
 		WHERE kind = @kind AND subject = (SELECT identifier FROM citizens WHERE id = @id)`,
 		pgx.NamedArgs{"kind": kind, "id": citizenID})
 	return err
+}
+
+// PasswordProved implements signer.Store.
+func (db *DB) PasswordProved(ctx context.Context, t signer.TicketRow, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := trust(ctx, tx, t, e.At); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
 }
 
 // trust clears the failures of a citizen who has proved the password, and

@@ -76,6 +76,12 @@ func (db *DB) ReplaceActivation(ctx context.Context, citizenID string, a citizen
 		if err != nil {
 			return err
 		}
+		// Whoever has begun with the old code begins again with this one.
+		if _, err := tx.Exec(ctx, `
+			DELETE FROM tickets
+			WHERE citizen_id = @citizen AND purpose = 'activation'`, pgx.NamedArgs{"citizen": citizenID}); err != nil {
+			return err
+		}
 		if err := clearAttempts(ctx, tx, "activation", citizenID); err != nil {
 			return err
 		}
