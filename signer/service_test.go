@@ -48,6 +48,27 @@ func TestCeremony(t *testing.T) {
 	})
 }
 
+// As many documents as are shared between sessions of the token, each with its
+// own signature (the checker looks).
+func TestManyDocuments(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(s *spine) {
+		s.activate(ana, anaPhone)
+		contents := make([]string, 41)
+		for i := range contents {
+			contents[i] = fmt.Sprint("documento ", i)
+		}
+		request, session := s.ready(ana, contents...)
+		if err := s.sign(session); err != nil {
+			s.Fatalf("signing: %v", err)
+		}
+		s.invariants()
+		if got, want := s.state(request), signer.Signed; got != want {
+			s.Errorf("state %s, want %s", got, want)
+		}
+	})
+}
+
 func TestReferenceIsOnPageAndPhone(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(s *spine) {
