@@ -23,6 +23,9 @@ FAULTS ?= 100
 
 DOC ?=
 
+# Citizens in the databases that `make bench SCALE=full` compares.
+FULLSCALE := 1000,100000,1000000
+
 .PHONY: run demo test faults check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
@@ -83,7 +86,7 @@ fmt: $(GOLANGCI_LINT) ## put the code into the form that check wants
 	$(GOLANGCI_LINT) fmt
 
 bench: build ## figures against limits of the same run; ONLY=keys/scale, SCALE=full
-	bin/rubrica bench $(if $(ONLY),--only '$(ONLY)') $(if $(filter full,$(SCALE)),--scale 1000,100000,1000000)
+	bin/rubrica bench $(if $(ONLY),--only '$(ONLY)') $(if $(filter full,$(SCALE)),--scale '$(FULLSCALE)')
 
 generate: ## everything that is generated from something else
 	$(GO) generate ./...
