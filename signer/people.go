@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,17 +85,26 @@ func (p People) Change(ctx context.Context, c Citizen, k *Credential) (Change, e
 		CitizenID: c.ID, Was: was, Seal: Seal{Epoch: epoch, MAC: mac},
 		Entry: audit.Entry{
 			Type: audit.CitizenSealed, Operation: c.ID, At: p.Now(), Person: c.Identifier,
-			Payload: map[string]any{VersionField: c.Version, SealField: hexOf(mac), "epoch": epoch},
+			Payload: map[string]any{"version": c.Version, "seal": hexOf(mac), "epoch": epoch},
 		},
 	}, nil
 }
 
-// The fields of a citizen.sealed entry from which a record's newest state is
-// read back.
-const (
-	VersionField = "version"
-	SealField    = "seal"
-)
+// ParseNewest reads back what Change wrote into a citizen.sealed entry.
+func ParseNewest(payload []byte) (Newest, error) {
+	var written struct {
+		Version int64  `json:"version"`
+		Seal    string `json:"seal"`
+	}
+	if err := json.Unmarshal(payload, &written); err != nil {
+		return Newest{}, fmt.Errorf("reading a sealed version: %w", err)
+	}
+	mac, err := hex.DecodeString(written.Seal)
+	if err != nil {
+		return Newest{}, fmt.Errorf("reading a sealed version: %w", err)
+	}
+	return Newest{Version: written.Version, MAC: mac}, nil
+}
 
 const sealedCitizen = "citizen"
 

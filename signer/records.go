@@ -33,7 +33,7 @@ type Seal struct {
 	MAC   []byte
 }
 
-// Newest is the state of a citizen's record as the log's newest entry has it.
+// Newest is the state of a citizen's record that counts, as the log has it.
 type Newest struct {
 	Version int64
 	MAC     []byte

@@ -2,10 +2,7 @@ package store
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -117,19 +114,12 @@ func newest(ctx context.Context, q querier, c *signer.Citizen) error {
 		if err != nil {
 			return nil //nolint:nilerr // where one entry was altered none counts: no record passes for the newest
 		}
-		var state struct {
-			Version int64  `json:"version"`
-			Seal    string `json:"seal"`
+		sealed, err := signer.ParseNewest(payload)
+		if err != nil {
+			return err
 		}
-		if err := json.Unmarshal(payload, &state); err != nil {
-			return fmt.Errorf("reading a citizen's newest state: %w", err)
-		}
-		if state.Version <= newest.Version {
-			continue
-		}
-		newest.Version = state.Version
-		if newest.MAC, err = hex.DecodeString(state.Seal); err != nil {
-			return fmt.Errorf("reading a citizen's newest state: %w", err)
+		if sealed.Version > newest.Version {
+			newest = sealed
 		}
 	}
 	c.Newest = newest

@@ -213,9 +213,6 @@ func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error
 	})
 }
 
-// familiarity is how long a network is remembered at most.
-const familiarity = 90 * 24 * time.Hour
-
 // ForgetTokenKey implements signer.Store.
 func (db *DB) ForgetTokenKey(ctx context.Context, label string, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
@@ -232,7 +229,7 @@ func (db *DB) ForgetTokenKey(ctx context.Context, label string, e audit.Entry) e
 // Forget implements signer.Store.
 func (db *DB) Forget(ctx context.Context, now time.Time) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour), "quarter": now.Add(-familiarity)}
+		args := pgx.NamedArgs{"now": now, "hour": now.Add(-time.Hour), "day": now.Add(-24 * time.Hour), "quarter": now.Add(-signer.DefaultLimits().Password.Familiar)}
 		for _, sql := range []string{
 			`
 			DELETE FROM challenges

@@ -244,7 +244,7 @@ func (f *filling) entries(o other) []audit.Entry {
 	return []audit.Entry{
 		{
 			Type: audit.CitizenSealed, Operation: o.id, At: f.then, Person: o.identifier,
-			Payload: map[string]any{signer.VersionField: 3, signer.SealField: hex.EncodeToString(o.seal), "epoch": 1},
+			Payload: map[string]any{"version": 3, "seal": hex.EncodeToString(o.seal), "epoch": 1},
 		},
 		{
 			Type: audit.CertificateIssued, Operation: o.request, At: f.then, Person: o.identifier,
