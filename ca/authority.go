@@ -24,8 +24,21 @@ type Config struct {
 	// Chain is what stands above Certificate, the root not among them.
 	Chain   []*x509.Certificate
 	Profile Profile
+	// Addresses are named in what the authority issues.
+	Addresses Addresses
 	// Lint judges a certificate before it is issued; lint.Certificate does.
-	Lint func(der []byte) error
+	Lint Lint
+}
+
+// Lint judges a certificate by its bytes.
+type Lint func(der []byte) error
+
+// Addresses are where a validator fetches what it needs of an authority. All
+// are http: whoever fetches over https may need the very revocation data that
+// it is fetching (RFC 5280, section 8).
+type Addresses struct {
+	Issuer string // the authority's certificate, DER
+	OCSP   string // its responder; empty where none answers
 }
 
 // Authority issues certificates to citizens. It is safe for concurrent use as
@@ -54,8 +67,8 @@ func New(c Config) (*Authority, error) {
 	if c.Lint == nil {
 		return nil, errors.New("authority without a lint")
 	}
-	if err := c.Profile.check(); err != nil {
-		return nil, fmt.Errorf("checking the profile: %w", err)
+	if err := c.Addresses.check(); err != nil {
+		return nil, err
 	}
 	if !c.Certificate.IsCA || c.Certificate.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return nil, errors.New("certificate of the authority is not one of an authority")
@@ -87,6 +100,9 @@ type Request struct {
 	PublicKey  crypto.PublicKey
 	NotBefore  time.Time
 	NotAfter   time.Time // as granted by policies; fractions of a second are cut
+	// CRL is the address of the list that will name the certificate if it is
+	// revoked: its shard's, http.
+	CRL string
 }
 
 func (r Request) check(issuer *x509.Certificate) error {
@@ -95,6 +111,8 @@ func (r Request) check(issuer *x509.Certificate) error {
 		return fmt.Errorf("%w: the identifier is not canonical", ErrRequest)
 	case !isText(r.GivenName) || !isText(r.Surnames):
 		return fmt.Errorf("%w: a name is missing or cannot be printed", ErrRequest)
+	case !isHTTP(r.CRL):
+		return fmt.Errorf("%w: %q is no http address of a list", ErrRequest, r.CRL)
 	case !r.NotBefore.Before(r.NotAfter.Truncate(time.Second)):
 		return fmt.Errorf("%w: the validity is empty", ErrRequest)
 	case r.NotBefore.Before(issuer.NotBefore) || r.NotAfter.After(issuer.NotAfter):

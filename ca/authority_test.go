@@ -136,9 +136,9 @@ func TestOCSPOnlyWhenConfigured(t *testing.T) {
 	if c := h.issue(t, request(ecKey(t, elliptic.P256()).Public())); len(c.OCSPServer) != 0 {
 		t.Errorf("OCSP: got %v, want none", c.OCSPServer)
 	}
-	p := profile()
-	p.OCSPURL = "http://ocsp.example.org/"
-	with, err := New(Config{Certificate: h.authority.Certificate, Signer: h.key, Profile: p, Lint: h.authority.Lint})
+	at := addresses()
+	at.OCSP = "http://ocsp.example.org/"
+	with, err := New(Config{Certificate: h.authority.Certificate, Signer: h.key, Profile: profile(), Addresses: at, Lint: h.authority.Lint})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestIssueWithAnUnwellToken(t *testing.T) {
 	for name, sick := range map[string]*unwell{"fails": {err: errToken}, "lies": {flip: true}} {
 		h := ecHierarchy(t)
 		sick.Signer = h.key
-		a, err := New(Config{Certificate: h.authority.Certificate, Signer: sick, Profile: profile(), Lint: h.authority.Lint})
+		a, err := New(Config{Certificate: h.authority.Certificate, Signer: sick, Profile: profile(), Addresses: addresses(), Lint: h.authority.Lint})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,6 +301,8 @@ func TestPrepareRefuses(t *testing.T) {
 		"inverted validity":   func(r *Request) { r.NotAfter = r.NotBefore.Add(-time.Hour) },
 		"outlives the issuer": func(r *Request) { r.NotAfter = now.AddDate(10, 0, 0) },
 		"precedes the issuer": func(r *Request) { r.NotBefore = now.AddDate(-2, 0, 0) },
+		"no list":             func(r *Request) { r.CRL = "" },
+		"list over https":     func(r *Request) { r.CRL = "https://pki.example.org/issuing.crl" },
 		"no key":              func(r *Request) { r.PublicKey = nil },
 		"RSA of 2048 bits":    func(r *Request) { r.PublicKey = short },
 		"RSA with exponent 3": func(r *Request) { r.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 3072), E: 3} },
@@ -322,7 +324,7 @@ func TestPrepareStopsAtTheLint(t *testing.T) {
 	t.Parallel()
 	h := ecHierarchy(t)
 	var seen []byte
-	a, err := New(Config{Certificate: h.authority.Certificate, Signer: h.key, Profile: profile(), Lint: func(der []byte) error {
+	a, err := New(Config{Certificate: h.authority.Certificate, Signer: h.key, Profile: profile(), Addresses: addresses(), Lint: func(der []byte) error {
 		seen = der
 		return errLinted
 	}})
@@ -349,9 +351,9 @@ func TestNewRefuses(t *testing.T) {
 		"no lint":             func(c *Config) { c.Lint = nil },
 		"another's key":       func(c *Config) { c.Signer = ecKey(t, elliptic.P256()) },
 		"no authority's":      func(c *Config) { c.Certificate = leaf },
-		"no CRL address":      func(c *Config) { c.Profile.CRLURL = "" },
-		"issuer over https":   func(c *Config) { c.Profile.IssuerURL = "https://pki.example.org/issuing.cer" },
-		"OCSP without a host": func(c *Config) { c.Profile.OCSPURL = "http:///ocsp" },
+		"no issuer address":   func(c *Config) { c.Addresses.Issuer = "" },
+		"issuer over https":   func(c *Config) { c.Addresses.Issuer = "https://pki.example.org/issuing.cer" },
+		"OCSP without a host": func(c *Config) { c.Addresses.OCSP = "http:///ocsp" },
 	} {
 		c := h.authority.Config
 		change(&c)

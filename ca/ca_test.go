@@ -63,11 +63,11 @@ func rsaKey(tb testing.TB, bits int) *rsa.PrivateKey {
 
 func profile() Profile {
 	return Profile{
-		Policies:  []asn1.ObjectIdentifier{{2, 16, 724, 1, 3, 5, 99, 1}},
-		IssuerURL: "http://pki.example.org/issuing.cer",
-		CRLURL:    "http://pki.example.org/issuing.crl",
+		Policies: []asn1.ObjectIdentifier{{2, 16, 724, 1, 3, 5, 99, 1}},
 	}
 }
+
+func addresses() Addresses { return Addresses{Issuer: "http://pki.example.org/issuing.cer"} }
 
 func newHierarchy(tb testing.TB, rootKey, key crypto.Signer) hierarchy {
 	tb.Helper()
@@ -76,7 +76,7 @@ func newHierarchy(tb testing.TB, rootKey, key crypto.Signer) hierarchy {
 	h.root, err = CreateRoot(Root{
 		Name:      Name{Country: "ES", Organisation: "Ayuntamiento de Ejemplo", CommonName: "Rúbrica raíz"},
 		NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(24, 0, 0),
-	}, h.rootKey)
+	}, h.rootKey, lint.Certificate)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -86,12 +86,12 @@ func newHierarchy(tb testing.TB, rootKey, key crypto.Signer) hierarchy {
 		},
 		PublicKey: key.Public(),
 		NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(9, 0, 0),
-		IssuerURL: "http://pki.example.org/root.cer", CRLURL: "http://pki.example.org/root.crl",
-	}, h.root, h.rootKey)
+		Addresses: Addresses{Issuer: "http://pki.example.org/root.cer"}, CRL: "http://pki.example.org/root.crl",
+	}, h.root, h.rootKey, lint.Certificate)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h.authority, err = New(Config{Certificate: issuing, Signer: h.key, Profile: profile(), Lint: lint.Certificate})
+	h.authority, err = New(Config{Certificate: issuing, Signer: h.key, Profile: profile(), Addresses: addresses(), Lint: lint.Certificate})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -107,6 +107,7 @@ func request(public crypto.PublicKey) Request {
 	return Request{
 		Identifier: "12345678Z", GivenName: "María del Pilar", Surnames: "Núñez O'Donnell",
 		PublicKey: public, NotBefore: now, NotAfter: now.AddDate(4, 0, 0).Add(-time.Second),
+		CRL: "http://pki.example.org/issuing.crl",
 	}
 }
 

@@ -51,19 +51,19 @@ func TestCeremonyRefuses(t *testing.T) {
 	good := Issuing{
 		Name:      Name{Country: "ES", Organisation: "Ejemplo", CommonName: "Firma 2"},
 		PublicKey: ecKey(t, elliptic.P256()).Public(), NotBefore: now, NotAfter: now.AddDate(5, 0, 0),
-		IssuerURL: "http://pki.example.org/root.cer", CRLURL: "http://pki.example.org/root.crl",
+		Addresses: Addresses{Issuer: "http://pki.example.org/root.cer"}, CRL: "http://pki.example.org/root.crl",
 	}
-	if _, err := CreateIssuing(good, h.root, h.rootKey); err != nil {
+	if _, err := CreateIssuing(good, h.root, h.rootKey, lint.Certificate); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateIssuing(good, h.root, h.key); err == nil {
+	if _, err := CreateIssuing(good, h.root, h.key, lint.Certificate); err == nil {
 		t.Error("another's key: got a certificate, want an error")
 	}
 	for name, change := range map[string]func(*Issuing){
 		"outlives the root":  func(i *Issuing) { i.NotAfter = now.AddDate(25, 0, 0) },
 		"precedes the root":  func(i *Issuing) { i.NotBefore = now.AddDate(-2, 0, 0) },
 		"empty validity":     func(i *Issuing) { i.NotAfter = i.NotBefore },
-		"no CRL address":     func(i *Issuing) { i.CRLURL = "" },
+		"no CRL address":     func(i *Issuing) { i.CRL = "" },
 		"no organisation":    func(i *Issuing) { i.Name.Organisation = "" },
 		"country of 3":       func(i *Issuing) { i.Name.Country = "ESP" },
 		"name of 65 letters": func(i *Issuing) { i.Name.CommonName = strings.Repeat("ñ", 65) },
@@ -71,11 +71,11 @@ func TestCeremonyRefuses(t *testing.T) {
 	} {
 		i := good
 		change(&i)
-		if _, err := CreateIssuing(i, h.root, h.rootKey); err == nil {
+		if _, err := CreateIssuing(i, h.root, h.rootKey, lint.Certificate); err == nil {
 			t.Errorf("%s: got a certificate, want an error", name)
 		}
 	}
-	if _, err := CreateRoot(Root{Name: good.Name, NotBefore: now, NotAfter: now}, h.rootKey); !errors.Is(err, ErrRequest) {
+	if _, err := CreateRoot(Root{Name: good.Name, NotBefore: now, NotAfter: now}, h.rootKey, lint.Certificate); !errors.Is(err, ErrRequest) {
 		t.Errorf("root without validity: got %v, want ErrRequest", err)
 	}
 }

@@ -29,9 +29,9 @@ func (a *Authority) compare(c *x509.Certificate, r Request) error {
 		{"authority key id", bytes.Equal(c.AuthorityKeyId, a.Certificate.SubjectKeyId)},
 		{"subject key id", len(c.SubjectKeyId) == 20},
 		{"policies", samePolicies(c.PolicyIdentifiers, a.Profile.Policies)},
-		{"CRL", slices.Equal(c.CRLDistributionPoints, []string{a.Profile.CRLURL})},
-		{"issuer address", slices.Equal(c.IssuingCertificateURL, []string{a.Profile.IssuerURL})},
-		{"OCSP", slices.Equal(c.OCSPServer, optional(a.Profile.OCSPURL))},
+		{"CRL", slices.Equal(c.CRLDistributionPoints, []string{r.CRL})},
+		{"issuer address", slices.Equal(c.IssuingCertificateURL, []string{a.Addresses.Issuer})},
+		{"OCSP", slices.Equal(c.OCSPServer, optional(a.Addresses.OCSP))},
 		{"alternative names", len(c.DNSNames)+len(c.EmailAddresses)+len(c.IPAddresses)+len(c.URIs) == 0},
 		{"extensions", onlyProfiled(c)},
 	} {

@@ -19,31 +19,25 @@ type Profile struct {
 	// Policies are the deployment's own certificate policies, named beside
 	// NCP+ (ETSI EN 319 411-1, section 5.3).
 	Policies []asn1.ObjectIdentifier
-	// Address of the issuing certificate and of its CRL, both http.
-	IssuerURL string
-	CRLURL    string
-	// OCSPURL is named only where a responder answers.
-	OCSPURL string
 }
 
 // policyNCPPlus is NCP+: a certificate whose key is held in a secure device
 // (ETSI EN 319 411-1, section 5.3).
 func policyNCPPlus() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{0, 4, 0, 2042, 1, 2} }
 
-// check demands addresses that a validator can fetch. They are http: whoever
-// fetches over https may need the very revocation data that it is fetching
-// (RFC 5280, section 8).
-func (p Profile) check() error {
-	for name, address := range map[string]string{"issuer": p.IssuerURL, "CRL": p.CRLURL, "OCSP": p.OCSPURL} {
-		if address == "" && name == "OCSP" {
-			continue
-		}
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return fmt.Errorf("%s address %q is no http address", name, address)
-		}
+func (a Addresses) check() error {
+	if !isHTTP(a.Issuer) {
+		return fmt.Errorf("issuer address %q is no http address", a.Issuer)
+	}
+	if a.OCSP != "" && !isHTTP(a.OCSP) {
+		return fmt.Errorf("OCSP address %q is no http address", a.OCSP)
 	}
 	return nil
+}
+
+func isHTTP(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "http" && u.Host != ""
 }
 
 // Name is the name of an authority (ETSI EN 319 412-2, section 4.2.3.1).

@@ -63,11 +63,11 @@ func (a *Authority) citizenTemplate(r Request) (*x509.Certificate, error) {
 		KeyUsage:              x509.KeyUsageContentCommitment,
 		SubjectKeyId:          keyID,
 		Policies:              policies,
-		CRLDistributionPoints: []string{a.Profile.CRLURL},
-		IssuingCertificateURL: []string{a.Profile.IssuerURL},
+		CRLDistributionPoints: []string{r.CRL},
+		IssuingCertificateURL: []string{a.Addresses.Issuer},
 	}
-	if a.Profile.OCSPURL != "" {
-		template.OCSPServer = []string{a.Profile.OCSPURL}
+	if a.Addresses.OCSP != "" {
+		template.OCSPServer = []string{a.Addresses.OCSP}
 	}
 	return template, nil
 }
@@ -114,9 +114,9 @@ type Issuing struct {
 	PublicKey any
 	NotBefore time.Time
 	NotAfter  time.Time
-	// Address of the root's certificate and of its CRL, both http.
-	IssuerURL string
-	CRLURL    string
+	// Addresses are the root's: its certificate, and a responder if it has one.
+	Addresses Addresses
+	CRL       string // address of the root's list, http
 }
 
 // issuingTemplate is the profile of an issuing authority, as the root's with
@@ -138,8 +138,8 @@ func issuingTemplate(i Issuing) (*x509.Certificate, error) {
 	}
 	template.MaxPathLenZero = true
 	template.Policies = anyPolicy
-	template.IssuingCertificateURL = []string{i.IssuerURL}
-	template.CRLDistributionPoints = []string{i.CRLURL}
+	template.IssuingCertificateURL = []string{i.Addresses.Issuer}
+	template.CRLDistributionPoints = []string{i.CRL}
 	return template, nil
 }
 

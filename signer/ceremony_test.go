@@ -141,7 +141,7 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 		Cost: signer.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}, // what a guess costs is not what this tests
 	})
 	s.module = signer.New(signer.Config{
-		Store: s.db, Keys: s.keys, Vault: s.vault, Issuer: authority(t, s.clock.Now()), Courier: s.phone,
+		Store: s.db, Keys: s.keys, Vault: s.vault, Issuer: authority(t, s.clock.Now()), CRL: "http://ca.example/issuing.crl", Courier: s.phone,
 		Rules: policies.DefaultRules(), Limits: signer.DefaultLimits(), KeyAlgorithm: "ec-p256",
 		Now: s.clock.Now, Logger: s.journal.logger(),
 	})
@@ -204,20 +204,20 @@ func authority(t *testing.T, now time.Time) *ca.Authority {
 		t.Fatalf("creating the issuing key: %v", err)
 	}
 	name := func(cn string) ca.Name { return ca.Name{Country: "ES", Organisation: "Pruebas", CommonName: cn} }
-	root, err := ca.CreateRoot(ca.Root{Name: name("Raíz"), NotBefore: now, NotAfter: now.AddDate(20, 0, 0)}, rootKey)
+	root, err := ca.CreateRoot(ca.Root{Name: name("Raíz"), NotBefore: now, NotAfter: now.AddDate(20, 0, 0)}, rootKey, lint.Certificate)
 	if err != nil {
 		t.Fatalf("creating a root: %v", err)
 	}
 	issuing, err := ca.CreateIssuing(ca.Issuing{
 		Name: name("Emisora"), NotBefore: now, NotAfter: now.AddDate(10, 0, 0), PublicKey: issuingKey.Public(),
-		IssuerURL: "http://ca.example/root.cer", CRLURL: "http://ca.example/root.crl",
-	}, root, rootKey)
+		Addresses: ca.Addresses{Issuer: "http://ca.example/root.cer"}, CRL: "http://ca.example/root.crl",
+	}, root, rootKey, lint.Certificate)
 	if err != nil {
 		t.Fatalf("creating an issuing authority: %v", err)
 	}
 	a, err := ca.New(ca.Config{
 		Certificate: issuing, Signer: issuingKey, Lint: lint.Certificate,
-		Profile: ca.Profile{IssuerURL: "http://ca.example/issuing.cer", CRLURL: "http://ca.example/issuing.crl"},
+		Addresses: ca.Addresses{Issuer: "http://ca.example/issuing.cer"},
 	})
 	if err != nil {
 		t.Fatalf("opening an authority: %v", err)

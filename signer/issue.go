@@ -145,7 +145,7 @@ func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant pol
 	}
 	prepared, err := s.Issuer.Prepare(ca.Request{
 		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames,
-		PublicKey: public, NotBefore: i.Now, NotAfter: grant.NotAfter,
+		PublicKey: public, NotBefore: i.Now, NotAfter: grant.NotAfter, CRL: s.CRL,
 	})
 	if err != nil {
 		return err

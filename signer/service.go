@@ -80,6 +80,7 @@ type Config struct {
 	Keys    Keys
 	Vault   *Vault
 	Issuer  Issuer
+	CRL     string // address of the revocation list that certificates name
 	Courier Courier
 	Rules   policies.Rules
 	Limits  Limits

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
@@ -171,14 +172,14 @@ func (c *InitCommand) certify(keys map[string]crypto.Signer) (root, issuing *x50
 	name := func(common string) ca.Name {
 		return ca.Name{Country: "ES", Organisation: c.Organisation, CommonName: c.Organisation + " " + common}
 	}
-	root, err = ca.CreateRoot(ca.Root{Name: name("CA Raíz"), NotBefore: from, NotAfter: from.AddDate(20, 0, 0)}, keys[rootKey])
+	root, err = ca.CreateRoot(ca.Root{Name: name("CA Raíz"), NotBefore: from, NotAfter: from.AddDate(20, 0, 0)}, keys[rootKey], lint.Certificate)
 	if err != nil {
 		return nil, nil, fmt.Errorf("certifying the root: %w", err)
 	}
 	issuing, err = ca.CreateIssuing(ca.Issuing{
 		Name: name("CA Ciudadanos"), NotBefore: from, NotAfter: from.AddDate(10, 0, 0),
-		PublicKey: keys[issuingKey].Public(), IssuerURL: issuerURL, CRLURL: crlURL,
-	}, root, keys[rootKey])
+		PublicKey: keys[issuingKey].Public(), Addresses: ca.Addresses{Issuer: issuerURL}, CRL: crlURL,
+	}, root, keys[rootKey], lint.Certificate)
 	if err != nil {
 		return nil, nil, fmt.Errorf("certifying the issuing authority: %w", err)
 	}

@@ -117,14 +117,10 @@ func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.
 	if err != nil {
 		return nil, err
 	}
-	crlURL, err := c.caURL("issuing.crl")
-	if err != nil {
-		return nil, err
-	}
 	return ca.New(ca.Config{
 		Certificate: certificate, Signer: key,
-		Profile: ca.Profile{IssuerURL: issuerURL, CRLURL: crlURL},
-		Lint:    lint.Certificate,
+		Addresses: ca.Addresses{Issuer: issuerURL},
+		Lint:      lint.Certificate,
 	})
 }
 
@@ -152,8 +148,12 @@ func (c *SignerCommand) services(
 	limits.CodePace = signer.Pace{Interval: c.CodeInterval, PerHour: c.CodesPerHour}
 	limits.Lease = c.Lease
 	c.bound(&limits)
+	crlURL, err := c.caURL("issuing.crl")
+	if err != nil {
+		return nil, nil, err
+	}
 	module := signer.New(signer.Config{
-		Store: db, Keys: token, Vault: vault, Issuer: authority,
+		Store: db, Keys: token, Vault: vault, Issuer: authority, CRL: crlURL,
 		Courier: &notify.Courier{
 			Catalogue: sentences, Service: c.Service, Host: host,
 			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},

@@ -104,7 +104,7 @@ func (t *town) settle(ctx context.Context, cost signer.Cost) error {
 	limits.CodePace = signer.Pace{PerHour: 1 << 30}
 	quiet := slog.New(slog.DiscardHandler)
 	t.module = signer.New(signer.Config{
-		Store: t.db, Keys: key, Vault: vault, Issuer: authority, Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
+		Store: t.db, Keys: key, Vault: vault, Issuer: authority, CRL: "http://localhost/ca/issuing.crl", Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
 		KeyAlgorithm: hsm.RSA3072, Now: time.Now, Logger: quiet,
 	})
 	t.register = citizen.New(citizen.Config{
@@ -131,7 +131,7 @@ func (t *town) authority(ctx context.Context) (*ca.Authority, error) {
 	}
 	return ca.New(ca.Config{
 		Certificate: certificate, Signer: key, Lint: lint.Certificate,
-		Profile: ca.Profile{IssuerURL: "http://localhost/ca/issuing.cer", CRLURL: "http://localhost/ca/issuing.crl"},
+		Addresses: ca.Addresses{Issuer: "http://localhost/ca/issuing.cer"},
 	})
 }
 
