@@ -17,6 +17,8 @@ func CreateRoot(r Root, signer crypto.Signer, lint Lint) (*x509.Certificate, err
 	if err != nil {
 		return nil, fmt.Errorf("preparing a root: %w", err)
 	}
+	// Named, so that the rehearsal, which is not signed with its own key, has it too.
+	template.AuthorityKeyId = template.SubjectKeyId
 	return create(template, template, signer.Public(), signer, lint)
 }
 

@@ -31,7 +31,7 @@ func TestRootAndIssuingProfiles(t *testing.T) {
 			}
 		}
 	}
-	if got, want := len(root.Extensions), 3; got != want || root.MaxPathLen != -1 {
+	if got, want := len(root.Extensions), 4; got != want || root.MaxPathLen != -1 {
 		t.Errorf("root: got %d extensions and path length %d, want %d and none", got, root.MaxPathLen, want)
 	}
 	if got, want := len(issuing.Extensions), 7; got != want || issuing.MaxPathLen != 0 || !issuing.MaxPathLenZero {
