@@ -1,0 +1,194 @@
+package bouncycastle
+
+import (
+	"bufio"
+	"bytes"
+	_ "embed" // the Java program
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing" //nolint:depguard // a helper of tests, as the packages internal/*test are
+	"time"
+)
+
+//go:embed Judge.java
+var source []byte
+
+// jars are where Debian puts BouncyCastle (libbcprov-java, libbcpkix-java, and
+// what the latter depends on).
+const jars = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar"
+
+const (
+	// patience is far above what a start on a loaded machine takes, and an answer.
+	patience = 2 * time.Minute
+	// maxField bounds what a broken program could make this side allocate.
+	maxField = 64 << 20
+)
+
+// process is the Java machine of this test binary. It is started by the first
+// question and ends by itself with the binary, when its input closes: a start
+// takes a second, an answer milliseconds.
+var process jvm
+
+type jvm struct {
+	mu     sync.Mutex
+	err    error // why there is none
+	cmd    *exec.Cmd
+	in     *bufio.Writer
+	out    *bufio.Reader
+	stderr lockedBuffer
+}
+
+// pair is a name with its value; questions and answers are lists of them.
+type pair struct {
+	name  string
+	value []byte
+}
+
+// ask puts a question and fails the test where there is no answer at all: Java
+// or BouncyCastle is missing, or the program broke.
+func ask(tb testing.TB, question ...pair) []pair {
+	tb.Helper()
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	answer, err := process.ask(question)
+	if err != nil {
+		tb.Fatalf("asking BouncyCastle (apt-get install default-jdk-headless libbcprov-java libbcpkix-java): %v\n%s",
+			err, process.stderr.String())
+	}
+	return answer
+}
+
+func (j *jvm) ask(question []pair) ([]pair, error) {
+	if j.err == nil && j.cmd == nil {
+		j.err = j.start()
+	}
+	if j.err != nil {
+		return nil, j.err
+	}
+	answer, err := j.exchange(question)
+	if err != nil {
+		j.err = err // the stream is out of step: nothing that follows could be trusted
+		_ = j.cmd.Process.Kill()
+	}
+	return answer, err
+}
+
+// start runs the program from its source, which the machine has compiled and
+// read when it says that it is ready.
+func (j *jvm) start() error {
+	for jar := range strings.SplitSeq(jars, ":") {
+		if _, err := os.Stat(jar); err != nil {
+			return fmt.Errorf("finding BouncyCastle: %w", err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "bouncycastle-")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a left over source file harms nobody
+	file := filepath.Join(dir, "Judge.java")
+	if err := os.WriteFile(file, source, 0o600); err != nil {
+		return fmt.Errorf("writing the program: %w", err)
+	}
+	cmd := exec.Command("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jars, file) //nolint:noctx // lives as long as the test binary
+	cmd.Stderr = &j.stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("opening its input: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("opening its output: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting Java: %w", err)
+	}
+	j.cmd, j.in, j.out = cmd, bufio.NewWriter(in), bufio.NewReader(out)
+	_, err = j.receive()
+	return err
+}
+
+func (j *jvm) exchange(question []pair) ([]pair, error) {
+	for _, n := range frame(question) {
+		if _, err := j.in.Write(n); err != nil {
+			return nil, fmt.Errorf("asking: %w", err)
+		}
+	}
+	if err := j.in.Flush(); err != nil {
+		return nil, fmt.Errorf("asking: %w", err)
+	}
+	return j.receive()
+}
+
+func frame(pairs []pair) [][]byte {
+	length := func(n int) []byte {
+		return binary.BigEndian.AppendUint32(nil, uint32(n)) //nolint:gosec // lengths of test data
+	}
+	parts := [][]byte{length(len(pairs))}
+	for _, p := range pairs {
+		parts = append(parts, length(len(p.name)), []byte(p.name), length(len(p.value)), p.value)
+	}
+	return parts
+}
+
+func (j *jvm) receive() ([]pair, error) {
+	watchdog := time.AfterFunc(patience, func() { _ = j.cmd.Process.Kill() })
+	defer watchdog.Stop()
+	var count uint32
+	if err := binary.Read(j.out, binary.BigEndian, &count); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	var pairs []pair
+	for range count {
+		name, err := j.field()
+		if err != nil {
+			return nil, err
+		}
+		value, err := j.field()
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, pair{string(name), value})
+	}
+	return pairs, nil
+}
+
+func (j *jvm) field() ([]byte, error) {
+	var length uint32
+	if err := binary.Read(j.out, binary.BigEndian, &length); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if length > maxField {
+		return nil, errors.New("reading the answer: a field too long")
+	}
+	value := make([]byte, length)
+	if _, err := io.ReadFull(j.out, value); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return value, nil
+}
+
+// lockedBuffer is written while the machine runs and read when a test fails.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
