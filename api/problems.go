@@ -60,6 +60,9 @@ var statuses = map[policies.Code]int{
 	policies.CredentialMissing:     http.StatusConflict,
 	policies.CertificateExpired:    http.StatusConflict,
 	policies.CertificateRevoked:    http.StatusConflict,
+	policies.CertificateSuspended:  http.StatusConflict,
+	policies.RenewalTooEarly:       http.StatusConflict,
+	policies.RegistrationEnding:    http.StatusConflict,
 
 	policies.AuthorisationInvalid: http.StatusForbidden,
 	policies.AuthorisationExpired: http.StatusForbidden,

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 func at(tb testing.TB, s string) time.Time {
@@ -117,15 +116,26 @@ func TestIssueCertificate(t *testing.T) {
 			func(f *Facts, _ *Rules) { *f = certified(now); f.Live = 0 },
 			Refuse(CredentialExists, "until", "2029-09-10").From(SourceSole),
 		},
-		"certificate in its last 60 days": {func(f *Facts, _ *Rules) { *f = certified(now); f.Certificate.NotAfter = now.AddDate(0, 0, 60) }, nil},
-		"certificate before its last 60 days": {func(f *Facts, _ *Rules) {
+		"certificate in its last day": {
+			func(f *Facts, _ *Rules) { *f = certified(now); f.Certificate.NotAfter = now },
+			Refuse(CredentialExists, "until", "2026-03-10").From(SourceSole),
+		},
+		"suspended": {
+			func(f *Facts, _ *Rules) { *f = certified(now); f.Certificate.Suspended, f.Live = true, 0 },
+			Refuse(CertificateSuspended).From(SourceSuspension),
+		},
+		"suspended, though two may be": {
+			func(f *Facts, r *Rules) { *f = certified(now); f.Certificate.Suspended, r.MaxLive = true, 2 },
+			Refuse(CertificateSuspended).From(SourceSuspension),
+		},
+		"suspended to its end": {func(f *Facts, _ *Rules) {
 			*f = certified(now)
-			f.Certificate.NotAfter = now.AddDate(0, 0, 60).Add(time.Hour + time.Second) // the clocks change in between
-		}, Refuse(CredentialExists, "until", "2026-05-09").From(SourceSole)},
-		"renewed already": {func(f *Facts, _ *Rules) {
+			f.Certificate.Suspended, f.Certificate.NotAfter, f.Live = true, now.Add(-time.Second), 0
+		}, nil},
+		"suspended, then revoked": {func(f *Facts, _ *Rules) {
 			*f = certified(now)
-			f.Certificate.NotAfter, f.Live = now.AddDate(0, 0, 60), 2
-		}, Refuse(CredentialExists, "until", "2026-05-09").From(SourceSole)},
+			f.Certificate.Suspended, f.Certificate.RevokedAt, f.Live = true, now, 0
+		}, nil},
 		"another lives, newest revoked": {
 			func(f *Facts, _ *Rules) { *f = certified(now); f.Certificate.RevokedAt = now },
 			Refuse(CredentialExists).From(SourceSole),
@@ -140,23 +150,30 @@ func TestIssueCertificate(t *testing.T) {
 		f, r := person(now), DefaultRules()
 		tc.change(&f, &r)
 		grant, err := IssueCertificate(f, r)
-		if tc.want == nil {
-			if err != nil || !grant.NotAfter.After(now) {
-				t.Errorf("%s: got %+v, %v, want a grant", name, grant, err)
-			}
-			continue
+		wantDecision(t, name, tc.want, grant, err)
+	}
+}
+
+// wantDecision holds a decision taken on 10 March 2026 against a refusal, or a
+// grant if it is nil.
+func wantDecision(t *testing.T, name string, want *Refusal, grant Grant, err error) {
+	t.Helper()
+	if want == nil {
+		if err != nil || !grant.NotAfter.After(at(t, "2026-03-10 12:00:00")) {
+			t.Errorf("%s: got %+v, %v, want a grant", name, grant, err)
 		}
-		var got *Refusal
-		if !errors.As(err, &got) {
-			t.Errorf("%s: got %v, want %v", name, err, tc.want)
-			continue
-		}
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-		if grant != (Grant{}) {
-			t.Errorf("%s: got %+v beside a refusal", name, grant)
-		}
+		return
+	}
+	got, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		t.Errorf("%s: got %v, want %v", name, err, want)
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+	if grant != (Grant{}) {
+		t.Errorf("%s: got %+v beside a refusal", name, grant)
 	}
 }
 
@@ -230,6 +247,8 @@ func TestSignAndPreflight(t *testing.T) {
 		"from the first second":           {func(f *Facts) { f.Certificate.NotBefore = now }, "", nil},
 		"expired":                         {func(f *Facts) { f.Certificate.NotAfter = now.Add(-time.Second) }, CertificateExpired, []Code{CertificateExpired}},
 		"revoked":                         {func(f *Facts) { f.Certificate.RevokedAt = now }, CertificateRevoked, []Code{CertificateRevoked}},
+		"suspended":                       {func(f *Facts) { f.Certificate.Suspended = true }, CertificateSuspended, []Code{CertificateSuspended}},
+		"suspended, registration too old": {func(f *Facts) { f.Certificate.Suspended, f.Registration.AssuredAt = true, now.AddDate(-9, 0, 0) }, CertificateSuspended, []Code{CertificateSuspended}},
 		"none":                            {func(f *Facts) { f.Certificate = nil }, CredentialMissing, []Code{CredentialMissing}},
 		"not valid yet":                   {func(f *Facts) { f.Certificate.NotBefore = now.Add(time.Second) }, CredentialMissing, []Code{CredentialMissing}},
 		"none, registration too old":      {func(f *Facts) { f.Certificate = nil; f.Registration.AssuredAt = now.AddDate(-9, 0, 0) }, CredentialMissing, []Code{RegistrationTooOld, CredentialMissing}},
@@ -254,149 +273,11 @@ func TestSignAndPreflight(t *testing.T) {
 			t.Errorf("%s: Sign: got %q, want %q", name, got, tc.sign)
 		}
 		var all []Code
-		for _, obstacle := range Preflight(f, DefaultRules()) {
+		for _, obstacle := range Preflight(f, DefaultRules()).Sign {
 			all = append(all, obstacle.Code)
 		}
 		if diff := cmp.Diff(tc.all, all); diff != "" {
 			t.Errorf("%s: Preflight (-want +got):\n%s", name, diff)
 		}
 	}
-}
-
-// drawFacts makes any citizen at any time of 1990 to 2060.
-func drawFacts(t *rapid.T) Facts {
-	moment := func(name string) time.Time {
-		return time.Unix(rapid.Int64Range(631152000, 2840140800).Draw(t, name), rapid.Int64Range(0, 999_999_999).Draw(t, name+" ns"))
-	}
-	f := Facts{
-		Now:    moment("now"),
-		Status: rapid.SampledFrom([]Status{StatusRegistered, StatusActive, StatusActive, StatusActive, StatusBlocked, StatusDeregistered}).Draw(t, "status"),
-		Registration: Registration{
-			Mode:      rapid.SampledFrom([]Mode{ModeOffice, ModeCertificate, ModeDNIe, ModeLetter, ModeVideo}).Draw(t, "mode"),
-			Level:     rapid.SampledFrom([]Level{LevelBasic, LevelAdvanced, LevelAdvanced}).Draw(t, "level"),
-			AssuredAt: moment("assured"),
-		},
-		DocumentUntil: moment("document"),
-		Live:          rapid.IntRange(0, 2).Draw(t, "live"),
-	}
-	if rapid.Bool().Draw(t, "certificate") {
-		f.Certificate = &Certificate{NotBefore: moment("from"), NotAfter: moment("until")}
-		if rapid.Bool().Draw(t, "revoked") {
-			f.Certificate.RevokedAt = moment("revocation")
-		}
-	}
-	return f
-}
-
-func drawRules(t *rapid.T) Rules {
-	r := DefaultRules()
-	r.Reading = rapid.SampledFrom([]Reading{ReadingStrict, ReadingAge}).Draw(t, "reading")
-	r.ExpiredDocument = rapid.Bool().Draw(t, "any document")
-	return r
-}
-
-// A grant never outlives the four years nor the fifth anniversary, and is
-// never already over.
-func TestGrantIsCapped(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f, r := drawFacts(t), drawRules(t)
-		grant, err := IssueCertificate(f, r)
-		if err != nil {
-			return
-		}
-		if year := f.Now.AddDate(4, 0, 0); grant.NotAfter.After(year) {
-			t.Errorf("at %v: got %v, want it before %v", f.Now, grant.NotAfter, year)
-		}
-		if fifth := f.Registration.AssuredAt.In(madrid()).AddDate(5, 0, 0); grant.NotAfter.After(fifth) {
-			t.Errorf("assured at %v: got %v, want it before %v", f.Registration.AssuredAt, grant.NotAfter, fifth)
-		}
-		if grant.NotAfter.Before(f.Now.Add(-time.Second)) || grant.NotAfter.Nanosecond() != 0 {
-			t.Errorf("at %v: got %v, want whole seconds ahead", f.Now, grant.NotAfter)
-		}
-	})
-}
-
-// Waiting alone never makes a registration good again.
-func TestRefusedForAgeIsRefusedLater(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f, r := drawFacts(t), drawRules(t)
-		if f.Registration.AssuredAt.After(f.Now) {
-			f.Registration.AssuredAt = f.Now
-		}
-		f.Certificate, f.Live = nil, 0
-		_, now := IssueCertificate(f, r)
-		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(0, int64(20*365*24*time.Hour)).Draw(t, "wait")))
-		if _, later := IssueCertificate(f, r); now != nil && later == nil {
-			t.Errorf("refused (%v), and granted later at %v", now, f.Now)
-		}
-	})
-}
-
-// A later identity proof never makes anything worse.
-func TestYoungerRegistrationIsNoWorse(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f, r := drawFacts(t), drawRules(t)
-		before, err := IssueCertificate(f, r)
-		if err != nil {
-			return
-		}
-		f.Registration.AssuredAt = f.Registration.AssuredAt.Add(time.Duration(rapid.Int64Range(0, int64(5*365*24*time.Hour)).Draw(t, "younger")))
-		after, err := IssueCertificate(f, r)
-		if err != nil || after.NotAfter.Before(before.NotAfter) {
-			t.Errorf("assured at %v: got %v, %v, want %v or later", f.Registration.AssuredAt, after, err, before)
-		}
-	})
-}
-
-// What the strict reading grants, the other grants alike.
-func TestStrictReadingIsStricter(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f, r := drawFacts(t), drawRules(t)
-		r.Reading = ReadingStrict
-		strict, err := IssueCertificate(f, r)
-		if err != nil {
-			return
-		}
-		r.Reading = ReadingAge
-		if byAge, err := IssueCertificate(f, r); err != nil || byAge != strict {
-			t.Errorf("got %v, %v, want %v", byAge, err, strict)
-		}
-	})
-}
-
-// Preflight and the decisions never contradict each other.
-func TestPreflightAgrees(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f, r := drawFacts(t), drawRules(t)
-		obstacles := Preflight(f, r)
-		sign := Sign(f, r)
-		if (sign == nil) != (len(obstacles) == 0) {
-			t.Errorf("Sign: %v, Preflight: %v", sign, obstacles)
-		}
-		contains := func(err error) bool {
-			for _, o := range obstacles {
-				if errors.Is(err, o) {
-					return true
-				}
-			}
-			return false
-		}
-		if sign != nil && !contains(sign) {
-			t.Errorf("Preflight %v lacks %v", obstacles, sign)
-		}
-		_, issue := IssueCertificate(f, r)
-		if len(usable(f, r)) > 0 && issue != nil && !errors.Is(issue, Refuse(CredentialExists)) && !errors.Is(issue, obstacles[0]) {
-			t.Errorf("Preflight begins with %v, IssueCertificate says %v", obstacles[0], issue)
-		}
-		for _, o := range obstacles {
-			if o.Source == "" {
-				t.Errorf("%v names no source", o)
-			}
-		}
-	})
 }

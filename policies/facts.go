@@ -63,9 +63,18 @@ type Certificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	RevokedAt time.Time // zero if it is not revoked
+	// Suspended is a revocation that may be lifted (certificateHold, RFC 5280,
+	// section 5.3.1). RevokedAt is zero meanwhile.
+	Suspended bool
 }
 
 // validAt is whether the certificate can sign at that moment.
 func (c *Certificate) validAt(now time.Time) bool {
-	return c != nil && c.RevokedAt.IsZero() && !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+	return c.keptAt(now) && !c.Suspended && !now.Before(c.NotBefore)
+}
+
+// keptAt is whether the certificate is the citizen's at that moment: neither
+// revoked nor expired. A suspended one is.
+func (c *Certificate) keptAt(now time.Time) bool {
+	return c != nil && c.RevokedAt.IsZero() && !now.After(c.NotAfter)
 }

@@ -63,6 +63,9 @@ const (
 	CredentialMissing     Code = "credential_missing"
 	CertificateExpired    Code = "certificate_expired"
 	CertificateRevoked    Code = "certificate_revoked"
+	CertificateSuspended  Code = "certificate_suspended" // until it is released or revoked
+	RenewalTooEarly       Code = "renewal_too_early"     // the certificate is not in its last days yet
+	RegistrationEnding    Code = "registration_ending"   // a renewed certificate would end no later than the present one
 )
 
 // Authorisations.
@@ -176,7 +179,8 @@ func Codes() []Code {
 		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, PasswordPaused, PasswordExpired, SessionExpired, NotTheSigner,
 		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
 		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
-		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked,
+		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked, CertificateSuspended,
+		RenewalTooEarly, RegistrationEnding,
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
 		DocumentUnsupported, DocumentTooComplex,

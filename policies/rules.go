@@ -21,11 +21,12 @@ const (
 
 // Where the rules come from, for Refusal.Source.
 const (
-	SourceRenewal  = "Cl@ve, «Renovación a los 5 años del registro con nivel alto o avanzado»"
-	SourceLevels   = "Cl@ve, niveles de registro básico y avanzado"
-	SourceRegister = "Cl@ve, datos necesarios para el registro"
-	SourceSole     = "Cl@ve Firma, emisión y renovación de certificados"
-	SourceValidity = "ETSI TS 119 431-1, SIG-6.3.1-08"
+	SourceRenewal    = "Cl@ve, «Renovación a los 5 años del registro con nivel alto o avanzado»"
+	SourceLevels     = "Cl@ve, niveles de registro básico y avanzado"
+	SourceRegister   = "Cl@ve, datos necesarios para el registro"
+	SourceSole       = "Cl@ve Firma, emisión y renovación de certificados"
+	SourceValidity   = "ETSI TS 119 431-1, SIG-6.3.1-08"
+	SourceSuspension = "Ley 6/2020, art. 5; Reglamento (UE) 910/2014, art. 28.5"
 )
 
 // Rules are the numbers and switches of the decisions. A field left zero
@@ -37,15 +38,22 @@ type Rules struct {
 	RegistrationYears int
 	// CertificateYears is how long a certificate is valid at most.
 	CertificateYears int
-	// RenewalWindow is how long before its end a certificate may be followed
-	// by another.
-	RenewalWindow time.Duration
+	// RenewalDays is how many days before its last one a certificate may be
+	// renewed, from the beginning of that day on.
+	RenewalDays int
 	// MaxLive is how many certificates that can sign a citizen may have; the
 	// one that is being renewed does not stand in the way of its successor.
 	MaxLive int
 	// ExpiredDocument allows a certificate to citizens whose DNI or NIE is
 	// expired or of unknown validity.
 	ExpiredDocument bool
+	// CertificateReminders and RegistrationReminders are how many days before
+	// a certificate ends, or a registration becomes too old, its citizen is
+	// told.
+	CertificateReminders  []int
+	RegistrationReminders []int
+	// DayBegins and DayEnds are the hours between which telephones may ring.
+	DayBegins, DayEnds int
 	// Zone is where days begin and end, and anniversaries fall; nil is UTC.
 	Zone *time.Location
 }
@@ -58,11 +66,16 @@ func DefaultRules() Rules {
 		RegistrationYears: 5,
 		// Assumed; Ley 6/2020, art. 4 caps qualified certificates at five years.
 		CertificateYears: 4,
-		// Assumed: the citizen is first warned at this distance.
-		RenewalWindow: 60 * 24 * time.Hour,
+		// Assumed. The first reminder comes on the day on which the window opens.
+		RenewalDays: 60,
 		// SourceSole: one signature certificate at a time.
 		MaxLive: 1,
-		Zone:    madrid(),
+		// Assumed.
+		CertificateReminders:  []int{60, 30, 7},
+		RegistrationReminders: []int{90, 30, 7},
+		DayBegins:             9,
+		DayEnds:               21,
+		Zone:                  madrid(),
 	}
 }
 
@@ -100,6 +113,29 @@ func (r Rules) anniversary(t time.Time, years int) time.Time {
 // it is written, without moving it between zones.
 func (r Rules) dayAfter(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, r.zone())
+}
+
+// daysBefore is the beginning of the day that lies so many days before a
+// moment's own. Days are counted in the calendar: one has 23 or 25 hours when
+// the clocks change.
+func (r Rules) daysBefore(t time.Time, days int) time.Time {
+	t = t.In(r.zone())
+	return time.Date(t.Year(), t.Month(), t.Day()-days, 0, 0, 0, 0, r.zone())
+}
+
+// Daytime is the next moment, t itself if it is one, at which a telephone may
+// ring.
+func (r Rules) Daytime(t time.Time) time.Time {
+	local := t.In(r.zone())
+	today := time.Date(local.Year(), local.Month(), local.Day(), r.DayBegins, 0, 0, 0, r.zone())
+	switch {
+	case local.Before(today):
+		return today
+	case local.Hour() < r.DayEnds:
+		return t
+	default:
+		return time.Date(local.Year(), local.Month(), local.Day()+1, r.DayBegins, 0, 0, 0, r.zone())
+	}
 }
 
 // day writes a moment's day for the parameters of a refusal.

@@ -260,12 +260,19 @@ func (s *Service) Preflight(ctx context.Context, r signer.Request) ([]*policies.
 	if r.State.Final() {
 		return nil, nil
 	}
-	citizen, credential, err := s.Store.Person(ctx, r.Identifier)
+	report, err := s.Outlook(ctx, r.Identifier)
+	return report.Sign, err
+}
+
+// Outlook says what the citizen with that DNI or NIE can do now, and what
+// stands in the way of the rest. A stranger is an obstacle, no error.
+func (s *Service) Outlook(ctx context.Context, identifier string) (policies.Report, error) {
+	citizen, credential, err := s.Store.Person(ctx, identifier)
 	if errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
-		return []*policies.Refusal{policies.Refuse(policies.CitizenUnknown)}, nil
+		return policies.Stranger(), nil
 	}
 	if err != nil {
-		return nil, err
+		return policies.Report{}, err
 	}
 	return policies.Preflight(signer.Facts(citizen, credential, s.Now()), s.Rules), nil
 }

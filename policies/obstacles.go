@@ -1,0 +1,141 @@
+package policies
+
+import (
+	"strconv"
+	"time"
+)
+
+// standing is whether the citizen belongs to the service and has activated.
+func standing(f Facts) []*Refusal {
+	switch f.Status {
+	case StatusActive:
+		return nil
+	case StatusDeregistered:
+		return []*Refusal{Refuse(CitizenDeregistered).From(SourceRegister)}
+	case StatusBlocked:
+		return []*Refusal{Refuse(CitizenBlocked).From(SourceRegister)}
+	default:
+		return []*Refusal{Refuse(CitizenInactive).From(SourceRegister)}
+	}
+}
+
+// usable is whether there is a certificate that can sign now.
+func usable(f Facts, r Rules) []*Refusal {
+	c := f.Certificate
+	switch {
+	case c == nil:
+		return []*Refusal{Refuse(CredentialMissing).From(SourceValidity)}
+	case !c.RevokedAt.IsZero():
+		return []*Refusal{Refuse(CertificateRevoked, "since", r.day(c.RevokedAt)).From(SourceValidity)}
+	case f.Now.After(c.NotAfter):
+		return []*Refusal{Refuse(CertificateExpired, "since", r.day(c.NotAfter)).From(SourceValidity)}
+	case c.Suspended:
+		return suspended(f)
+	case f.Now.Before(c.NotBefore):
+		return []*Refusal{Refuse(CredentialMissing).From(SourceValidity)}
+	}
+	return nil
+}
+
+// suspended is whether the citizen has a certificate that waits to be released
+// or revoked. It is still theirs, so no other takes its place meanwhile.
+func suspended(f Facts) []*Refusal {
+	if f.Certificate.keptAt(f.Now) && f.Certificate.Suspended {
+		return []*Refusal{Refuse(CertificateSuspended).From(SourceSuspension)}
+	}
+	return nil
+}
+
+// certifiable is whether identity document and registration carry a new
+// certificate.
+func certifiable(f Facts, r Rules) []*Refusal {
+	var obstacles []*Refusal
+	if refusal := document(f, r); refusal != nil {
+		obstacles = append(obstacles, refusal)
+	}
+	return append(obstacles, registered(f, r)...)
+}
+
+// document is whether the DNI or NIE is valid today.
+func document(f Facts, r Rules) *Refusal {
+	switch {
+	case r.ExpiredDocument:
+		return nil
+	case f.DocumentUntil.IsZero():
+		return Refuse(IdentityDocumentExpiry).From(SourceRegister)
+	case !f.Now.Before(r.dayAfter(f.DocumentUntil)):
+		return Refuse(IdentityDocumentExpiry, "until", f.DocumentUntil.Format(time.DateOnly)).From(SourceRegister)
+	}
+	return nil
+}
+
+// registered is whether the registration carries a new certificate now.
+func registered(f Facts, r Rules) []*Refusal {
+	obstacles := registeredWell(f, r)
+	if !f.Now.Before(r.registrationEnd(f)) {
+		obstacles = append(obstacles, Refuse(RegistrationTooOld,
+			"since", r.day(f.Registration.AssuredAt), "years", strconv.Itoa(r.RegistrationYears)).From(SourceRenewal))
+	}
+	return obstacles
+}
+
+// registeredWell is whether the registration, while young enough, carries a
+// certificate at all.
+func registeredWell(f Facts, r Rules) []*Refusal {
+	var obstacles []*Refusal
+	if !f.Registration.advanced() {
+		obstacles = append(obstacles, Refuse(RegistrationLevel).From(SourceLevels))
+	}
+	if r.Reading != ReadingAge && f.Registration.Mode == ModeCertificate {
+		obstacles = append(obstacles, Refuse(RegistrationTelematic, "since", r.day(f.Registration.AssuredAt)).From(SourceRenewal))
+	}
+	return obstacles
+}
+
+// advanced is whether the registration may hold a certificate. A letter or an
+// unknown way never makes an advanced one, whatever the record says.
+func (g Registration) advanced() bool {
+	switch g.Mode {
+	case ModeOffice, ModeCertificate, ModeDNIe, ModeVideo:
+		return g.Level == LevelAdvanced
+	default:
+		return false
+	}
+}
+
+// surplus is whether the citizen has all the certificates that they may have,
+// not counting as many as give way to the new one.
+func surplus(f Facts, r Rules, giveWay int) []*Refusal {
+	live := f.Live
+	if f.Certificate.validAt(f.Now) {
+		live = max(live, 1) - giveWay
+	}
+	if live < r.MaxLive {
+		return nil
+	}
+	refusal := Refuse(CredentialExists).From(SourceSole)
+	if f.Certificate.validAt(f.Now) {
+		refusal = Refuse(CredentialExists, "until", r.day(f.Certificate.NotAfter)).From(SourceSole)
+	}
+	return []*Refusal{refusal}
+}
+
+// early is whether the certificate in force is not yet in its last days.
+func early(f Facts, r Rules) []*Refusal {
+	from := r.renewalStart(f.Certificate)
+	if !f.Now.Before(from) {
+		return nil
+	}
+	return []*Refusal{Refuse(RenewalTooEarly, "from", r.day(from), "until", r.day(f.Certificate.NotAfter)).From(SourceSole)}
+}
+
+// fruitless is whether the registration would end a new certificate no later
+// than the one in force, which both of them may be cut short by. A registration
+// that carries none has been told of already.
+func fruitless(f Facts, r Rules) []*Refusal {
+	if len(registered(f, r)) > 0 || r.certificateEnd(f).After(f.Certificate.NotAfter) {
+		return nil
+	}
+	return []*Refusal{Refuse(RegistrationEnding,
+		"until", r.day(r.registrationEnd(f)), "years", strconv.Itoa(r.RegistrationYears)).From(SourceRenewal)}
+}
