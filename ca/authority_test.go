@@ -27,7 +27,7 @@ func TestIssueIsAcceptedByOpenSSL(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]hierarchy{
 		"ECDSA": ecHierarchy(t),
-		"RSA":   newHierarchy(t, rsaKey(t, 3072), rsaKey(t, 3072)),
+		"RSA":   newHierarchy(t, rsaKey(t, 4096), rsaKey(t, 3072)),
 	} {
 		for kind, key := range map[string]crypto.Signer{
 			"P-256": ecKey(t, elliptic.P256()), "P-384": ecKey(t, elliptic.P384()), "RSA-3072": rsaKey(t, 3072),
@@ -424,7 +424,7 @@ func BenchmarkPrepareAndIssue(b *testing.B) {
 }
 
 func BenchmarkPrepareRSA(b *testing.B) {
-	h := newHierarchy(b, rsaKey(b, 3072), rsaKey(b, 3072))
+	h := newHierarchy(b, rsaKey(b, 4096), rsaKey(b, 3072))
 	public := rsaKey(b, 3072).Public()
 	for b.Loop() {
 		if _, err := h.authority.Prepare(request(public)); err != nil {
