@@ -65,8 +65,11 @@ func ParseAttributes(der []byte) ([]Attribute, error) {
 }
 
 // ContentType is the content-type attribute (RFC 5652, 11.1) of id-data.
-func ContentType() (Attribute, error) {
-	return attribute(idContentType, idData)
+func ContentType() (Attribute, error) { return ContentTypeOf(idData) }
+
+// ContentTypeOf is the content-type attribute of another type.
+func ContentTypeOf(contentType asn1.ObjectIdentifier) (Attribute, error) {
+	return attribute(idContentType, contentType)
 }
 
 // MessageDigest is the message-digest attribute (RFC 5652, 11.2).

@@ -1,8 +1,9 @@
 // Package cms builds, reads and verifies the one shape of CMS SignedData
 // (RFC 5652) that a CAdES or PAdES signature has: one signer, named by issuer
 // and serial number, signed attributes, content of type id-data, attached or
-// detached. Everything it writes is DER, and it reads nothing but DER: what
-// Parse accepts, Encode writes again byte for byte.
+// detached. A time-stamp token has it too, with attached content of a type of
+// its own (Content). Everything it writes is DER, and it reads nothing but DER:
+// what Parse accepts, Encode writes again byte for byte.
 //
 // The package holds no key and computes no signature. It puts signature values
 // that were made elsewhere in their place, and says whether they are right.

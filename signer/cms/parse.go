@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -13,12 +14,12 @@ const (
 	maxCertificates = 32
 )
 
-// Parse reads a SignedData of the accepted shape. Everything else, and
-// everything that is not DER, is an error.
-func Parse(der []byte) (*SignedData, error) { return parse(der, nil) }
+// Parse reads a SignedData of the accepted shape with content of type id-data.
+// Everything else, and everything that is not DER, is an error.
+func Parse(der []byte) (*SignedData, error) { return parse(der, idData) }
 
-// parse reads no certificate again that is known, which may be nil.
-func parse(der []byte, known *x509.Certificate) (*SignedData, error) {
+// parse reads no certificate again that is known.
+func parse(der []byte, contentType asn1.ObjectIdentifier, known ...*x509.Certificate) (*SignedData, error) {
 	var info contentInfo
 	rest, err := asn1.Unmarshal(der, &info)
 	if err != nil {
@@ -26,6 +27,9 @@ func parse(der []byte, known *x509.Certificate) (*SignedData, error) {
 	}
 	if len(rest) > 0 {
 		return nil, fmt.Errorf("%w: bytes after the end", ErrMalformed)
+	}
+	if !info.Content.EncapContentInfo.ContentType.Equal(contentType) {
+		return nil, fmt.Errorf("%w: content type", ErrMalformed)
 	}
 	s, err := read(&info, known)
 	if err != nil {
@@ -40,9 +44,9 @@ func parse(der []byte, known *x509.Certificate) (*SignedData, error) {
 	return s, nil
 }
 
-func read(info *contentInfo, known *x509.Certificate) (*SignedData, error) {
+func read(info *contentInfo, known []*x509.Certificate) (*SignedData, error) {
 	data := &info.Content
-	if !info.ContentType.Equal(idSignedData) || !data.EncapContentInfo.ContentType.Equal(idData) {
+	if !info.ContentType.Equal(idSignedData) {
 		return nil, fmt.Errorf("%w: content type", ErrMalformed)
 	}
 	if len(data.SignerInfos) != 1 {
@@ -55,6 +59,7 @@ func read(info *contentInfo, known *x509.Certificate) (*SignedData, error) {
 	}
 	s := &SignedData{
 		Hash:               hash,
+		ContentType:        data.EncapContentInfo.ContentType,
 		Issuer:             signer.SID.Issuer.FullBytes,
 		Serial:             signer.SID.Serial,
 		SignedAttributes:   untag(signer.SignedAttributes),
@@ -77,7 +82,7 @@ func read(info *contentInfo, known *x509.Certificate) (*SignedData, error) {
 	return s, err
 }
 
-func readCertificates(set rawSet, known *x509.Certificate) ([]*x509.Certificate, error) {
+func readCertificates(set rawSet, known []*x509.Certificate) ([]*x509.Certificate, error) {
 	if len(set.Raw) == 0 {
 		return nil, nil
 	}
@@ -92,11 +97,14 @@ func readCertificates(set rawSet, known *x509.Certificate) ([]*x509.Certificate,
 		if rest, err = asn1.Unmarshal(rest, &der); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
-		certificate := known
-		if known == nil || !bytes.Equal(der.FullBytes, known.Raw) {
-			if certificate, err = x509.ParseCertificate(der.FullBytes); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-			}
+		same := func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, der.FullBytes) }
+		if i := slices.IndexFunc(known, same); i >= 0 {
+			certificates = append(certificates, known[i])
+			continue
+		}
+		certificate, err := x509.ParseCertificate(der.FullBytes)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 		certificates = append(certificates, certificate)
 	}

@@ -14,11 +14,13 @@ import (
 type SignedData struct {
 	// Hash is the digest algorithm of the content and of the signed attributes.
 	Hash crypto.Hash
+	// ContentType is eContentType: id-data, unless a Content asked for another.
+	ContentType asn1.ObjectIdentifier
 	// Attached says whether the content stands inside; Content is it.
 	Attached bool
 	Content  []byte
 	// Certificates are in the order of DER, which is not that of the chain:
-	// SignerCertificate finds the signer's.
+	// SignerCertificate finds the signer's. There may be none.
 	Certificates []*x509.Certificate
 	// Issuer (DER of the name) and Serial identify the signer's certificate.
 	Issuer []byte
@@ -36,13 +38,24 @@ type SignedData struct {
 	signatureAlgorithm algorithm
 }
 
-// Parts are what a detached signature is assembled from.
+// Parts are what a signature is assembled from.
 type Parts struct {
 	SignedAttributes []byte // DER SET, as EncodeAttributes writes it
 	Signature        []byte
 	Certificate      *x509.Certificate
 	Chain            []*x509.Certificate // issuers, without the signer's certificate
 	Hash             crypto.Hash
+	// Content is attached; nil makes a detached signature of id-data.
+	Content *Content
+	// Bare leaves all certificates out: who asks for a time-stamp may do
+	// without them (RFC 3161, 2.4.1, certReq).
+	Bare bool
+}
+
+// Content is a content with its type.
+type Content struct {
+	Type asn1.ObjectIdentifier
+	DER  []byte // what eContent holds; DER, unless Type is id-data
 }
 
 type (
@@ -81,12 +94,16 @@ type (
 	}
 )
 
-// Both versions are 1: the content is id-data, the signer is named by issuer
-// and serial number (RFC 5652, 5.1 and 5.3).
-const version = 1
+// Both versions are 1 where the content is id-data: the signer is named by
+// issuer and serial number. Another content makes that of SignedData 3 (RFC
+// 5652, 5.1 and 5.3).
+const (
+	version             = 1
+	versionOtherContent = 3
+)
 
-// Assemble puts a detached SignedData together. It does not verify: Verify
-// does, and nothing may leave without it.
+// Assemble puts a SignedData together. It does not verify: Verify and
+// VerifyContent do, and nothing may leave without the one or the other.
 func Assemble(p Parts) ([]byte, error) {
 	digest, err := digestAlgorithm(p.Hash)
 	if err != nil {
@@ -101,7 +118,7 @@ func Assemble(p Parts) ([]byte, error) {
 	}
 	s := &SignedData{
 		Hash:               p.Hash,
-		Certificates:       append([]*x509.Certificate{p.Certificate}, p.Chain...),
+		ContentType:        idData,
 		Issuer:             p.Certificate.RawIssuer,
 		Serial:             p.Certificate.SerialNumber,
 		SignedAttributes:   p.SignedAttributes,
@@ -110,12 +127,22 @@ func Assemble(p Parts) ([]byte, error) {
 		digestAlgorithm:    digest,
 		signatureAlgorithm: signature,
 	}
+	if p.Content != nil {
+		s.ContentType, s.Attached, s.Content = p.Content.Type, true, p.Content.DER
+	}
+	if !p.Bare {
+		s.Certificates = append([]*x509.Certificate{p.Certificate}, p.Chain...)
+	}
 	return s.Encode()
 }
 
 // Encode writes the signature as DER.
 func (s *SignedData) Encode() ([]byte, error) {
-	encap := encapContentInfo{ContentType: idData}
+	encap := encapContentInfo{ContentType: s.ContentType}
+	outer := versionOtherContent
+	if s.ContentType.Equal(idData) {
+		outer = version
+	}
 	if s.Attached {
 		octets, err := asn1.Marshal(s.Content)
 		if err != nil {
@@ -128,7 +155,7 @@ func (s *SignedData) Encode() ([]byte, error) {
 		return nil, err
 	}
 	der, err := asn1.Marshal(contentInfo{ContentType: idSignedData, Content: signedData{
-		Version:          version,
+		Version:          outer,
 		DigestAlgorithms: s.digestAlgorithms,
 		EncapContentInfo: encap,
 		Certificates:     certificates,

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 
 	"go.mozilla.org/pkcs7"
 )
@@ -15,21 +16,46 @@ import (
 // right (RFC 5652, 5.6; EN 319 122-1, 5.2.2); digest and signature algorithm
 // as Assemble writes them. It does not build or judge the certificate's path.
 func Verify(der, contentDigest []byte, cert *x509.Certificate) error {
-	s, err := parse(der, cert)
+	s, err := parse(der, idData, cert)
 	if err != nil {
 		return err
 	}
 	if signer := s.SignerCertificate(); signer == nil || !signer.Equal(cert) {
 		return fmt.Errorf("%w: another signer", ErrInvalid)
 	}
+	if s.Attached && !bytes.Equal(sum(s.Hash, s.Content), contentDigest) {
+		return fmt.Errorf("%w: the attached content is another", ErrInvalid)
+	}
+	return s.check(contentDigest, cert)
+}
+
+// VerifyContent says whether der is a signature of cert with exactly this content
+// attached, made as Verify demands but for one thing: there may be no
+// certificates inside. Those of the chain, if given, are not read again.
+func VerifyContent(der []byte, content Content, cert *x509.Certificate, chain ...*x509.Certificate) error {
+	s, err := parse(der, content.Type, append(slices.Clip(chain), cert)...)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(s.Issuer, cert.RawIssuer) || s.Serial.Cmp(cert.SerialNumber) != 0 {
+		return fmt.Errorf("%w: another signer", ErrInvalid)
+	}
+	if signer := s.SignerCertificate(); len(s.Certificates) > 0 && (signer == nil || !signer.Equal(cert)) {
+		return fmt.Errorf("%w: the signer's certificate is not among those inside", ErrInvalid)
+	}
+	if !s.Attached || !bytes.Equal(s.Content, content.DER) {
+		return fmt.Errorf("%w: the attached content is another", ErrInvalid)
+	}
+	return s.check(sum(s.Hash, content.DER), cert)
+}
+
+// check is what both have in common: everything but who signed and what.
+func (s *SignedData) check(contentDigest []byte, cert *x509.Certificate) error {
 	if err := s.checkAlgorithms(cert); err != nil {
 		return err
 	}
 	if err := s.checkAttributes(contentDigest, cert); err != nil {
 		return err
-	}
-	if s.Attached && !bytes.Equal(sum(s.Hash, s.Content), contentDigest) {
-		return fmt.Errorf("%w: the attached content is another", ErrInvalid)
 	}
 	return checkValue(cert, s.Hash, s.SignedAttributes, s.Signature)
 }
@@ -64,7 +90,7 @@ func (s *SignedData) checkAlgorithms(cert *x509.Certificate) error {
 func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificate) error {
 	var contentType asn1.ObjectIdentifier
 	rest, err := asn1.Unmarshal(find(s.attributes, idContentType), &contentType)
-	if err != nil || len(rest) > 0 || !contentType.Equal(idData) {
+	if err != nil || len(rest) > 0 || !contentType.Equal(s.ContentType) {
 		return fmt.Errorf("%w: content-type", ErrInvalid)
 	}
 	digest, err := s.MessageDigest()
