@@ -2,8 +2,10 @@ package notify
 
 import (
 	"context"
+	"time"
 
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -12,7 +14,8 @@ type Sender interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// Courier puts one-time codes into words. It fulfils signer.Courier.
+// Courier puts one-time codes and reminders into words. It fulfils
+// signer.Courier.
 type Courier struct {
 	Catalogue *catalogue.Catalogue
 	Sender    Sender
@@ -28,6 +31,22 @@ func (c *Courier) SendCode(ctx context.Context, m signer.CodeMessage) error {
 	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
 }
 
+// ReminderMessage is the content of an SMS that reminds.
+type ReminderMessage struct {
+	ID     string // the gateway may use it to drop a duplicate
+	Phone  string
+	Locale string
+	Kind   policies.ReminderKind
+	Ends   time.Time
+}
+
+// Remind sends a reminder. When a telephone may ring is the caller's to know
+// (policies.Rules.Daytime).
+func (c *Courier) Remind(ctx context.Context, m ReminderMessage) error {
+	text := c.Catalogue.For(m.Locale).Reminder(catalogue.Reminder{Kind: m.Kind, Service: c.Service, Host: c.Host, Ends: m.Ends})
+	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
+}
+
 func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 	s := catalogue.SMS{Application: c.Service, Code: m.Code.Reveal(), Host: c.Host}
 	switch m.Purpose {
@@ -37,6 +56,13 @@ func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 		s.Kind = catalogue.SMSCertificate
 	case signer.ForPassword:
 		s.Kind = catalogue.SMSPassword
+	case signer.ForAffairs: // of tickets alone; their codes name what they are for
+	case signer.ForRevocation:
+		s.Kind = catalogue.SMSRevocation
+	case signer.ForSuspension:
+		s.Kind = catalogue.SMSSuspension
+	case signer.ForRelease:
+		s.Kind = catalogue.SMSRelease
 	case signer.ForSignature:
 		s.Kind, s.Application, s.Title, s.Count, s.Reference = catalogue.SMSSign, m.Organisation, m.Title, m.Documents, m.Reference
 		if m.Documents > 1 {

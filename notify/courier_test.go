@@ -6,6 +6,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -59,6 +60,9 @@ func TestCourier(t *testing.T) {
 		{"activation", signer.ForActivation, "es", 0, "Rubrica: activar su cuenta. Codigo 1234 5678. No lo comparta."},
 		{"certificate", signer.ForCertificate, "es", 1, "Rubrica: crear su certificado de firma. Codigo 1234 5678. No lo comparta."},
 		{"password", signer.ForPassword, "es", 0, "Rubrica: cambio de su contraseña de firma. Codigo 1234 5678. No lo comparta."},
+		{"revocation", signer.ForRevocation, "es", 0, "Rubrica: revocar para siempre su certificado de firma. Codigo 1234 5678. No lo comparta."},
+		{"suspension", signer.ForSuspension, "es", 0, "Rubrica: suspender su certificado de firma. Codigo 1234 5678. No lo comparta."},
+		{"release", signer.ForRelease, "es", 0, "Rubrica: volver a activar su certificado de firma suspendido. Codigo 1234 5678. No lo comparta."},
 		{
 			"one document", signer.ForSignature, "es", 1,
 			`Ayuntamiento de Gijon: firma de "Solicitud de ayuda". Ref. K7QF. Codigo 1234 5678. No lo comparta.`,
@@ -102,6 +106,28 @@ func TestCourierFits(t *testing.T) {
 				t.Errorf("got %d septets (in the alphabet: %t), want at most %d: %q", septets, ok, catalogue.MessageSeptets, text)
 			}
 		})
+	}
+}
+
+func TestCourierReminds(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[policies.ReminderKind]string{
+		policies.RemindCertificate:  "Rubrica: su certificado de firma caduca el 10/03/2028. Para renovarlo, entre en firma.example.es. No le pedimos claves por SMS.",
+		policies.RemindRegistration: "Rubrica: su registro vence el 10/03/2028. Renuévelo en una oficina o con DNI electronico. Para saber mas, entre en firma.example.es.",
+	} {
+		box, g := phones(t)
+		courier := &notify.Courier{Catalogue: sentences(t), Sender: g, Service: "Rúbrica", Host: "firma.example.es"}
+		m := notify.ReminderMessage{ID: string(kind), Phone: "+34600000421", Locale: "es", Kind: kind, Ends: noon.AddDate(2, 0, 0)}
+		if err := courier.Remind(t.Context(), m); err != nil {
+			t.Fatalf("Remind: %v", err)
+		}
+		if arrived := box.Find(m.Phone); len(arrived) != 1 || arrived[0].ID != m.ID || arrived[0].Text != want {
+			t.Errorf("%s: got %v, want one with text %q", kind, arrived, want)
+		}
+		g.Token = []byte("another token")
+		if err := courier.Remind(t.Context(), m); !errors.Is(err, notify.ErrNotAccepted) {
+			t.Errorf("%s: got %v, want ErrNotAccepted", kind, err)
+		}
 	}
 }
 

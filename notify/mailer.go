@@ -8,6 +8,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -36,40 +37,61 @@ type Mailer struct {
 	SMTP      SMTP
 	Service   string
 	PublicURL string
-	Now       func() time.Time
+	// Rules say whether a reminder still holds, and what its citizen has to
+	// mend before renewing.
+	Rules policies.Rules
+	Now   func() time.Time
 }
 
-// Deliver composes a notice's letter and hands it to the mail server.
+// certificatePath is the page on the citizen's certificate.
+const certificatePath = "/certificado"
+
+// Deliver composes a notice's letter and hands it to the mail server. A
+// reminder that no longer holds, because its citizen has acted upon another or
+// is gone, is dropped.
 func (m *Mailer) Deliver(ctx context.Context, n signer.Notice) error {
 	citizen, certificate, err := m.Records.Recipient(ctx, n.CitizenID)
 	if err != nil {
 		return fmt.Errorf("reading the recipient: %w", err)
 	}
-	kind, params, err := m.compose(ctx, n, citizen, certificate)
+	words := m.Catalogue.For(citizen.Locale)
+	about := occasion{Notice: n, citizen: citizen, certificate: certificate, words: words, now: m.Now()}
+	if about.reminds() && !about.holds(m.Rules) {
+		return nil
+	}
+	kind, params, err := m.compose(ctx, about)
 	if err != nil {
 		return err
 	}
-	letter, err := m.Catalogue.For(citizen.Locale).Mail(kind, params)
+	letter, err := words.Mail(kind, params)
 	if err != nil {
 		return err
 	}
 	return m.send(ctx, citizen.Email, letter)
 }
 
-func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen, k *signer.Certificate) (catalogue.MailKind, map[string]any, error) {
-	params := map[string]any{"name": c.GivenName, "service": m.Service, "url": m.PublicURL, "when": m.Now()}
-	if kind, ok := plainLetters()[n.Kind]; ok {
+func (m *Mailer) compose(ctx context.Context, o occasion) (catalogue.MailKind, map[string]any, error) {
+	params := map[string]any{
+		"name": o.citizen.GivenName, "service": m.Service, "url": m.PublicURL, "page": m.PublicURL + certificatePath, "when": o.now,
+	}
+	if kind, ok := plainLetters()[o.Kind]; ok {
 		return kind, params, nil
 	}
-	switch n.Kind {
-	case "certificate_issued":
-		if k == nil {
-			return "", nil, fmt.Errorf("notice %s: the citizen has no certificate", n.Kind)
+	if o.reminds() {
+		return o.reminder(m.Rules, params), params, nil
+	}
+	switch o.Kind {
+	case "certificate_issued", "certificate_renewed":
+		if o.certificate == nil {
+			return "", nil, fmt.Errorf("notice %s: the citizen has no certificate", o.Kind)
 		}
-		params["serial"], params["until"] = k.Serial, k.NotAfter
+		params["serial"], params["until"] = o.certificate.Serial, o.certificate.NotAfter
+		if o.Kind == "certificate_renewed" {
+			return catalogue.MailRenewed, params, nil
+		}
 		return catalogue.MailCertificate, params, nil
 	case "document_signed":
-		r, err := m.Records.Request(ctx, n.RequestID)
+		r, err := m.Records.Request(ctx, o.RequestID)
 		if err != nil {
 			return "", nil, fmt.Errorf("reading the request: %w", err)
 		}
@@ -77,17 +99,19 @@ func (m *Mailer) compose(ctx context.Context, n signer.Notice, c signer.Citizen,
 		params["reference"] = r.Reference()
 		return catalogue.MailSigned, params, nil
 	}
-	return "", nil, fmt.Errorf("no letter for notice %q", n.Kind)
+	return "", nil, fmt.Errorf("no letter for notice %q", o.Kind)
 }
 
 // plainLetters are those that tell nothing but what happened and when.
 func plainLetters() map[string]catalogue.MailKind {
 	return map[string]catalogue.MailKind{
-		"activated":            catalogue.MailActivated,
-		"certificate_revoked":  catalogue.MailRevoked,
-		"password_changed":     catalogue.MailPassword,
-		"citizen_blocked":      catalogue.MailBlocked,
-		"citizen_deregistered": catalogue.MailGone,
+		"activated":             catalogue.MailActivated,
+		"certificate_revoked":   catalogue.MailRevoked,
+		"certificate_suspended": catalogue.MailSuspended,
+		"certificate_released":  catalogue.MailReleased,
+		"password_changed":      catalogue.MailPassword,
+		"citizen_blocked":       catalogue.MailBlocked,
+		"citizen_deregistered":  catalogue.MailGone,
 	}
 }
 

@@ -68,8 +68,9 @@ func newMailer(t *testing.T, r *records) (*inbox.Box, *notify.Mailer) {
 	}
 	return box, &notify.Mailer{
 		Catalogue: sentences(t), Records: r, Service: "Rúbrica", PublicURL: "https://firma.example.es",
-		SMTP: notify.SMTP{Host: "127.0.0.1", Port: address.Port, From: "firma@example.es", Plain: true},
-		Now:  func() time.Time { return noon },
+		SMTP:  notify.SMTP{Host: "127.0.0.1", Port: address.Port, From: "firma@example.es", Plain: true},
+		Rules: policies.DefaultRules(),
+		Now:   func() time.Time { return noon },
 	}
 }
 
@@ -108,6 +109,18 @@ func TestMailer(t *testing.T) {
 		{
 			"citizen_deregistered", "es", "Su cuenta de firma está dada de baja",
 			[]string{"se dio de baja el 10/03/2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,"},
+		},
+		{
+			"certificate_renewed", "es", "Se ha renovado su certificado de firma",
+			[]string{"Vale hasta el 10/03/2028", "Número de serie: 0badcafe", "La clave anterior se ha destruido."},
+		},
+		{
+			"certificate_suspended", "es", "Su certificado de firma está suspendido",
+			[]string{"quedó suspendido el 10/03/2026 a las 12:00 (hora peninsular)", "https://firma.example.es/certificado", "Si no ha sido usted,"},
+		},
+		{
+			"certificate_released", "es", "Su certificado de firma vuelve a valer",
+			[]string{"El 10/03/2026 a las 12:00 (hora peninsular) se levantó", "https://firma.example.es/certificado", "Si no ha sido usted,"},
 		},
 		{"password_changed", "en", "Your signing password has been changed", []string{"Dear María,", "If this was not you,"}},
 	} {
@@ -149,6 +162,10 @@ func TestMailerSendsNothing(t *testing.T) {
 		"unknown request": {
 			notice: signer.Notice{Kind: "document_signed", CitizenID: "maria", RequestID: "other"},
 			want:   policies.Refuse(policies.RequestUnknown),
+		},
+		"no renewed certificate": {
+			notice: signer.Notice{Kind: "certificate_renewed", CitizenID: "maria"},
+			change: func(r *records, _ *notify.Mailer) { r.certificate = nil },
 		},
 		"no certificate": {
 			notice: signer.Notice{Kind: "certificate_issued", CitizenID: "maria"},

@@ -154,14 +154,18 @@ func TestReport(t *testing.T) {
 		dates          dates
 	}{
 		"certified": {
-			func(*Facts) {}, []Code{CredentialExists}, []Code{RenewalTooEarly},
+			func(*Facts) {},
+			[]Code{CredentialExists},
+			[]Code{RenewalTooEarly},
 			dates{at(t, "2029-09-10 12:00:00"), at(t, "2029-07-12 00:00:00"), fifth},
 		},
 		"none": {
 			func(f *Facts) { f.Certificate, f.Live = nil, 0 }, nil, []Code{CredentialMissing}, dates{Registration: fifth},
 		},
 		"suspended": {
-			func(f *Facts) { f.Certificate.Suspended, f.Live = true, 0 }, []Code{CertificateSuspended}, []Code{CertificateSuspended},
+			func(f *Facts) { f.Certificate.Suspended, f.Live = true, 0 },
+			[]Code{CertificateSuspended},
+			[]Code{CertificateSuspended},
 			dates{at(t, "2029-09-10 12:00:00"), at(t, "2029-07-12 00:00:00"), fifth},
 		},
 		"revoked": {
@@ -178,16 +182,21 @@ func TestReport(t *testing.T) {
 		},
 		"too old": {
 			func(f *Facts) { f.Registration.AssuredAt, f.Certificate, f.Live = at(t, "2020-02-29 09:00:00"), nil, 0 },
-			[]Code{RegistrationTooOld}, []Code{CredentialMissing}, dates{Registration: at(t, "2025-02-28 09:00:00")},
+			[]Code{RegistrationTooOld},
+			[]Code{CredentialMissing},
+			dates{Registration: at(t, "2025-02-28 09:00:00")},
 		},
 		"ends with its registration": {
 			func(f *Facts) { f.Certificate.NotAfter = fifth.Add(-time.Second) },
-			[]Code{CredentialExists}, []Code{RenewalTooEarly, RegistrationEnding},
+			[]Code{CredentialExists},
+			[]Code{RenewalTooEarly, RegistrationEnding},
 			dates{fifth.Add(-time.Second), at(t, "2030-01-09 00:00:00"), fifth},
 		},
 		"gone": {
 			func(f *Facts) { f.Status = StatusDeregistered },
-			[]Code{CitizenDeregistered, CredentialExists}, []Code{CitizenDeregistered, RenewalTooEarly}, dates{},
+			[]Code{CitizenDeregistered, CredentialExists},
+			[]Code{CitizenDeregistered, RenewalTooEarly},
+			dates{},
 		},
 	} {
 		f := certified(now)

@@ -33,6 +33,8 @@
 //	credential_exists            until         day the certificate ends
 //	certificate_expired          since         day the certificate ended
 //	certificate_revoked          since         day of the revocation
+//	renewal_too_early            from, until   day from which it can be renewed; day the certificate ends
+//	registration_ending          until, years  day the registration is too old; age allowed
 //	document_too_large           limit         with its unit: "20 MB"
 //	request_malformed            field         name of the field, as the API spells it
 //	request_state                state         state the request is in
@@ -49,7 +51,7 @@
 // name, identifier and previous; office_act_invalid signature, audience, time,
 // format and office.
 //
-// Numbers are decimal digits. since and until are days (2006-01-02) or moments
+// Numbers are decimal digits. since, from and until are days (2006-01-02) or moments
 // (RFC 3339). Where seconds is missing, Refusal.RetryAfter stands in.
 package catalogue
 

@@ -151,7 +151,7 @@ func TestTimes(t *testing.T) {
 // everyFact holds all parameters of the table in the package comment.
 func everyFact() map[string]string {
 	return map[string]string{
-		"tries": "2", "seconds": "30", "minutes": "15", "limit": "20 MB", "since": "2019-03-04",
+		"tries": "2", "seconds": "30", "minutes": "15", "limit": "20 MB", "since": "2019-03-04", "from": "2026-09-22",
 		"until": "2026-11-21T10:43:00+01:00", "years": "5", "minimum": "8", "maximum": "128", "long": "16", "field": "documents",
 		"state": "signed", "scope": "sign", "method": "PUT", "reference": "7F3A-91C0",
 	}
@@ -251,6 +251,14 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 			},
 		},
 		{
+			"two days", policies.Refuse(policies.RenewalTooEarly, "from", "2029-07-12", "until", "2029-09-10"),
+			RefusalText{
+				"Todavía no puede renovar su certificado",
+				"Su certificado de firma vale hasta el 10/09/2029, y se puede renovar desde el 12/07/2029.",
+				"No tiene que hacer nada: le avisaremos cuando pueda renovarlo. Mientras tanto, firme con el que tiene.",
+			},
+		},
+		{
 			"a code of tomorrow", policies.Refuse("from_the_future"),
 			RefusalText{
 				"Algo ha fallado por nuestra parte", "El fallo ya ha quedado anotado.",
@@ -267,10 +275,24 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 	}
 }
 
+func TestEveryPlaceHasItsWords(t *testing.T) {
+	t.Parallel()
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		for _, place := range policies.Wheres() {
+			if got := m.Where(place); !strings.HasSuffix(got, ".") || !m.Has("where."+string(place)) {
+				t.Errorf("Where(%s): got %q, want a sentence", place, got)
+			}
+		}
+	})
+}
+
 func TestLetters(t *testing.T) {
 	t.Parallel()
 	params := map[string]any{
 		"name": "Ana Núñez", "service": "Firma", "when": time.Date(2026, 11, 21, 9, 43, 0, 0, time.UTC), "until": "21/11/2030",
+		"day": "21/11/2030", "since": "21/11/2025", "page": "https://firma.example.es/certificado",
+		"obstacle": "Antes", "detail": "Detalle.", "remedy": "Remedio.",
 		"title": "Solicitud\r\nBcc: x", "application": "Sede", "reference": "K7QF", "serial": "7F3A", "reason": "usted lo pidió", "url": "https://firma.example.es",
 	}
 	eachLanguage(t, func(t *testing.T, m *Messages) {

@@ -20,11 +20,21 @@ const (
 	MailPassword    MailKind = "mail.password"
 	MailBlocked     MailKind = "mail.blocked"
 	MailGone        MailKind = "mail.deregistered"
+	MailRenewed     MailKind = "mail.renewed"   // as MailCertificate
+	MailSuspended   MailKind = "mail.suspended" // name, service, when, page
+	MailReleased    MailKind = "mail.released"  // likewise
+
+	MailExpires      MailKind = "mail.certificate_expires"       // name, service, day (of until), until, page
+	MailExpiresFirst MailKind = "mail.certificate_expires_first" // likewise, and obstacle, detail, remedy
+	MailAges         MailKind = "mail.registration_ages"         // name, service, since, day, until, url
 )
 
 // MailKinds is the closed list of letters.
 func MailKinds() []MailKind {
-	return []MailKind{MailActivated, MailCertificate, MailSigned, MailRevoked, MailPassword, MailBlocked, MailGone}
+	return []MailKind{
+		MailActivated, MailCertificate, MailSigned, MailRevoked, MailPassword, MailBlocked, MailGone,
+		MailRenewed, MailSuspended, MailReleased, MailExpires, MailExpiresFirst, MailAges,
+	}
 }
 
 // Mail is a letter in plain text.

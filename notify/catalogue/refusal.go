@@ -31,6 +31,9 @@ func (m *Messages) Refusal(r *policies.Refusal) RefusalText {
 	}
 }
 
+// Where tells a place at which a refusal can be mended.
+func (m *Messages) Where(place policies.Where) string { return m.Text("where."+string(place), nil) }
+
 // variant is the sentence for a reason, if there is one of its own.
 func (m *Messages) variant(id, reason string) string {
 	if particular := id + "_" + reason; reason != "" && m.Has(particular) {
@@ -62,7 +65,7 @@ func (m *Messages) facts(r *policies.Refusal) map[string]any {
 	}
 	for name, value := range r.Params {
 		switch name {
-		case "since", "until":
+		case "since", "from", "until":
 			facts[name] = m.date(value)
 		case "seconds":
 			m.addSpan(facts, "wait", value, time.Second)

@@ -2,6 +2,9 @@ package catalogue
 
 import (
 	"strings"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // SMSKind is the occasion of a one-time code.
@@ -14,6 +17,9 @@ const (
 	SMSCertificate SMSKind = "sms.certificate"
 	SMSActivation  SMSKind = "sms.activation"
 	SMSPassword    SMSKind = "sms.password"
+	SMSRevocation  SMSKind = "sms.revocation"
+	SMSSuspension  SMSKind = "sms.suspension"
+	SMSRelease     SMSKind = "sms.release"
 )
 
 // SMS is what a code's message tells.
@@ -50,6 +56,30 @@ func (m *Messages) SMS(s SMS) string {
 		text = m.sms(s, application, title)
 	}
 	return text
+}
+
+// Reminder is what an SMS reminds of.
+type Reminder struct {
+	Kind    policies.ReminderKind
+	Service string // who speaks
+	Host    string // where to go: named, so that nobody gets used to links in an SMS
+	Ends    time.Time
+}
+
+// Reminder composes a reminder in the GSM alphabet, within 160 septets wherever
+// that can be had by cutting the middle out of the service's name. It asks for
+// nothing and holds nothing to press.
+func (m *Messages) Reminder(r Reminder) string {
+	text := m.reminder(r, toGSM(r.Service))
+	if over := excess(text); over > 0 {
+		service := toGSM(r.Service)
+		text = m.reminder(r, shorten(service, max(shortestApplication, cost(service)-over)))
+	}
+	return text
+}
+
+func (m *Messages) reminder(r Reminder, service string) string {
+	return toGSM(m.Text("sms."+string(r.Kind), map[string]any{"application": service, "day": m.Day(r.Ends), "host": r.Host}))
 }
 
 func (m *Messages) sms(s SMS, application, title string) string {

@@ -3,8 +3,11 @@ package catalogue
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 func TestSeptets(t *testing.T) {
@@ -84,6 +87,22 @@ func TestSMS(t *testing.T) {
 			"password", "es", with(func(s *SMS) { s.Kind = SMSPassword }),
 			"Ayuntamiento de Gijon: cambio de su contraseña de firma. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
 		},
+		{
+			"revocation", "es", with(func(s *SMS) { s.Kind = SMSRevocation }),
+			"Ayuntamiento de Gijon: revocar para siempre su certificado de firma. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+		{
+			"suspension", "es", with(func(s *SMS) { s.Kind = SMSSuspension }),
+			"Ayuntamiento de Gijon: suspender su certificado de firma. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+		{
+			"release", "es", with(func(s *SMS) { s.Kind = SMSRelease }),
+			"Ayuntamiento de Gijon: volver a activar su certificado de firma suspendido. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		},
+		{
+			"release, in English", "en", with(func(s *SMS) { s.Kind = SMSRelease }),
+			"Ayuntamiento de Gijon: reactivate your suspended signing certificate. Code 1234 5678. Do not share it.\n@firma.example.es #12345678",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,5 +131,67 @@ func TestSMSFits(t *testing.T) {
 		if last != "@firma.example.es #12345678" || !strings.HasSuffix(body, `". Ref. K7QF. Codigo 1234 5678. No lo comparta.`) {
 			t.Fatalf("got %q, want reference, code and last line untouched", text)
 		}
+	})
+}
+
+func TestReminder(t *testing.T) {
+	t.Parallel()
+	ends := time.Date(2030, 1, 31, 23, 30, 0, 0, time.UTC) // the next day in Madrid
+	for _, test := range []struct {
+		locale, service string
+		kind            policies.ReminderKind
+		want            string
+	}{
+		{
+			"es", "Rúbrica", policies.RemindCertificate,
+			"Rubrica: su certificado de firma caduca el 01/02/2030. Para renovarlo, entre en firma.example.es. No le pedimos claves por SMS.",
+		},
+		{
+			"es", "Rúbrica", policies.RemindRegistration,
+			"Rubrica: su registro vence el 01/02/2030. Renuévelo en una oficina o con DNI electronico. Para saber mas, entre en firma.example.es.",
+		},
+		{
+			"en", "Rúbrica", policies.RemindCertificate,
+			"Rubrica: your signing certificate ends on 1 February 2030. To renew it, go to firma.example.es. We never ask for codes by SMS.",
+		},
+		{
+			"en", "Rúbrica", policies.RemindRegistration,
+			"Rubrica: your registration ends on 1 February 2030. Renew it at an office or with your eDNI. To know more, go to firma.example.es.",
+		},
+		{
+			"es", "Servicio de firma electrónica de la Administración", policies.RemindCertificate,
+			"Servicio de firma...e la Administracion: su certificado de firma caduca el 01/02/2030. Para renovarlo, entre en firma.example.es. No le pedimos claves por SMS.",
+		},
+	} {
+		t.Run(test.locale+" "+test.service+" "+string(test.kind), func(t *testing.T) {
+			t.Parallel()
+			got := open(t).For(test.locale).Reminder(Reminder{Kind: test.kind, Service: test.service, Host: "firma.example.es", Ends: ends})
+			if got != test.want {
+				t.Errorf("Reminder:\n got %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestReminderFits holds for any name of a service and any day: one SMS, in
+// every language, whose site is named without being a link.
+func TestReminderFits(t *testing.T) {
+	t.Parallel()
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		rapid.Check(t, func(t *rapid.T) {
+			text := m.Reminder(Reminder{
+				Kind:    rapid.SampledFrom([]policies.ReminderKind{policies.RemindCertificate, policies.RemindRegistration}).Draw(t, "kind"),
+				Service: rapid.String().Draw(t, "service"), Host: "firma.administracion.gob.es",
+				Ends: time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "ends"), 0),
+			})
+			septets, ok := Septets(text)
+			if !ok || septets > MessageSeptets || strings.Contains(text, "\n") {
+				t.Fatalf("got %d septets (in the alphabet: %t), want at most %d: %q", septets, ok, MessageSeptets, text)
+			}
+			if !strings.Contains(text, "firma.administracion.gob.es.") || strings.Contains(text[strings.LastIndex(text, ": "):], "http") {
+				t.Fatalf("got %q, want the site named and no link", text)
+			}
+		})
 	})
 }
