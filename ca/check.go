@@ -115,7 +115,7 @@ func (f *facts) expectExtension(extension string, key []byte) []byte {
 		if f.kind.PathLength < 0 {
 			return []byte{0x30, 0x03, 0x01, 0x01, 0xff}
 		}
-		return []byte{0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, byte(f.kind.PathLength)}
+		return []byte{0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, byte(f.kind.PathLength)} //nolint:gosec // a path is short
 	case oidKeyUsage:
 		return keyUsageDER(f.kind.KeyUsage)
 	case oidExtendedUsage:
@@ -261,15 +261,13 @@ func generalized(t time.Time) []byte { return []byte(t.UTC().Format("20060102150
 // keyUsageDER writes bit i of the usage as bit i of the string, counted from
 // the left, and drops the zeros behind the last.
 func keyUsageDER(usage x509.KeyUsage) []byte {
-	text := ""
-	for i := range 8 {
-		text += strconv.Itoa(int(usage) >> i & 1)
+	octet, unused := byte(0), byte(8)
+	for i := range byte(8) {
+		if usage>>i&1 == 1 {
+			octet, unused = octet|0x80>>i, 7-i
+		}
 	}
-	octet, err := strconv.ParseUint(text, 2, 8)
-	if err != nil {
-		return nil
-	}
-	return tlv(0x03, []byte{byte(8 - len(strings.TrimRight(text, "0"))), byte(octet)})
+	return tlv(0x03, []byte{unused, octet})
 }
 
 // elements are the encodings inside a SEQUENCE.
@@ -302,7 +300,7 @@ func tlv(tag byte, parts ...[]byte) []byte {
 // an octet.
 func oidDER(dotted string) []byte {
 	var numbers []uint64
-	for _, arc := range strings.Split(dotted, ".") {
+	for arc := range strings.SplitSeq(dotted, ".") {
 		n, err := strconv.ParseUint(arc, 10, 63)
 		if err != nil {
 			return nil
@@ -317,7 +315,7 @@ func oidDER(dotted string) []byte {
 	for _, n := range numbers[1:] {
 		octets := []byte{byte(n & 0x7f)}
 		for n >>= 7; n > 0; n >>= 7 {
-			octets = append([]byte{byte(n&0x7f | 0x80)}, octets...)
+			octets = append([]byte{byte(n&0x7f | 0x80)}, octets...) //nolint:gosec // seven bits and the mark
 		}
 		content = append(content, octets...)
 	}

@@ -107,33 +107,23 @@ func (e *NameError) Unwrap() error { return ErrRequest }
 // Catalan, in NFC. It is as long as citizen.ParseName allows: RFC 5280 would
 // take 32,768 characters (ub-name), which no form or screen shows.
 func checkName(a Attribute, s string) error {
-	reason := NameReason("")
-	switch {
-	case strings.TrimSpace(s) == "":
-		reason = NameEmpty
-	case !utf8.ValidString(s):
-		reason = NameEncoding
-	case utf8.RuneCountInString(s) > a.Max:
-		reason = NameLong
-	default:
-		reason = signs(s)
+	if err := checkText(a, s); err != nil {
+		return err
 	}
-	if reason == "" && !norm.NFC.IsNormalString(s) {
-		reason = NameEncoding
+	if reason := signs(s); reason != "" {
+		return &NameError{Attribute: a.Name, Reason: reason}
 	}
-	if reason == "" {
-		return nil
-	}
-	return &NameError{Attribute: a.Name, Reason: reason}
+	return nil
 }
 
+// signs is what stands against the characters of a name.
 func signs(s string) NameReason {
 	marks := 0
 	for _, r := range s {
 		switch {
-		case unicode.Is(unicode.Latin, r) && unicode.IsLetter(r):
+		case isLatinLetter(r):
 			marks = 0
-		case r >= 0x0300 && r <= 0x036f && r != graphemeJoiner:
+		case r >= 0x0300 && r <= 0x036f:
 			// No orthography of Latin letters leaves more than two marks in NFC.
 			if marks++; marks > 2 {
 				return NameSign
@@ -142,8 +132,6 @@ func signs(s string) NameReason {
 			marks = 0
 		case unicode.IsLetter(r):
 			return NameScript
-		case !unicode.IsPrint(r), r == graphemeJoiner, unicode.Is(unicode.Variation_Selector, r):
-			return NameControl
 		default:
 			return NameSign
 		}
@@ -151,8 +139,17 @@ func signs(s string) NameReason {
 	return ""
 }
 
-// graphemeJoiner is a mark that nobody sees.
-const graphemeJoiner = 0x034f
+// isLatinLetter leaves out phonetic small capitals, ligatures and the letters
+// of double width, which look like others.
+func isLatinLetter(r rune) bool {
+	return unicode.IsLetter(r) && unicode.Is(unicode.Latin, r) && (r < 0x02b0 || r >= 0x1e00 && r <= 0x1eff)
+}
+
+// unseen is a character that leaves no trace on paper, such as one of control,
+// or the grapheme joiner and the variation selectors.
+func unseen(r rune) bool {
+	return !unicode.IsPrint(r) || r == 0x034f || unicode.Is(unicode.Variation_Selector, r)
+}
 
 // checkText is for what an organisation says of itself: anything that can be
 // printed.
@@ -166,7 +163,7 @@ func checkText(a Attribute, s string) error {
 		return &NameError{Attribute: a.Name, Reason: NameEncoding}
 	case utf8.RuneCountInString(s) > a.Max:
 		return &NameError{Attribute: a.Name, Reason: NameLong}
-	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case strings.ContainsFunc(s, unseen):
 		return &NameError{Attribute: a.Name, Reason: NameControl}
 	}
 	return nil
