@@ -51,18 +51,37 @@ func parseNamePart(s string) (string, bool) {
 	if !unicode.IsLetter(first) && first != '\'' && first != '’' {
 		return "", false
 	}
-	return s, strings.ContainsFunc(s, unicode.IsLetter) && strings.IndexFunc(s, notInNames) < 0
+	return s, strings.ContainsFunc(s, unicode.IsLetter) && strings.IndexFunc(s, notInNames) < 0 && !heaped(s)
 }
 
 func notInNames(r rune) bool {
 	switch {
 	case unicode.IsLetter(r):
-		return !unicode.Is(unicode.Latin, r)
-	case unicode.Is(unicode.Mn, r): // a mark that has no composed letter
-		return !unicode.Is(unicode.Inherited, r)
+		// Of the Latin script, but not its phonetic small capitals, ligatures
+		// and letters of double width, which look like others.
+		return !unicode.Is(unicode.Latin, r) || r >= 0x02b0 && (r < 0x1e00 || r > 0x1eff)
+	case r >= 0x0300 && r <= 0x036f: // a mark that has no composed letter
+		return r == graphemeJoiner
 	default:
 		return !strings.ContainsRune(" '’-.·", r)
 	}
+}
+
+// graphemeJoiner is a mark that nobody sees.
+const graphemeJoiner = 0x034f
+
+// heaped is whether a letter bears more than two marks that do not compose,
+// which no orthography of Latin letters needs.
+func heaped(s string) bool {
+	marks := 0
+	return strings.ContainsFunc(s, func(r rune) bool {
+		if !unicode.Is(unicode.Mn, r) {
+			marks = 0
+			return false
+		}
+		marks++
+		return marks > 2
+	})
 }
 
 // Given is the given names.

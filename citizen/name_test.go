@@ -41,6 +41,7 @@ func TestParseNameRefuses(t *testing.T) {
 		"M\u0430ria", // a Cyrillic а
 		"María 2", "María, Pérez", "María;", "<b>María</b>", "María/CN=x", "María=", "Mar\xffía", "María\ue000", "-María",
 		strings.Repeat("a", 101), strings.Repeat("ñ", 1<<16), "María😀",
+		"ＭＡＲＩＡ", "ﬁlomena", "Mᴀria", "Mar\u034fía", "Marı\ufe0fa", "z\u0302\u0303\u0304\u0305algo",
 	} {
 		_, err := ParseName(bad, "Pérez")
 		if got := wantRefusal(t, err, policies.NameInvalid)["field"]; got != "given" {
