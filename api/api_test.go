@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -88,8 +89,8 @@ func (authority) AuthorityDER(_ context.Context, name string) ([]byte, error) {
 	return []byte("der of " + name), nil
 }
 
-func (authority) RevocationList(context.Context, string) ([]byte, error) {
-	return nil, policies.Refuse(policies.NotFound)
+func (authority) RevocationList(context.Context, string) (ca.PublishedList, error) {
+	return ca.PublishedList{}, policies.Refuse(policies.NotFound)
 }
 
 // clock is a time that tests move.

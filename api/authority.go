@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/ca"
 )
 
 // Authority is what the world may have of the certification authority, in DER.
@@ -16,8 +18,8 @@ import (
 type Authority interface {
 	// AuthorityDER reads the certificate "root" or "issuing".
 	AuthorityDER(ctx context.Context, name string) ([]byte, error)
-	// RevocationList reads the newest CRL of "root" or "issuing".
-	RevocationList(ctx context.Context, name string) ([]byte, error)
+	// RevocationList reads the newest list of a shard.
+	RevocationList(ctx context.Context, shard string) (ca.PublishedList, error)
 }
 
 // certificate serves one as RFC 5280, section 4.2.2.1, wants what caIssuers
@@ -34,11 +36,11 @@ func (s *Site) certificate(name string) echo.HandlerFunc {
 
 func (s *Site) revocationList(name string) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		der, err := s.Authority.RevocationList(c.Request().Context(), name)
+		list, err := s.Authority.RevocationList(c.Request().Context(), name)
 		if err != nil {
 			return err
 		}
-		return download(c, "application/pkix-crl", 5*time.Minute, der)
+		return download(c, "application/pkix-crl", 5*time.Minute, list.DER)
 	}
 }
 

@@ -16,6 +16,8 @@ const (
 	CitizenBlocked       EventType = "citizen.blocked"
 	CitizenUnblocked     EventType = "citizen.unblocked"
 	CitizenDeregistered  EventType = "citizen.deregistered"
+	CitizenDeceased      EventType = "citizen.deceased"
+	CitizenReminded      EventType = "citizen.reminded" // that a certificate or the registration is going to end
 	// CitizenSealed names the version at which a citizen's record stands; the
 	// newest one is the one that counts.
 	CitizenSealed     EventType = "citizen.sealed"
@@ -45,7 +47,11 @@ const (
 	CertificateRefused     EventType = "certificate.refused" // by policy
 	CertificateInterrupted EventType = "certificate.interrupted"
 	CertificateRevoked     EventType = "certificate.revoked"
-	KeyRevoked             EventType = "key.revoked" // an office's act; certificates and keys follow
+	CertificateSuspended   EventType = "certificate.suspended"
+	CertificateReleased    EventType = "certificate.released"
+	KeyRevoked             EventType = "key.revoked" // asked by office or citizen; certificates and keys follow
+	KeySuspended           EventType = "key.suspended"
+	KeyReleased            EventType = "key.released"
 	KeyGenerated           EventType = "key.generated"
 	KeyDestroyed           EventType = "key.destroyed"
 	KeyResealed            EventType = "key.resealed" // under newer keys of the token, or at another cost
@@ -71,7 +77,12 @@ const (
 // The service.
 const (
 	ApplicationAdded EventType = "application.added"
-	KeyCeremony      EventType = "key.ceremony"
+	KeyCeremony      EventType = "key.ceremony" // one step of a ceremony
+	AuthorityIntent  EventType = "authority.intent"
+	AuthorityIssued  EventType = "authority.issued" // a certificate of the hierarchy or of a service
+	AuthorityRevoked EventType = "authority.revoked"
+	ClockFault       EventType = "clock.fault"   // not trusted any more: nothing is issued, stamped or published
+	ClockTrusted     EventType = "clock.trusted" // again
 	ServiceStarted   EventType = "service.started"
 	ServiceStopped   EventType = "service.stopped"
 )
@@ -80,11 +91,12 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		RegistrationCreated, ActivationCodeIssued, ActivationFailed, ActivationBlocked, ActivationDone, PasswordSet, PasswordChanged,
-		CitizenBlocked, CitizenUnblocked, CitizenDeregistered, CitizenSealed, CitizenSealBroken, OfficeActRefused,
+		CitizenBlocked, CitizenUnblocked, CitizenDeregistered, CitizenDeceased, CitizenReminded, CitizenSealed, CitizenSealBroken, OfficeActRefused,
 		AuthSucceeded, AuthFailed, AuthLocked, AuthPaused, AuthExpired, CodeSent, CodeSendFailed, CodeFailed, CodeExpired, CodeExhausted,
-		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked, KeyRevoked,
+		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked,
+		CertificateSuspended, CertificateReleased, KeyRevoked, KeySuspended, KeyReleased,
 		KeyGenerated, KeyDestroyed, KeyResealed, KeyEpochBegun, KeyEpochDestroyed, KeeperChanged,
 		SignRequested, SignShown, SignAuthorised, SignIntent, SignDone, SignInterrupted, SignFailed, SignRefused, SignExpired, SignDenied,
-		ApplicationAdded, KeyCeremony, ServiceStarted, ServiceStopped,
+		ApplicationAdded, KeyCeremony, AuthorityIntent, AuthorityIssued, AuthorityRevoked, ClockFault, ClockTrusted, ServiceStarted, ServiceStopped,
 	}
 }

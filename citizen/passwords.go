@@ -61,7 +61,7 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 func (s *Service) ChangePassword(ctx context.Context, ticket signer.Ticket, password Password) error {
 	defer password.Zero()
 	now := s.Now()
-	row, err := s.confirmed(ctx, ticket, signer.ForPassword, now)
+	row, err := s.confirmed(ctx, ticket, signer.ForAffairs, now)
 	if err != nil {
 		return err
 	}

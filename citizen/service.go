@@ -31,13 +31,27 @@ type PasswordChange struct {
 // Move is a change of a citizen's status.
 type Move struct {
 	From, To signer.CitizenStatus
-	// Destroy destroys the keys and revokes the certificates, for Reason
-	// (RFC 5280, section 5.3.1).
-	Destroy bool
-	Reason  int
-	Change  signer.Change
-	Notice  signer.Notice
+	Fate     Fate
+	Reason   int    // of a revocation (RFC 5280, section 5.3.1)
+	Serial   string // of the certificate that is suspended or released
+	// ChallengeID and TicketHash are the code and the ticket that the citizen
+	// confirmed with; an office has none.
+	ChallengeID string
+	TicketHash  []byte
+	Change      signer.Change
+	Notice      signer.Notice
 }
+
+// Fate is what becomes of a citizen's keys and certificates.
+type Fate int
+
+// The fates.
+const (
+	Kept      Fate = iota
+	Destroyed      // keys destroyed, certificates revoked
+	Suspended      // certificateHold
+	Released       // the hold lifted
+)
 
 // Store is what a citizen's life keeps. As in signer.Store each method is one
 // transaction with its log entries, and a failed compare is a refusal. What
@@ -318,13 +332,16 @@ func (s *Service) Confirm(ctx context.Context, answer signer.Answer) error {
 	if err != nil {
 		return err
 	}
-	if row.Purpose != signer.ForActivation && row.Purpose != signer.ForPassword {
+	purpose, ok := map[signer.Purpose]signer.Purpose{
+		signer.ForActivation: signer.ForActivation, signer.ForAffairs: signer.ForPassword,
+	}[row.Purpose]
+	if !ok {
 		return policies.Refuse(policies.SessionExpired)
 	}
 	if err := s.Vault.Genuine(ctx, row, answer.Ticket); err != nil {
 		return err
 	}
-	challenge, err := s.Codes.CheckCode(ctx, row, row.Purpose, answer.Code)
+	challenge, err := s.Codes.CheckCode(ctx, row, purpose, answer.Code)
 	if err != nil {
 		return err
 	}
@@ -334,7 +351,7 @@ func (s *Service) Confirm(ctx context.Context, answer signer.Answer) error {
 	}
 	return s.Store.VerifyTicket(ctx, row, challenge.ID, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.CitizenID, At: now, Person: challenge.Identifier,
-		Payload: map[string]any{"factor": "possession", "purpose": string(row.Purpose), "challenge": challenge.ID},
+		Payload: map[string]any{"factor": "possession", "purpose": string(purpose), "challenge": challenge.ID},
 	})
 }
 

@@ -1,8 +1,10 @@
 package citizen
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -15,6 +17,7 @@ const (
 	KeyCompromise        = 1
 	AffiliationChanged   = 3
 	CessationOfOperation = 5
+	CertificateHold      = 6 // suspension
 )
 
 // Order is who asks for a change of a citizen's status, and why.
@@ -38,12 +41,29 @@ func (s *Service) Unblock(ctx context.Context, id Identifier, o Order) error {
 	})
 }
 
-// Revoke revokes the citizen's certificate and destroys the key. The password
+// Revoke revokes the citizen's certificates and destroys the key. The password
 // goes with the key that it opened: coming back takes an activation code.
 func (s *Service) Revoke(ctx context.Context, id Identifier, o Order, reason int) error {
 	return s.move(ctx, id, o, transition{
 		from: []signer.CitizenStatus{signer.Active, signer.Blocked}, event: audit.KeyRevoked,
-		destroy: true, reason: reason, notice: "certificate_revoked",
+		fate: Destroyed, reason: reason, notice: "certificate_revoked",
+	})
+}
+
+// Suspend puts the citizen's certificate on hold: it is revoked until it is
+// released. Key and password stay.
+func (s *Service) Suspend(ctx context.Context, id Identifier, o Order) error {
+	return s.move(ctx, id, o, transition{
+		from: []signer.CitizenStatus{signer.Active, signer.Blocked}, event: audit.KeySuspended,
+		fate: Suspended, notice: "certificate_suspended",
+	})
+}
+
+// Release lifts a suspension.
+func (s *Service) Release(ctx context.Context, id Identifier, o Order) error {
+	return s.move(ctx, id, o, transition{
+		from: []signer.CitizenStatus{signer.Active, signer.Blocked}, event: audit.KeyReleased,
+		fate: Released, notice: "certificate_released",
 	})
 }
 
@@ -51,19 +71,34 @@ func (s *Service) Revoke(ctx context.Context, id Identifier, o Order, reason int
 // keys destroyed.
 func (s *Service) Deregister(ctx context.Context, id Identifier, o Order) error {
 	return s.move(ctx, id, o, transition{
-		from: []signer.CitizenStatus{signer.Registered, signer.Active, signer.Blocked}, to: signer.Deregistered,
-		event: audit.CitizenDeregistered, destroy: true, reason: CessationOfOperation, notice: "citizen_deregistered",
+		from: everybody(), to: signer.Deregistered,
+		event: audit.CitizenDeregistered, fate: Destroyed, reason: CessationOfOperation, notice: "citizen_deregistered",
 	})
+}
+
+// ReportDeath does the same for somebody who has died. Nobody is written to.
+func (s *Service) ReportDeath(ctx context.Context, id Identifier, o Order) error {
+	return s.move(ctx, id, o, transition{
+		from: everybody(), to: signer.Deregistered,
+		event: audit.CitizenDeceased, fate: Destroyed, reason: CessationOfOperation,
+	})
+}
+
+func everybody() []signer.CitizenStatus {
+	return []signer.CitizenStatus{signer.Registered, signer.Active, signer.Blocked}
 }
 
 // transition is one arrow between a citizen's states; without to, it stays.
 type transition struct {
-	from    []signer.CitizenStatus
-	to      signer.CitizenStatus
-	event   audit.EventType
-	destroy bool
-	reason  int
-	notice  string
+	from   []signer.CitizenStatus
+	to     signer.CitizenStatus
+	event  audit.EventType
+	fate   Fate
+	reason int
+	notice string
+	// What the citizen confirmed with.
+	challengeID string
+	ticketHash  []byte
 }
 
 func (s *Service) move(ctx context.Context, id Identifier, o Order, t transition) error {
@@ -71,32 +106,61 @@ func (s *Service) move(ctx context.Context, id Identifier, o Order, t transition
 	if err != nil {
 		return err
 	}
+	return s.carry(ctx, c, k, o, t)
+}
+
+func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credential, o Order, t transition) error {
 	if c.Status == signer.Deregistered {
 		return policies.Refuse(policies.CitizenDeregistered)
 	}
 	if !slices.Contains(t.from, c.Status) {
 		return policies.Refuse(policies.CitizenInactive)
 	}
-	if t.destroy && k == nil && t.to == "" {
-		return policies.Refuse(policies.CredentialMissing)
+	m := Move{
+		From: c.Status, To: cmp.Or(t.to, c.Status), Fate: t.fate, Reason: t.reason,
+		ChallengeID: t.challengeID, TicketHash: t.ticketHash,
 	}
-	was := c.Status
-	if t.to != "" {
-		c.Status = t.to
-	}
-	if t.destroy {
-		k = nil
-	}
-	change, err := s.People.Change(ctx, c, k)
+	now := s.Now()
+	k, err := m.settle(k, now)
 	if err != nil {
 		return err
 	}
-	m := Move{From: was, To: c.Status, Destroy: t.destroy, Reason: t.reason, Change: change}
+	c.Status = m.To
+	if m.Change, err = s.People.Change(ctx, c, k); err != nil {
+		return err
+	}
 	if t.notice != "" {
 		m.Notice = signer.Notice{Kind: t.notice, CitizenID: c.ID}
 	}
 	return s.Store.SetStatus(ctx, m, audit.Entry{
-		Type: t.event, Operation: c.ID, At: s.Now(), Person: c.Identifier,
-		Payload: map[string]any{"by": o.By, "reason": o.Reason, "from": string(was), "to": string(c.Status)},
+		Type: t.event, Operation: c.ID, At: now, Person: c.Identifier,
+		Payload: map[string]any{"by": o.By, "reason": o.Reason, "from": string(m.From), "to": string(m.To)},
 	})
+}
+
+// settle is the credential as the move leaves it.
+func (m *Move) settle(k *signer.Credential, now time.Time) (*signer.Credential, error) {
+	switch m.Fate {
+	case Destroyed:
+		if k == nil && m.To == m.From {
+			return nil, policies.Refuse(policies.CredentialMissing)
+		}
+		return nil, nil //nolint:nilnil // there is none any more
+	case Suspended, Released:
+		purpose := signer.ForSuspension
+		if m.Fate == Released {
+			purpose = signer.ForRelease
+		}
+		if err := signer.Changeable(purpose, k, now); err != nil {
+			return nil, err
+		}
+		next, certificate := *k, *k.Certificate
+		certificate.RevokedAt, certificate.Reason = now, CertificateHold
+		if m.Fate == Released {
+			certificate.RevokedAt, certificate.Reason = time.Time{}, 0
+		}
+		m.Serial, next.Certificate = certificate.Serial, &certificate
+		return &next, nil
+	}
+	return k, nil
 }

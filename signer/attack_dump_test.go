@@ -186,6 +186,9 @@ func TestPINAlone(t *testing.T) {
 		use := func(crypto.Signer) error { used++; return nil }
 		ctx := context.Background()
 		for _, v := range d.values {
+			if strings.HasPrefix(string(v), "rubrica-") {
+				continue // the service's own: with the PIN alone it certifies, but does not sign for anybody
+			}
 			if err := s.token.WithTokenKey(ctx, string(v), d.credential.Algorithm, public, use); err == nil && d.credential.Keeper == signer.SealedKeeper {
 				s.Errorf("the token has a key %q", v)
 			}

@@ -153,10 +153,11 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 		s.clock.advance(time.Hour)
 		own := s.again("", password)
 		session = s.again(request, password)
-		for _, purpose := range []signer.Purpose{signer.ForSignature, signer.ForCertificate, signer.ForActivation} {
-			nothing("a password's ticket: "+string(purpose), request, send(own.Ticket, purpose), policies.SessionExpired)
+		for _, purpose := range []signer.Purpose{signer.ForSignature, signer.ForActivation} {
+			nothing("a ticket without a request: "+string(purpose), request, send(own.Ticket, purpose), policies.SessionExpired)
 		}
-		for _, purpose := range []signer.Purpose{signer.ForPassword, signer.ForActivation} {
+		nothing("a ticket without a request", request, send(own.Ticket, signer.ForCertificate), policies.RenewalTooEarly)
+		for _, purpose := range []signer.Purpose{signer.ForPassword, signer.ForActivation, signer.ForRevocation, signer.ForSuspension, signer.ForRelease, signer.ForAffairs} {
 			nothing("a signature's ticket: "+string(purpose), request, send(session.Ticket, purpose), policies.SessionExpired)
 		}
 		nothing("no purpose", request, send(session.Ticket, ""), policies.RequestMalformed)

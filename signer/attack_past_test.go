@@ -251,7 +251,7 @@ func alteredTickets() map[string][]string {
 			`DELETE FROM tickets WHERE hash = :attacker; UPDATE challenges SET ticket_hash = :attacker WHERE ticket_` +
 				`:mine; UPDATE documents SET fixed_for = :attacker; ` + set(`hash = :attacker`),
 		},
-		"purpose":       {set(`purpose = 'password'`), set(`purpose = 'activation'`)},
+		"purpose":       {set(`purpose = 'affairs'`), set(`purpose = 'activation'`)},
 		"request_id":    {set(`request_id = :other`), set(`request_id = NULL`)},
 		"citizen_id":    {set(`citizen_id = :eva`)},
 		"credential_id": {of("credential_id", ":attacker"), set(`credential_id = NULL`)},

@@ -206,7 +206,11 @@ func alteredRecords() map[string]map[string]row {
 			"lease_until":   nothing, // of its intent, which has ended
 			"request_id":    nothing, // the log has it
 			"revoked_at":    tampered(certificates(`revoked_at = now(), reason = 1`)),
-			"reason":        nothing, // of a revocation; the log has it
+			// A suspension turned into something else, or one that never was.
+			"reason":         tampered(certificates(`revoked_at = now(), reason = 6`)),
+			"issuer":         nothing, // which list would name it; what it says itself counts
+			"shard":          nothing,
+			"status_version": nothing, // of kept answers about it
 		},
 	}
 }

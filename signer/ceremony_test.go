@@ -17,9 +17,9 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
-	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/internal/catest"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
 	"github.com/rubrica-firma/rubrica/internal/invariants"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
@@ -85,22 +85,23 @@ const password = "Canario-7-amarillo" // searched for in the database after each
 // spine is the whole signer on a real database and a real token.
 type spine struct {
 	*testing.T
-	database pgtest.Database
-	db       *store.DB
-	public   store.Public
-	token    *hsm.Token
-	vault    *signer.Vault
-	module   *signer.Service
-	people   signer.People
-	keys     *watchedKeys // the token, as vault and module see it
-	journal  *journal     // what the module writes for operators
-	register *citizen.Service
-	clock    *clock
-	phone    *phone
-	app      signer.Client
-	checker  invariants.Checker
-	requests int
-	start    time.Time
+	database  pgtest.Database
+	db        *store.DB
+	public    store.Public
+	token     *hsm.Token
+	vault     *signer.Vault
+	module    *signer.Service
+	people    signer.People
+	keys      *watchedKeys // the token, as vault and module see it
+	journal   *journal     // what the module writes for operators
+	register  *citizen.Service
+	clock     *clock
+	phone     *phone
+	app       signer.Client
+	authority catest.Authority
+	checker   invariants.Checker
+	requests  int
+	start     time.Time
 }
 
 // overBoth runs a test over each of the two keepers: what a citizen and a thief
@@ -140,8 +141,9 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 		Keys: s.keys, Epochs: epochs, Parallel: 2, Queue: 64,
 		Cost: signer.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}, // what a guess costs is not what this tests
 	})
+	s.authority = catest.Found(t, s.db, s.token, s.clock.Now)
 	s.module = signer.New(signer.Config{
-		Store: s.db, Keys: s.keys, Vault: s.vault, Issuer: authority(t, s.clock.Now()), CRL: "http://ca.example/issuing.crl", Courier: s.phone,
+		Store: s.db, Keys: s.keys, Vault: s.vault, Issuer: s.authority, Courier: s.phone,
 		Rules: policies.DefaultRules(), Limits: signer.DefaultLimits(), KeyAlgorithm: "ec-p256",
 		Now: s.clock.Now, Logger: s.journal.logger(),
 	})
@@ -181,6 +183,13 @@ func (s *spine) begin(secret signer.Secret, epoch int) {
 	}
 }
 
+// revocations is what the list of this year has.
+func (s *spine) revocations() []ca.RevokedCertificate {
+	s.Helper()
+	shard := must[string](s.T)(s.db.Shard(s.Context(), "issuing-1", s.start))
+	return must[[]ca.RevokedCertificate](s.T)(s.db.Revocations(s.Context(), shard, s.clock.Now()))
+}
+
 func open(t *testing.T, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), url)
@@ -189,40 +198,6 @@ func open(t *testing.T, url string) *store.DB {
 	}
 	t.Cleanup(db.Close)
 	return db
-}
-
-// authority certifies with a key of the test: what this tests is the ceremony.
-func authority(t *testing.T, now time.Time) *ca.Authority {
-	t.Helper()
-	token := hsmtest.New(t)
-	rootKey, err := token.CreateServiceKey(t.Context(), "root", "ec-p256")
-	if err != nil {
-		t.Fatalf("creating the root's key: %v", err)
-	}
-	issuingKey, err := token.CreateServiceKey(t.Context(), "issuing", "ec-p256")
-	if err != nil {
-		t.Fatalf("creating the issuing key: %v", err)
-	}
-	name := func(cn string) ca.Name { return ca.Name{Country: "ES", Organisation: "Pruebas", CommonName: cn} }
-	root, err := ca.CreateRoot(ca.Root{Name: name("Raíz"), NotBefore: now, NotAfter: now.AddDate(20, 0, 0)}, rootKey, lint.Certificate)
-	if err != nil {
-		t.Fatalf("creating a root: %v", err)
-	}
-	issuing, err := ca.CreateIssuing(ca.Issuing{
-		Name: name("Emisora"), NotBefore: now, NotAfter: now.AddDate(10, 0, 0), PublicKey: issuingKey.Public(),
-		Addresses: ca.Addresses{Issuer: "http://ca.example/root.cer"}, CRL: "http://ca.example/root.crl",
-	}, root, rootKey, lint.Certificate)
-	if err != nil {
-		t.Fatalf("creating an issuing authority: %v", err)
-	}
-	a, err := ca.New(ca.Config{
-		Certificate: issuing, Signer: issuingKey, Lint: lint.Certificate,
-		Addresses: ca.Addresses{Issuer: "http://ca.example/issuing.cer"},
-	})
-	if err != nil {
-		t.Fatalf("opening an authority: %v", err)
-	}
-	return a
 }
 
 // must stops the test at an error; each of these steps is checked elsewhere.

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -28,14 +29,20 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	var entries []audit.Entry
 
 	switch order.Purpose {
-	case ForActivation, ForPassword:
-		if row.Purpose != order.Purpose {
-			return Challenge{}, policies.Refuse(policies.SessionExpired)
-		}
-		if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
+	case ForActivation, ForPassword, ForRevocation, ForSuspension, ForRelease:
+		if err := s.own(ctx, row, order, credential); err != nil {
 			return Challenge{}, err
 		}
 	case ForCertificate, ForSignature:
+		if row.Purpose == ForAffairs && order.Purpose == ForCertificate {
+			if _, err := s.grant(ctx, citizen.ID, citizen, credential, now); err != nil {
+				return Challenge{}, err
+			}
+			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
+				return Challenge{}, err
+			}
+			break
+		}
 		if row.Purpose != ForSignature {
 			return Challenge{}, policies.Refuse(policies.SessionExpired)
 		}
@@ -63,6 +70,22 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		return Challenge{}, fmt.Errorf("purpose %q: %w", order.Purpose, policies.Refuse(policies.RequestMalformed))
 	}
 	return s.send(ctx, citizen, challenge, message, entries)
+}
+
+// own reports why no code for an affair of the citizen's own may be sent, nil if
+// one may.
+func (s *Service) own(ctx context.Context, row TicketRow, order CodeOrder, k *Credential) error {
+	ticket := ForAffairs
+	if order.Purpose == ForActivation {
+		ticket = ForActivation
+	}
+	if row.Purpose != ticket {
+		return policies.Refuse(policies.SessionExpired)
+	}
+	if err := Changeable(order.Purpose, k, s.Now()); err != nil {
+		return err
+	}
+	return s.Vault.Genuine(ctx, row, order.Ticket)
 }
 
 // authorisable is what a code for a signature may stand for: the documents as
@@ -197,12 +220,7 @@ func (v *Vault) checkCode(ctx context.Context, ch ChallengeRow, code Code) ([]by
 
 // operation is what the log files a code under: its request, or its citizen
 // where there is no request.
-func operation(ch ChallengeRow) string {
-	if ch.RequestID != "" {
-		return ch.RequestID
-	}
-	return ch.CitizenID
-}
+func operation(ch ChallengeRow) string { return cmp.Or(ch.RequestID, ch.CitizenID) }
 
 // MaskPhone leaves the last three digits.
 func MaskPhone(phone string) string {

@@ -104,7 +104,7 @@ func (s *Service) unwelcome(who Identification, r Request, t Tally, c Citizen, k
 func (s *Service) openSession(ctx context.Context, who Identification, r Request, c Citizen, k *Credential, ks []byte) (Session, error) {
 	now, ticket := s.Now(), NewTicket()
 	row := TicketRow{
-		Purpose: ForPassword, CitizenID: c.ID, CredentialID: k.ID, Generation: k.Generation,
+		Purpose: ForAffairs, CitizenID: c.ID, CredentialID: k.ID, Generation: k.Generation,
 		Source: Source(who.RemoteAddr), ExpiresAt: now.Add(s.Limits.TicketLife),
 	}
 	operation := c.ID
@@ -133,15 +133,8 @@ func (s *Service) replaces(c Citizen, k *Credential, now time.Time) bool {
 	if !s.outdated(k) || !k.Certified(now) {
 		return false
 	}
-	_, err := policies.IssueCertificate(s.replacing(c, k, now), s.Rules)
+	_, err := policies.Reissue(Facts(c, k, now), s.Rules)
 	return err == nil
-}
-
-// replacing are the facts of a citizen whose certificate gives way to another.
-func (s *Service) replacing(c Citizen, k *Credential, now time.Time) policies.Facts {
-	f := Facts(c, k, now)
-	f.Certificate = nil
-	return f
 }
 
 // stale reports whether a box or a record is sealed as new ones no longer are.

@@ -15,14 +15,15 @@ import (
 
 // grant asks the rules for a certificate; a no is logged before it is told.
 func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
-	facts := Facts(c, k, now)
-	if k != nil && k.Certified(now) {
-		if !s.outdated(k) {
-			return policies.Grant{}, policies.Refuse(policies.CredentialExists)
-		}
-		facts = s.replacing(c, k, now)
+	decide := policies.IssueCertificate
+	switch {
+	case k == nil || !k.Certified(now):
+	case s.outdated(k):
+		decide = policies.Reissue
+	default:
+		decide = policies.Renew
 	}
-	grant, err := policies.IssueCertificate(facts, s.Rules)
+	grant, err := decide(Facts(c, k, now), s.Rules)
 	return grant, s.recordDenial(ctx, audit.CertificateRefused, requestID, c, err)
 }
 
@@ -56,6 +57,9 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
+	if row.Purpose != ForSignature && row.Purpose != ForAffairs {
+		return Session{}, policies.Refuse(policies.SessionExpired)
+	}
 	challenge, err := s.CheckCode(ctx, row, ForCertificate, answer.Code)
 	if err != nil {
 		return Session{}, err
@@ -64,7 +68,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
-	grant, err := s.grant(ctx, row.RequestID, citizen, credential, now)
+	grant, err := s.grant(ctx, row.operation(), citizen, credential, now)
 	if err != nil {
 		return Session{}, err
 	}
@@ -79,7 +83,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 
 	issuance := s.issuance(row, challenge, *credential, now)
 	err = s.Store.BeginIssuance(ctx, issuance, audit.Entry{
-		Type: audit.AuthSucceeded, Operation: row.RequestID, At: now, Person: citizen.Identifier,
+		Type: audit.AuthSucceeded, Operation: row.operation(), At: now, Person: citizen.Identifier,
 		Payload: map[string]any{"factor": "possession", "purpose": string(ForCertificate), "challenge": challenge.ID},
 	})
 	if err != nil {
@@ -103,9 +107,12 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 // what gives way to it.
 func (s *Service) issuance(row TicketRow, challenge ChallengeRow, k Credential, now time.Time) Issuance {
 	i := Issuance{
-		ID: rand.Text(), ChallengeID: challenge.ID, TicketHash: row.Hash, RequestID: row.RequestID,
+		ID: rand.Text(), ChallengeID: challenge.ID, Ticket: row.Purpose, TicketHash: row.Hash, RequestID: row.RequestID,
 		Was: k.Generation, Replaces: k.State == Usable, Retired: k.KeyLabel, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
 		Notice: Notice{Kind: "certificate_issued", CitizenID: k.CitizenID, RequestID: row.RequestID},
+	}
+	if i.Replaces {
+		i.Notice.Kind = "certificate_renewed"
 	}
 	epochs := s.Vault.Epochs()
 	k.State, k.Algorithm, k.Generation = Usable, s.KeyAlgorithm, k.Generation+1
@@ -143,18 +150,19 @@ func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant pol
 	if err != nil {
 		return fmt.Errorf("reading the public key: %w", err)
 	}
-	prepared, err := s.Issuer.Prepare(ca.Request{
+	prepared, place, err := s.Issuer.Prepare(ctx, ca.Request{
 		Identifier: c.Identifier, GivenName: c.GivenName, Surnames: c.Surnames,
-		PublicKey: public, NotBefore: i.Now, NotAfter: grant.NotAfter, CRL: s.CRL,
+		PublicKey: public, NotBefore: i.Now, NotAfter: grant.NotAfter,
 	})
 	if err != nil {
 		return err
 	}
+	i.Place = place
 	i.Credential.Certificate = &Certificate{Serial: fmt.Sprintf("%x", prepared.Serial()), NotBefore: prepared.NotBefore(), NotAfter: prepared.NotAfter()}
 	err = s.Store.IntendCertificate(ctx, *i, audit.Entry{
-		Type: audit.CertificateIntent, Operation: i.RequestID, At: s.Now(), Person: c.Identifier,
+		Type: audit.CertificateIntent, Operation: i.operation(), At: s.Now(), Person: c.Identifier,
 		Payload: map[string]any{
-			"serial": i.Credential.Certificate.Serial, "credential": i.Credential.ID,
+			"serial": i.Credential.Certificate.Serial, "issuer": place.Issuer, "credential": i.Credential.ID,
 			"not_after": prepared.NotAfter().UTC().Format(time.RFC3339), "tbs_sha256": hexOf(prepared.Fingerprint()),
 		},
 	})
@@ -172,7 +180,7 @@ func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks 
 	now := s.Now()
 	ticket := NewTicket()
 	next, err := ticketRow(ticket, ks, TicketRow{
-		Purpose: ForSignature, RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
+		Purpose: i.Ticket, RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
 		Generation: i.Credential.Generation, ExpiresAt: now.Add(s.Limits.TicketLife),
 	})
 	if err != nil {
@@ -184,12 +192,12 @@ func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks 
 	crt := i.Credential.Certificate
 	err = s.Store.FinishIssuance(ctx, i, next,
 		audit.Entry{
-			Type: audit.KeyGenerated, Operation: i.RequestID, At: now, Person: c.Identifier,
+			Type: audit.KeyGenerated, Operation: i.operation(), At: now, Person: c.Identifier,
 			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Credential.Generation, "algorithm": i.Credential.Algorithm, "keeper": string(i.Credential.Keeper), "kek": i.Credential.KEK},
 		},
 		audit.Entry{
-			Type: audit.CertificateIssued, Operation: i.RequestID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": i.Credential.ID, "serial": crt.Serial, "sha256": fingerprint(crt.DER)},
+			Type: audit.CertificateIssued, Operation: i.operation(), At: now, Person: c.Identifier,
+			Payload: map[string]any{"credential": i.Credential.ID, "serial": crt.Serial, "issuer": i.Place.Issuer, "sha256": fingerprint(crt.DER)},
 		})
 	if err != nil {
 		return Session{}, err

@@ -14,13 +14,14 @@ type Module interface {
 	// with its log entry. Opening an open request is not an error.
 	Open(ctx context.Context, requestID string) error
 	// Identify checks DNI/NIE and password for one request, or without one for
-	// the change of the password. An unknown citizen and a wrong password cost
+	// the citizen's own affairs. An unknown citizen and a wrong password cost
 	// the same and answer the same. Older sessions and codes of the request die.
 	Identify(ctx context.Context, who Identification) (Session, error)
 	// SendCode sends a one-time code to the registered mobile.
 	SendCode(ctx context.Context, order CodeOrder) (Challenge, error)
-	// IssueCredential generates the citizen's key and has it certified. The
-	// ticket is spent; the returned session holds its successor.
+	// IssueCredential generates the citizen's key and has it certified: the
+	// first one, or in the place of one that ends soon or has ended. The ticket
+	// is spent; the returned session holds its successor.
 	IssueCredential(ctx context.Context, answer Answer) (Session, error)
 	// Authorise spends ticket and code: what it returns is good for one
 	// signature of exactly the documents that were shown, for five minutes.
@@ -50,13 +51,19 @@ type Session struct {
 // Purpose is what a one-time code is for.
 type Purpose string
 
-// The purposes of codes. Each is bound to its own ticket and usable for
-// nothing else.
+// The purposes of tickets and codes. A code is bound to its own ticket and
+// usable for nothing else.
 const (
-	ForActivation  Purpose = "activation"
-	ForCertificate Purpose = "certificate"
-	ForSignature   Purpose = "signature"
-	ForPassword    Purpose = "password" // its change
+	ForActivation Purpose = "activation" // tickets and codes
+	ForSignature  Purpose = "signature"  // tickets and codes of a request
+	// ForAffairs is a ticket's: an identified citizen without a request. Its
+	// codes are for one of the following.
+	ForAffairs     Purpose = "affairs"
+	ForCertificate Purpose = "certificate" // to be issued or renewed; of a request's ticket too
+	ForPassword    Purpose = "password"    // to be changed
+	ForRevocation  Purpose = "revocation"
+	ForSuspension  Purpose = "suspension"
+	ForRelease     Purpose = "release" // of a suspended certificate
 )
 
 // CodeOrder asks for a code.

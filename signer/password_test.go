@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -202,7 +201,7 @@ func TestRevoked(t *testing.T) {
 			s.Fatalf("revoking: %v", err)
 		}
 		s.invariants()
-		revoked := must[[]ca.RevokedCertificate](s.T)(s.db.Revocations(s.Context(), "issuing", s.clock.Now()))
+		revoked := s.revocations()
 		if len(revoked) != 1 || revoked[0].Reason != citizen.KeyCompromise {
 			s.Errorf("revoked %+v, want one with reason %d", revoked, citizen.KeyCompromise)
 		}

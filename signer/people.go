@@ -125,6 +125,9 @@ func (c Citizen) statement(k *Credential) []string {
 		instant(k.PasswordAt))
 	if crt := k.Certificate; crt != nil {
 		fields = append(fields, crt.Serial, fingerprint(crt.DER), instant(crt.NotBefore), instant(crt.NotAfter), instant(crt.RevokedAt))
+		if crt.Suspended() {
+			fields = append(fields, "suspended")
+		}
 	}
 	return fields
 }

@@ -1,10 +1,12 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
 )
 
 // Citizen is what the ceremony knows of a person.
@@ -94,6 +96,12 @@ type Certificate struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 	RevokedAt time.Time // zero if it is not revoked
+	Reason    int       // CRLReason of the revocation (RFC 5280, section 5.3.1)
+}
+
+// Suspended reports whether the revocation is one that can be lifted.
+func (c Certificate) Suspended() bool {
+	return !c.RevokedAt.IsZero() && c.Reason == int(ca.CertificateHold)
 }
 
 // Certified reports whether the credential can sign at the given time.
@@ -105,7 +113,7 @@ func (c Credential) Certified(now time.Time) bool {
 // TicketRow is the database's half of a ticket.
 type TicketRow struct {
 	Hash         []byte
-	Purpose      Purpose // ForActivation, ForPassword, or ForSignature for tickets of a request
+	Purpose      Purpose // ForActivation, ForAffairs, or ForSignature for tickets of a request
 	RequestID    string  // empty but for a signature
 	CitizenID    string
 	CredentialID string // empty for an activation
@@ -211,6 +219,8 @@ type Notice struct {
 	Kind      string
 	CitizenID string
 	RequestID string
+	Days      int       // of a reminder: how long until then
+	Ends      time.Time // of a reminder: what ends then
 }
 
 // Change is the next state of a citizen's record, sealed.
@@ -363,17 +373,25 @@ type Try struct {
 type Issuance struct {
 	ID          string
 	ChallengeID string
+	Ticket      Purpose // of the ticket that is spent, and of the one that follows it
 	TicketHash  []byte
-	RequestID   string
+	RequestID   string     // empty where the citizen asks without a request
 	Credential  Credential // as it will be, generation included
 	Was         int64      // the generation it was read at
 	Replaces    bool       // another key gives way
 	Retired     string     // label of its token object, if it has one
 	Change      Change
+	Place       ca.Place // of the certificate
 	LeaseUntil  time.Time
 	Now         time.Time
 	Notice      Notice
 }
+
+// operation is what the log files it under: the request, or the citizen where
+// there is none.
+func (i Issuance) operation() string { return cmp.Or(i.RequestID, i.Credential.CitizenID) }
+
+func (t TicketRow) operation() string { return cmp.Or(t.RequestID, t.CitizenID) }
 
 // Overdue is what a crash or time has left behind.
 type Overdue struct {

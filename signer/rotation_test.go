@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -210,7 +209,7 @@ func TestReplacedKeys(t *testing.T) {
 			if after.Keeper != c.keeper || after.KEK != c.kek || bytes.Equal(after.PublicKey, before.PublicKey) || (after.KeyLabel != "") != (c.keeper == signer.TokenKeeper) {
 				t.Errorf("the key is kept by %s under KEK %d as %q, want another by %s under %d", after.Keeper, after.KEK, after.KeyLabel, c.keeper, c.kek)
 			}
-			revoked := must[[]ca.RevokedCertificate](t)(s.db.Revocations(t.Context(), "issuing", s.clock.Now()))
+			revoked := s.revocations()
 			if len(revoked) != 0 {
 				t.Errorf("revoked %+v, want none: it would cast doubt on what was signed", revoked)
 			}

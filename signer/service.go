@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,14 +12,16 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// Issuer certifies citizens' keys. ca.Authority fulfils it.
+// Issuer certifies citizens' keys. online.CA fulfils it.
 type Issuer interface {
-	// Prepare fixes and lints everything of a certificate but its signature.
-	Prepare(r ca.Request) (*ca.Prepared, error)
+	// Prepare fixes and lints everything of a certificate but its signature. The
+	// request's addresses are the issuer's to fill in.
+	Prepare(ctx context.Context, r ca.Request) (*ca.Prepared, ca.Place, error)
 	// Issue uses the issuing key, once for each Prepared.
 	Issue(p *ca.Prepared) ([]byte, error)
-	// Chain is the issuing certificate and those above it but the root, DER.
-	ChainDER() [][]byte
+	// Chain is the certificate of whoever issued this one, and those above it
+	// but the root: after another authority has taken over, still the old one's.
+	Chain(certificate *x509.Certificate) ([]*x509.Certificate, error)
 }
 
 // Courier sends one-time codes. It composes the text, so that the words are in
@@ -174,7 +177,11 @@ func Facts(c Citizen, k *Credential, now time.Time) policies.Facts {
 		DocumentUntil: c.DocumentUntil,
 	}
 	if k != nil && k.Certificate != nil {
-		f.Certificate = &policies.Certificate{NotBefore: k.Certificate.NotBefore, NotAfter: k.Certificate.NotAfter, RevokedAt: k.Certificate.RevokedAt}
+		crt := *k.Certificate
+		f.Certificate = &policies.Certificate{NotBefore: crt.NotBefore, NotAfter: crt.NotAfter, Suspended: crt.Suspended()}
+		if !crt.Suspended() {
+			f.Certificate.RevokedAt = crt.RevokedAt
+		}
 	}
 	return f
 }

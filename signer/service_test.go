@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -309,7 +308,7 @@ func TestForgottenPassword(t *testing.T) {
 		s.enter(a, receipt.ActivationCode, "Otra-contraseña-9")
 		err := s.answer(session, code)
 		s.wants(err, policies.SessionExpired)
-		if revoked := must[[]ca.RevokedCertificate](s.T)(s.db.Revocations(s.Context(), "issuing", s.clock.Now())); len(revoked) != 1 {
+		if revoked := s.revocations(); len(revoked) != 1 {
 			s.Errorf("%d certificates revoked, want 1", len(revoked))
 		}
 	})

@@ -26,7 +26,7 @@ func (s *Service) Sign(ctx context.Context, sad SAD) error {
 		return err
 	}
 	defer zero(c.ks)
-	key, err := newSigningKey(c.credential, s.Issuer.ChainDER())
+	key, err := s.newSigningKey(c.credential)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ type signingKey struct {
 	chain       []*x509.Certificate
 }
 
-func newSigningKey(k *Credential, chain [][]byte) (signingKey, error) {
+func (s *Service) newSigningKey(k *Credential) (signingKey, error) {
 	certificate, err := x509.ParseCertificate(k.Certificate.DER)
 	if err != nil {
 		return signingKey{}, fmt.Errorf("reading the certificate: %w", err)
@@ -111,15 +111,11 @@ func newSigningKey(k *Credential, chain [][]byte) (signingKey, error) {
 	if !hmac.Equal(certificate.RawSubjectPublicKeyInfo, k.PublicKey) {
 		return signingKey{}, errors.New("certificate and key do not belong together")
 	}
-	out := signingKey{certificate: certificate}
-	for _, der := range chain {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return signingKey{}, fmt.Errorf("reading the chain: %w", err)
-		}
-		out.chain = append(out.chain, c)
+	chain, err := s.Issuer.Chain(certificate)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("finding the chain: %w", err)
 	}
-	return out, nil
+	return signingKey{certificate: certificate, chain: chain}, nil
 }
 
 // dtbs is one document's data to be signed: the signed attributes, and their

@@ -3,114 +3,253 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// Authority is a certificate of the internal CA.
-type Authority struct {
-	Name     string // root or issuing
-	KeyLabel string
-	DER      []byte
-}
-
-// Authorities reads the hierarchy by name.
-func (db *DB) Authorities(ctx context.Context) (map[string]Authority, error) {
-	rows, err := db.pool.Query(ctx, `SELECT name, key_label, der FROM authorities`)
+// Hierarchy reads the authorities and their services, oldest first.
+func (db *DB) Hierarchy(ctx context.Context) (ca.Hierarchy, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT
+			name,
+			role,
+			generation,
+			key_label,
+			token,
+			der,
+			issuer,
+			coalesce(shard, ''),
+			created_at,
+			retired_at,
+			revoked_at,
+			coalesce(reason, 0)
+		FROM authorities
+		ORDER BY created_at, generation, name`)
 	if err != nil {
 		return nil, err
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Authority])
-	out := make(map[string]Authority, len(list))
-	for _, a := range list {
-		out[a.Name] = a
-	}
-	return out, err
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (ca.Member, error) {
+		var (
+			m                ca.Member
+			retired, revoked *time.Time
+		)
+		err := row.Scan(
+			&m.Name,
+			&m.Role,
+			&m.Generation,
+			&m.KeyLabel,
+			&m.Token,
+			&m.DER,
+			&m.Issuer,
+			&m.Shard,
+			&m.CreatedAt,
+			&retired,
+			&revoked,
+			&m.Reason,
+		)
+		m.CreatedAt, m.RetiredAt, m.RevokedAt = m.CreatedAt.UTC(), orZero(retired), orZero(revoked)
+		return m, err
+	})
 }
 
-// Ceremony is what a first ceremony of keys leaves in the database.
+// Ceremony is what one step of a key ceremony leaves in the database.
 type Ceremony struct {
-	Authorities []Authority
-	Epochs      []Epoch
-	Keeper      signer.KeeperName
+	Step    string // never done twice
+	Members []ca.Member
+	Epochs  []Epoch
+	Keeper  signer.KeeperName // empty: as it is
+	// Retire names members with whose keys nothing new is done from now on.
+	Retire []string
+	// List is the root's, signed in the ceremony.
+	List *ca.PublishedList
 }
 
-// RecordCeremony stores the ceremony with its log entry, once.
-func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, e audit.Entry) error {
-	return db.inTx(ctx, func(tx pgx.Tx) error {
-		for _, a := range c.Authorities {
-			if _, err := tx.Exec(ctx, `
-				INSERT INTO authorities (name, key_label, der, created_at)
-				VALUES (@name, @label, @der, @now)`,
-				pgx.NamedArgs{"name": a.Name, "label": a.KeyLabel, "der": a.DER, "now": e.At}); err != nil {
-				return err
+// CeremonySteps lists the steps that have been done.
+func (db *DB) CeremonySteps(ctx context.Context) (map[string]time.Time, error) {
+	rows, err := db.pool.Query(ctx, `SELECT step, done_at FROM ceremony_steps`)
+	if err != nil {
+		return nil, err
+	}
+	steps := map[string]time.Time{}
+	var (
+		step string
+		at   time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&step, &at}, func() error {
+		steps[step] = at.UTC()
+		return nil
+	})
+	return steps, err
+}
+
+// ErrStepDone means that a step of a ceremony was done before, by somebody else
+// at the same time.
+var ErrStepDone = errors.New("this step of the ceremony has been done already")
+
+// RecordCeremony stores a step with its log entries, once.
+func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, entries ...audit.Entry) error {
+	now := entries[0].At
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO ceremony_steps (step, done_at)
+			VALUES (@step, @now)`, pgx.NamedArgs{"step": c.Step, "now": now}); err != nil {
+			return err
+		}
+		for _, m := range c.Members {
+			if err := insertMember(ctx, tx, m, now); err != nil {
+				return fmt.Errorf("storing %s: %w", m.Name, err)
 			}
 		}
 		for _, epoch := range c.Epochs {
-			if err := insertEpoch(ctx, tx, epoch, e.At); err != nil {
+			if err := insertEpoch(ctx, tx, epoch, now); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, `
-			UPDATE key_keeper
-			SET keeper = @keeper, since = @now`, pgx.NamedArgs{"keeper": c.Keeper, "now": e.At}); err != nil {
+		if err := retireMembers(ctx, tx, c.Retire, now); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, e)
+		if c.Keeper != "" {
+			if _, err := tx.Exec(ctx, `
+				UPDATE key_keeper
+				SET keeper = @keeper, since = @now`, pgx.NamedArgs{"keeper": c.Keeper, "now": now}); err != nil {
+				return err
+			}
+		}
+		if c.List != nil {
+			if err := insertList(ctx, tx, string(ca.RoleRoot), *c.List); err != nil {
+				return err
+			}
+		}
+		return db.record(ctx, tx, entries...)
 	})
-}
-
-var _ ca.Lists = (*DB)(nil)
-
-// NewestList implements ca.Lists.
-func (db *DB) NewestList(ctx context.Context, issuer string) (ca.PublishedList, error) {
-	var l ca.PublishedList
-	err := db.pool.QueryRow(ctx, `
-		SELECT number, der, this_update, next_update
-		FROM crls
-		WHERE issuer = @issuer
-		ORDER BY number DESC
-		LIMIT 1`, pgx.NamedArgs{"issuer": issuer}).Scan(&l.Number, &l.DER, &l.ThisUpdate, &l.NextUpdate)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ca.PublishedList{}, nil
+	if violated(err, "ceremony_steps_pkey") {
+		return ErrStepDone
 	}
-	return l, err
-}
-
-// PublishList implements ca.Lists.
-func (db *DB) PublishList(ctx context.Context, issuer string, l ca.PublishedList) error {
-	_, err := db.pool.Exec(ctx, `
-		INSERT INTO crls (issuer, number, der, this_update, next_update)
-		VALUES (@issuer, @number, @der, @this, @next)
-		ON CONFLICT DO NOTHING`, pgx.NamedArgs{
-		"issuer": issuer,
-		"number": l.Number,
-		"der":    l.DER,
-		"this":   l.ThisUpdate,
-		"next":   l.NextUpdate,
-	})
 	return err
 }
 
-// Revocations implements ca.Lists. Citizens' certificates are the issuing
-// authority's; the root has revoked nothing as long as there is one issuing
-// authority.
-func (db *DB) Revocations(ctx context.Context, issuer string, now time.Time) ([]ca.RevokedCertificate, error) {
-	if issuer != "issuing" {
-		return nil, nil
+func insertMember(ctx context.Context, tx pgx.Tx, m ca.Member, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO authorities (name, role, generation, key_label, token, der, issuer, shard, created_at)
+		VALUES (@name, @role, @generation, @label, @token, @der, @issuer, @shard, @now)`, pgx.NamedArgs{
+		"name":       m.Name,
+		"role":       m.Role,
+		"generation": m.Generation,
+		"label":      m.KeyLabel,
+		"token":      m.Token,
+		"der":        m.DER,
+		"issuer":     m.Issuer,
+		"shard":      orNull(m.Shard),
+		"now":        now,
+	})
+	if err != nil {
+		return err
 	}
-	rows, err := db.pool.Query(ctx, `
-		SELECT serial, revoked_at, reason
-		FROM certificates
-		WHERE revoked_at IS NOT NULL AND not_after >= @now
-		ORDER BY revoked_at`, pgx.NamedArgs{"now": now})
+	if m.Shard != "" {
+		c, err := m.Certificate()
+		if err != nil {
+			return err
+		}
+		return place(ctx, tx, m.Shard, c.NotAfter)
+	}
+	if m.Role != ca.RoleRoot {
+		return nil
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO crl_shards (name, issuer, ends_at)
+		VALUES (@name, @name, 'infinity')`, pgx.NamedArgs{"name": m.Name})
+	return err
+}
+
+func retireMembers(ctx context.Context, tx pgx.Tx, names []string, now time.Time) error {
+	for _, name := range names {
+		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			UPDATE authorities
+			SET retired_at = @now
+			WHERE name = @name AND retired_at IS NULL`, pgx.NamedArgs{"name": name, "now": now})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReplaceMember puts another certificate of the same key in the place of one
+// that is going to end, if that is still the one that was read.
+func (db *DB) ReplaceMember(ctx context.Context, name string, was, der []byte, entries ...audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			UPDATE authorities
+			SET der = @der
+			WHERE name = @name AND der = @was`, pgx.NamedArgs{"name": name, "was": was, "der": der})
+		if err != nil {
+			return err
+		}
+		return db.record(ctx, tx, entries...)
+	})
+}
+
+// RevokeMember revokes an authority or a service; of an issuing authority the
+// root's list says so, of a service its issuer's.
+func (db *DB) RevokeMember(ctx context.Context, name string, reason ca.Reason, list *ca.PublishedList, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		var (
+			der           []byte
+			issuer, shard string
+		)
+		err := tx.QueryRow(ctx, `
+			UPDATE authorities
+			SET revoked_at = @now, reason = @reason
+			WHERE name = @name AND revoked_at IS NULL
+			RETURNING der, issuer, coalesce(shard, '')`,
+			pgx.NamedArgs{"name": name, "now": e.At, "reason": int(reason)}).Scan(&der, &issuer, &shard)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return policies.Refuse(policies.RequestState)
+		}
+		if err != nil {
+			return err
+		}
+		if list != nil {
+			if err := insertList(ctx, tx, issuer, *list); err != nil {
+				return err
+			}
+		}
+		var changed []ca.Change
+		if shard != "" {
+			c, err := ca.Member{Name: name, DER: der}.Certificate()
+			if err != nil {
+				return err
+			}
+			changed = []ca.Change{{Serial: ocsp.Serial(c.SerialNumber), Place: ca.Place{Issuer: issuer, Shard: shard}}}
+		}
+		return db.conclude(ctx, tx, changed, e)
+	})
+}
+
+// RevokedMembers lists what a member has revoked of the hierarchy.
+func (db *DB) RevokedMembers(ctx context.Context, issuer string) ([]ca.Revocation, error) {
+	h, err := db.Hierarchy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[ca.RevokedCertificate])
+	var revoked []ca.Revocation
+	for _, m := range h.Under(issuer) {
+		if m.RevokedAt.IsZero() {
+			continue
+		}
+		c, err := m.Certificate()
+		if err != nil {
+			return nil, err
+		}
+		revoked = append(revoked, ca.Revocation{Serial: c.SerialNumber.Bytes(), At: m.RevokedAt, Reason: m.Reason})
+	}
+	return revoked, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -176,7 +175,7 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, k signer.Cred
 		if err := trust(ctx, tx, t, e.At); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(ended, func(e audit.Entry) bool { return e.Type == audit.CertificateRevoked }) {
+		if ended.revoked() {
 			if err := db.notify(ctx, tx, signer.Notice{Kind: "certificate_revoked", CitizenID: t.CitizenID}); err != nil {
 				return err
 			}
@@ -184,7 +183,7 @@ func (db *DB) SetPassword(ctx context.Context, t signer.TicketRow, k signer.Cred
 		if err := db.notify(ctx, tx, n); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(append(ended, entries...), c.Entry)...)
+		return db.conclude(ctx, tx, ended.changed, append(append(ended.entries, entries...), c.Entry)...)
 	})
 }
 
@@ -240,17 +239,22 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 		if err := apply(ctx, tx, m.Change); err != nil {
 			return err
 		}
-		if err := endSessions(ctx, tx, m.Change.CitizenID, e.At); err != nil {
-			return err
-		}
-		ended := []audit.Entry(nil)
-		if m.Destroy {
-			var err error
-			if ended, err = destroyCredentials(ctx, tx, m.Change.CitizenID, m.Reason, e); err != nil {
+		if m.ChallengeID != "" {
+			if err := consume(ctx, tx, m.ChallengeID, e.At); err != nil {
+				return err
+			}
+			if err := spendTicket(ctx, tx, m.TicketHash, e.At); err != nil {
 				return err
 			}
 		}
-		err := swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
+		if err := endSessions(ctx, tx, m.Change.CitizenID, e.At); err != nil {
+			return err
+		}
+		ended, err := settle(ctx, tx, m, e)
+		if err != nil {
+			return err
+		}
+		err = swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
 			UPDATE citizens
 			SET status = @to
 			WHERE id = @id AND status = @from`, pgx.NamedArgs{"id": m.Change.CitizenID, "from": m.From, "to": m.To})
@@ -265,8 +269,27 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 		if err := db.notify(ctx, tx, m.Notice); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(append(entries, ended...), m.Change.Entry)...)
+		return db.conclude(ctx, tx, ended.changed, append(append(entries, ended.entries...), m.Change.Entry)...)
 	})
+}
+
+// settle does to the certificates what a move asks for.
+func settle(ctx context.Context, tx pgx.Tx, m citizen.Move, e audit.Entry) (ending, error) {
+	switch m.Fate {
+	case citizen.Destroyed:
+		return destroyCredentials(ctx, tx, m.Change.CitizenID, m.Reason, e)
+	case citizen.Suspended, citizen.Released:
+		change := suspendCertificate
+		if m.Fate == citizen.Released {
+			change = releaseCertificate
+		}
+		ended, err := change(ctx, tx, m.Serial, e)
+		if err == nil && len(ended.changed) != 1 {
+			err = policies.Refuse(policies.SessionExpired)
+		}
+		return ended, err
+	}
+	return ending{}, nil
 }
 
 func insertCredential(ctx context.Context, tx pgx.Tx, k signer.Credential) error {
@@ -292,56 +315,39 @@ func insertCredential(ctx context.Context, tx pgx.Tx, k signer.Credential) error
 }
 
 // destroyCredentials deletes the boxes of a citizen's credentials, dooms what
-// the token holds of them, and revokes their certificates; it returns the log
-// entries that tell of it.
-func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, reason int, cause audit.Entry) ([]audit.Entry, error) {
-	args := pgx.NamedArgs{"citizen": citizenID, "now": cause.At, "reason": reason}
+// the token holds of them, and revokes their certificates.
+func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, reason int, cause audit.Entry) (ending, error) {
+	args := pgx.NamedArgs{"citizen": citizenID}
 	if err := endSessions(ctx, tx, citizenID, cause.At); err != nil {
-		return nil, err
+		return ending{}, err
 	}
 	if _, err := tx.Exec(ctx, `
 		UPDATE token_keys
 		SET state = 'doomed'
 		WHERE state = 'live' AND credential_id IN (SELECT id FROM credentials WHERE citizen_id = @citizen)`, args); err != nil {
-		return nil, err
+		return ending{}, err
+	}
+	ended, err := revokeCertificates(ctx, tx, citizenID, reason, cause)
+	if err != nil {
+		return ending{}, err
 	}
 	rows, err := tx.Query(ctx, `
-		UPDATE certificates
-		SET revoked_at = @now, reason = @reason
-		WHERE state = 'issued' AND revoked_at IS NULL
-			AND credential_id IN (SELECT id FROM credentials WHERE citizen_id = @citizen)
-		RETURNING serial`, args)
-	if err != nil {
-		return nil, err
-	}
-	serials, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, err
-	}
-	rows, err = tx.Query(ctx, `
 		UPDATE credentials
 		SET state = 'destroyed', box = NULL
 		WHERE citizen_id = @citizen AND state <> 'destroyed'
 		RETURNING id`, args)
 	if err != nil {
-		return nil, err
+		return ending{}, err
 	}
 	credentials, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, err
-	}
-	var entries []audit.Entry
-	for _, serial := range serials {
-		entries = append(entries, audit.Entry{
-			Type: audit.CertificateRevoked, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-			Payload: map[string]any{"serial": serial, "reason": reason},
-		})
+		return ending{}, err
 	}
 	for _, id := range credentials {
-		entries = append(entries, audit.Entry{
+		ended.entries = append(ended.entries, audit.Entry{
 			Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
 			Payload: map[string]any{"credential": id},
 		})
 	}
-	return entries, nil
+	return ended, nil
 }

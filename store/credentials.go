@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -164,7 +165,8 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			z.der,
 			z.not_before,
 			z.not_after,
-			z.revoked_at
+			z.revoked_at,
+			z.reason
 		FROM citizens c
 		JOIN LATERAL (
 			SELECT mode, level, office, officer, assured_at
@@ -175,7 +177,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		) g ON true
 		LEFT JOIN credentials k ON k.citizen_id = c.id AND k.state <> 'destroyed'
 		LEFT JOIN LATERAL (
-			SELECT serial, der, not_before, not_after, revoked_at
+			SELECT serial, der, not_before, not_after, revoked_at, reason
 			FROM certificates
 			WHERE credential_id = k.id AND state = 'issued'
 			ORDER BY not_before DESC
@@ -212,6 +214,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&k.notBefore,
 		&k.notAfter,
 		&k.revokedAt,
+		&k.reason,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, nil, policies.Refuse(policies.CitizenUnknown)
@@ -228,6 +231,7 @@ type credentialRow struct {
 	passwordAt                     *time.Time
 	der                            []byte
 	notBefore, notAfter, revokedAt *time.Time
+	reason                         *int
 }
 
 func (r credentialRow) credential(citizenID string) *signer.Credential {
@@ -241,6 +245,9 @@ func (r credentialRow) credential(citizenID string) *signer.Credential {
 	if r.serial != nil {
 		k.Certificate = &signer.Certificate{
 			Serial: *r.serial, DER: r.der, NotBefore: r.notBefore.UTC(), NotAfter: r.notAfter.UTC(), RevokedAt: orZero(r.revokedAt),
+		}
+		if r.reason != nil {
+			k.Certificate.Reason = *r.reason
 		}
 	}
 	return k
@@ -271,14 +278,16 @@ func (db *DB) BeginIssuance(ctx context.Context, i signer.Issuance, e audit.Entr
 func (db *DB) IntendCertificate(ctx context.Context, i signer.Issuance, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
-			INSERT INTO certificates (serial, credential_id, state, not_before, not_after, lease_until, request_id)
-			VALUES (@serial, @credential, 'intent', @from, @to, @lease, @request)`, pgx.NamedArgs{
+			INSERT INTO certificates (serial, credential_id, issuer, shard, state, not_before, not_after, lease_until, request_id)
+			VALUES (@serial, @credential, @issuer, @shard, 'intent', @from, @to, @lease, @request)`, pgx.NamedArgs{
 			"serial":     i.Credential.Certificate.Serial,
 			"credential": i.Credential.ID,
+			"issuer":     i.Place.Issuer,
+			"shard":      i.Place.Shard,
 			"from":       i.Credential.Certificate.NotBefore,
 			"to":         i.Credential.Certificate.NotAfter,
 			"lease":      i.LeaseUntil,
-			"request":    i.RequestID,
+			"request":    orNull(i.RequestID),
 		})
 		if err != nil {
 			return err
@@ -315,7 +324,11 @@ func (db *DB) FinishIssuance(ctx context.Context, i signer.Issuance, next signer
 		if err := db.notify(ctx, tx, i.Notice); err != nil {
 			return err
 		}
-		return db.record(ctx, tx, append(append(retired, entries...), i.Change.Entry)...)
+		if err := place(ctx, tx, i.Place.Shard, k.Certificate.NotAfter); err != nil {
+			return err
+		}
+		issued := ca.Change{Serial: k.Certificate.Serial, Place: i.Place}
+		return db.conclude(ctx, tx, []ca.Change{issued}, append(append(retired, entries...), i.Change.Entry)...)
 	})
 }
 
@@ -361,10 +374,6 @@ func storeKey(ctx context.Context, tx pgx.Tx, k signer.Credential, was int64) er
 		"label":      k.KeyLabel,
 	})
 }
-
-// Reason of revocation, RFC 5280 section 5.3.1: the key is gone, nothing
-// suggests that it was compromised.
-const cessationOfOperation = 5
 
 // retire ends the key that gives way to a new one; it returns the log entry
 // that tells of it. Its certificate goes on to its end: it can sign nothing any

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -301,13 +302,23 @@ func (p Public) AuthorityDER(ctx context.Context, name string) ([]byte, error) {
 	return der, err
 }
 
-// RevocationList reads the newest list of an authority, root or issuing.
-func (p Public) RevocationList(ctx context.Context, name string) ([]byte, error) {
-	l, err := p.db.NewestList(ctx, name)
+// RevocationList reads the newest list of a shard (policies.NotFound).
+func (p Public) RevocationList(ctx context.Context, shard string) (ca.PublishedList, error) {
+	l, err := p.db.NewestList(ctx, shard)
 	if err == nil && l.Number == 0 {
-		return nil, policies.Refuse(policies.NotFound)
+		return l, policies.Refuse(policies.NotFound)
 	}
-	return l.DER, err
+	return l, err
+}
+
+// LastCertificateChange is where the feed of changed certificates stands.
+func (p Public) LastCertificateChange(ctx context.Context) (int64, error) {
+	return p.db.LastCertificateChange(ctx)
+}
+
+// CertificateChanges reads the feed after a number.
+func (p Public) CertificateChanges(ctx context.Context, after int64) ([]ca.Change, error) {
+	return p.db.CertificateChanges(ctx, after)
 }
 
 // Certificate reads an issued certificate by its serial (policies.NotFound).

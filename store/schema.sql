@@ -94,7 +94,52 @@ CREATE TABLE authorities (
     key_label text NOT NULL,
     der bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    CONSTRAINT authorities_name CHECK ((name = ANY (ARRAY['root'::text, 'issuing'::text])))
+    role text NOT NULL,
+    generation integer NOT NULL,
+    token text DEFAULT 'service'::text NOT NULL,
+    issuer text NOT NULL,
+    shard text,
+    retired_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    reason integer,
+    CONSTRAINT authorities_generation_check CHECK ((generation > 0)),
+    CONSTRAINT authorities_reason CHECK (((revoked_at IS NULL) = (reason IS NULL))),
+    CONSTRAINT authorities_role CHECK ((role = ANY (ARRAY['root'::text, 'issuing'::text, 'ocsp'::text, 'tsa'::text]))),
+    CONSTRAINT authorities_token CHECK ((token = ANY (ARRAY['service'::text, 'root'::text])))
+);
+
+COMMENT ON TABLE authorities IS 'certificates of the hierarchy and of its services: root, issuing-1, ocsp-1 (of issuing-1), tsa-1 …';
+
+COMMENT ON COLUMN authorities.token IS 'where the private key is: the root''s is off line';
+
+COMMENT ON COLUMN authorities.shard IS 'revocation list that the certificate names; none but a TSA''s names one of the issuing authority''s';
+
+COMMENT ON COLUMN authorities.retired_at IS 'since when nothing new is done with the key';
+
+CREATE TABLE ceremony_steps (
+    step text NOT NULL,
+    done_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE ceremony_steps IS 'what has been done of key ceremonies, so that an interrupted one goes on; what was done stands in the log';
+
+CREATE TABLE certificate_changes (
+    seq bigint NOT NULL,
+    serial text NOT NULL,
+    issuer text NOT NULL,
+    shard text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE certificate_changes IS 'issued, revoked, suspended, released: written while the log''s head is locked, so that seq is the order of the commits; forgotten after a day';
+
+ALTER TABLE certificate_changes ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME certificate_changes_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE certificates (
@@ -105,15 +150,20 @@ CREATE TABLE certificates (
     not_before timestamp with time zone NOT NULL,
     not_after timestamp with time zone NOT NULL,
     lease_until timestamp with time zone NOT NULL,
-    request_id text NOT NULL,
+    request_id text,
     revoked_at timestamp with time zone,
     reason integer,
+    issuer text NOT NULL,
+    shard text NOT NULL,
+    status_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT certificates_der CHECK (((state = 'issued'::text) = (der IS NOT NULL))),
     CONSTRAINT certificates_reason CHECK (((revoked_at IS NULL) = (reason IS NULL))),
     CONSTRAINT certificates_state CHECK ((state = ANY (ARRAY['intent'::text, 'issued'::text, 'interrupted'::text])))
 );
 
 COMMENT ON COLUMN certificates.reason IS 'CRLReason, RFC 5280 section 5.3.1';
+
+COMMENT ON COLUMN certificates.status_version IS 'grows with each revocation, suspension and release; a kept OCSP answer is good for its own only';
 
 CREATE TABLE challenges (
     id text NOT NULL,
@@ -130,7 +180,7 @@ CREATE TABLE challenges (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     pepper_epoch integer DEFAULT 1 NOT NULL,
-    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text]))),
+    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text, 'revocation'::text, 'suspension'::text, 'release'::text]))),
     CONSTRAINT challenges_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
 );
 
@@ -206,8 +256,23 @@ COMMENT ON COLUMN credentials.pepper_epoch IS 'of the pepper that the sealing ke
 
 COMMENT ON COLUMN credentials.key_label IS 'of the token object, keeper token';
 
-CREATE TABLE crls (
+CREATE TABLE crl_shards (
+    name text NOT NULL,
     issuer text NOT NULL,
+    year integer DEFAULT 0 NOT NULL,
+    ordinal integer DEFAULT 0 NOT NULL,
+    issued integer DEFAULT 0 NOT NULL,
+    ends_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE crl_shards IS 'revocation lists, /ca/<name>.crl: one a year of issue and issuing authority, and the next when it is full';
+
+COMMENT ON COLUMN crl_shards.issued IS 'certificates that name it';
+
+COMMENT ON COLUMN crl_shards.ends_at IS 'when the last of them has expired';
+
+CREATE TABLE crls (
+    shard text NOT NULL,
     number bigint NOT NULL,
     der bytea NOT NULL,
     this_update timestamp with time zone NOT NULL,
@@ -308,12 +373,20 @@ CREATE TABLE log_head (
 
 COMMENT ON TABLE log_head IS 'its one row is locked by every append: that makes the tree gap-free and in commit order';
 
+CREATE TABLE ocsp_answers (
+    serial text NOT NULL,
+    status_version bigint NOT NULL,
+    der bytea NOT NULL,
+    this_update timestamp with time zone NOT NULL,
+    next_update timestamp with time zone NOT NULL
+);
+
 CREATE TABLE office_acts (
     office text NOT NULL,
     jti text NOT NULL,
     act text NOT NULL,
     at timestamp with time zone NOT NULL,
-    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_activation'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'deregister'::text])))
+    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_activation'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'suspend'::text, 'release'::text, 'deregister'::text, 'report_death'::text])))
 );
 
 COMMENT ON TABLE office_acts IS 'written before the act is carried out: none is carried out twice; forgotten when no act of that age is accepted any more';
@@ -340,6 +413,14 @@ ALTER TABLE registrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE reminders (
+    citizen_id text NOT NULL,
+    key text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE reminders IS 'that a certificate or a registration is going to end: each is enqueued in the transaction that writes it here, once';
 
 CREATE TABLE requests (
     id text NOT NULL,
@@ -380,7 +461,7 @@ CREATE TABLE tickets (
     replaces boolean DEFAULT false NOT NULL,
     seal_epoch integer DEFAULT 0 NOT NULL,
     seal bytea DEFAULT '\x'::bytea NOT NULL,
-    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text, 'password'::text]))),
+    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text, 'affairs'::text]))),
     CONSTRAINT tickets_spent CHECK (((spent_at IS NULL) OR (sealed_key IS NULL)))
 );
 
@@ -424,6 +505,12 @@ ALTER TABLE ONLY authorisations
 ALTER TABLE ONLY authorities
     ADD CONSTRAINT authorities_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY ceremony_steps
+    ADD CONSTRAINT ceremony_steps_pkey PRIMARY KEY (step);
+
+ALTER TABLE ONLY certificate_changes
+    ADD CONSTRAINT certificate_changes_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY certificates
     ADD CONSTRAINT certificates_pkey PRIMARY KEY (serial);
 
@@ -442,8 +529,14 @@ ALTER TABLE ONLY citizens
 ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY crl_shards
+    ADD CONSTRAINT crl_shards_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY crl_shards
+    ADD CONSTRAINT crl_shards_place UNIQUE (issuer, year, ordinal);
+
 ALTER TABLE ONLY crls
-    ADD CONSTRAINT crls_pkey PRIMARY KEY (issuer, number);
+    ADD CONSTRAINT crls_pkey PRIMARY KEY (shard, number);
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (request_id, ordinal);
@@ -466,11 +559,17 @@ ALTER TABLE ONLY log_hashes
 ALTER TABLE ONLY log_head
     ADD CONSTRAINT log_head_pkey PRIMARY KEY (sole);
 
+ALTER TABLE ONLY ocsp_answers
+    ADD CONSTRAINT ocsp_answers_pkey PRIMARY KEY (serial);
+
 ALTER TABLE ONLY office_acts
     ADD CONSTRAINT office_acts_pkey PRIMARY KEY (office, jti);
 
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY reminders
+    ADD CONSTRAINT reminders_pkey PRIMARY KEY (citizen_id, key);
 
 ALTER TABLE ONLY requests
     ADD CONSTRAINT requests_idempotency UNIQUE (application_id, idempotency_key);
@@ -497,11 +596,15 @@ CREATE INDEX authorisations_request ON authorisations USING btree (request_id);
 
 CREATE INDEX authorisations_waiting ON authorisations USING btree (expires_at) WHERE (state = 'authorised'::text);
 
+CREATE INDEX certificate_changes_at ON certificate_changes USING btree (at);
+
 CREATE INDEX certificates_credential ON certificates USING btree (credential_id);
+
+CREATE INDEX certificates_ending ON certificates USING btree (not_after) WHERE ((state = 'issued'::text) AND (revoked_at IS NULL));
 
 CREATE INDEX certificates_open ON certificates USING btree (lease_until) WHERE (state = 'intent'::text);
 
-CREATE INDEX certificates_revoked ON certificates USING btree (revoked_at) WHERE (revoked_at IS NOT NULL);
+CREATE INDEX certificates_revoked ON certificates USING btree (shard, revoked_at) WHERE (revoked_at IS NOT NULL);
 
 CREATE INDEX challenges_forgettable ON challenges USING btree (expires_at) WHERE ((state <> 'consumed'::text) OR (purpose <> 'signature'::text));
 
@@ -523,7 +626,11 @@ CREATE INDEX log_entries_person ON log_entries USING btree (person, seq);
 
 CREATE INDEX log_entries_sealed ON log_entries USING btree (person, seq DESC) WHERE (type = 'citizen.sealed'::text);
 
+CREATE INDEX ocsp_answers_age ON ocsp_answers USING btree (next_update);
+
 CREATE INDEX office_acts_at ON office_acts USING btree (at);
+
+CREATE INDEX registrations_age ON registrations USING btree (assured_at);
 
 CREATE INDEX registrations_citizen ON registrations USING btree (citizen_id, assured_at DESC);
 
@@ -555,8 +662,17 @@ ALTER TABLE ONLY authorisations
 ALTER TABLE ONLY authorisations
     ADD CONSTRAINT authorisations_serial_fkey FOREIGN KEY (serial) REFERENCES certificates(serial);
 
+ALTER TABLE ONLY authorities
+    ADD CONSTRAINT authorities_issuer FOREIGN KEY (issuer) REFERENCES authorities(name);
+
 ALTER TABLE ONLY certificates
     ADD CONSTRAINT certificates_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
+
+ALTER TABLE ONLY certificates
+    ADD CONSTRAINT certificates_issuer FOREIGN KEY (issuer) REFERENCES authorities(name);
+
+ALTER TABLE ONLY certificates
+    ADD CONSTRAINT certificates_shard FOREIGN KEY (shard) REFERENCES crl_shards(name);
 
 ALTER TABLE ONLY challenges
     ADD CONSTRAINT challenges_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
@@ -564,8 +680,11 @@ ALTER TABLE ONLY challenges
 ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
+ALTER TABLE ONLY crl_shards
+    ADD CONSTRAINT crl_shards_issuer_fkey FOREIGN KEY (issuer) REFERENCES authorities(name);
+
 ALTER TABLE ONLY crls
-    ADD CONSTRAINT crls_issuer_fkey FOREIGN KEY (issuer) REFERENCES authorities(name);
+    ADD CONSTRAINT crls_shard FOREIGN KEY (shard) REFERENCES crl_shards(name);
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
@@ -575,6 +694,9 @@ ALTER TABLE ONLY office_acts
 
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY reminders
+    ADD CONSTRAINT reminders_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
 ALTER TABLE ONLY requests
     ADD CONSTRAINT requests_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
@@ -600,8 +722,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;
-GRANT SELECT,INSERT ON TABLE authorities TO rubrica_signer;
+GRANT SELECT,INSERT,UPDATE ON TABLE authorities TO rubrica_signer;
 GRANT SELECT ON TABLE authorities TO rubrica_api;
+GRANT SELECT,INSERT ON TABLE ceremony_steps TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE certificate_changes TO rubrica_signer;
+GRANT SELECT ON TABLE certificate_changes TO rubrica_api;
+GRANT USAGE ON SEQUENCE certificate_changes_seq_seq TO rubrica_api;
+GRANT USAGE ON SEQUENCE certificate_changes_seq_seq TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE certificates TO rubrica_signer;
 GRANT SELECT ON TABLE certificates TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE challenges TO rubrica_signer;
@@ -628,7 +755,9 @@ GRANT SELECT(keeper) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(kek_epoch) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(key_label) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(password_at) ON TABLE credentials TO rubrica_api;
-GRANT SELECT,INSERT ON TABLE crls TO rubrica_signer;
+GRANT SELECT,INSERT,UPDATE ON TABLE crl_shards TO rubrica_signer;
+GRANT SELECT ON TABLE crl_shards TO rubrica_api;
+GRANT SELECT,INSERT,DELETE ON TABLE crls TO rubrica_signer;
 GRANT SELECT ON TABLE crls TO rubrica_api;
 GRANT SELECT ON TABLE documents TO rubrica_signer;
 GRANT SELECT ON TABLE documents TO rubrica_api;
@@ -653,11 +782,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE key_keeper TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE log_hashes TO rubrica_signer;
 GRANT SELECT,UPDATE ON TABLE log_head TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ocsp_answers TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE office_acts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE registrations TO rubrica_signer;
 GRANT SELECT ON TABLE registrations TO rubrica_api;
 GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_api;
 GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_signer;
+GRANT SELECT,INSERT ON TABLE reminders TO rubrica_signer;
 GRANT SELECT ON TABLE requests TO rubrica_signer;
 GRANT SELECT ON TABLE requests TO rubrica_api;
 GRANT INSERT(id) ON TABLE requests TO rubrica_api;

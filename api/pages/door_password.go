@@ -56,7 +56,7 @@ func (d *Door) startChange(c echo.Context) error {
 
 // changing is open for pages behind the present password.
 func (d *Door) changing(c echo.Context, who func(echo.Context, signer.Purpose) (visitor, error)) (visitor, bool, error) {
-	v, err := who(c, signer.ForPassword)
+	v, err := who(c, signer.ForAffairs)
 	if err == nil && v.Spent {
 		if v.hasChanged() {
 			return v, true, seeOther(c, step(c, changedPath))
@@ -175,14 +175,14 @@ func (d *Door) changePassword(c echo.Context) error {
 		return seeOther(c, step(c, changedPath))
 	}
 	// The same form posted twice: the first one may have changed it by now.
-	if again, unknown := d.visitor(c, signer.ForPassword); unknown == nil && again.hasChanged() {
+	if again, unknown := d.visitor(c, signer.ForAffairs); unknown == nil && again.hasChanged() {
 		return seeOther(c, step(c, changedPath))
 	}
 	return d.chooseAgain(c, err, d.newPasswordView(c, v))
 }
 
 func (d *Door) changed(c echo.Context) error {
-	v, err := d.visitor(c, signer.ForPassword)
+	v, err := d.visitor(c, signer.ForAffairs)
 	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SessionExpired {
 		return seeOther(c, step(c, passwordPath))
 	}

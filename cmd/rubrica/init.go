@@ -62,12 +62,12 @@ func (c *InitCommand) Run(ctx context.Context) error {
 	}
 	defer token.Close() //nolint:errcheck // the process ends
 
-	authorities, err := db.Authorities(ctx)
+	hierarchy, err := db.Hierarchy(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the authorities: %w", err)
 	}
-	if len(authorities) == 0 {
-		if authorities, err = c.ceremony(ctx, db, token); err != nil {
+	if len(hierarchy) == 0 {
+		if hierarchy, err = c.ceremony(ctx, db, token); err != nil {
 			return fmt.Errorf("holding the key ceremony: %w", err)
 		}
 	}
@@ -77,13 +77,14 @@ func (c *InitCommand) Run(ctx context.Context) error {
 	if err := checkToken(ctx, db, token, map[string]bool{}); err != nil {
 		return err
 	}
-	return c.writeRoot(authorities["root"].DER)
+	root, _ := hierarchy.Named("root")
+	return c.writeRoot(root.DER)
 }
 
 // ceremony makes the keys that are not there yet and certifies them. Nothing
 // counts until the last step, so an interrupted one is simply held again with
 // the keys that it left.
-func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Token) (map[string]store.Authority, error) {
+func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Token) (ca.Hierarchy, error) {
 	keys := map[string]crypto.Signer{}
 	for label, algorithm := range map[string]string{rootKey: c.RootAlgorithm, issuingKey: c.IssuingAlgorithm, logKey: "ec-p256"} {
 		key, err := serviceKey(ctx, token, label, algorithm)
@@ -92,7 +93,7 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 		}
 		keys[label] = key
 	}
-	result := store.Ceremony{Keeper: signer.KeeperName(c.Keeper)}
+	result := store.Ceremony{Step: "ceremony-1", Keeper: signer.KeeperName(c.Keeper)}
 	for _, secret := range signer.Secrets() {
 		epoch, err := secretKey(ctx, token, secret, 1)
 		if err != nil {
@@ -104,9 +105,9 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 	if err != nil {
 		return nil, err
 	}
-	result.Authorities = []store.Authority{
-		{Name: "root", KeyLabel: rootKey, DER: root.Raw},
-		{Name: "issuing", KeyLabel: issuingKey, DER: issuing.Raw},
+	result.Members = []ca.Member{
+		{Name: "root", Role: ca.RoleRoot, Generation: 1, KeyLabel: rootKey, Token: ca.ServiceToken, Issuer: "root", DER: root.Raw},
+		{Name: "issuing-1", Role: ca.RoleIssuing, Generation: 1, KeyLabel: issuingKey, Token: ca.ServiceToken, Issuer: "root", DER: issuing.Raw},
 	}
 	c.report(result, root, issuing)
 	err = db.RecordCeremony(ctx, result, audit.Entry{
@@ -122,7 +123,7 @@ func (c *InitCommand) ceremony(ctx context.Context, db *store.DB, token *hsm.Tok
 	if err != nil {
 		return nil, fmt.Errorf("recording the ceremony: %w", err)
 	}
-	return db.Authorities(ctx)
+	return db.Hierarchy(ctx)
 }
 
 func serviceKey(ctx context.Context, token *hsm.Token, label, algorithm string) (crypto.Signer, error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/hsm"
@@ -138,16 +139,22 @@ func (s PublicSettings) host() (string, error) {
 	return u.Hostname(), nil
 }
 
-// caURL is where certificates and lists of the CA are published: plain http,
-// since whoever fetches them is checking a certificate (RFC 5280, section
-// 4.2.1.13).
-func (s PublicSettings) caURL(file string) (string, error) {
+// plainURL is the address under which certificates, lists and answers of the CA
+// are published: http, since whoever fetches them is checking a certificate
+// (RFC 5280, section 4.2.1.13).
+func (s PublicSettings) plainURL() (string, error) {
 	u, err := url.Parse(s.PublicURL)
 	if err != nil {
 		return "", fmt.Errorf("public-url %q is no address", s.PublicURL)
 	}
 	u.Scheme = "http"
-	return u.JoinPath("ca", file).String(), nil
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// caURL is one of them.
+func (s PublicSettings) caURL(file string) (string, error) {
+	base, err := s.plainURL()
+	return base + "/ca/" + file, err
 }
 
 // RuleSettings are the policies that a deployment may set.

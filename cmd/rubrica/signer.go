@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rubrica-firma/rubrica/audit"
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
+	"github.com/rubrica-firma/rubrica/ca/online"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/notify"
@@ -66,7 +66,7 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 	if err := checkToken(ctx, db, token, known); err != nil {
 		return err
 	}
-	authority, err := c.authority(ctx, db, token)
+	authority, err := c.authority(ctx, db, token, logger)
 	if err != nil {
 		return err
 	}
@@ -75,17 +75,15 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		return err
 	}
 
-	lists, err := publishers(ctx, db, token, authority)
-	if err != nil {
-		return err
-	}
 	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
 		return err
 	}
-	handler := answering("signer", "rpc/answering", rpc.Handler(module, register, module.Ready, logger))
+	handler := answering("signer", "rpc/answering", rpc.Handler(rpc.Services{
+		Module: module, Register: register, Validation: authority, Ready: module.Ready, Logger: logger,
+	}))
 	err = c.serve(ctx, handler, logger,
 		func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
-		func(ctx context.Context) { keepPublishing(ctx, lists, logger) },
+		authority.Keep,
 		func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
 	)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
@@ -95,37 +93,25 @@ func announce(ctx context.Context, db *store.DB, kind audit.EventType) error {
 	return db.Log(ctx, audit.Entry{Type: kind, Operation: "signer", At: time.Now(), Payload: map[string]any{"version": version()}})
 }
 
-// authority puts the issuing certificate and its key together.
-func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.Token) (*ca.Authority, error) {
-	authorities, err := db.Authorities(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the authorities: %w", err)
-	}
-	issuing, ok := authorities["issuing"]
-	if !ok {
-		return nil, errors.New("there is no certification authority yet: run `rubrica init` first")
-	}
-	certificate, err := x509.ParseCertificate(issuing.DER)
-	if err != nil {
-		return nil, fmt.Errorf("reading the issuing certificate: %w", err)
-	}
-	key, err := token.ServiceKey(ctx, issuing.KeyLabel)
-	if err != nil {
-		return nil, fmt.Errorf("%w (key %s: %w)", errOtherToken, issuing.KeyLabel, err)
-	}
-	issuerURL, err := c.caURL("issuing.cer")
+// authority is the certification authority with its keys.
+func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.Token, logger *slog.Logger) (*online.CA, error) {
+	base, err := c.plainURL()
 	if err != nil {
 		return nil, err
 	}
-	return ca.New(ca.Config{
-		Certificate: certificate, Signer: key,
-		Addresses: ca.Addresses{Issuer: issuerURL},
-		Lint:      lint.Certificate,
+	authority, err := online.New(ctx, online.Config{
+		Store: db, Statuses: db.Statuses(), Keys: token, Base: base, Lint: lint.Certificate,
+		StampPolicy: asn1.ObjectIdentifier{0, 4, 0, 2023, 1, 1},
+		Trusted:     func(context.Context) error { return nil }, Now: time.Now, Logger: logger,
 	})
+	if errors.Is(err, hsm.ErrNoKey) {
+		return nil, fmt.Errorf("%w (%w)", errOtherToken, err)
+	}
+	return authority, err
 }
 
 func (c *SignerCommand) services(
-	ctx context.Context, db *store.DB, token *hsm.Token, authority *ca.Authority, logger *slog.Logger,
+	ctx context.Context, db *store.DB, token *hsm.Token, authority *online.CA, logger *slog.Logger,
 ) (*signer.Service, *citizen.Service, error) {
 	sentences, err := catalogue.New()
 	if err != nil {
@@ -148,12 +134,8 @@ func (c *SignerCommand) services(
 	limits.CodePace = signer.Pace{Interval: c.CodeInterval, PerHour: c.CodesPerHour}
 	limits.Lease = c.Lease
 	c.bound(&limits)
-	crlURL, err := c.caURL("issuing.crl")
-	if err != nil {
-		return nil, nil, err
-	}
 	module := signer.New(signer.Config{
-		Store: db, Keys: token, Vault: vault, Issuer: authority, CRL: crlURL,
+		Store: db, Keys: token, Vault: vault, Issuer: authority,
 		Courier: &notify.Courier{
 			Catalogue: sentences, Service: c.Service, Host: host,
 			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
@@ -218,43 +200,4 @@ func every(ctx context.Context, turn time.Duration, do func()) {
 		case <-tick.C:
 		}
 	}
-}
-
-// The issuing authority's list is renewed daily, and at the next turn after a
-// revocation. The root's changes with a new issuing authority only.
-const crlTurn = 10 * time.Second
-
-// publishers keep both authorities' lists.
-func publishers(ctx context.Context, db *store.DB, token *hsm.Token, authority *ca.Authority) ([]*ca.Publisher, error) {
-	authorities, err := db.Authorities(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the authorities: %w", err)
-	}
-	root, err := x509.ParseCertificate(authorities["root"].DER)
-	if err != nil {
-		return nil, fmt.Errorf("reading the root certificate: %w", err)
-	}
-	key, err := token.ServiceKey(ctx, authorities["root"].KeyLabel)
-	if err != nil {
-		return nil, fmt.Errorf("%w (key %s: %w)", errOtherToken, authorities["root"].KeyLabel, err)
-	}
-	const day = 24 * time.Hour
-	return []*ca.Publisher{
-		{
-			Issuer: "root", Lists: db, Life: 365 * day, Renew: 180 * day, Now: time.Now,
-			Sign: func(l ca.List) ([]byte, error) { return ca.CRL(l, root, key) },
-		},
-		{Issuer: "issuing", Lists: db, Life: 7 * day, Renew: day, Now: time.Now, Sign: authority.CRL},
-	}, nil
-}
-
-// keepPublishing keeps the revocation lists fresh.
-func keepPublishing(ctx context.Context, lists []*ca.Publisher, logger *slog.Logger) {
-	every(ctx, crlTurn, func() {
-		for _, list := range lists {
-			if err := list.Publish(ctx); err != nil && ctx.Err() == nil {
-				logger.ErrorContext(ctx, "crl_failed", "issuer", list.Issuer, "error", err)
-			}
-		}
-	})
 }

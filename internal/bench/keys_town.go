@@ -6,15 +6,15 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
+	"github.com/rubrica-firma/rubrica/ca/online"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -104,7 +104,7 @@ func (t *town) settle(ctx context.Context, cost signer.Cost) error {
 	limits.CodePace = signer.Pace{PerHour: 1 << 30}
 	quiet := slog.New(slog.DiscardHandler)
 	t.module = signer.New(signer.Config{
-		Store: t.db, Keys: key, Vault: vault, Issuer: authority, CRL: "http://localhost/ca/issuing.crl", Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
+		Store: t.db, Keys: key, Vault: vault, Issuer: authority, Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
 		KeyAlgorithm: hsm.RSA3072, Now: time.Now, Logger: quiet,
 	})
 	t.register = citizen.New(citizen.Config{
@@ -115,23 +115,11 @@ func (t *town) settle(ctx context.Context, cost signer.Cost) error {
 }
 
 // authority is the one of the ceremony that was held in prepare.
-func (t *town) authority(ctx context.Context) (*ca.Authority, error) {
-	authorities, err := t.db.Authorities(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the authorities: %w", err)
-	}
-	issuing := authorities["issuing"]
-	certificate, err := x509.ParseCertificate(issuing.DER)
-	if err != nil {
-		return nil, fmt.Errorf("reading the issuing certificate: %w", err)
-	}
-	key, err := t.keys.Token.ServiceKey(ctx, issuing.KeyLabel)
-	if err != nil {
-		return nil, fmt.Errorf("finding the issuing key: %w", err)
-	}
-	return ca.New(ca.Config{
-		Certificate: certificate, Signer: key, Lint: lint.Certificate,
-		Addresses: ca.Addresses{Issuer: "http://localhost/ca/issuing.cer"},
+func (t *town) authority(ctx context.Context) (*online.CA, error) {
+	return online.New(ctx, online.Config{
+		Store: t.db, Statuses: t.db.Statuses(), Keys: t.keys.Token, Base: "http://localhost", Lint: lint.Certificate,
+		StampPolicy: asn1.ObjectIdentifier{0, 4, 0, 2023, 1, 1},
+		Trusted:     func(context.Context) error { return nil }, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 }
 

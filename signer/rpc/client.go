@@ -8,17 +8,19 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
 )
 
-// Client reaches a module in another process. It fulfils signer.Module and
-// Register.
+// Client reaches a module in another process. It fulfils signer.Module,
+// Register and Validation.
 type Client struct {
 	module   signerv1connect.ActivationModuleClient
 	register signerv1connect.CitizenRegisterClient
+	validate signerv1connect.ValidationClient
 	http     *http.Client
 	base     string
 }
@@ -26,6 +28,7 @@ type Client struct {
 var (
 	_ signer.Module = (*Client)(nil)
 	_ Register      = (*Client)(nil)
+	_ Validation    = (*Client)(nil)
 )
 
 // Healthy reports whether the module answers that it can do its work.
@@ -145,6 +148,35 @@ func (c *Client) ChangePassword(ctx context.Context, ticket signer.Ticket, passw
 	defer password.Zero()
 	_, err := c.register.ChangePassword(ctx, connect.NewRequest(&signerv1.ChangePasswordRequest{Ticket: ticket.Encode(), Password: password.Reveal()}))
 	return decode(err)
+}
+
+// ChangeCertificate implements Register.
+func (c *Client) ChangeCertificate(ctx context.Context, ch citizen.CertificateChange) error {
+	_, err := c.register.ChangeCertificate(ctx, connect.NewRequest(&signerv1.ChangeCertificateRequest{
+		Ticket: ch.Answer.Ticket.Encode(), Code: ch.Answer.Code.Reveal(), Purpose: string(ch.Purpose), Reason: int32(ch.Reason), //nolint:gosec // 0 to 10
+	}))
+	return decode(err)
+}
+
+// OCSP implements Validation.
+func (c *Client) OCSP(ctx context.Context, request []byte) (ocsp.Answer, error) {
+	resp, err := c.validate.OCSP(ctx, connect.NewRequest(&signerv1.OCSPRequest{Request: request}))
+	if err != nil {
+		return ocsp.Answer{}, decode(err)
+	}
+	return ocsp.Answer{
+		DER: resp.Msg.GetResponse(), Serial: resp.Msg.GetSerial(), Cacheable: resp.Msg.GetCacheable(),
+		ThisUpdate: resp.Msg.GetThisUpdate().AsTime(), NextUpdate: resp.Msg.GetNextUpdate().AsTime(),
+	}, nil
+}
+
+// TimeStamp implements Validation.
+func (c *Client) TimeStamp(ctx context.Context, query []byte) ([]byte, error) {
+	resp, err := c.validate.TimeStamp(ctx, connect.NewRequest(&signerv1.TimeStampRequest{Query: query}))
+	if err != nil {
+		return nil, decode(err)
+	}
+	return resp.Msg.GetResponse(), nil
 }
 
 func decodeSession(s *signerv1.Session) (signer.Session, error) {

@@ -28,7 +28,7 @@ func TestHealth(t *testing.T) {
 			}
 			return state
 		}
-		handler := rpc.Handler(nil, nil, ready, slog.New(slog.DiscardHandler))
+		handler := rpc.Handler(rpc.Services{Ready: ready, Logger: slog.New(slog.DiscardHandler)})
 		for turn, want := range []struct {
 			state         error
 			status, asked int
@@ -65,7 +65,7 @@ func TestHealthOverTheWire(t *testing.T) {
 				t.Fatal(err)
 			}
 			logger := slog.New(slog.DiscardHandler)
-			server := rpc.NewServer(rpc.Handler(nil, nil, func(context.Context) error { return state }, logger), logger)
+			server := rpc.NewServer(rpc.Handler(rpc.Services{Ready: func(context.Context) error { return state }, Logger: logger}), logger)
 			done := make(chan struct{})
 			go func() {
 				defer close(done)

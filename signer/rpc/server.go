@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
@@ -24,16 +25,35 @@ type Register interface {
 	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
 	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+	ChangeCertificate(ctx context.Context, c citizen.CertificateChange) error
 }
 
-// Handler serves both services. Ready says why the module cannot do its work,
-// nil if it can.
-func Handler(module signer.Module, register Register, ready func(context.Context) error, logger *slog.Logger) http.Handler {
-	options := connect.WithHandlerOptions(connect.WithInterceptors(refusals(logger)), connect.WithReadMaxBytes(messageLimit))
+// Validation is what anybody may ask of the authority. online.CA fulfils it.
+// Neither returns an error for what is asked wrongly: the protocols have answers
+// for that.
+type Validation interface {
+	OCSP(ctx context.Context, request []byte) (ocsp.Answer, error)
+	TimeStamp(ctx context.Context, query []byte) ([]byte, error)
+}
+
+// Services are what is served.
+type Services struct {
+	Module     signer.Module
+	Register   Register
+	Validation Validation
+	// Ready says why the module cannot do its work, nil if it can.
+	Ready  func(context.Context) error
+	Logger *slog.Logger
+}
+
+// Handler serves them.
+func Handler(s Services) http.Handler {
+	options := connect.WithHandlerOptions(connect.WithInterceptors(refusals(s.Logger)), connect.WithReadMaxBytes(messageLimit))
 	mux := http.NewServeMux()
-	mux.Handle(signerv1connect.NewActivationModuleHandler(&moduleServer{module}, options))
-	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{register}, options))
-	mux.Handle("GET /healthz", &health{ask: ready, logger: logger})
+	mux.Handle(signerv1connect.NewActivationModuleHandler(&moduleServer{s.Module}, options))
+	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{s.Register}, options))
+	mux.Handle(signerv1connect.NewValidationHandler(&validationServer{s.Validation}, options))
+	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
 }
 
@@ -187,6 +207,41 @@ func (s *registerServer) ChangePassword(ctx context.Context, r *connect.Request[
 		return nil, err
 	}
 	return connect.NewResponse(&signerv1.ChangePasswordResponse{}), nil
+}
+
+func (s *registerServer) ChangeCertificate(ctx context.Context, r *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
+	answer, err := parseAnswer(r.Msg.GetTicket(), r.Msg.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	err = s.register.ChangeCertificate(ctx, citizen.CertificateChange{
+		Answer: answer, Purpose: signer.Purpose(r.Msg.GetPurpose()), Reason: int(r.Msg.GetReason()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.ChangeCertificateResponse{}), nil
+}
+
+type validationServer struct{ validation Validation }
+
+func (s *validationServer) OCSP(ctx context.Context, r *connect.Request[signerv1.OCSPRequest]) (*connect.Response[signerv1.OCSPResponse], error) {
+	a, err := s.validation.OCSP(ctx, r.Msg.GetRequest())
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.OCSPResponse{
+		Response: a.DER, Serial: a.Serial, Cacheable: a.Cacheable,
+		ThisUpdate: timestamppb.New(a.ThisUpdate), NextUpdate: timestamppb.New(a.NextUpdate),
+	}), nil
+}
+
+func (s *validationServer) TimeStamp(ctx context.Context, r *connect.Request[signerv1.TimeStampRequest]) (*connect.Response[signerv1.TimeStampResponse], error) {
+	response, err := s.validation.TimeStamp(ctx, r.Msg.GetQuery())
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.TimeStampResponse{Response: response}), nil
 }
 
 func parseAnswer(ticket, code string) (signer.Answer, error) {

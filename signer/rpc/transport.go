@@ -112,6 +112,7 @@ func newClient(base string, transport *http.Transport) *Client {
 	return &Client{
 		module:   signerv1connect.NewActivationModuleClient(c, base),
 		register: signerv1connect.NewCitizenRegisterClient(c, base),
+		validate: signerv1connect.NewValidationClient(c, base),
 		http:     c,
 		base:     base,
 	}

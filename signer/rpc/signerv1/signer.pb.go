@@ -1368,6 +1368,323 @@ func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
 }
 
+// ChangeCertificateRequest answers the code of a revocation, suspension or
+// release of the citizen's own certificate.
+type ChangeCertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Purpose       string                 `protobuf:"bytes,3,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Reason        int32                  `protobuf:"varint,4,opt,name=reason,proto3" json:"reason,omitempty"` // CRLReason, of a revocation
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeCertificateRequest) Reset() {
+	*x = ChangeCertificateRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeCertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeCertificateRequest) ProtoMessage() {}
+
+func (x *ChangeCertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeCertificateRequest.ProtoReflect.Descriptor instead.
+func (*ChangeCertificateRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ChangeCertificateRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *ChangeCertificateRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ChangeCertificateRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ChangeCertificateRequest) GetReason() int32 {
+	if x != nil {
+		return x.Reason
+	}
+	return 0
+}
+
+type ChangeCertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeCertificateResponse) Reset() {
+	*x = ChangeCertificateResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeCertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeCertificateResponse) ProtoMessage() {}
+
+func (x *ChangeCertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeCertificateResponse.ProtoReflect.Descriptor instead.
+func (*ChangeCertificateResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{28}
+}
+
+type OCSPRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       []byte                 `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"` // OCSPRequest, DER (RFC 6960)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OCSPRequest) Reset() {
+	*x = OCSPRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OCSPRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OCSPRequest) ProtoMessage() {}
+
+func (x *OCSPRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OCSPRequest.ProtoReflect.Descriptor instead.
+func (*OCSPRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *OCSPRequest) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// OCSPResponse is an answer of any status.
+type OCSPResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Response []byte                 `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"` // OCSPResponse, DER
+	// Of the one certificate that the answer is about, if it may be given again:
+	// to a request without nonce, until the status changes.
+	Serial        string                 `protobuf:"bytes,2,opt,name=serial,proto3" json:"serial,omitempty"`
+	ThisUpdate    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=this_update,json=thisUpdate,proto3" json:"this_update,omitempty"`
+	NextUpdate    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_update,json=nextUpdate,proto3" json:"next_update,omitempty"`
+	Cacheable     bool                   `protobuf:"varint,5,opt,name=cacheable,proto3" json:"cacheable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OCSPResponse) Reset() {
+	*x = OCSPResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OCSPResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OCSPResponse) ProtoMessage() {}
+
+func (x *OCSPResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OCSPResponse.ProtoReflect.Descriptor instead.
+func (*OCSPResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *OCSPResponse) GetResponse() []byte {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *OCSPResponse) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *OCSPResponse) GetThisUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ThisUpdate
+	}
+	return nil
+}
+
+func (x *OCSPResponse) GetNextUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextUpdate
+	}
+	return nil
+}
+
+func (x *OCSPResponse) GetCacheable() bool {
+	if x != nil {
+		return x.Cacheable
+	}
+	return false
+}
+
+type TimeStampRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Query         []byte                 `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"` // TimeStampReq, DER (RFC 3161)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeStampRequest) Reset() {
+	*x = TimeStampRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeStampRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeStampRequest) ProtoMessage() {}
+
+func (x *TimeStampRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeStampRequest.ProtoReflect.Descriptor instead.
+func (*TimeStampRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TimeStampRequest) GetQuery() []byte {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+type TimeStampResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Response      []byte                 `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"` // TimeStampResp, DER, of any status
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeStampResponse) Reset() {
+	*x = TimeStampResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeStampResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeStampResponse) ProtoMessage() {}
+
+func (x *TimeStampResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeStampResponse.ProtoReflect.Descriptor instead.
+func (*TimeStampResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *TimeStampResponse) GetResponse() []byte {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
 // Refusal is a policies.Refusal on its way to the public side, as an error
 // detail.
 type Refusal struct {
@@ -1382,7 +1699,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1711,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1724,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1528,7 +1845,27 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x15ChangePasswordRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x18\n" +
-	"\x16ChangePasswordResponse\"\xd6\x01\n" +
+	"\x16ChangePasswordResponse\"x\n" +
+	"\x18ChangeCertificateRequest\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
+	"\apurpose\x18\x03 \x01(\tR\apurpose\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\x05R\x06reason\"\x1b\n" +
+	"\x19ChangeCertificateResponse\"'\n" +
+	"\vOCSPRequest\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\fR\arequest\"\xda\x01\n" +
+	"\fOCSPResponse\x12\x1a\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\x12\x16\n" +
+	"\x06serial\x18\x02 \x01(\tR\x06serial\x12;\n" +
+	"\vthis_update\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"thisUpdate\x12;\n" +
+	"\vnext_update\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"nextUpdate\x12\x1c\n" +
+	"\tcacheable\x18\x05 \x01(\bR\tcacheable\"(\n" +
+	"\x10TimeStampRequest\x12\x14\n" +
+	"\x05query\x18\x01 \x01(\fR\x05query\"/\n" +
+	"\x11TimeStampResponse\x12\x1a\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\"\xd6\x01\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12>\n" +
@@ -1544,13 +1881,18 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x0fIssueCredential\x12).rubrica.signer.v1.IssueCredentialRequest\x1a*.rubrica.signer.v1.IssueCredentialResponse\x12V\n" +
 	"\tAuthorise\x12#.rubrica.signer.v1.AuthoriseRequest\x1a$.rubrica.signer.v1.AuthoriseResponse\x12G\n" +
 	"\x04Sign\x12\x1e.rubrica.signer.v1.SignRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12M\n" +
-	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\xe4\x03\n" +
+	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\xad\x01\n" +
+	"\n" +
+	"Validation\x12G\n" +
+	"\x04OCSP\x12\x1e.rubrica.signer.v1.OCSPRequest\x1a\x1f.rubrica.signer.v1.OCSPResponse\x12V\n" +
+	"\tTimeStamp\x12#.rubrica.signer.v1.TimeStampRequest\x1a$.rubrica.signer.v1.TimeStampResponse2\xd4\x04\n" +
 	"\x0fCitizenRegister\x12P\n" +
 	"\aPerform\x12!.rubrica.signer.v1.PerformRequest\x1a\".rubrica.signer.v1.PerformResponse\x12h\n" +
 	"\x0fStartActivation\x12).rubrica.signer.v1.StartActivationRequest\x1a*.rubrica.signer.v1.StartActivationResponse\x12P\n" +
 	"\aConfirm\x12!.rubrica.signer.v1.ConfirmRequest\x1a\".rubrica.signer.v1.ConfirmResponse\x12\\\n" +
 	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12e\n" +
-	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
+	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponse\x12n\n" +
+	"\x11ChangeCertificate\x12+.rubrica.signer.v1.ChangeCertificateRequest\x1a,.rubrica.signer.v1.ChangeCertificateResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
 
 var (
 	file_signerv1_signer_proto_rawDescOnce sync.Once
@@ -1564,82 +1906,96 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 	return file_signerv1_signer_proto_rawDescData
 }
 
-var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_signerv1_signer_proto_goTypes = []any{
-	(*OpenRequest)(nil),             // 0: rubrica.signer.v1.OpenRequest
-	(*OpenResponse)(nil),            // 1: rubrica.signer.v1.OpenResponse
-	(*IdentifyRequest)(nil),         // 2: rubrica.signer.v1.IdentifyRequest
-	(*IdentifyResponse)(nil),        // 3: rubrica.signer.v1.IdentifyResponse
-	(*Session)(nil),                 // 4: rubrica.signer.v1.Session
-	(*SendCodeRequest)(nil),         // 5: rubrica.signer.v1.SendCodeRequest
-	(*SendCodeResponse)(nil),        // 6: rubrica.signer.v1.SendCodeResponse
-	(*Challenge)(nil),               // 7: rubrica.signer.v1.Challenge
-	(*IssueCredentialRequest)(nil),  // 8: rubrica.signer.v1.IssueCredentialRequest
-	(*IssueCredentialResponse)(nil), // 9: rubrica.signer.v1.IssueCredentialResponse
-	(*AuthoriseRequest)(nil),        // 10: rubrica.signer.v1.AuthoriseRequest
-	(*AuthoriseResponse)(nil),       // 11: rubrica.signer.v1.AuthoriseResponse
-	(*SignRequest)(nil),             // 12: rubrica.signer.v1.SignRequest
-	(*SignResponse)(nil),            // 13: rubrica.signer.v1.SignResponse
-	(*RefuseRequest)(nil),           // 14: rubrica.signer.v1.RefuseRequest
-	(*RefuseResponse)(nil),          // 15: rubrica.signer.v1.RefuseResponse
-	(*PerformRequest)(nil),          // 16: rubrica.signer.v1.PerformRequest
-	(*PerformResponse)(nil),         // 17: rubrica.signer.v1.PerformResponse
-	(*Receipt)(nil),                 // 18: rubrica.signer.v1.Receipt
-	(*StartActivationRequest)(nil),  // 19: rubrica.signer.v1.StartActivationRequest
-	(*StartActivationResponse)(nil), // 20: rubrica.signer.v1.StartActivationResponse
-	(*ConfirmRequest)(nil),          // 21: rubrica.signer.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),         // 22: rubrica.signer.v1.ConfirmResponse
-	(*SetPasswordRequest)(nil),      // 23: rubrica.signer.v1.SetPasswordRequest
-	(*SetPasswordResponse)(nil),     // 24: rubrica.signer.v1.SetPasswordResponse
-	(*ChangePasswordRequest)(nil),   // 25: rubrica.signer.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),  // 26: rubrica.signer.v1.ChangePasswordResponse
-	(*Refusal)(nil),                 // 27: rubrica.signer.v1.Refusal
-	nil,                             // 28: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),   // 29: google.protobuf.Timestamp
+	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
+	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
+	(*IdentifyRequest)(nil),           // 2: rubrica.signer.v1.IdentifyRequest
+	(*IdentifyResponse)(nil),          // 3: rubrica.signer.v1.IdentifyResponse
+	(*Session)(nil),                   // 4: rubrica.signer.v1.Session
+	(*SendCodeRequest)(nil),           // 5: rubrica.signer.v1.SendCodeRequest
+	(*SendCodeResponse)(nil),          // 6: rubrica.signer.v1.SendCodeResponse
+	(*Challenge)(nil),                 // 7: rubrica.signer.v1.Challenge
+	(*IssueCredentialRequest)(nil),    // 8: rubrica.signer.v1.IssueCredentialRequest
+	(*IssueCredentialResponse)(nil),   // 9: rubrica.signer.v1.IssueCredentialResponse
+	(*AuthoriseRequest)(nil),          // 10: rubrica.signer.v1.AuthoriseRequest
+	(*AuthoriseResponse)(nil),         // 11: rubrica.signer.v1.AuthoriseResponse
+	(*SignRequest)(nil),               // 12: rubrica.signer.v1.SignRequest
+	(*SignResponse)(nil),              // 13: rubrica.signer.v1.SignResponse
+	(*RefuseRequest)(nil),             // 14: rubrica.signer.v1.RefuseRequest
+	(*RefuseResponse)(nil),            // 15: rubrica.signer.v1.RefuseResponse
+	(*PerformRequest)(nil),            // 16: rubrica.signer.v1.PerformRequest
+	(*PerformResponse)(nil),           // 17: rubrica.signer.v1.PerformResponse
+	(*Receipt)(nil),                   // 18: rubrica.signer.v1.Receipt
+	(*StartActivationRequest)(nil),    // 19: rubrica.signer.v1.StartActivationRequest
+	(*StartActivationResponse)(nil),   // 20: rubrica.signer.v1.StartActivationResponse
+	(*ConfirmRequest)(nil),            // 21: rubrica.signer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),           // 22: rubrica.signer.v1.ConfirmResponse
+	(*SetPasswordRequest)(nil),        // 23: rubrica.signer.v1.SetPasswordRequest
+	(*SetPasswordResponse)(nil),       // 24: rubrica.signer.v1.SetPasswordResponse
+	(*ChangePasswordRequest)(nil),     // 25: rubrica.signer.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),    // 26: rubrica.signer.v1.ChangePasswordResponse
+	(*ChangeCertificateRequest)(nil),  // 27: rubrica.signer.v1.ChangeCertificateRequest
+	(*ChangeCertificateResponse)(nil), // 28: rubrica.signer.v1.ChangeCertificateResponse
+	(*OCSPRequest)(nil),               // 29: rubrica.signer.v1.OCSPRequest
+	(*OCSPResponse)(nil),              // 30: rubrica.signer.v1.OCSPResponse
+	(*TimeStampRequest)(nil),          // 31: rubrica.signer.v1.TimeStampRequest
+	(*TimeStampResponse)(nil),         // 32: rubrica.signer.v1.TimeStampResponse
+	(*Refusal)(nil),                   // 33: rubrica.signer.v1.Refusal
+	nil,                               // 34: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
-	29, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: rubrica.signer.v1.SendCodeResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	29, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
-	29, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
-	29, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
+	35, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
+	35, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
 	4,  // 6: rubrica.signer.v1.IssueCredentialResponse.session:type_name -> rubrica.signer.v1.Session
-	29, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
 	18, // 8: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
-	29, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
+	35, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
 	4,  // 10: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
 	7,  // 11: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	28, // 12: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
-	0,  // 13: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
-	2,  // 14: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
-	5,  // 15: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
-	8,  // 16: rubrica.signer.v1.ActivationModule.IssueCredential:input_type -> rubrica.signer.v1.IssueCredentialRequest
-	10, // 17: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
-	12, // 18: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
-	14, // 19: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
-	16, // 20: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
-	19, // 21: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
-	21, // 22: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
-	23, // 23: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
-	25, // 24: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
-	1,  // 25: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
-	3,  // 26: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
-	6,  // 27: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
-	9,  // 28: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
-	11, // 29: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
-	13, // 30: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
-	15, // 31: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
-	17, // 32: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
-	20, // 33: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 34: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
-	24, // 35: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
-	26, // 36: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
-	25, // [25:37] is the sub-list for method output_type
-	13, // [13:25] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	35, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
+	35, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
+	34, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
+	0,  // 15: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
+	2,  // 16: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
+	5,  // 17: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
+	8,  // 18: rubrica.signer.v1.ActivationModule.IssueCredential:input_type -> rubrica.signer.v1.IssueCredentialRequest
+	10, // 19: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
+	12, // 20: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
+	14, // 21: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
+	29, // 22: rubrica.signer.v1.Validation.OCSP:input_type -> rubrica.signer.v1.OCSPRequest
+	31, // 23: rubrica.signer.v1.Validation.TimeStamp:input_type -> rubrica.signer.v1.TimeStampRequest
+	16, // 24: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
+	19, // 25: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
+	21, // 26: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
+	23, // 27: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
+	25, // 28: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
+	27, // 29: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
+	1,  // 30: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
+	3,  // 31: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
+	6,  // 32: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
+	9,  // 33: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
+	11, // 34: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
+	13, // 35: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
+	15, // 36: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
+	30, // 37: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
+	32, // 38: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
+	17, // 39: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
+	20, // 40: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
+	22, // 41: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
+	24, // 42: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
+	26, // 43: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
+	28, // 44: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
+	30, // [30:45] is the sub-list for method output_type
+	15, // [15:30] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_signerv1_signer_proto_init() }
@@ -1653,9 +2009,9 @@ func file_signerv1_signer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_signer_proto_rawDesc), len(file_signerv1_signer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   35,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_signerv1_signer_proto_goTypes,
 		DependencyIndexes: file_signerv1_signer_proto_depIdxs,

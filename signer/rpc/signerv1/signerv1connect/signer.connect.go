@@ -27,6 +27,8 @@ const _ = connect.IsAtLeastVersion1_13_0
 const (
 	// ActivationModuleName is the fully-qualified name of the ActivationModule service.
 	ActivationModuleName = "rubrica.signer.v1.ActivationModule"
+	// ValidationName is the fully-qualified name of the Validation service.
+	ValidationName = "rubrica.signer.v1.Validation"
 	// CitizenRegisterName is the fully-qualified name of the CitizenRegister service.
 	CitizenRegisterName = "rubrica.signer.v1.CitizenRegister"
 )
@@ -57,6 +59,10 @@ const (
 	ActivationModuleSignProcedure = "/rubrica.signer.v1.ActivationModule/Sign"
 	// ActivationModuleRefuseProcedure is the fully-qualified name of the ActivationModule's Refuse RPC.
 	ActivationModuleRefuseProcedure = "/rubrica.signer.v1.ActivationModule/Refuse"
+	// ValidationOCSPProcedure is the fully-qualified name of the Validation's OCSP RPC.
+	ValidationOCSPProcedure = "/rubrica.signer.v1.Validation/OCSP"
+	// ValidationTimeStampProcedure is the fully-qualified name of the Validation's TimeStamp RPC.
+	ValidationTimeStampProcedure = "/rubrica.signer.v1.Validation/TimeStamp"
 	// CitizenRegisterPerformProcedure is the fully-qualified name of the CitizenRegister's Perform RPC.
 	CitizenRegisterPerformProcedure = "/rubrica.signer.v1.CitizenRegister/Perform"
 	// CitizenRegisterStartActivationProcedure is the fully-qualified name of the CitizenRegister's
@@ -70,6 +76,9 @@ const (
 	// CitizenRegisterChangePasswordProcedure is the fully-qualified name of the CitizenRegister's
 	// ChangePassword RPC.
 	CitizenRegisterChangePasswordProcedure = "/rubrica.signer.v1.CitizenRegister/ChangePassword"
+	// CitizenRegisterChangeCertificateProcedure is the fully-qualified name of the CitizenRegister's
+	// ChangeCertificate RPC.
+	CitizenRegisterChangeCertificateProcedure = "/rubrica.signer.v1.CitizenRegister/ChangeCertificate"
 )
 
 // ActivationModuleClient is a client for the rubrica.signer.v1.ActivationModule service.
@@ -298,6 +307,102 @@ func (UnimplementedActivationModuleHandler) Refuse(context.Context, *connect.Req
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.Refuse is not implemented"))
 }
 
+// ValidationClient is a client for the rubrica.signer.v1.Validation service.
+type ValidationClient interface {
+	OCSP(context.Context, *connect.Request[signerv1.OCSPRequest]) (*connect.Response[signerv1.OCSPResponse], error)
+	TimeStamp(context.Context, *connect.Request[signerv1.TimeStampRequest]) (*connect.Response[signerv1.TimeStampResponse], error)
+}
+
+// NewValidationClient constructs a client for the rubrica.signer.v1.Validation service. By default,
+// it uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses, and
+// sends uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the connect.WithGRPC()
+// or connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewValidationClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) ValidationClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	validationMethods := signerv1.File_signerv1_signer_proto.Services().ByName("Validation").Methods()
+	return &validationClient{
+		oCSP: connect.NewClient[signerv1.OCSPRequest, signerv1.OCSPResponse](
+			httpClient,
+			baseURL+ValidationOCSPProcedure,
+			connect.WithSchema(validationMethods.ByName("OCSP")),
+			connect.WithClientOptions(opts...),
+		),
+		timeStamp: connect.NewClient[signerv1.TimeStampRequest, signerv1.TimeStampResponse](
+			httpClient,
+			baseURL+ValidationTimeStampProcedure,
+			connect.WithSchema(validationMethods.ByName("TimeStamp")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// validationClient implements ValidationClient.
+type validationClient struct {
+	oCSP      *connect.Client[signerv1.OCSPRequest, signerv1.OCSPResponse]
+	timeStamp *connect.Client[signerv1.TimeStampRequest, signerv1.TimeStampResponse]
+}
+
+// OCSP calls rubrica.signer.v1.Validation.OCSP.
+func (c *validationClient) OCSP(ctx context.Context, req *connect.Request[signerv1.OCSPRequest]) (*connect.Response[signerv1.OCSPResponse], error) {
+	return c.oCSP.CallUnary(ctx, req)
+}
+
+// TimeStamp calls rubrica.signer.v1.Validation.TimeStamp.
+func (c *validationClient) TimeStamp(ctx context.Context, req *connect.Request[signerv1.TimeStampRequest]) (*connect.Response[signerv1.TimeStampResponse], error) {
+	return c.timeStamp.CallUnary(ctx, req)
+}
+
+// ValidationHandler is an implementation of the rubrica.signer.v1.Validation service.
+type ValidationHandler interface {
+	OCSP(context.Context, *connect.Request[signerv1.OCSPRequest]) (*connect.Response[signerv1.OCSPResponse], error)
+	TimeStamp(context.Context, *connect.Request[signerv1.TimeStampRequest]) (*connect.Response[signerv1.TimeStampResponse], error)
+}
+
+// NewValidationHandler builds an HTTP handler from the service implementation. It returns the path
+// on which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewValidationHandler(svc ValidationHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	validationMethods := signerv1.File_signerv1_signer_proto.Services().ByName("Validation").Methods()
+	validationOCSPHandler := connect.NewUnaryHandler(
+		ValidationOCSPProcedure,
+		svc.OCSP,
+		connect.WithSchema(validationMethods.ByName("OCSP")),
+		connect.WithHandlerOptions(opts...),
+	)
+	validationTimeStampHandler := connect.NewUnaryHandler(
+		ValidationTimeStampProcedure,
+		svc.TimeStamp,
+		connect.WithSchema(validationMethods.ByName("TimeStamp")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/rubrica.signer.v1.Validation/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case ValidationOCSPProcedure:
+			validationOCSPHandler.ServeHTTP(w, r)
+		case ValidationTimeStampProcedure:
+			validationTimeStampHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedValidationHandler returns CodeUnimplemented from all methods.
+type UnimplementedValidationHandler struct{}
+
+func (UnimplementedValidationHandler) OCSP(context.Context, *connect.Request[signerv1.OCSPRequest]) (*connect.Response[signerv1.OCSPResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.Validation.OCSP is not implemented"))
+}
+
+func (UnimplementedValidationHandler) TimeStamp(context.Context, *connect.Request[signerv1.TimeStampRequest]) (*connect.Response[signerv1.TimeStampResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.Validation.TimeStamp is not implemented"))
+}
+
 // CitizenRegisterClient is a client for the rubrica.signer.v1.CitizenRegister service.
 type CitizenRegisterClient interface {
 	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
@@ -305,6 +410,7 @@ type CitizenRegisterClient interface {
 	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
 	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
+	ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error)
 }
 
 // NewCitizenRegisterClient constructs a client for the rubrica.signer.v1.CitizenRegister service.
@@ -348,16 +454,23 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
 			connect.WithClientOptions(opts...),
 		),
+		changeCertificate: connect.NewClient[signerv1.ChangeCertificateRequest, signerv1.ChangeCertificateResponse](
+			httpClient,
+			baseURL+CitizenRegisterChangeCertificateProcedure,
+			connect.WithSchema(citizenRegisterMethods.ByName("ChangeCertificate")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // citizenRegisterClient implements CitizenRegisterClient.
 type citizenRegisterClient struct {
-	perform         *connect.Client[signerv1.PerformRequest, signerv1.PerformResponse]
-	startActivation *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
-	confirm         *connect.Client[signerv1.ConfirmRequest, signerv1.ConfirmResponse]
-	setPassword     *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
-	changePassword  *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
+	perform           *connect.Client[signerv1.PerformRequest, signerv1.PerformResponse]
+	startActivation   *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
+	confirm           *connect.Client[signerv1.ConfirmRequest, signerv1.ConfirmResponse]
+	setPassword       *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
+	changePassword    *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
+	changeCertificate *connect.Client[signerv1.ChangeCertificateRequest, signerv1.ChangeCertificateResponse]
 }
 
 // Perform calls rubrica.signer.v1.CitizenRegister.Perform.
@@ -385,6 +498,11 @@ func (c *citizenRegisterClient) ChangePassword(ctx context.Context, req *connect
 	return c.changePassword.CallUnary(ctx, req)
 }
 
+// ChangeCertificate calls rubrica.signer.v1.CitizenRegister.ChangeCertificate.
+func (c *citizenRegisterClient) ChangeCertificate(ctx context.Context, req *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
+	return c.changeCertificate.CallUnary(ctx, req)
+}
+
 // CitizenRegisterHandler is an implementation of the rubrica.signer.v1.CitizenRegister service.
 type CitizenRegisterHandler interface {
 	Perform(context.Context, *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error)
@@ -392,6 +510,7 @@ type CitizenRegisterHandler interface {
 	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
 	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
+	ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error)
 }
 
 // NewCitizenRegisterHandler builds an HTTP handler from the service implementation. It returns the
@@ -431,6 +550,12 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 		connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
 		connect.WithHandlerOptions(opts...),
 	)
+	citizenRegisterChangeCertificateHandler := connect.NewUnaryHandler(
+		CitizenRegisterChangeCertificateProcedure,
+		svc.ChangeCertificate,
+		connect.WithSchema(citizenRegisterMethods.ByName("ChangeCertificate")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/rubrica.signer.v1.CitizenRegister/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case CitizenRegisterPerformProcedure:
@@ -443,6 +568,8 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 			citizenRegisterSetPasswordHandler.ServeHTTP(w, r)
 		case CitizenRegisterChangePasswordProcedure:
 			citizenRegisterChangePasswordHandler.ServeHTTP(w, r)
+		case CitizenRegisterChangeCertificateProcedure:
+			citizenRegisterChangeCertificateHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -470,4 +597,8 @@ func (UnimplementedCitizenRegisterHandler) SetPassword(context.Context, *connect
 
 func (UnimplementedCitizenRegisterHandler) ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ChangePassword is not implemented"))
+}
+
+func (UnimplementedCitizenRegisterHandler) ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ChangeCertificate is not implemented"))
 }
