@@ -142,8 +142,12 @@ func (h *house) citizen() {
 		INSERT INTO credentials (id, citizen_id, generation, state, algorithm, public_key, salt, argon_memory_kib, argon_passes, argon_lanes, box, created_at, password_at)
 		VALUES ('key', 'maria', 1, 'usable', 'ec-p256', 'x', 'x', 1, 1, 1, 'x', @now, @now)`, pgx.NamedArgs{"now": now})
 	h.exec(`
-		INSERT INTO certificates (serial, credential_id, state, der, not_before, not_after, lease_until, request_id)
-		VALUES (@serial, 'key', 'issued', @der, @before, @after, @after, '')`, pgx.NamedArgs{
+		INSERT INTO authorities (name, role, generation, key_label, der, issuer, created_at)
+		VALUES ('issuing-1', 'issuing', 1, 'rubrica-issuing-1', '', 'issuing-1', @now)`, pgx.NamedArgs{"now": now})
+	h.exec(`INSERT INTO crl_shards (name, issuer, ends_at) VALUES ('issuing-1-2026-1', 'issuing-1', 'infinity')`, nil)
+	h.exec(`
+		INSERT INTO certificates (serial, credential_id, state, der, not_before, not_after, lease_until, issuer, shard)
+		VALUES (@serial, 'key', 'issued', @der, @before, @after, @after, 'issuing-1', 'issuing-1-2026-1')`, pgx.NamedArgs{
 		"serial": fmt.Sprintf("%x", h.signer.Certificate.SerialNumber.Bytes()),
 		"der":    h.signer.Certificate.Raw,
 		"before": h.signer.Certificate.NotBefore,

@@ -2,6 +2,7 @@ package requests_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -187,6 +188,7 @@ func TestPreflight(t *testing.T) {
 			[]policies.Code{policies.CredentialMissing},
 		},
 		{"revoked", []string{certificate + `revoked_at = now(), reason = 0`}, []policies.Code{policies.CertificateRevoked}},
+		{"suspended", []string{certificate + `revoked_at = now(), reason = 6`}, []policies.Code{policies.CertificateSuspended}},
 		{"expired", []string{certificate + `not_before = now() - interval '2 years', not_after = now() - interval '1 year'`}, []policies.Code{policies.CertificateExpired}},
 		{
 			"registration too old for a certificate",
@@ -233,6 +235,29 @@ func TestPreflight(t *testing.T) {
 				t.Errorf("refusals (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestOutlook asks before there is any request.
+func TestOutlook(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.citizen()
+	got, err := h.Outlook(t.Context(), identifier)
+	if err != nil {
+		t.Fatalf("Outlook: %v", err)
+	}
+	ends := h.signer.Certificate.NotAfter
+	if len(got.Sign) != 0 || !got.CertificateUntil.Equal(ends) || got.RegistrationUntil.IsZero() {
+		t.Errorf("got %+v, want a citizen who can sign until %v", got, ends)
+	}
+	if got, err := h.Outlook(t.Context(), "00000000T"); err != nil || len(got.Certify) != 1 || got.Certify[0].Code != policies.CitizenUnknown {
+		t.Errorf("a stranger: got %+v, %v, want citizen_unknown", got, err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if got, err := h.Outlook(over, identifier); err == nil {
+		t.Errorf("without a database: got %+v, want an error", got)
 	}
 }
 

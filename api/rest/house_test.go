@@ -47,7 +47,9 @@ type memory struct {
 	requests map[string]signer.Request
 	keys     map[string]signer.NewRequest
 	citizens map[string]signer.Citizen
+	keyOf    map[string]*signer.Credential
 	acts     []citizen.Act
+	broken   error // of reading a person
 }
 
 func newMemory() *memory {
@@ -152,10 +154,10 @@ func (m *memory) Person(_ context.Context, identifier string) (signer.Citizen, *
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, ok := m.citizens[identifier]
-	if !ok {
+	if !ok && m.broken == nil {
 		return c, nil, policies.Refuse(policies.CitizenUnknown)
 	}
-	return c, nil, nil
+	return c, m.keyOf[identifier], m.broken
 }
 
 // Perform stands for the signer, which alone believes or disbelieves an act.
@@ -275,6 +277,7 @@ func build(t *testing.T) *house {
 	room, err := rest.Room(rest.Config{
 		Requests: core{service}, Store: m, Register: m, Limits: limits,
 		SigningPath: func(id string) string { return "/firma/" + id },
+		Pages:       map[policies.Where]string{policies.AtActivation: "/activar", policies.AtCertificate: "/certificado"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -62,6 +62,36 @@ func (e State) Valid() bool {
 	}
 }
 
+// Defines values for Where.
+const (
+	AtActivation  Where = "activation"
+	AtCertificate Where = "certificate"
+	AtOffice      Where = "office"
+	AtPassword    Where = "password"
+	AtSigning     Where = "signing"
+	OnlineDNIe    Where = "dnie"
+)
+
+// Valid indicates whether the value is a known member of the Where enum.
+func (e Where) Valid() bool {
+	switch e {
+	case AtActivation:
+		return true
+	case AtCertificate:
+		return true
+	case AtOffice:
+		return true
+	case AtPassword:
+		return true
+	case AtSigning:
+		return true
+	case OnlineDNIe:
+		return true
+	default:
+		return false
+	}
+}
+
 // Document defines model for Document.
 type Document struct {
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
@@ -120,6 +150,73 @@ type NewSignatureRequest struct {
 
 	// Title What the citizen reads on the page and in the SMS.
 	Title string `json:"title"`
+}
+
+// Obstacle defines model for Obstacle.
+type Obstacle struct {
+	// Code Stable.
+	//
+	// Example: registration_too_old
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+
+	// Params The facts that `detail` tells in words; days as in `2026-11-02`.
+	Params *map[string]string `json:"params,omitempty"`
+
+	// Remedy What the citizen must do.
+	Remedy string `json:"remedy"`
+
+	// Source The rule's origin.
+	Source *string `json:"source,omitempty"`
+	Title  string  `json:"title"`
+
+	// Where Places at which that can be done, the best one first.
+	Where []Place `json:"where"`
+}
+
+// Obstacles What stands in the way of each, what must be mended first at the head.
+type Obstacles struct {
+	GetCertificate []Obstacle `json:"get_certificate"`
+	Renew          []Obstacle `json:"renew"`
+	Sign           []Obstacle `json:"sign"`
+}
+
+// Place defines model for Place.
+type Place struct {
+	// Place `office` is any registration office, `dnie` on line with the DNIe and no
+	// other certificate; `activation`, `password` and `certificate` are pages
+	// of this service, `signing` those of the next request.
+	Place Where  `json:"place"`
+	Text  string `json:"text"`
+
+	// URL Of a page of this service.
+	URL *string `json:"url,omitempty"`
+}
+
+// Preflight Dates are left out where there is nothing that they could be of.
+type Preflight struct {
+	// CanGetCertificate A first or a further one.
+	CanGetCertificate bool `json:"can_get_certificate"`
+
+	// CanRenew The certificate that is in force may be followed by another now.
+	CanRenew bool `json:"can_renew"`
+
+	// CanSign A lone obstacle `credential_missing`, `certificate_expired` or
+	// `certificate_revoked` is mended on the signing page itself.
+	CanSign bool `json:"can_sign"`
+
+	// CertificateUntil Last moment of the certificate that the citizen has, suspended or not.
+	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
+
+	// Obstacles What stands in the way of each, what must be mended first at the head.
+	Obstacles Obstacles `json:"obstacles"`
+
+	// RegistrationUntil From this moment, ahead or past, the registration is too old for a
+	// new certificate. Certificates go on to their own end.
+	RegistrationUntil *time.Time `json:"registration_until,omitempty"`
+
+	// RenewalFrom First moment at which it may be renewed.
+	RenewalFrom *time.Time `json:"renewal_from,omitempty"`
 }
 
 // Problem RFC 9457. `params` holds the facts that `detail` tells in words.
@@ -203,6 +300,11 @@ type Signer struct {
 // `refused` (by the citizen) and `expired` are final.
 type State string
 
+// Where `office` is any registration office, `dnie` on line with the DNIe and no
+// other certificate; `activation`, `password` and `certificate` are pages
+// of this service, `signing` those of the next request.
+type Where string
+
 // RequestID defines model for RequestID.
 type RequestID = string
 
@@ -224,6 +326,9 @@ type GetSignatureRequestParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// PreflightCitizenJSONRequestBody defines body for PreflightCitizen for application/json ContentType.
+type PreflightCitizenJSONRequestBody = Signer
+
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
 
@@ -232,6 +337,9 @@ type ServerInterface interface {
 	// PerformOfficeAct Carry out what an office has signed
 	// (POST /v1/office/acts)
 	PerformOfficeAct(ctx echo.Context) error
+	// PreflightCitizen See beforehand what a citizen can do
+	// (POST /v1/preflight)
+	PreflightCitizen(ctx echo.Context) error
 	// CreateSignatureRequest Ask for a signature
 	// (POST /v1/signature-requests)
 	CreateSignatureRequest(ctx echo.Context, params CreateSignatureRequestParams) error
@@ -254,6 +362,15 @@ func (w *ServerInterfaceWrapper) PerformOfficeAct(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PerformOfficeAct(ctx)
+	return err
+}
+
+// PreflightCitizen converts echo context to params.
+func (w *ServerInterfaceWrapper) PreflightCitizen(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreflightCitizen(ctx)
 	return err
 }
 
@@ -398,6 +515,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/signature-requests", wrapper.CreateSignatureRequest, options.OperationMiddlewares["createSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id", wrapper.GetSignatureRequest, options.OperationMiddlewares["getSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/documents/:ordinal/signed", wrapper.GetSignedDocument, options.OperationMiddlewares["getSignedDocument"]...)
+	router.POST(options.BaseURL+"/v1/preflight", wrapper.PreflightCitizen, options.OperationMiddlewares["preflightCitizen"]...)
 	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)
 
 }

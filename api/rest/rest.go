@@ -26,6 +26,7 @@ var contract []byte
 type Requests interface {
 	Submit(ctx context.Context, sub requests.Submission) (signer.Request, error)
 	Preflight(ctx context.Context, r signer.Request) ([]*policies.Refusal, error)
+	Outlook(ctx context.Context, identifier string) (policies.Report, error)
 	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
 }
 
@@ -49,7 +50,9 @@ type Config struct {
 	Register Register
 	// SigningPath is the path of a request's signing page.
 	SigningPath func(requestID string) string
-	Limits      requests.Limits
+	// Pages are the paths of those places that are pages of this service.
+	Pages  map[policies.Where]string
+	Limits requests.Limits
 }
 
 // door answers the operations of the contract.
@@ -77,6 +80,7 @@ func Room(config Config) (func(*api.Site), error) {
 				"createSignatureRequest": {application, needsKey, large},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
+				"preflightCitizen":       {application, site.Accept(questionLimit)},
 				"performOfficeAct":       {office, site.Accept(citizen.ActLimit)},
 			},
 		})

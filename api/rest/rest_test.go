@@ -58,6 +58,7 @@ func TestSignatureRequest(t *testing.T) {
 		Refusals: []rest.Refusal{{
 			Code: "citizen_unknown", Title: "La persona no está registrada", Detail: "No hay ningún registro con este DNI o NIE.",
 			Remedy: "La persona puede registrarse en cualquier oficina de registro, con su DNI o NIE y su móvil.",
+			Source: new(policies.SourceRegister),
 		}},
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
@@ -145,6 +146,8 @@ func TestAccess(t *testing.T) {
 		{"no token", http.MethodPost, requestsPath, "", policies.ApplicationUnknown},
 		{"wrong token", http.MethodPost, requestsPath, "wrong", policies.ApplicationUnknown},
 		{"an office asks for a signature", http.MethodPost, requestsPath, office, policies.ScopeMissing},
+		{"an office looks ahead", http.MethodPost, "/v1/preflight", office, policies.ScopeMissing},
+		{"nobody looks ahead", http.MethodPost, "/v1/preflight", "", policies.ApplicationUnknown},
 		{"an office reads a request", http.MethodGet, requestsPath + "/X", office, policies.ScopeMissing},
 		{"an office downloads", http.MethodGet, requestsPath + "/X/documents/1/signed", office, policies.ScopeMissing},
 		{"a sede registers", http.MethodPost, "/v1/office/acts", sede, policies.ScopeMissing},
@@ -314,7 +317,7 @@ func TestDocumentation(t *testing.T) {
 		t.Errorf("got %d %s, want the contract", got.status, got.header.Get("Content-Type"))
 	}
 	page := string(h.call(t, http.MethodGet, "/docs", http.NoBody, nil).body)
-	for _, want := range []string{"/v1/signature-requests", "/v1/office/acts", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
+	for _, want := range []string{"/v1/signature-requests", "/v1/office/acts", "/v1/preflight", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("/docs lacks %q", want)
 		}
@@ -354,6 +357,10 @@ func TestClient(t *testing.T) {
 	seen, err := c.GetSignatureRequestWithResponse(t.Context(), id, nil)
 	if err := client.Check(seen, err); err != nil || seen.JSON200.State != client.Signed {
 		t.Errorf("got %v, want it signed", err)
+	}
+	ahead, err := c.PreflightCitizenWithResponse(t.Context(), client.Signer{Identifier: spaniard})
+	if err := client.Check(ahead, err); err != nil || ahead.JSON200.CanSign || ahead.JSON200.Obstacles.Sign[0].Where[0].Place != client.AtOffice {
+		t.Errorf("got %v %s, want an unknown citizen, sent to an office", err, ahead.Body)
 	}
 	result, err := c.GetSignedDocumentWithResponse(t.Context(), id, 1)
 	if err := client.Check(result, err); err != nil || string(result.Body) != "%PDF- signed" {

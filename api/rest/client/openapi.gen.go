@@ -19,11 +19,14 @@ import (
 // Defines values for ActKind.
 const (
 	ActBlock           ActKind = "block"
-	ActDeregister      ActKind = "deregister"
+	ActDeregister      ActKind = "suspend"
 	ActRegister        ActKind = "register"
 	ActRenewActivation ActKind = "renew_activation"
 	ActRevoke          ActKind = "revoke"
 	ActUnblock         ActKind = "unblock"
+	Deregister         ActKind = "deregister"
+	Release            ActKind = "release"
+	ReportDeath        ActKind = "report_death"
 )
 
 // Valid indicates whether the value is a known member of the ActKind enum.
@@ -40,6 +43,12 @@ func (e ActKind) Valid() bool {
 	case ActRevoke:
 		return true
 	case ActUnblock:
+		return true
+	case Deregister:
+		return true
+	case Release:
+		return true
+	case ReportDeath:
 		return true
 	default:
 		return false
@@ -97,10 +106,41 @@ func (e State) Valid() bool {
 	}
 }
 
+// Defines values for Where.
+const (
+	AtActivation  Where = "activation"
+	AtCertificate Where = "certificate"
+	AtOffice      Where = "office"
+	AtPassword    Where = "password"
+	AtSigning     Where = "signing"
+	OnlineDNIe    Where = "dnie"
+)
+
+// Valid indicates whether the value is a known member of the Where enum.
+func (e Where) Valid() bool {
+	switch e {
+	case AtActivation:
+		return true
+	case AtCertificate:
+		return true
+	case AtOffice:
+		return true
+	case AtPassword:
+		return true
+	case AtSigning:
+		return true
+	case OnlineDNIe:
+		return true
+	default:
+		return false
+	}
+}
+
 // ActKind `register` a citizen whose identity an officer has proved in person;
 // `renew_activation` for a lost or blocked code and a forgotten or locked
 // password; `block` and `unblock` a citizen; `revoke` the certificate and
-// destroy its key; `deregister`.
+// destroy its key; `suspend` it and `release` it; `deregister`; `report_death`,
+// which deregisters and writes to nobody.
 type ActKind string
 
 // Document defines model for Document.
@@ -191,13 +231,43 @@ type NewSignatureRequest struct {
 	Title string `json:"title"`
 }
 
+// Obstacle defines model for Obstacle.
+type Obstacle struct {
+	// Code Stable.
+	//
+	// Example: registration_too_old
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+
+	// Params The facts that `detail` tells in words; days as in `2026-11-02`.
+	Params *map[string]string `json:"params,omitempty"`
+
+	// Remedy What the citizen must do.
+	Remedy string `json:"remedy"`
+
+	// Source The rule's origin.
+	Source *string `json:"source,omitempty"`
+	Title  string  `json:"title"`
+
+	// Where Places at which that can be done, the best one first.
+	Where []Place `json:"where"`
+}
+
+// Obstacles What stands in the way of each, what must be mended first at the head.
+type Obstacles struct {
+	GetCertificate []Obstacle `json:"get_certificate"`
+	Renew          []Obstacle `json:"renew"`
+	Sign           []Obstacle `json:"sign"`
+}
+
 // OfficeAct Payload of an office's act. `register` has `citizen`; all others have
 // `identifier`, and all but `renew_activation` have a `reason`.
 type OfficeAct struct {
 	// Act `register` a citizen whose identity an officer has proved in person;
 	// `renew_activation` for a lost or blocked code and a forgotten or locked
 	// password; `block` and `unblock` a citizen; `revoke` the certificate and
-	// destroy its key; `deregister`.
+	// destroy its key; `suspend` it and `release` it; `deregister`; `report_death`,
+	// which deregisters and writes to nobody.
 	Act ActKind `json:"act"`
 
 	// Aud The service's public address, without a slash at its end.
@@ -226,6 +296,44 @@ type OfficeAct struct {
 	// Reason Why. For `revoke` one of `unspecified`, `key_compromise`,
 	// `affiliation_changed` (a name, too) and `cessation_of_operation`.
 	Reason *string `json:"reason,omitempty"`
+}
+
+// Place defines model for Place.
+type Place struct {
+	// Place `office` is any registration office, `dnie` on line with the DNIe and no
+	// other certificate; `activation`, `password` and `certificate` are pages
+	// of this service, `signing` those of the next request.
+	Place Where  `json:"place"`
+	Text  string `json:"text"`
+
+	// URL Of a page of this service.
+	URL *string `json:"url,omitempty"`
+}
+
+// Preflight Dates are left out where there is nothing that they could be of.
+type Preflight struct {
+	// CanGetCertificate A first or a further one.
+	CanGetCertificate bool `json:"can_get_certificate"`
+
+	// CanRenew The certificate that is in force may be followed by another now.
+	CanRenew bool `json:"can_renew"`
+
+	// CanSign A lone obstacle `credential_missing`, `certificate_expired` or
+	// `certificate_revoked` is mended on the signing page itself.
+	CanSign bool `json:"can_sign"`
+
+	// CertificateUntil Last moment of the certificate that the citizen has, suspended or not.
+	CertificateUntil *time.Time `json:"certificate_until,omitempty"`
+
+	// Obstacles What stands in the way of each, what must be mended first at the head.
+	Obstacles Obstacles `json:"obstacles"`
+
+	// RegistrationUntil From this moment, ahead or past, the registration is too old for a
+	// new certificate. Certificates go on to their own end.
+	RegistrationUntil *time.Time `json:"registration_until,omitempty"`
+
+	// RenewalFrom First moment at which it may be renewed.
+	RenewalFrom *time.Time `json:"renewal_from,omitempty"`
 }
 
 // Problem RFC 9457. `params` holds the facts that `detail` tells in words.
@@ -309,6 +417,11 @@ type Signer struct {
 // `refused` (by the citizen) and `expired` are final.
 type State string
 
+// Where `office` is any registration office, `dnie` on line with the DNIe and no
+// other certificate; `activation`, `password` and `certificate` are pages
+// of this service, `signing` those of the next request.
+type Where string
+
 // RequestID defines model for RequestID.
 type RequestID = string
 
@@ -329,6 +442,9 @@ type GetSignatureRequestParams struct {
 	// IfNoneMatch The `ETag` of an earlier answer.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
+
+// PreflightCitizenJSONRequestBody defines body for PreflightCitizen for application/json ContentType.
+type PreflightCitizenJSONRequestBody = Signer
 
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
@@ -419,6 +535,30 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
 	PerformOfficeActWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreflightCitizenWithBody See beforehand what a citizen can do
+	//
+	// Whether a citizen can sign, get a certificate and renew the one they
+	// have, now; and if not, why, what they must do, and where. The codes are
+	// those with which the service would refuse. A DNI or NIE that is not
+	// registered is the obstacle `citizen_unknown`. Nothing is stored.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+	PreflightCitizenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreflightCitizen See beforehand what a citizen can do
+	//
+	// Whether a citizen can sign, get a certificate and renew the one they
+	// have, now; and if not, why, what they must do, and where. The codes are
+	// those with which the service would refuse. A DNI or NIE that is not
+	// registered is the obstacle `citizen_unknown`. Nothing is stored.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+	PreflightCitizen(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateSignatureRequestWithBody Ask for a signature
 	//
 	// The same `Idempotency-Key` with the same body gives the same request
@@ -466,6 +606,50 @@ type ClientInterface interface {
 // Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
 func (c *Client) PerformOfficeActWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPerformOfficeActRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreflightCitizenWithBody See beforehand what a citizen can do
+//
+// Whether a citizen can sign, get a certificate and renew the one they
+// have, now; and if not, why, what they must do, and where. The codes are
+// those with which the service would refuse. A DNI or NIE that is not
+// registered is the obstacle `citizen_unknown`. Nothing is stored.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+func (c *Client) PreflightCitizenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreflightCitizenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreflightCitizen See beforehand what a citizen can do
+//
+// Whether a citizen can sign, get a certificate and renew the one they
+// have, now; and if not, why, what they must do, and where. The codes are
+// those with which the service would refuse. A DNI or NIE that is not
+// registered is the obstacle `citizen_unknown`. Nothing is stored.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+func (c *Client) PreflightCitizen(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreflightCitizenRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -560,6 +744,46 @@ func NewPerformOfficeActRequestWithBody(server string, contentType string, body 
 	}
 
 	operationPath := fmt.Sprintf("/v1/office/acts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPreflightCitizenRequest calls the generic PreflightCitizen builder with application/json body
+func NewPreflightCitizenRequest(server string, body PreflightCitizenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreflightCitizenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPreflightCitizenRequestWithBody constructs an http.Request for the PreflightCitizen method, with any body, and a specified content type
+func NewPreflightCitizenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/preflight")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -778,6 +1002,30 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/office/acts (the `PerformOfficeAct` operationId).
 	PerformOfficeActWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PerformOfficeActResponse, error)
 
+	// PreflightCitizenWithBodyWithResponse See beforehand what a citizen can do
+	//
+	// Whether a citizen can sign, get a certificate and renew the one they
+	// have, now; and if not, why, what they must do, and where. The codes are
+	// those with which the service would refuse. A DNI or NIE that is not
+	// registered is the obstacle `citizen_unknown`. Nothing is stored.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+	PreflightCitizenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreflightCitizenResponse, error)
+
+	// PreflightCitizenWithResponse See beforehand what a citizen can do
+	//
+	// Whether a citizen can sign, get a certificate and renew the one they
+	// have, now; and if not, why, what they must do, and where. The codes are
+	// those with which the service would refuse. A DNI or NIE that is not
+	// registered is the obstacle `citizen_unknown`. Nothing is stored.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+	PreflightCitizenWithResponse(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*PreflightCitizenResponse, error)
+
 	// CreateSignatureRequestWithBodyWithResponse Ask for a signature
 	//
 	// The same `Idempotency-Key` with the same body gives the same request
@@ -950,6 +1198,131 @@ func (r PerformOfficeActResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PerformOfficeActResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PreflightCitizenResponse401Headers the declared response headers of an HTTP 401 response for PreflightCitizen
+type PreflightCitizenResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreflightCitizenResponse403Headers the declared response headers of an HTTP 403 response for PreflightCitizen
+type PreflightCitizenResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreflightCitizenResponse429Headers the declared response headers of an HTTP 429 response for PreflightCitizen
+type PreflightCitizenResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreflightCitizenResponse503Headers the declared response headers of an HTTP 503 response for PreflightCitizen
+type PreflightCitizenResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreflightCitizenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preflight
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *Problem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreflightCitizenResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PreflightCitizenResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreflightCitizenResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreflightCitizenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreflightCitizenResponse) GetJSON200() *Preflight {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON413() *Problem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreflightCitizenResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PreflightCitizenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreflightCitizenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreflightCitizenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreflightCitizenResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1356,6 +1729,42 @@ func (c *ClientWithResponses) PerformOfficeActWithBodyWithResponse(ctx context.C
 	return ParsePerformOfficeActResponse(rsp)
 }
 
+// PreflightCitizenWithBodyWithResponse See beforehand what a citizen can do
+//
+// Whether a citizen can sign, get a certificate and renew the one they
+// have, now; and if not, why, what they must do, and where. The codes are
+// those with which the service would refuse. A DNI or NIE that is not
+// registered is the obstacle `citizen_unknown`. Nothing is stored.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+func (c *ClientWithResponses) PreflightCitizenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreflightCitizenResponse, error) {
+	rsp, err := c.PreflightCitizenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreflightCitizenResponse(rsp)
+}
+
+// PreflightCitizenWithResponse See beforehand what a citizen can do
+//
+// Whether a citizen can sign, get a certificate and renew the one they
+// have, now; and if not, why, what they must do, and where. The codes are
+// those with which the service would refuse. A DNI or NIE that is not
+// registered is the obstacle `citizen_unknown`. Nothing is stored.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
+func (c *ClientWithResponses) PreflightCitizenWithResponse(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*PreflightCitizenResponse, error) {
+	rsp, err := c.PreflightCitizen(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreflightCitizenResponse(rsp)
+}
+
 // CreateSignatureRequestWithBodyWithResponse Ask for a signature
 //
 // The same `Idempotency-Key` with the same body gives the same request
@@ -1547,6 +1956,131 @@ func ParsePerformOfficeActResponse(rsp *http.Response) (*PerformOfficeActRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PerformOfficeActResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePreflightCitizenResponse parses an HTTP response from a PreflightCitizenWithResponse call
+func ParsePreflightCitizenResponse(rsp *http.Response) (*PreflightCitizenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreflightCitizenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preflight
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreflightCitizenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PreflightCitizenResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreflightCitizenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreflightCitizenResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
