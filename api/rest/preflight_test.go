@@ -3,6 +3,7 @@ package rest_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,9 +38,7 @@ func (m *memory) settle(days int) {
 func (h *house) ahead(t *testing.T, token string, headers map[string]string) (rest.Preflight, reply) {
 	t.Helper()
 	asked := map[string]string{"Authorization": "Bearer " + token, "Content-Type": "application/json"}
-	for name, value := range headers {
-		asked[name] = value
-	}
+	maps.Copy(asked, headers)
 	got := h.call(t, http.MethodPost, preflightPath, strings.NewReader(`{"identifier":"12.345.678-z"}`), asked)
 	if got.status != http.StatusOK {
 		t.Fatalf("got %d %s, want 200", got.status, got.body)
@@ -165,9 +164,7 @@ func TestPreflightRefuses(t *testing.T) {
 	token := h.token(t, "sede")
 	ask := func(body string, change map[string]string) reply {
 		asked := map[string]string{"Authorization": "Bearer " + token, "Content-Type": "application/json"}
-		for name, value := range change {
-			asked[name] = value
-		}
+		maps.Copy(asked, change)
 		return h.call(t, http.MethodPost, preflightPath, strings.NewReader(body), asked)
 	}
 	for name, tt := range map[string]struct {
