@@ -61,6 +61,7 @@ var statuses = map[policies.Code]int{
 	policies.CertificateExpired:    http.StatusConflict,
 	policies.CertificateRevoked:    http.StatusConflict,
 	policies.CertificateSuspended:  http.StatusConflict,
+	policies.CertificateInForce:    http.StatusConflict,
 	policies.RenewalTooEarly:       http.StatusConflict,
 	policies.RegistrationEnding:    http.StatusConflict,
 
@@ -124,6 +125,9 @@ const problemType = "application/problem+json"
 func (s *Site) answer(err error, c echo.Context) {
 	refusal := classify(err, c.Request())
 	status := Status(refusal.Code)
+	if errors.Is(err, echo.ErrUnsupportedMediaType) {
+		status = http.StatusUnsupportedMediaType // which one was expected, the refusal says
+	}
 	if status >= http.StatusInternalServerError {
 		refusal = s.report(err, refusal, c)
 	}
@@ -131,7 +135,7 @@ func (s *Site) answer(err error, c echo.Context) {
 		return
 	}
 	if refusal.RetryAfter > 0 {
-		c.Response().Header().Set(echo.HeaderRetryAfter, seconds(refusal.RetryAfter))
+		c.Response().Header().Set(echo.HeaderRetryAfter, Seconds(refusal.RetryAfter))
 	}
 	if s.ErrorPage != nil && s.isPerson(c) {
 		failure := s.ErrorPage(c, status, refusal)
@@ -140,7 +144,7 @@ func (s *Site) answer(err error, c echo.Context) {
 		}
 		s.Logger.ErrorContext(c.Request().Context(), "error page failed", "request_id", requestID(c), "error", failure)
 	}
-	s.problem(c, refusal)
+	s.problem(c, status, refusal)
 }
 
 // classify finds the refusal in an error.
@@ -194,22 +198,22 @@ func (s *Site) report(err error, r *policies.Refusal, c echo.Context) *policies.
 	return &told
 }
 
-func (s *Site) problem(c echo.Context, r *policies.Refusal) {
-	status := Status(r.Code)
+func (s *Site) problem(c echo.Context, status int, r *policies.Refusal) {
 	h := c.Response().Header()
 	if status == http.StatusUnauthorized && h.Get(echo.HeaderWWWAuthenticate) == "" {
 		h.Set(echo.HeaderWWWAuthenticate, challenge("", "")) // RFC 9110, section 15.5.2
 	}
 	h.Set("Cache-Control", "no-store")
-	s.describe(c, status, r)
+	s.describe(c, r, status, status)
 }
 
-// describe sends a refusal's problem document with a status of its own.
-func (s *Site) describe(c echo.Context, status int, r *policies.Refusal) {
+// describe sends a refusal's problem document. The status that it tells of need
+// not be that of the answer.
+func (s *Site) describe(c echo.Context, r *policies.Refusal, told, status int) {
 	messages := s.Messages(c)
 	text := messages.Refusal(r)
 	body, err := json.Marshal(Problem{
-		Type: s.URL("/problems/" + string(r.Code)), Title: text.Title, Status: Status(r.Code), Detail: text.Detail, Remedy: text.Remedy,
+		Type: s.URL("/problems/" + string(r.Code)), Title: text.Title, Status: told, Detail: text.Detail, Remedy: text.Remedy,
 		Code: r.Code, Source: r.Source, Params: r.Params,
 	})
 	if err != nil {
@@ -228,7 +232,7 @@ func (s *Site) explain(c echo.Context) error {
 	}
 	refusal := policies.Refuse(code)
 	if !strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/html") {
-		s.describe(c, http.StatusOK, refusal)
+		s.describe(c, refusal, Status(code), http.StatusOK)
 		return nil
 	}
 	messages := s.Messages(c)
@@ -240,8 +244,8 @@ func (s *Site) explain(c echo.Context) error {
 	})
 }
 
-// seconds writes a span for Retry-After, rounded up: a client that comes back
+// Seconds writes a span for Retry-After, rounded up: a client that comes back
 // early has come in vain.
-func seconds(d time.Duration) string {
+func Seconds(d time.Duration) string {
 	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }

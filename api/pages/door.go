@@ -31,12 +31,14 @@ type Store interface {
 	AuthorityDER(ctx context.Context, name string) ([]byte, error)
 }
 
-// Register is a citizen's activation and password. rpc.Client fulfils it.
+// Register is a citizen's activation, password and certificate. rpc.Client
+// fulfils it.
 type Register interface {
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
 	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
 	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+	ChangeCertificate(ctx context.Context, ch citizen.CertificateChange) error
 }
 
 // Viewer draws untrusted documents. *documents.Worker fulfils it.
@@ -114,6 +116,8 @@ func (d *Door) Room(site *api.Site) {
 	g.POST(newPasswordPath, d.changePassword)
 	g.GET(changedPath, d.changed)
 	g.GET(forgottenPath, d.forgotten)
+
+	d.affairRoom(site)
 }
 
 // SigningPath is where an application sends the citizen.

@@ -18,7 +18,7 @@ import (
 // The handlers of the activation, and of the house's front door.
 
 func (d *Door) home(c echo.Context) error {
-	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath}
+	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath, CertificateURL: certificatePath}
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}

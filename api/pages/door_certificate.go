@@ -10,10 +10,12 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// The certificate that a first signature needs, between steps 1 and 2 of the
-// ceremony.
+// The certificate that a signature needs, between steps 1 and 2 of the ceremony:
+// the first one, one in the place of another that cannot sign, or, at the
+// citizen's wish, of one that ends soon.
 
-// certificate explains what a citizen without a certificate needs.
+// certificate explains what a citizen without a certificate needs, or may have
+// before the present one ends.
 func (d *Door) certificate(c echo.Context) error {
 	r, v, done, err := d.inside(c, d.visitor)
 	if done || err != nil {
@@ -21,10 +23,10 @@ func (d *Door) certificate(c echo.Context) error {
 	}
 	view, refused, err := d.offer(r, v)
 	switch {
-	case v.Certified:
-		return seeOther(c, at(r.ID, "revisar"))
 	case err != nil:
 		return err
+	case refused != nil && v.Certified:
+		return seeOther(c, at(r.ID, "revisar"))
 	case refused != nil:
 		return d.show(c, http.StatusForbidden, refused)
 	}
@@ -32,32 +34,41 @@ func (d *Door) certificate(c echo.Context) error {
 }
 
 // offer is the explanation of the certificate to be, or of why there is none.
-func (d *Door) offer(r signer.Request, v visitor) (*CertificateOffer, *CertificateRefused, error) {
+func (d *Door) offer(r signer.Request, v visitor) (*CertificateOffer, View, error) {
 	page := ceremonyPage(r, at(r.ID, "certificado"))
 	page.Guard = v.guard()
-	facts := signer.Facts(v.Citizen, v.Credential, d.Now())
-	if v.Replaces {
-		facts.Certificate = nil // the new one revokes it
-	}
-	grant, err := policies.IssueCertificate(facts, d.Rules)
+	grant, err := d.grant(v)
 	if refusal, ok := asRefusal(err); ok {
-		back, err := requests.ReturnURL(r)
-		return nil, &CertificateRefused{
-			Page: page, Reason: refusal, Until: r.ExpiresAt,
-			ResumeURL: at(r.ID), ReturnURL: back, RefuseURL: at(r.ID, "rechazar"),
-		}, err
+		view, err := d.uncertified(r, page, refusal)
+		return nil, view, err
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	reason, _ := asRefusal(policies.Sign(facts, d.Rules))
-	if v.Replaces {
-		reason = nil
-	}
-	return &CertificateOffer{
-		Page: page, Signer: v.signer(), Reason: reason, Replaces: v.Replaces, Issuer: d.Issuer, Until: grant.NotAfter, Tail: v.tail(),
+	view := &CertificateOffer{
+		Page: page, Signer: v.signer(), Replaces: v.Replaces, Issuer: d.Issuer, Until: grant.NotAfter, Tail: v.tail(),
 		SubmitURL: at(r.ID, "certificado"), RefuseURL: at(r.ID, "rechazar"),
-	}, nil, nil
+	}
+	switch {
+	case v.Certified:
+		view.SkipURL, view.Ends, view.DaysLeft = at(r.ID, "revisar"), v.Credential.Certificate.NotAfter, d.daysUntil(v.Credential.Certificate.NotAfter)
+	case !v.Replaces:
+		view.Reason, _ = asRefusal(policies.Sign(signer.Facts(v.Citizen, v.Credential, d.Now()), d.Rules))
+	}
+	return view, nil, nil
+}
+
+// uncertified tells why there can be no certificate now, and the ways out.
+func (d *Door) uncertified(r signer.Request, page Page, reason *policies.Refusal) (View, error) {
+	back, err := requests.ReturnURL(r)
+	if reason.Code == policies.CertificateSuspended {
+		return &SuspendedCertificate{
+			Page: page, Until: r.ExpiresAt, CertificateURL: certificatePath + "?firma=" + r.ID, ReturnURL: back, RefuseURL: at(r.ID, "rechazar"),
+		}, err
+	}
+	return &CertificateRefused{
+		Page: page, Reason: reason, Until: r.ExpiresAt, ResumeURL: at(r.ID), ReturnURL: back, RefuseURL: at(r.ID, "rechazar"),
+	}, err
 }
 
 func (d *Door) sendCertificateCode(c echo.Context) error {
@@ -87,9 +98,13 @@ func (d *Door) certificateCodeView(c echo.Context, r signer.Request, v visitor) 
 	}
 	page := ceremonyPage(r, at(r.ID, "certificado", "codigo"))
 	page.Guard = v.guard()
-	return &CertificateCode{
+	view := &CertificateCode{
 		Page: page, CodeSent: *sent, SubmitURL: at(r.ID, "certificado", "codigo"), RefuseURL: at(r.ID, "rechazar"),
-	}, nil
+	}
+	if v.Certified {
+		view.SkipURL = at(r.ID, "revisar")
+	}
+	return view, nil
 }
 
 func (d *Door) certificateCode(c echo.Context) error {
@@ -101,7 +116,7 @@ func (d *Door) certificateCode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if view == nil || v.Certified {
+	if _, refusal := d.grant(v); view == nil || refusal != nil {
 		return seeOther(c, at(r.ID, "certificado"))
 	}
 	return d.show(c, http.StatusOK, view)

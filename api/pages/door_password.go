@@ -28,7 +28,9 @@ func (d *Door) forgotten(c echo.Context) error {
 
 func (d *Door) changeView(c echo.Context) *ChangePassword {
 	self := step(c, passwordPath)
-	return &ChangePassword{Self: self, SubmitURL: self, ForgottenURL: step(c, forgottenPath), BackURL: back(c)}
+	return &ChangePassword{
+		Self: self, SubmitURL: self, ForgottenURL: step(c, forgottenPath), CertificateURL: step(c, certificatePath), BackURL: back(c),
+	}
 }
 
 func (d *Door) askChange(c echo.Context) error {

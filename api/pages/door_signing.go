@@ -141,7 +141,9 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		policies.CitizenBlocked, policies.CitizenInactive, policies.CitizenDeregistered, policies.RecordTampered,
 		policies.ActivationMismatch, policies.ActivationBlocked,
 		policies.Busy, policies.Unavailable, policies.RateLimited,
-		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed:
+		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed,
+		policies.CredentialMissing, policies.CertificateExpired, policies.CertificateRevoked, policies.CertificateSuspended,
+		policies.CertificateInForce, policies.RenewalTooEarly, policies.RegistrationEnding:
 		field = ""
 	default: // the value of the field itself
 	}
@@ -167,11 +169,14 @@ func withWait(r *policies.Refusal, view View) *policies.Refusal {
 }
 
 func (d *Door) sessionEnded(c echo.Context) error {
-	view := &SessionEnded{After: 10 * time.Minute, IdentifyURL: step(c, activationPath)}
-	if id := c.Param("id"); id != "" {
+	view := &SessionEnded{After: 10 * time.Minute, Kept: KeptRequest, IdentifyURL: step(c, activationPath)}
+	switch id := c.Param("id"); {
+	case id != "":
 		view.IdentifyURL = at(id)
-	} else if strings.HasPrefix(c.Path(), passwordPath) {
-		view.IdentifyURL, view.Changing = step(c, passwordPath), true
+	case strings.HasPrefix(c.Path(), passwordPath):
+		view.IdentifyURL, view.Kept = step(c, passwordPath), KeptPassword
+	case strings.HasPrefix(c.Path(), certificatePath):
+		view.IdentifyURL, view.Kept = step(c, certificatePath), KeptCertificate
 	}
 	return d.show(c, http.StatusForbidden, view)
 }
@@ -240,6 +245,10 @@ func (d *Door) reviewView(c echo.Context, id string, v visitor) (*Review, error)
 	}
 	view.Guard = v.guard()
 	view.Documents = listed(r, false)
+	if _, refusal := d.grant(v); refusal == nil {
+		view.Ends = v.Credential.Certificate.NotAfter
+		view.RenewURL, view.DaysLeft = at(r.ID, "certificado"), d.daysUntil(view.Ends)
+	}
 	return view, nil
 }
 

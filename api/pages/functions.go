@@ -19,6 +19,8 @@ func (p *Pages) functions(m *catalogue.Messages) template.FuncMap {
 		"t": func(id string, pairs ...any) (string, error) { return p.say(m, id, pairs) },
 		// refusal puts a refusal into words.
 		"refusal": func(r *policies.Refusal) catalogue.RefusalText { return m.Refusal(r) },
+		// where tells a place at which a refusal can be mended.
+		"where": m.Where,
 		// asset gives the address of an embedded file.
 		"asset": p.assets.address,
 		// moment, clock, day, span and size write facts as the language does.

@@ -3,6 +3,7 @@ package pages_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,8 +46,13 @@ type far struct {
 	password  string
 	certified bool
 	replaces  bool
-	request   signer.Request
-	sad       signer.SAD
+	// certificate, if there is one, is the citizen's; assured is when the
+	// identity was proved.
+	certificate *signer.Certificate
+	assured     time.Time
+	changes     []citizen.CertificateChange
+	request     signer.Request
+	sad         signer.SAD
 }
 
 func (f *far) Identify(_ context.Context, who signer.Identification) (signer.Session, error) {
@@ -62,18 +68,65 @@ func (f *far) Identify(_ context.Context, who signer.Identification) (signer.Ses
 	ticket, until := signer.NewTicket(), time.Now().Add(10*time.Minute)
 	purpose := signer.ForSignature
 	if who.RequestID == "" {
-		purpose = signer.ForPassword
+		purpose = signer.ForAffairs
 	}
 	f.tickets[string(ticket.Hash())] = &signer.Visitor{
 		Purpose: purpose, RequestID: who.RequestID, ExpiresAt: until, Certified: f.certified, Replaces: f.replaces,
 		Citizen: signer.Citizen{
 			Identifier: identifier, GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Status: signer.Active,
 			DocumentUntil: until.AddDate(1, 0, 0),
-			Registration:  signer.Registration{Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), AssuredAt: time.Now()},
+			Registration:  signer.Registration{Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), AssuredAt: f.assured},
 		},
 		Credential: &signer.Credential{State: signer.Usable, Certificate: &signer.Certificate{NotBefore: time.Now().Add(-time.Hour), NotAfter: until.AddDate(1, 0, 0)}},
 	}
-	return signer.Session{Ticket: ticket, ExpiresAt: until, Certified: f.certified}, nil
+	if f.certificate != nil {
+		f.certify(f.tickets[string(ticket.Hash())])
+	}
+	return signer.Session{Ticket: ticket, ExpiresAt: until, Certified: f.tickets[string(ticket.Hash())].Certified}, nil
+}
+
+// certify has a ticket show the certificate as it is now.
+func (f *far) certify(v *signer.Visitor) {
+	v.Credential = &signer.Credential{State: signer.Usable, Certificate: f.certificate}
+	v.Certified = v.Credential.Certified(time.Now())
+}
+
+func (f *far) IssueCredential(_ context.Context, answer signer.Answer) (signer.Session, error) {
+	if err := f.spend(answer, signer.ForCertificate); err != nil {
+		return signer.Session{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.tickets[string(answer.Ticket.Hash())]
+	f.certificate = &signer.Certificate{Serial: "0b", NotBefore: old.SpentAt.Truncate(time.Second), NotAfter: time.Now().AddDate(4, 0, 0)}
+	f.certify(old)
+	ticket, next := signer.NewTicket(), *old
+	next.Spent, next.SpentAt = false, time.Time{}
+	f.tickets[string(ticket.Hash())] = &next
+	return signer.Session{Ticket: ticket, ExpiresAt: next.ExpiresAt, Certified: true}, nil
+}
+
+func (f *far) ChangeCertificate(_ context.Context, ch citizen.CertificateChange) error {
+	if err := f.spend(ch.Answer, ch.Purpose); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.changes = append(f.changes, ch)
+	now := *f.certificate
+	switch ch.Purpose { //nolint:exhaustive // of a change
+	case signer.ForSuspension:
+		now.RevokedAt, now.Reason = time.Now(), citizen.CertificateHold
+	case signer.ForRelease:
+		now.RevokedAt, now.Reason = time.Time{}, 0
+	}
+	f.certificate = &now
+	v := f.tickets[string(ch.Answer.Ticket.Hash())]
+	f.certify(v)
+	if ch.Purpose == signer.ForRevocation {
+		f.certificate, v.Credential, v.Certified, f.password = nil, nil, false, ""
+	}
+	return nil
 }
 
 func (f *far) Visitor(_ context.Context, hash []byte, _ time.Time) (signer.Visitor, error) {
@@ -123,7 +176,7 @@ func (f *far) spend(answer signer.Answer, purpose signer.Purpose) error {
 	if purpose == signer.ForPassword {
 		ticket.Verified = true
 	} else {
-		ticket.Spent = true
+		ticket.Spent, ticket.SpentAt = true, time.Now()
 	}
 	return nil
 }
@@ -201,6 +254,7 @@ type house struct {
 	far    *far
 	url    string
 	seen   *bytes.Buffer // all that was sent to the browser
+	page   *bytes.Buffer // the last of it
 	logged *bytes.Buffer
 }
 
@@ -214,8 +268,8 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, seen: &bytes.Buffer{}, logged: &bytes.Buffer{}, far: &far{
-		tickets: make(map[string]*signer.Visitor), codes: make(map[string]*signer.SentCode), password: present, certified: true, sad: signer.NewSAD(),
+	h := &house{T: t, seen: &bytes.Buffer{}, page: &bytes.Buffer{}, logged: &bytes.Buffer{}, far: &far{
+		tickets: make(map[string]*signer.Visitor), codes: make(map[string]*signer.SentCode), password: present, certified: true, assured: time.Now(), sad: signer.NewSAD(),
 		signs: func(context.Context) error { return nil },
 		request: signer.Request{
 			ID: requestID, State: signer.Pending, Title: "Solicitud", Identifier: identifier, ReturnURL: "https://sede.example.es/vuelta",
@@ -236,7 +290,8 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		site.ServeHTTP(&witness{w, h.seen}, r)
+		h.page.Reset()
+		site.ServeHTTP(&witness{w, io.MultiWriter(h.seen, h.page)}, r)
 	})
 	server.Start()
 	t.Cleanup(server.Close)
@@ -249,16 +304,18 @@ func newHouse(t *testing.T) *house {
 // witness keeps what pages say and where they lead, cookies left out.
 type witness struct {
 	http.ResponseWriter
-	seen *bytes.Buffer
+	seen io.Writer
 }
 
 func (w *witness) Write(p []byte) (int, error) {
-	w.seen.Write(p)
+	if _, err := w.seen.Write(p); err != nil {
+		return 0, err
+	}
 	return w.ResponseWriter.Write(p)
 }
 
 func (w *witness) WriteHeader(status int) {
-	w.seen.WriteString(w.Header().Get("Location") + "\n")
+	_, _ = io.WriteString(w.seen, w.Header().Get("Location")+"\n")
 	w.ResponseWriter.WriteHeader(status)
 }
 

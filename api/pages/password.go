@@ -7,10 +7,11 @@ import "time"
 // ChangePassword tells what a change does, and asks who wants it: step 1 of 3.
 type ChangePassword struct {
 	Page
-	Identifier   string // as typed before
-	SubmitURL    string
-	ForgottenURL string
-	BackURL      string // of the signature that waits; may be empty
+	Identifier     string // as typed before
+	SubmitURL      string
+	ForgottenURL   string
+	CertificateURL string
+	BackURL        string // of the signature that waits; may be empty
 }
 
 // ChangeCode takes the code sent to the mobile: step 2.

@@ -31,6 +31,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.endings()
 	s.activation()
 	s.password()
+	s.own()
 	s.service()
 	return s.samples
 }
@@ -102,6 +103,11 @@ func (s *sampler) certificate() {
 		Page: asked(), Signer: sampleSigner(), Replaces: true, Issuer: "Rúbrica, autoridad de certificación interna",
 		Until: s.now.AddDate(4, 0, 0), Tail: "421", SubmitURL: "#main", RefuseURL: "#main",
 	})
+	s.add("renueva", &CertificateOffer{
+		Page: asked(), Signer: sampleSigner(), SkipURL: "#main", Ends: s.now.AddDate(0, 0, 41), DaysLeft: 41,
+		Issuer: "Rúbrica, autoridad de certificación interna", Until: s.now.AddDate(4, 0, 0), Tail: "421", SubmitURL: "#main", RefuseURL: "#main",
+	})
+	s.add("renueva", &CertificateCode{Page: asked(), CodeSent: s.codeSent(), SubmitURL: "#main", SkipURL: "#main", RefuseURL: "#main"})
 	s.add("nueva", &CertificateCode{Page: asked(), CodeSent: s.codeSent(), SubmitURL: "#main", RefuseURL: "#main"})
 	s.add("codigo", &CertificateCode{Page: asked(wrongCode()), CodeSent: s.codeSent(), SubmitURL: "#main", RefuseURL: "#main"})
 	tooOld := policies.Refuse(policies.RegistrationTooOld, "since", "2019-03-04", "years", "5")
@@ -137,6 +143,9 @@ func (s *sampler) review() {
 	}
 	one, several := s.documents(1), s.documents(3)
 	s.add("uno", review(asked(), one, opened(one[0], 1)))
+	ending := review(asked(), one, opened(one[0], 1))
+	ending.RenewURL, ending.Ends, ending.DaysLeft = "#main", s.now.AddDate(0, 0, 1), 1
+	s.add("acaba", ending)
 	first := opened(one[0], 1)
 	first.Text, first.TextURL = "", "#main"
 	s.add("sin_texto", review(asked(), one, first))
@@ -186,8 +195,9 @@ func (s *sampler) endings() {
 	s.add("nueva", &Expired{Page: asked(), At: s.now, ReturnURL: "#main"})
 	s.add("nueva", &Working{Page: asked(), LookURL: "#main"})
 	s.add("nueva", &Interrupted{Page: asked(), RetryURL: "#main"})
-	s.add("nueva", &SessionEnded{Page: asked(), After: 15 * time.Minute, IdentifyURL: "#main"})
-	s.add("contrasena", &SessionEnded{After: 10 * time.Minute, Changing: true, IdentifyURL: "#main"})
+	s.add("nueva", &SessionEnded{Page: asked(), After: 15 * time.Minute, Kept: KeptRequest, IdentifyURL: "#main"})
+	s.add("contrasena", &SessionEnded{After: 10 * time.Minute, Kept: KeptPassword, IdentifyURL: "#main"})
+	s.add("certificado", &SessionEnded{After: 10 * time.Minute, Kept: KeptCertificate, IdentifyURL: "#main"})
 }
 
 func (s *sampler) activation() {
@@ -221,7 +231,7 @@ func (s *sampler) activation() {
 func (s *sampler) password() {
 	change := func(state, identifier string, problems ...Problem) {
 		s.add(state, &ChangePassword{
-			Problems: problems, Identifier: identifier, SubmitURL: "#main", ForgottenURL: "#main", BackURL: "#main",
+			Problems: problems, Identifier: identifier, SubmitURL: "#main", ForgottenURL: "#main", CertificateURL: "#main", BackURL: "#main",
 		})
 	}
 	change("nueva", "")
@@ -247,7 +257,7 @@ func (s *sampler) password() {
 }
 
 func (s *sampler) service() {
-	s.add("nueva", &Home{ActivateURL: "#main", ChangeURL: "#main", ForgottenURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
+	s.add("nueva", &Home{ActivateURL: "#main", ChangeURL: "#main", ForgottenURL: "#main", CertificateURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
 		Name: "Rúbrica Raíz 2026", Until: s.now.AddDate(20, 0, 0), URL: s.image,
 		Fingerprint: "7f3a91c05be2d84417aa0c9f63b1e58d2a4470f9c6d35e18b07fa29c41d6e380",
 	}}})

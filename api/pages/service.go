@@ -70,11 +70,12 @@ type Activated struct {
 // Home says what the service is.
 type Home struct {
 	Page
-	ActivateURL   string
-	ChangeURL     string
-	ForgottenURL  string
-	Authorities   []Authority
-	ComponentsURL string // development mode only
+	ActivateURL    string
+	ChangeURL      string
+	ForgottenURL   string
+	CertificateURL string
+	Authorities    []Authority
+	ComponentsURL  string // development mode only
 }
 
 // Authority is a certificate of the internal certification authority.

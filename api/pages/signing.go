@@ -31,7 +31,12 @@ type CertificateOffer struct {
 	Reason *policies.Refusal
 	// Replaces tells that there is a certificate, and that it gives way to the
 	// new one because keys are kept in another way now.
-	Replaces  bool
+	Replaces bool
+	// SkipURL goes on with the certificate that there is, which ends then;
+	// empty where there is none to go on with.
+	SkipURL   string
+	Ends      time.Time
+	DaysLeft  int
 	Issuer    string
 	Until     time.Time // last day of the certificate to be
 	Tail      string    // of the mobile
@@ -39,11 +44,20 @@ type CertificateOffer struct {
 	RefuseURL string
 }
 
+// Renews is whether the certificate that there is could go on.
+func (o *CertificateOffer) Renews() bool { return o.SkipURL != "" }
+
+// Expired is whether there was one until lately.
+func (o *CertificateOffer) Expired() bool {
+	return o.Reason != nil && o.Reason.Code == policies.CertificateExpired
+}
+
 // CertificateCode takes the code that creates the certificate.
 type CertificateCode struct {
 	Page
 	CodeSent
 	SubmitURL string
+	SkipURL   string // as CertificateOffer has it
 	RefuseURL string
 }
 
@@ -97,6 +111,11 @@ type Review struct {
 	Documents []Document
 	Opened    Opened
 	Signer    Signer
+	// RenewURL renews the certificate first, which ends then; empty where that
+	// is not possible yet.
+	RenewURL  string
+	Ends      time.Time
+	DaysLeft  int
 	Tail      string // of the mobile
 	SubmitURL string // sends the code
 	RefuseURL string
@@ -191,9 +210,20 @@ type Interrupted struct {
 type SessionEnded struct {
 	Page
 	After       time.Duration // length of a session
-	Changing    bool          // a password
+	Kept        Kept
 	IdentifyURL string
 }
+
+// Kept is what has stayed as it was when a session ended. Its sentence is
+// session.<kept>.
+type Kept string
+
+// What sessions are about.
+const (
+	KeptRequest     Kept = "kept"
+	KeptPassword    Kept = "unchanged"
+	KeptCertificate Kept = "certificate"
+)
 
 func (*Identify) template() string           { return "identify" }
 func (*CertificateOffer) template() string   { return "certificate-offer" }
