@@ -220,6 +220,12 @@ func TestAccept(t *testing.T) {
 	if _, err := citizen.ReadAct(w.signed(t, map[string]any{"act": "renew_activation", "reason": nil})); err != nil {
 		t.Errorf("renewal: got %v, want it read", err)
 	}
+	for _, kind := range []citizen.ActKind{citizen.ActBlock, citizen.ActUnblock, citizen.ActSuspend, citizen.ActRelease, citizen.ActDeregister, citizen.ActReportDeath} {
+		got, err := citizen.ReadAct(w.signed(t, map[string]any{"act": kind, "reason": "A petición propia."}))
+		if err != nil || got.Kind != kind || got.Reason != "A petición propia." || got.CRLReason != citizen.Unspecified {
+			t.Errorf("%s: got %+v %v, want it read with its reason", kind, got, err)
+		}
+	}
 	for name, at := range map[string]time.Time{"oldest": noon().Add(-5 * time.Minute), "newest": noon().Add(5 * time.Minute)} {
 		if _, err := w.desk.Accept(t.Context(), citizen.Act{Office: "office", JWS: w.signed(t, map[string]any{"iat": at.Unix()})}); err != nil {
 			t.Errorf("%s: got %v, want it accepted", name, err)
@@ -314,6 +320,10 @@ func TestForgeries(t *testing.T) {
 		"no reason":                  {w.signed(t, map[string]any{"reason": nil}), "format"},
 		"reason of words to revoke":  {w.signed(t, map[string]any{"act": "revoke"}), "format"},
 		"a hold to revoke":           {w.signed(t, map[string]any{"act": "revoke", "reason": "certificate_hold"}), "format"},
+		"no reason to suspend":       {w.signed(t, map[string]any{"act": "suspend", "reason": nil}), "format"},
+		"no reason to release":       {w.signed(t, map[string]any{"act": "release", "reason": " "}), "format"},
+		"nobody who has died":        {w.signed(t, map[string]any{"act": "report_death", "identifier": nil}), "format"},
+		"a person who has died":      {w.signed(t, map[string]any{"act": "report_death", "citizen": person(nil)}), "format"},
 		"no identifier":              {w.signed(t, map[string]any{"identifier": nil}), "format"},
 		"a person to block":          {w.signed(t, map[string]any{"citizen": person(nil)}), "format"},
 		"two persons to register":    {w.signed(t, map[string]any{"act": "register", "citizen": person(nil), "reason": nil}), "format"},

@@ -50,7 +50,10 @@ type registrar interface {
 	Block(ctx context.Context, id Identifier, o Order) error
 	Unblock(ctx context.Context, id Identifier, o Order) error
 	Revoke(ctx context.Context, id Identifier, o Order, reason int) error
+	Suspend(ctx context.Context, id Identifier, o Order) error
+	Release(ctx context.Context, id Identifier, o Order) error
 	Deregister(ctx context.Context, id Identifier, o Order) error
+	ReportDeath(ctx context.Context, id Identifier, o Order) error
 }
 
 func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
@@ -68,8 +71,14 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 		return Receipt{}, r.Unblock(ctx, s.Identifier, order)
 	case ActRevoke:
 		return Receipt{}, r.Revoke(ctx, s.Identifier, order, s.CRLReason)
+	case ActSuspend:
+		return Receipt{}, r.Suspend(ctx, s.Identifier, order)
+	case ActRelease:
+		return Receipt{}, r.Release(ctx, s.Identifier, order)
 	case ActDeregister:
 		return Receipt{}, r.Deregister(ctx, s.Identifier, order)
+	case ActReportDeath:
+		return Receipt{}, r.ReportDeath(ctx, s.Identifier, order)
 	}
 	return Receipt{}, malformedAct("/act")
 }

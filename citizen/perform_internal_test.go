@@ -42,6 +42,21 @@ func (d *diary) Deregister(_ context.Context, id Identifier, o Order) error {
 	return nil
 }
 
+func (d *diary) Suspend(_ context.Context, id Identifier, o Order) error {
+	d.note("suspend", id.String(), o.By, o.Reason)
+	return nil
+}
+
+func (d *diary) Release(_ context.Context, id Identifier, o Order) error {
+	d.note("release", id.String(), o.By, o.Reason)
+	return nil
+}
+
+func (d *diary) ReportDeath(_ context.Context, id Identifier, o Order) error {
+	d.note("death", id.String(), o.By, o.Reason)
+	return nil
+}
+
 func TestCarryOut(t *testing.T) {
 	t.Parallel()
 	id, err := ParseIdentifier("12345678Z")
@@ -58,7 +73,10 @@ func TestCarryOut(t *testing.T) {
 		ActBlock:           {[]string{"block", "12345678Z", by, "Porque sí."}, ""},
 		ActUnblock:         {[]string{"unblock", "12345678Z", by, "Porque sí."}, ""},
 		ActRevoke:          {[]string{"revoke", "12345678Z", by, "Porque sí.", "5"}, ""},
+		ActSuspend:         {[]string{"suspend", "12345678Z", by, "Porque sí."}, ""},
+		ActRelease:         {[]string{"release", "12345678Z", by, "Porque sí."}, ""},
 		ActDeregister:      {[]string{"deregister", "12345678Z", by, "Porque sí."}, ""},
+		ActReportDeath:     {[]string{"death", "12345678Z", by, "Porque sí."}, ""},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()

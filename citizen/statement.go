@@ -24,8 +24,11 @@ const (
 	ActRenewActivation ActKind = "renew_activation"
 	ActBlock           ActKind = "block"
 	ActUnblock         ActKind = "unblock"
-	ActRevoke          ActKind = "revoke" // of the certificates; the key is destroyed
+	ActRevoke          ActKind = "revoke"  // of the certificates; the key is destroyed
+	ActSuspend         ActKind = "suspend" // of the certificate; key and password stay
+	ActRelease         ActKind = "release" // of a suspended certificate
 	ActDeregister      ActKind = "deregister"
+	ActReportDeath     ActKind = "report_death" // deregisters, and writes to nobody
 )
 
 // Statement is what an act says: read, not believed. Only those that
@@ -170,7 +173,7 @@ func (w wireStatement) checkMembers() error {
 		person = true
 	case ActRenewActivation:
 		identifier = true
-	case ActBlock, ActUnblock, ActRevoke, ActDeregister:
+	case ActBlock, ActUnblock, ActRevoke, ActSuspend, ActRelease, ActDeregister, ActReportDeath:
 		identifier, reason = true, true
 	default:
 		return malformedAct("/act")

@@ -110,7 +110,7 @@ func TestOfficeActs(t *testing.T) {
 	if again.status != http.StatusCreated || renewed.ActivationCode == receipt.ActivationCode || renewed.Identifier != "****4567*" {
 		t.Errorf("got %d %+v, want another code", again.status, renewed)
 	}
-	for _, kind := range []string{"block", "unblock", "deregister"} {
+	for _, kind := range []string{"block", "unblock", "suspend", "release", "deregister", "report_death"} {
 		if got := post(t, ordered(kind, `"identifier":"X1234567L","reason":"A petición propia."`)); got.status != http.StatusNoContent || len(got.body) != 0 {
 			t.Errorf("%s: got %d %s, want 204", kind, got.status, got.body)
 		}

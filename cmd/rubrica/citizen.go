@@ -18,7 +18,10 @@ type CitizenCommand struct {
 	Block          CitizenBlockCommand          `cmd:"" help:"Let a citizen do nothing more until unblocked."`
 	Unblock        CitizenUnblockCommand        `cmd:"" help:"Lift a citizen's block."`
 	Revoke         CitizenRevokeCommand         `cmd:"" help:"Revoke a citizen's certificate and destroy its key."`
+	Suspend        CitizenSuspendCommand        `cmd:"" help:"Put a citizen's certificate on hold; key and password stay."`
+	Release        CitizenReleaseCommand        `cmd:"" help:"Lift the hold of a citizen's certificate."`
 	Deregister     CitizenDeregisterCommand     `cmd:"" help:"End a citizen's registration; certificate and key go with it."`
+	ReportDeath    CitizenReportDeathCommand    `cmd:"" help:"End the registration of somebody who has died; nobody is written to."`
 }
 
 // OfficeSettings say which office asks.
@@ -132,6 +135,30 @@ type CitizenUnblockCommand struct{ CitizenSettings }
 // Run unblocks.
 func (c *CitizenUnblockCommand) Run(ctx context.Context) error {
 	return c.act(ctx, client.ActUnblock, "Unblocked.")
+}
+
+// CitizenSuspendCommand suspends a certificate.
+type CitizenSuspendCommand struct{ CitizenSettings }
+
+// Run suspends.
+func (c *CitizenSuspendCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActSuspend, "Suspended.")
+}
+
+// CitizenReleaseCommand lifts a suspension.
+type CitizenReleaseCommand struct{ CitizenSettings }
+
+// Run releases.
+func (c *CitizenReleaseCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActRelease, "Released.")
+}
+
+// CitizenReportDeathCommand ends the registration of somebody who has died.
+type CitizenReportDeathCommand struct{ CitizenSettings }
+
+// Run deregisters.
+func (c *CitizenReportDeathCommand) Run(ctx context.Context) error {
+	return c.act(ctx, client.ActReportDeath, "Deregistered. Nobody is written to.")
 }
 
 // CitizenDeregisterCommand ends a registration.
