@@ -87,7 +87,7 @@ func (r *Refusal) Where() []Where {
 		return []Where{AtActivation}
 	case PasswordExpired:
 		return []Where{AtPassword}
-	case CertificateSuspended, RenewalTooEarly:
+	case CertificateSuspended, CertificateInForce, RenewalTooEarly:
 		return []Where{AtCertificate}
 	case CredentialMissing, CertificateExpired, CertificateRevoked, CredentialExists:
 		return []Where{AtSigning, AtCertificate}

@@ -64,6 +64,7 @@ const (
 	CertificateExpired    Code = "certificate_expired"
 	CertificateRevoked    Code = "certificate_revoked"
 	CertificateSuspended  Code = "certificate_suspended" // until it is released or revoked
+	CertificateInForce    Code = "certificate_in_force"  // and therefore nothing to release
 	RenewalTooEarly       Code = "renewal_too_early"     // the certificate is not in its last days yet
 	RegistrationEnding    Code = "registration_ending"   // a renewed certificate would end no later than the present one
 )
@@ -179,7 +180,7 @@ func Codes() []Code {
 		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, PasswordPaused, PasswordExpired, SessionExpired, NotTheSigner,
 		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
 		RegistrationTooOld, RegistrationTelematic, RegistrationLevel,
-		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked, CertificateSuspended,
+		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked, CertificateSuspended, CertificateInForce,
 		RenewalTooEarly, RegistrationEnding,
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
