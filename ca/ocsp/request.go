@@ -45,11 +45,19 @@ type CertID struct {
 	raw []byte
 }
 
-// hashes are the algorithms of a CertID that are understood.
-func hashes() map[string]crypto.Hash {
-	return map[string]crypto.Hash{
-		"1.3.14.3.2.26": crypto.SHA1, "2.16.840.1.101.3.4.2.1": crypto.SHA256,
-		"2.16.840.1.101.3.4.2.2": crypto.SHA384, "2.16.840.1.101.3.4.2.3": crypto.SHA512,
+// hashOf is a CertID's algorithm, or 0.
+func hashOf(algorithm oid) crypto.Hash {
+	switch algorithm.String() {
+	case "1.3.14.3.2.26":
+		return crypto.SHA1
+	case "2.16.840.1.101.3.4.2.1":
+		return crypto.SHA256
+	case "2.16.840.1.101.3.4.2.2":
+		return crypto.SHA384
+	case "2.16.840.1.101.3.4.2.3":
+		return crypto.SHA512
+	default:
+		return 0
 	}
 }
 
@@ -147,7 +155,7 @@ func parseCertID(raw cryptobyte.String) (CertID, error) {
 		!fields.ReadASN1Integer(id.Serial) || !fields.Empty() {
 		return CertID{}, malformed("not a CertID")
 	}
-	id.Hash = hashes()[kind.String()]
+	id.Hash = hashOf(kind)
 	if id.Hash == 0 {
 		return id, nil
 	}

@@ -117,27 +117,32 @@ func (r *Responder) look(ctx context.Context, issuer Issuer, request *Request) (
 	if end := issuer.Responder.NotAfter; d.nextUpdate.After(end) { // no answer outlives its signature
 		d.nextUpdate = end.UTC()
 	}
-	var serials []string
-	for _, id := range request.Certificates {
-		if s := Serial(id.Serial); id.Serial.Sign() > 0 && issuer.issued(id) && !slices.Contains(serials, s) {
-			serials = append(serials, s)
-		}
-	}
-	statuses := map[string]Status{}
-	if len(serials) > 0 {
-		var err error
-		if statuses, err = r.c.Statuses.Status(ctx, issuer.Name, serials); err != nil {
-			return data{}, fmt.Errorf("reading the status: %w", err)
-		}
-	}
-	for _, id := range request.Certificates {
-		s := single{id: id}
+	serials := make([]string, len(request.Certificates)) // of the issuer's
+	for i, id := range request.Certificates {
 		if id.Serial.Sign() > 0 && issuer.issued(id) {
-			s.status = statuses[Serial(id.Serial)]
+			serials[i] = Serial(id.Serial)
 		}
-		d.singles = append(d.singles, s)
+	}
+	statuses, err := r.statuses(ctx, issuer, serials)
+	if err != nil {
+		return data{}, err
+	}
+	for i, id := range request.Certificates {
+		d.singles = append(d.singles, single{id: id, status: statuses[serials[i]]})
 	}
 	return d, nil
+}
+
+func (r *Responder) statuses(ctx context.Context, issuer Issuer, serials []string) (map[string]Status, error) {
+	asked := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(serials))), func(s string) bool { return s == "" })
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	statuses, err := r.c.Statuses.Status(ctx, issuer.Name, asked)
+	if err != nil {
+		return nil, fmt.Errorf("reading the status: %w", err)
+	}
+	return statuses, nil
 }
 
 // kept gives an answer again if it is of this version of the status, is younger
@@ -185,7 +190,7 @@ func (r *Responder) sign(d data) (Answer, error) {
 		return Answer{}, fmt.Errorf("%w: %w", errInternal, err)
 	}
 	signed, err := d.issuer.sign(tbs)
-	if errors.Is(err, errSigner) { // the token's fault, which may pass
+	if errors.Is(err, errSigner) || errors.Is(err, errResponder) { // faults that the operator mends
 		return Answer{}, err
 	}
 	if err != nil {

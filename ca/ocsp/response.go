@@ -111,6 +111,9 @@ func (d data) addSingle(b *cryptobyte.Builder, s single) {
 
 // sign signs, verifies and wraps ResponseData.
 func (i Issuer) sign(tbs []byte) ([]byte, error) {
+	if err := i.vouched(); err != nil {
+		return nil, err
+	}
 	digest := sha256.Sum256(tbs)
 	signature, err := i.Signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
