@@ -6,9 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/internal/bouncycastle"
 )
 
 // A list of a shard is good for those who name it, and for no others.
@@ -66,6 +71,50 @@ func TestShardIsJudgedByOpenSSL(t *testing.T) {
 			}
 			openssl(t, append(verify, dir.write(t, "good.pem", "CERTIFICATE", good.Raw))...)
 		})
+	}
+}
+
+// BouncyCastle reads a shard's list, and judges by it whoever names it.
+func TestShardIsJudgedByBouncyCastle(t *testing.T) {
+	t.Parallel()
+	h := ecHierarchy(t)
+	asked := request(ecKey(t, elliptic.P256()).Public())
+	asked.CRL = shardAddress
+	good, revoked, stranger := h.issue(t, asked), h.issue(t, asked), h.issue(t, request(ecKey(t, elliptic.P256()).Public()))
+	issuing := h.authority.Certificate
+	der, err := h.authority.CRL(List{
+		Number: 7, ThisUpdate: now, NextUpdate: now.AddDate(0, 0, 7), DistributionPoint: shardAddress,
+		Revoked: []Revocation{{Serial: revoked.SerialNumber.Bytes(), At: now, Reason: CertificateHold}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := CRL(List{Number: 1, ThisUpdate: now, NextUpdate: now.AddDate(1, 0, 0)}, h.root, h.rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := now.Truncate(time.Second)
+	got, err := bouncycastle.CRL(t, der, issuing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &bouncycastle.RevocationList{
+		Number: big.NewInt(7), ThisUpdate: second, NextUpdate: second.AddDate(0, 0, 7), Partition: shardAddress, PartitionCritical: true, OnlyUser: true,
+		Entries: map[string]bouncycastle.Entry{revoked.SerialNumber.Text(16): {At: second, Reason: 6}},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
+		t.Errorf("list (-want +got):\n%s", diff)
+	}
+	for name, c := range map[string]struct {
+		leaf  *x509.Certificate
+		valid bool
+	}{"good": {good, true}, "suspended": {revoked, false}, "of another shard": {stranger, false}} {
+		err := bouncycastle.Path(t, bouncycastle.Chain{
+			Root: h.root, Intermediates: []*x509.Certificate{issuing}, Leaf: c.leaf, CRLs: [][]byte{der, roots}, At: now.Add(time.Hour),
+		})
+		if (err == nil) != c.valid {
+			t.Errorf("%s: got %v, want valid %v", name, err, c.valid)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ type Lists interface {
 
 // Publisher keeps the revocation list of one shard fresh. Several processes may
 // do so at once: a number is given to one list, and whoever comes too late
-// looks again at its next turn.
+// looks whether that one says what is the case.
 type Publisher struct {
 	Shard string // its name in Lists
 	// Address is where the list is published, as the certificates name it.
@@ -63,46 +63,62 @@ type Publisher struct {
 	Trusted func(ctx context.Context) error
 }
 
+// attempts to get a number, of which each is lost to another process.
+const attempts = 5
+
 // Publish makes a new list if the last one does not say what is the case, or is
-// getting old, and reports whether it did. What the last one says is known by
-// its digest, not by its date: a revocation may become visible after a list
-// that is dated later.
+// getting old, and reports whether it did. Without an error, what was revoked
+// before the call is on a list. What the last one says is known by its digest,
+// not by its date: a revocation may become visible after a list that is dated
+// later.
 //
 // A certificate that has expired stays on the list for one Life more, or until
 // it has been on one list after its expiry, whichever is longer (RFC 5280,
 // section 3.3). It does not leave earlier than there is a new list for another
 // reason.
 func (p *Publisher) Publish(ctx context.Context) (bool, error) {
+	for range attempts {
+		due, published, err := p.attempt(ctx)
+		if err != nil || !due || published {
+			return published, err
+		}
+	}
+	return false, fmt.Errorf("publishing %s: the number was another's %d times", p.Shard, attempts)
+}
+
+// attempt reports whether a list was due, and whether it was published.
+func (p *Publisher) attempt(ctx context.Context) (due, published bool, err error) {
 	if p.Trusted != nil {
 		if err := p.Trusted(ctx); err != nil {
-			return false, fmt.Errorf("trusting the clock: %w", err)
+			return false, false, fmt.Errorf("trusting the clock: %w", err)
 		}
 	}
 	// The list is read before the revocations. So whoever gets a number knows at
 	// least what is on the list before it.
 	last, err := p.Lists.NewestList(ctx, p.Shard)
 	if err != nil {
-		return false, fmt.Errorf("reading the last list: %w", err)
+		return false, false, fmt.Errorf("reading the last list: %w", err)
 	}
 	now := p.Now().UTC().Truncate(time.Second)
 	switch {
 	case last.NextUpdate.Equal(LastNextUpdate()):
-		return false, nil
+		return false, false, nil
 	case now.Before(last.ThisUpdate):
-		return false, fmt.Errorf("the clock stands before list %d of %s, dated %s", last.Number, p.Shard, last.ThisUpdate.UTC().Format(time.RFC3339))
+		return false, false, fmt.Errorf("the clock stands before list %d of %s, dated %s", last.Number, p.Shard, last.ThisUpdate.UTC().Format(time.RFC3339))
 	}
 	ended := !p.Ends.IsZero() && now.After(p.Ends)
 	if last.Number > 0 && !ended && now.Before(last.ThisUpdate.Add(p.Renew)) {
 		says, err := p.revoked(ctx, last.ThisUpdate.Add(-p.Life))
 		if err != nil || bytes.Equal(digest(p.Address, says), last.digest()) {
-			return false, err
+			return false, false, err
 		}
 	}
 	next := List{Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(p.Life), DistributionPoint: p.Address}
 	if ended {
 		next.NextUpdate = LastNextUpdate()
 	}
-	return p.make(ctx, next, last)
+	published, err = p.make(ctx, next, last)
+	return true, published, err
 }
 
 func (p *Publisher) make(ctx context.Context, next List, last PublishedList) (bool, error) {
