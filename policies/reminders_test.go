@@ -78,6 +78,7 @@ func TestReminders(t *testing.T) {
 		"on line, by age": {func(f *Facts, r *Rules) {
 			r.Reading, f.Registration = ReadingAge, Registration{ModeCertificate, LevelAdvanced, in(9).AddDate(-5, 0, 0)}
 		}, []string{"registration_ages 30 [90]"}},
+		"a threshold twice":       {func(f *Facts, r *Rules) { f.Certificate.NotAfter, r.CertificateReminders = in(5), []int{30, 30} }, []string{"certificate_expires 30 []"}},
 		"rules without reminders": {func(f *Facts, r *Rules) { f.Certificate.NotAfter, r.CertificateReminders = in(5), nil }, nil},
 	} {
 		f, r := certified(now), DefaultRules()
