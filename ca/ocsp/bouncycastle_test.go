@@ -24,7 +24,7 @@ func TestBouncyCastle(t *testing.T) {
 		hall.ledger.set("issuing-1", big.NewInt(11), Status{State: Good})
 		hall.ledger.set("issuing-1", big.NewInt(12), Status{State: Revoked, RevokedAt: ago, Reason: 1})
 		hall.ledger.set("issuing-1", big.NewInt(13), Status{State: Revoked, RevokedAt: ago, Reason: 6})
-		tomorrow, sha1 := hall.now.Add(24*time.Hour), asn1.ObjectIdentifier(oidSHA1())
+		tomorrow, sha1 := hall.now.Add(24*time.Hour), oidSHA1()
 		for name, c := range map[string]struct {
 			serial  int64
 			request []byte
