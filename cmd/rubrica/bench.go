@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -39,7 +40,7 @@ func (c *BenchCommand) Run(ctx context.Context) error {
 		Program:  program,
 		Settings: benchSettings,
 		Migrate:  migrate,
-		Init:     [][]string{{"init"}},
+		Init:     [][]string{{"ca", "init", "--yes", "--export", filepath.Join(c.Dir, "ca")}},
 		Register: developmentClients,
 		Demo: []string{
 			"measure", "--environment", fmt.Sprint(os.Getpid()), "--only", c.Only, "--output", c.Output,
@@ -71,7 +72,7 @@ func benchSettings(e dev.Environment) map[string]any {
 	}
 	lift("signer", map[string]any{"codes-per-hour": 1_000_000, "code-interval": "0s"})
 	lift("api", map[string]any{"attempts-per-minute": 1_000_000, "calls-per-second": 1_000_000})
-	measured, _ := settings["init"].(map[string]any)
+	measured, _ := settings["ca"].(map[string]any)
 	settings["measure"] = map[string]any{
 		"pkcs11-module": measured["pkcs11-module"], "token-label": measured["token-label"], "pin-file": measured["pin-file"],
 		"softhsm-config": measured["softhsm-config"],

@@ -31,9 +31,9 @@ type CLI struct {
 
 	API     APICommand     `cmd:"" name:"api" help:"Run the public side: HTTP, pages, documents, mail."`
 	Signer  SignerCommand  `cmd:"" help:"Run the signature activation module, the only process with the HSM's PIN."`
-	Init    InitCommand    `cmd:"" help:"Hold the first ceremony of keys."`
 	Migrate MigrateCommand `cmd:"" help:"Bring the database up to this version."`
 
+	CA  CACommand  `cmd:"" name:"ca" help:"The certification authority: ceremonies of its keys, and how it stands."`
 	HSM HSMCommand `cmd:"" name:"hsm" help:"What a PKCS#11 token can do."`
 	Key KeyCommand `cmd:"" help:"Secret keys of the token, and where citizens' keys are kept."`
 

@@ -15,25 +15,31 @@ import (
 // SoftHSM's tokens belong. A key that root puts into them is a file for root
 // alone: the signer's SoftHSM would pass over it without a word.
 func (s TokenSettings) actAsOwner() error {
-	if err := s.findSoftHSM(); err != nil {
+	stat, err := s.owner()
+	if err != nil || stat == nil || stat.Uid == 0 {
 		return err
-	}
-	dir := s.softHSMDirectory()
-	if dir == "" || os.Geteuid() != 0 {
-		return nil
-	}
-	var stat syscall.Stat_t
-	if err := syscall.Stat(dir, &stat); err != nil {
-		return fmt.Errorf("looking at SoftHSM's tokens in %s: %w", dir, err)
-	}
-	if stat.Uid == 0 {
-		return nil
 	}
 	uid, gid := int(stat.Uid), int(stat.Gid)
 	if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(gid, gid, gid), syscall.Setresuid(uid, uid, uid)); err != nil {
-		return fmt.Errorf("acting as user %d, to whom the tokens in %s belong: %w", uid, dir, err)
+		return fmt.Errorf("acting as user %d, to whom SoftHSM's tokens belong: %w", uid, err)
 	}
 	return nil
+}
+
+// owner is to whom SoftHSM's tokens belong, if root is going to act as them.
+func (s TokenSettings) owner() (*syscall.Stat_t, error) {
+	if err := s.findSoftHSM(); err != nil {
+		return nil, err
+	}
+	dir := s.softHSMDirectory()
+	if dir == "" || os.Geteuid() != 0 {
+		return nil, nil
+	}
+	var stat syscall.Stat_t
+	if err := syscall.Stat(dir, &stat); err != nil {
+		return nil, fmt.Errorf("looking at SoftHSM's tokens in %s: %w", dir, err)
+	}
+	return &stat, nil
 }
 
 // softHSMDirectory is where SoftHSM keeps its tokens, empty for another module

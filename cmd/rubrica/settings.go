@@ -49,6 +49,14 @@ func (s TokenSettings) open(logger *slog.Logger) (*hsm.Token, error) {
 
 // config holds the PIN: its caller wipes it.
 func (s TokenSettings) config(logger *slog.Logger) (hsm.Config, error) {
+	pin, err := secretFile(s.PINFile)
+	if err != nil {
+		return hsm.Config{}, err
+	}
+	return s.withPIN(pin, logger)
+}
+
+func (s TokenSettings) withPIN(pin hsm.PIN, logger *slog.Logger) (hsm.Config, error) {
 	if err := s.findSoftHSM(); err != nil {
 		return hsm.Config{}, err
 	}
@@ -56,12 +64,8 @@ func (s TokenSettings) config(logger *slog.Logger) (hsm.Config, error) {
 	if err != nil {
 		return hsm.Config{}, fmt.Errorf("wrap-mechanism %q is not a number such as %s", s.WrapMechanism, defaultWrap)
 	}
-	pin, err := secretFile(s.PINFile)
-	if err != nil {
-		return hsm.Config{}, err
-	}
 	return hsm.Config{
-		Module: s.PKCS11Module, TokenLabel: s.TokenLabel, PIN: hsm.PIN(pin), Sessions: s.TokenSessions,
+		Module: s.PKCS11Module, TokenLabel: s.TokenLabel, PIN: pin, Sessions: s.TokenSessions,
 		WrapMechanism: uint(mechanism), Hang: s.TokenHang, Logger: logger,
 		OnHang: func(err error) {
 			logger.Error("hsm_hangs", "error", err)

@@ -26,6 +26,10 @@ type UpCommand struct {
 	PKCS11Module string `name:"pkcs11-module" help:"Use the token of this PKCS#11 library instead of a SoftHSM one." placeholder:"FILE"`
 	TokenLabel   string `help:"Label of that token." placeholder:"LABEL"`
 	PINFile      string `name:"pin-file" help:"File that holds the user PIN of that token." placeholder:"FILE"`
+	// RootTokenLabel and RootPINFile name another token of that library; else
+	// the root's key is made in the only one.
+	RootTokenLabel string `help:"Label of that library's token for the root." placeholder:"LABEL"`
+	RootPINFile    string `name:"root-pin-file" help:"File that holds the user PIN of the root's token." placeholder:"FILE"`
 	// Listen, Sede, Inbox and SMTP are loopback addresses: none of them is meant
 	// for a network.
 	Listen string `help:"Address of the signing service." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
@@ -51,22 +55,23 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	config := dev.Config{
-		Dir:      c.Dir,
-		Database: c.Database,
-		Token:    dev.Token{Module: c.PKCS11Module, Label: c.TokenLabel, PINFile: c.PINFile},
-		Listen:   c.Listen,
-		Sede:     c.Sede,
-		Inbox:    c.Inbox,
-		SMTP:     c.SMTP,
-		Program:  program,
-		Settings: c.settings,
-		Migrate:  migrate,
-		Init:     [][]string{{"init"}},
-		Once:     c.Once,
-		Register: developmentClients,
-		Hint:     registrationHint,
-		Out:      os.Stdout,
-		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Dir:       c.Dir,
+		Database:  c.Database,
+		Token:     dev.Token{Module: c.PKCS11Module, Label: c.TokenLabel, PINFile: c.PINFile},
+		RootToken: dev.Token{Module: c.PKCS11Module, Label: c.RootTokenLabel, PINFile: c.RootPINFile},
+		Listen:    c.Listen,
+		Sede:      c.Sede,
+		Inbox:     c.Inbox,
+		SMTP:      c.SMTP,
+		Program:   program,
+		Settings:  c.settings,
+		Migrate:   migrate,
+		Init:      [][]string{{"ca", "init", "--yes", "--export", filepath.Join(c.Dir, "ca")}},
+		Once:      c.Once,
+		Register:  developmentClients,
+		Hint:      registrationHint,
+		Out:       os.Stdout,
+		Logger:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.Demo {
 		config.Demo = []string{"demo"}
@@ -117,10 +122,14 @@ func developmentSettings(e dev.Environment) map[string]any {
 	return map[string]any{
 		"mode":       "development",
 		"public-url": e.PublicURL,
-		"init":       token(map[string]any{"database": e.Databases.Signer, "root-file": e.RootFile}),
-		"office":     e.OfficeCredentials,
-		"officer":    "Rosa Gil",
-		"inbox":      e.InboxURL,
+		"ca": token(map[string]any{
+			"database":         e.Databases.Signer,
+			"root-token-label": e.RootToken.Label,
+			"root-pin-file":    e.RootToken.PINFile,
+		}),
+		"office":  e.OfficeCredentials,
+		"officer": "Rosa Gil",
+		"inbox":   e.InboxURL,
 		"demo": map[string]any{
 			"sede":       e.SedeCredentials,
 			"return-url": sede.ReturnURL(e.SedeURL),

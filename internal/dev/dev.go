@@ -42,8 +42,10 @@ type Config struct {
 	// Database is the address of an existing server's database, empty for a
 	// private cluster.
 	Database string
-	// Token is an existing token; without a Module, a SoftHSM one is made.
-	Token Token
+	// Token is an existing token; without a Module, a SoftHSM one is made, and
+	// another for the root. RootToken is an existing one for it; without a Label,
+	// the root's key is in Token.
+	Token, RootToken Token
 	// Listen, Sede, Inbox and SMTP are the host:port addresses of the service,
 	// the demo sede, the inbox page with its SMS gateway, and its mail server.
 	Listen, Sede, Inbox, SMTP string
@@ -54,8 +56,9 @@ type Config struct {
 	// Migrate brings the schema up to date; ErrNewerSchema if it is beyond.
 	Migrate func(ctx context.Context, ownerURL string) error
 	// Init lists commands of the program, without --config, that run in this
-	// order, as the signer's user, after the migration; running them again
-	// changes nothing.
+	// order after the migration; running them again changes nothing. They run as
+	// whoever runs this, who alone may read the PIN of the root's token, and have
+	// to act as the token's owner from themselves.
 	Init [][]string
 	// Register lists the clients that the environment needs, the demo sede
 	// among them, which finds its own in Environment.SedeCredentials.
@@ -86,6 +89,7 @@ type Environment struct {
 	ConfigFile   string
 	Databases    Databases
 	Token        Token
+	RootToken    Token // the same, where there is but one
 	SignerSocket string
 	// Peers may call the socket, whose group is SocketGroup; both are empty where
 	// api and signer run as the same user.
@@ -162,7 +166,7 @@ func (u *environment) up(ctx context.Context) (err error) {
 	}
 	u.onStop(func() { _ = os.RemoveAll(sockets) }) // all who had a socket in it are gone by then
 	u.env = u.addresses(sockets)
-	if u.env.Token, err = prepareToken(u.dir, u.config); err != nil {
+	if u.env.Token, u.env.RootToken, err = prepareTokens(u.dir, u.config); err != nil {
 		return err
 	}
 	if u.env.Databases, err = u.startDatabase(ctx, sockets); err != nil {
@@ -204,7 +208,7 @@ func (u *environment) addresses(sockets string) Environment {
 		InboxURL:     localURL(u.config.Inbox),
 		SMSGateway:   "http://" + u.config.Inbox + "/sms",
 		SMTP:         u.config.SMTP,
-		RootFile:     u.dir.join("root.pem"),
+		RootFile:     u.dir.join("ca", "root.pem"),
 
 		SedeCredentials:   u.dir.join("secrets", "sede.json"),
 		OfficeCredentials: u.dir.join("secrets", "registration-office.json"),
@@ -325,7 +329,7 @@ func (u *environment) initialise(ctx context.Context) error {
 		return err
 	}
 	for _, args := range u.config.Init {
-		if err := u.command("init", args).as(u.accounts, u.accounts.signer).once(ctx); err != nil {
+		if err := u.command("init", args).once(ctx); err != nil {
 			return failure(StatusService, "%w", err)
 		}
 	}

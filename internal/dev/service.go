@@ -49,13 +49,12 @@ func (u *environment) openSockets(dir string) error {
 // handOver gives each process its own secrets and nothing else: what is in
 // secrets/ and belongs to neither stays with whoever runs this.
 func (u *environment) handOver() error {
-	root, err := os.OpenFile(u.env.RootFile, os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // a public certificate, which init will write
-	if err != nil {
+	export := filepath.Dir(u.env.RootFile) // which init will write as the signer's user
+	if err := os.MkdirAll(export, 0o755); err != nil { //nolint:gosec // all in it is public
 		return failure(StatusDirectory, "writing to the data directory: %w", err)
 	}
-	_ = root.Close()
 	if u.accounts.apart() {
-		if err := errors.Join(os.Chmod(u.dir.join("secrets"), 0o711), os.Chmod(u.env.RootFile, 0o644)); err != nil { //nolint:gosec // secrets to pass through: each file in it is for one reader
+		if err := os.Chmod(u.dir.join("secrets"), 0o711); err != nil { //nolint:gosec // to pass through: each file in it is for one reader
 			return failure(StatusDirectory, "opening secrets to the processes: %w", err)
 		}
 	}
@@ -68,7 +67,7 @@ func (u *environment) handOver() error {
 		}
 	}
 	return errors.Join(
-		u.accounts.signer.take(u.env.RootFile, u.env.SMSTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
+		u.accounts.signer.take(export, u.env.SMSTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
 		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass")),
 	)
 }

@@ -42,43 +42,73 @@ func SoftHSM() string {
 	return ""
 }
 
-// prepareToken returns the token to use, after logging in to it once. Unless
-// another is configured, it is a SoftHSM token in the data directory.
-func prepareToken(d *directory, c Config) (Token, error) {
+// prepareTokens returns the tokens to use, the service's and the root's, after
+// logging in to each once. Unless others are configured, they are SoftHSM tokens
+// in the data directory, with PINs of their own: that of the root's token is for
+// whoever runs this, and no process of the service can read it.
+func prepareTokens(d *directory, c Config) (service, root Token, err error) {
 	if c.Token.Module != "" {
-		if c.Token.Label == "" || c.Token.PINFile == "" {
-			return Token{}, failure(StatusToken, "--pkcs11-module also needs --token-label and --pin-file")
-		}
-		pin, err := os.ReadFile(c.Token.PINFile)
-		if err != nil {
-			return Token{}, failure(StatusToken, "reading the PIN of the token: %w", err)
-		}
-		return c.Token, openToken(c.Token, strings.TrimSpace(string(pin)), "")
+		return existingTokens(c)
 	}
-	t := Token{Module: SoftHSM(), Label: "rubrica", SoftHSMConfig: d.join("softhsm", "softhsm2.conf")}
-	if t.Module == "" {
-		return Token{}, failure(StatusToken, "SoftHSM is not installed: sudo apt-get install -y softhsm2")
+	service = Token{Module: SoftHSM(), Label: "rubrica", SoftHSMConfig: d.join("softhsm", "softhsm2.conf")}
+	if service.Module == "" {
+		return Token{}, Token{}, failure(StatusToken, "SoftHSM is not installed: sudo apt-get install -y softhsm2")
 	}
 	if err := os.MkdirAll(d.join("softhsm", "tokens"), 0o700); err != nil {
-		return Token{}, failure(StatusDirectory, "making a directory for the token: %w", err)
+		return Token{}, Token{}, failure(StatusDirectory, "making a directory for the tokens: %w", err)
 	}
 	config := "directories.tokendir = " + d.join("softhsm", "tokens") + "\nobjectstore.backend = file\nlog.level = ERROR\n"
 	if err := d.write("softhsm/softhsm2.conf", config); err != nil {
-		return Token{}, err
-	}
-	var userPIN, officerPIN string
-	var err error
-	if t.PINFile, userPIN, err = d.secretFrom("hsm-pin", pin); err != nil {
-		return Token{}, err
-	}
-	if _, officerPIN, err = d.secretFrom("hsm-so-pin", pin); err != nil {
-		return Token{}, err
+		return Token{}, Token{}, err
 	}
 	// The library reads its configuration once, when it is loaded.
-	if err := os.Setenv("SOFTHSM2_CONF", t.SoftHSMConfig); err != nil {
-		return Token{}, failure(StatusToken, "telling SoftHSM where its token is: %w", err)
+	if err := os.Setenv("SOFTHSM2_CONF", service.SoftHSMConfig); err != nil {
+		return Token{}, Token{}, failure(StatusToken, "telling SoftHSM where its tokens are: %w", err)
 	}
-	return t, openToken(t, userPIN, officerPIN)
+	root = service
+	root.Label = "rubrica-root"
+	if err := ownToken(d, &service, "hsm"); err != nil {
+		return Token{}, Token{}, err
+	}
+	return service, root, ownToken(d, &root, "hsm-root")
+}
+
+// ownToken opens a token of the data directory, or makes it, with PINs in the
+// secrets of that name.
+func ownToken(d *directory, t *Token, name string) error {
+	path, userPIN, err := d.secretFrom(name+"-pin", pin)
+	if err != nil {
+		return err
+	}
+	_, officerPIN, err := d.secretFrom(name+"-so-pin", pin)
+	if err != nil {
+		return err
+	}
+	t.PINFile = path
+	return openToken(*t, userPIN, officerPIN)
+}
+
+// existingTokens are somebody's. Where there is but one, the root's key is in
+// it: that is no arrangement for production, where the root's is off line.
+func existingTokens(c Config) (service, root Token, err error) {
+	service, root = c.Token, c.RootToken
+	if root.Label == "" {
+		root = service
+	}
+	for _, t := range []Token{service, root} {
+		if t.Label == "" || t.PINFile == "" {
+			return Token{}, Token{}, failure(StatusToken,
+				"--pkcs11-module also needs --token-label and --pin-file, and --root-token-label needs --root-pin-file")
+		}
+		pin, err := os.ReadFile(t.PINFile)
+		if err != nil {
+			return Token{}, Token{}, failure(StatusToken, "reading the PIN of the token: %w", err)
+		}
+		if err := openToken(t, strings.TrimSpace(string(pin)), ""); err != nil {
+			return Token{}, Token{}, err
+		}
+	}
+	return service, root, nil
 }
 
 // openToken logs in to see that the PIN is right. A token that does not exist
