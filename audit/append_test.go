@@ -241,7 +241,7 @@ func TestAppendReadsFewHashes(t *testing.T) {
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	types := EventTypes()
-	if got, want := len(types), 62; got != want {
+	if got, want := len(types), 60; got != want {
 		t.Errorf("event types: got %d, want %d", got, want)
 	}
 	if got := len(slices.Compact(slices.Sorted(slices.Values(types)))); got != len(types) {

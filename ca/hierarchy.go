@@ -44,6 +44,15 @@ type Member struct {
 // list would name it.
 type Place struct{ Issuer, Shard string }
 
+// Shard is a revocation list with the authority that signs it.
+type Shard struct {
+	Name   string
+	Issuer string
+	// Ends is when the last certificate that names it expires; zero as long as
+	// another may come to name it.
+	Ends time.Time
+}
+
 // Change is a certificate whose status is not what it was: issued, revoked,
 // suspended or released. Seq is the order in which that became so.
 type Change struct {

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"crypto/x509"
 	"fmt"
 	"regexp"
 	"strings"
@@ -26,6 +27,27 @@ func (n Name) subject() map[string]string {
 		oidCountry: n.Country, oidOrganisation: n.Organisation,
 		oidOrganisationIdentifier: n.OrganisationIdentifier, oidCommonName: n.CommonName,
 	}
+}
+
+// NameOfCertificate reads the name back from a certificate of ours, so that the
+// next one of the same key bears it too.
+func NameOfCertificate(c *x509.Certificate) (Name, error) {
+	n := Name{CommonName: c.Subject.CommonName}
+	for _, attribute := range c.Subject.Names {
+		value, _ := attribute.Value.(string)
+		switch attribute.Type.String() {
+		case oidCountry:
+			n.Country = value
+		case oidOrganisation:
+			n.Organisation = value
+		case oidOrganisationIdentifier:
+			n.OrganisationIdentifier = value
+		}
+	}
+	if n.Country == "" || n.Organisation == "" || n.CommonName == "" {
+		return Name{}, fmt.Errorf("%w: subject %s is none of an authority or its services", ErrRequest, c.Subject)
+	}
+	return n, nil
 }
 
 // isOrganisationIdentifier is a scheme of three letters, or one of two that is

@@ -2,10 +2,8 @@ package notify
 
 import (
 	"context"
-	"time"
 
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
-	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -31,18 +29,9 @@ func (c *Courier) SendCode(ctx context.Context, m signer.CodeMessage) error {
 	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
 }
 
-// ReminderMessage is the content of an SMS that reminds.
-type ReminderMessage struct {
-	ID     string // the gateway may use it to drop a duplicate
-	Phone  string
-	Locale string
-	Kind   policies.ReminderKind
-	Ends   time.Time
-}
-
-// Remind sends a reminder. When a telephone may ring is the caller's to know
+// Remind implements signer.Courier. When a telephone may ring is the caller's to know
 // (policies.Rules.Daytime).
-func (c *Courier) Remind(ctx context.Context, m ReminderMessage) error {
+func (c *Courier) Remind(ctx context.Context, m signer.ReminderMessage) error {
 	text := c.Catalogue.For(m.Locale).Reminder(catalogue.Reminder{Kind: m.Kind, Service: c.Service, Host: c.Host, Ends: m.Ends})
 	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
 }

@@ -117,7 +117,7 @@ func TestCourierReminds(t *testing.T) {
 	} {
 		box, g := phones(t)
 		courier := &notify.Courier{Catalogue: sentences(t), Sender: g, Service: "Rúbrica", Host: "firma.example.es"}
-		m := notify.ReminderMessage{ID: string(kind), Phone: "+34600000421", Locale: "es", Kind: kind, Ends: noon.AddDate(2, 0, 0)}
+		m := signer.ReminderMessage{ID: string(kind), Phone: "+34600000421", Locale: "es", Kind: kind, Ends: noon.AddDate(2, 0, 0)}
 		if err := courier.Remind(t.Context(), m); err != nil {
 			t.Fatalf("Remind: %v", err)
 		}

@@ -157,7 +157,7 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 			nothing("a ticket without a request: "+string(purpose), request, send(own.Ticket, purpose), policies.SessionExpired)
 		}
 		nothing("a ticket without a request", request, send(own.Ticket, signer.ForCertificate), policies.RenewalTooEarly)
-		for _, purpose := range []signer.Purpose{signer.ForPassword, signer.ForActivation, signer.ForRevocation, signer.ForSuspension, signer.ForRelease, signer.ForAffairs} {
+		for _, purpose := range []signer.Purpose{signer.ForPassword, signer.ForActivation, signer.ForRevocation, signer.ForSuspension, signer.ForRelease} {
 			nothing("a signature's ticket: "+string(purpose), request, send(session.Ticket, purpose), policies.SessionExpired)
 		}
 		nothing("no purpose", request, send(session.Ticket, ""), policies.RequestMalformed)

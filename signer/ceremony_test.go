@@ -59,9 +59,10 @@ func (c *clock) advance(d time.Duration) {
 
 // phone is the far end of the SMS: it reads codes as a citizen would.
 type phone struct {
-	mu   sync.Mutex
-	sent []signer.CodeMessage
-	dead bool
+	mu       sync.Mutex
+	sent     []signer.CodeMessage
+	reminded []signer.ReminderMessage
+	dead     bool
 }
 
 func (p *phone) SendCode(_ context.Context, m signer.CodeMessage) error {
@@ -71,6 +72,16 @@ func (p *phone) SendCode(_ context.Context, m signer.CodeMessage) error {
 		return errors.New("operator does not answer")
 	}
 	p.sent = append(p.sent, m)
+	return nil
+}
+
+func (p *phone) Remind(_ context.Context, m signer.ReminderMessage) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return errors.New("operator does not answer")
+	}
+	p.reminded = append(p.reminded, m)
 	return nil
 }
 

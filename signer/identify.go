@@ -14,6 +14,7 @@ import (
 // Identify implements Module. Whether the citizen exists decides which box is
 // tried, and nothing else: every step before and after costs the same.
 func (s *Service) Identify(ctx context.Context, who Identification) (Session, error) {
+	defer s.pool.busy()()
 	defer zero(who.Password)
 	now := s.Now()
 	r, err := s.affair(ctx, who, now)

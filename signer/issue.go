@@ -52,6 +52,7 @@ func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, reques
 // before the issuing key is used, so that a crash never leaves a certificate
 // that nobody knows of.
 func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, error) {
+	defer s.pool.busy()()
 	now := s.Now()
 	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
 	if err != nil {
@@ -59,6 +60,9 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	}
 	if row.Purpose != ForSignature && row.Purpose != ForAffairs {
 		return Session{}, policies.Refuse(policies.SessionExpired)
+	}
+	if err := s.Issuer.Ready(ctx); err != nil {
+		return Session{}, fmt.Errorf("%w: %w", policies.Refuse(policies.Unavailable).After(5*time.Second), err)
 	}
 	challenge, err := s.CheckCode(ctx, row, ForCertificate, answer.Code)
 	if err != nil {

@@ -17,9 +17,15 @@ type keeper interface {
 
 // sealedKeeper lets the private key out of the token wrapped; the box holds it.
 // Without the password nobody can bring the two together again.
-type sealedKeeper struct{ keys Keys }
+type sealedKeeper struct {
+	keys  Keys
+	ready *pool
+}
 
 func (s sealedKeeper) generate(ctx context.Context, k Credential) (crypto.PublicKey, []byte, error) {
+	if ready, ok := s.ready.take(k.KEK, k.Algorithm); ok {
+		return ready.public, ready.wrapped, nil
+	}
 	return s.keys.GenerateWrapped(ctx, KEK.Label(k.KEK), k.Algorithm)
 }
 
@@ -43,7 +49,7 @@ func (t tokenKeeper) lend(ctx context.Context, k Credential, public crypto.Publi
 func (s *Service) keeper(k Credential) (keeper, error) {
 	switch k.Keeper {
 	case SealedKeeper:
-		return sealedKeeper{s.Keys}, nil
+		return sealedKeeper{s.Keys, s.pool}, nil
 	case TokenKeeper:
 		return tokenKeeper{s.Keys}, nil
 	}

@@ -66,11 +66,19 @@ func (s *Service) Refresh(ctx context.Context) error {
 
 // KeepReaping reaps now and then every interval until ctx ends.
 func (s *Service) KeepReaping(ctx context.Context, interval time.Duration) {
+	s.keep(ctx, interval, "reaping_failed", func(ctx context.Context) error {
+		return errors.Join(s.Refresh(ctx), s.Reap(ctx))
+	})
+}
+
+// keep does something now and then every interval until ctx ends. What fails is
+// for the operator to read, under a name of its own.
+func (s *Service) keep(ctx context.Context, interval time.Duration, failure string, do func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if err := errors.Join(s.Refresh(ctx), s.Reap(ctx)); err != nil && ctx.Err() == nil {
-			s.Logger.ErrorContext(ctx, "reaping_failed", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.ErrorContext(ctx, failure, "error", err) //nolint:sloglint // one of a few fixed names
 		}
 		select {
 		case <-ctx.Done():

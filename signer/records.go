@@ -7,6 +7,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // Citizen is what the ceremony knows of a person.
@@ -334,6 +335,11 @@ type Store interface {
 	// expired authorisations, and deletes codes that authorised nothing, old
 	// failures and old familiar networks.
 	Forget(ctx context.Context, now time.Time) error
+
+	// Remindable lists citizens for whom a reminder may be due, up to limit.
+	Remindable(ctx context.Context, now time.Time, rules policies.Rules, limit int) ([]string, error)
+	// Remind enqueues mail and SMS of a reminder, unless that was done before.
+	Remind(ctx context.Context, r Reminding, e audit.Entry) error
 
 	// Epochs reads which keys of the token new work is done with.
 	Epochs(ctx context.Context) (Epochs, error)

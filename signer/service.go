@@ -14,6 +14,9 @@ import (
 
 // Issuer certifies citizens' keys. online.CA fulfils it.
 type Issuer interface {
+	// Ready reports why nothing can be certified now, nil if it can: above all, a
+	// clock that is not to be trusted.
+	Ready(ctx context.Context) error
 	// Prepare fixes and lints everything of a certificate but its signature. The
 	// request's addresses are the issuer's to fill in.
 	Prepare(ctx context.Context, r ca.Request) (*ca.Prepared, ca.Place, error)
@@ -24,10 +27,11 @@ type Issuer interface {
 	Chain(certificate *x509.Certificate) ([]*x509.Certificate, error)
 }
 
-// Courier sends one-time codes. It composes the text, so that the words are in
+// Courier sends one-time codes and reminders. It composes the text, so that the words are in
 // the catalogue; it returns when the operator's gateway has accepted the SMS.
 type Courier interface {
 	SendCode(ctx context.Context, m CodeMessage) error
+	Remind(ctx context.Context, m ReminderMessage) error
 }
 
 // CodeMessage is the content of an SMS with a code.
@@ -89,8 +93,10 @@ type Config struct {
 	Limits  Limits
 	// KeyAlgorithm is the kind of citizens' keys ("rsa-3072", "ec-p256", "ec-p384").
 	KeyAlgorithm string
-	Now          func() time.Time
-	Logger       *slog.Logger
+	// ReadyKeys are made in idle time, see KeepReady.
+	ReadyKeys int
+	Now       func() time.Time
+	Logger    *slog.Logger
 	// Step, if there is one, hears the name of each step of a ceremony before
 	// it is taken: where the tests of crashes end the process.
 	Step func(name string)
@@ -100,6 +106,7 @@ type Config struct {
 type Service struct {
 	Config
 	people People
+	pool   *pool
 	decoy  Sealed
 }
 
@@ -111,6 +118,7 @@ func New(c Config) *Service {
 	return &Service{
 		Config: c,
 		people: People{Rows: c.Store, Vault: c.Vault, Now: c.Now, Logger: c.Logger},
+		pool:   &pool{keys: c.Keys, algorithm: c.KeyAlgorithm, size: c.ReadyKeys},
 		decoy:  c.Vault.decoy(),
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 // Sign implements Module: steps 7 and 8 of the ceremony.
 func (s *Service) Sign(ctx context.Context, sad SAD) error {
+	defer s.pool.busy()()
 	now := s.Now()
 	c, err := s.redeem(ctx, sad, now)
 	if err != nil {

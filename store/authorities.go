@@ -124,7 +124,7 @@ func (db *DB) RecordCeremony(ctx context.Context, c Ceremony, entries ...audit.E
 			}
 		}
 		if c.List != nil {
-			if err := insertList(ctx, tx, string(ca.RoleRoot), *c.List); err != nil {
+			if err := addList(ctx, tx, string(ca.RoleRoot), *c.List); err != nil {
 				return err
 			}
 		}
@@ -166,6 +166,15 @@ func insertMember(ctx context.Context, tx pgx.Tx, m ca.Member, now time.Time) er
 	_, err = tx.Exec(ctx, `
 		INSERT INTO crl_shards (name, issuer, ends_at)
 		VALUES (@name, @name, 'infinity')`, pgx.NamedArgs{"name": m.Name})
+	return err
+}
+
+// addList stores a list that a ceremony signed; its number must be free.
+func addList(ctx context.Context, tx pgx.Tx, shard string, l ca.PublishedList) error {
+	published, err := insertList(ctx, tx, shard, l)
+	if err == nil && !published {
+		return ErrStepDone
+	}
 	return err
 }
 
@@ -218,7 +227,7 @@ func (db *DB) RevokeMember(ctx context.Context, name string, reason ca.Reason, l
 			return err
 		}
 		if list != nil {
-			if err := insertList(ctx, tx, issuer, *list); err != nil {
+			if err := addList(ctx, tx, issuer, *list); err != nil {
 				return err
 			}
 		}

@@ -75,22 +75,34 @@ func (db *DB) CertificateChanges(ctx context.Context, after int64) ([]ca.Change,
 	})
 }
 
-// feedLife is how long entries of the feed are kept: whoever has not read for
-// that long starts anew.
-const feedLife = 24 * time.Hour
+const (
+	// feedLife is how long entries of the feed are kept: whoever has not read for
+	// that long starts anew.
+	feedLife = 24 * time.Hour
+	// listLife is how long a list that has been replaced is kept after its end.
+	listLife = 30 * 24 * time.Hour
+)
 
-// ForgetCertificateChanges deletes what every reader has read, and answers of
-// the OCSP responder that are good for nothing any more. The newest entry stays:
-// it says where the feed stands.
-func (db *DB) ForgetCertificateChanges(ctx context.Context, now time.Time) error {
+// ForgetPublished deletes what nobody can rely on any more: entries of the feed
+// that every reader has read, answers and lists that have ended. The newest
+// entry and the newest list of each shard stay, and go on counting.
+func (db *DB) ForgetPublished(ctx context.Context, now time.Time) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
+		for _, sql := range []string{
+			`
 			DELETE FROM certificate_changes
-			WHERE at < @before AND seq < (SELECT max(seq) FROM certificate_changes)`, pgx.NamedArgs{"before": now.Add(-feedLife)}); err != nil {
-			return err
+			WHERE at < @feed AND seq < (SELECT max(seq) FROM certificate_changes)`, `
+			DELETE FROM ocsp_answers
+			WHERE next_update < @now`, `
+			DELETE FROM crls l
+			WHERE next_update < @lists AND EXISTS (SELECT FROM crls n WHERE n.shard = l.shard AND n.number > l.number)`,
+		} {
+			args := pgx.NamedArgs{"now": now, "feed": now.Add(-feedLife), "lists": now.Add(-listLife)}
+			if _, err := tx.Exec(ctx, sql, args); err != nil {
+				return err
+			}
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM ocsp_answers WHERE next_update < @now`, pgx.NamedArgs{"now": now})
-		return err
+		return nil
 	})
 }
 

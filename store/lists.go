@@ -12,38 +12,47 @@ import (
 
 var _ ca.Lists = (*DB)(nil)
 
-// Shard of a revocation list, with the authority that signs it.
-type Shard struct {
-	Name   string
-	Issuer string
-	EndsAt time.Time // when the last certificate that names it has expired
-}
-
 // Shards lists the revocation lists of issuing authorities.
-func (db *DB) Shards(ctx context.Context) ([]Shard, error) {
+func (db *DB) Shards(ctx context.Context, now time.Time) ([]ca.Shard, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT
 			s.name,
 			s.issuer,
-			s.ends_at
+			CASE WHEN s.year < @year OR s.issued >= @size OR a.retired_at IS NOT NULL THEN s.ends_at END
 		FROM crl_shards s
 		JOIN authorities a ON a.name = s.issuer AND a.role = 'issuing'
-		ORDER BY s.year, s.ordinal, s.name`)
+		ORDER BY s.year, s.ordinal, s.name`, pgx.NamedArgs{"year": now.UTC().Year(), "size": shardSize})
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Shard])
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s ca.Shard, err error) {
+		var ends *time.Time
+		err = row.Scan(&s.Name, &s.Issuer, &ends)
+		s.Ends = orZero(ends)
+		return s, err
+	})
 }
 
-// NewestList implements ca.Lists.
+// NewestList implements ca.Lists. The list itself is read only where there is
+// no digest of it.
 func (db *DB) NewestList(ctx context.Context, shard string) (ca.PublishedList, error) {
+	return db.newestList(ctx, shard, `CASE WHEN digest IS NULL THEN der END`)
+}
+
+func (db *DB) newestList(ctx context.Context, shard, der string) (ca.PublishedList, error) {
 	var l ca.PublishedList
 	err := db.pool.QueryRow(ctx, `
-		SELECT number, der, this_update, next_update
+		SELECT number, `+der+`, this_update, next_update, digest
 		FROM crls
 		WHERE shard = @shard
 		ORDER BY number DESC
-		LIMIT 1`, pgx.NamedArgs{"shard": shard}).Scan(&l.Number, &l.DER, &l.ThisUpdate, &l.NextUpdate)
+		LIMIT 1`, pgx.NamedArgs{"shard": shard}).Scan(
+		&l.Number,
+		&l.DER,
+		&l.ThisUpdate,
+		&l.NextUpdate,
+		&l.Digest,
+	)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ca.PublishedList{}, nil
 	}
@@ -51,29 +60,27 @@ func (db *DB) NewestList(ctx context.Context, shard string) (ca.PublishedList, e
 }
 
 // PublishList implements ca.Lists.
-func (db *DB) PublishList(ctx context.Context, shard string, l ca.PublishedList) (bool, error) {
-	tag, err := db.pool.Exec(ctx, insertListSQL, listArguments(shard, l))
-	return tag.RowsAffected() == 1, err
+func (db *DB) PublishList(ctx context.Context, shard string, l ca.PublishedList) (published bool, err error) {
+	err = db.inTx(ctx, func(tx pgx.Tx) error {
+		published, err = insertList(ctx, tx, shard, l)
+		return err
+	})
+	return published, err
 }
 
-const insertListSQL = `
-	INSERT INTO crls (shard, number, der, this_update, next_update)
-	VALUES (@shard, @number, @der, @this, @next)
-	ON CONFLICT DO NOTHING`
-
-func listArguments(shard string, l ca.PublishedList) pgx.NamedArgs {
-	return pgx.NamedArgs{
+func insertList(ctx context.Context, tx pgx.Tx, shard string, l ca.PublishedList) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO crls (shard, number, der, digest, this_update, next_update)
+		VALUES (@shard, @number, @der, @digest, @this, @next)
+		ON CONFLICT DO NOTHING`, pgx.NamedArgs{
 		"shard":  shard,
 		"number": l.Number,
 		"der":    l.DER,
+		"digest": l.Digest,
 		"this":   l.ThisUpdate,
 		"next":   l.NextUpdate,
-	}
-}
-
-func insertList(ctx context.Context, tx pgx.Tx, shard string, l ca.PublishedList) error {
-	_, err := tx.Exec(ctx, insertListSQL, listArguments(shard, l))
-	return err
+	})
+	return tag.RowsAffected() == 1, err
 }
 
 // Revocations implements ca.Lists: citizens' certificates, and services'.
@@ -111,17 +118,4 @@ func (db *DB) revokedServices(ctx context.Context, shard string) ([]ca.RevokedCe
 		revoked = append(revoked, ca.RevokedCertificate{Serial: c.SerialNumber.Text(16), At: m.RevokedAt, Reason: m.Reason})
 	}
 	return revoked, nil
-}
-
-// listLife is how long a list that has been replaced is kept.
-const listLife = 30 * 24 * time.Hour
-
-// ForgetLists deletes lists that nobody can rely on any more; the newest of
-// each shard stays, and goes on counting.
-func (db *DB) ForgetLists(ctx context.Context, now time.Time) error {
-	_, err := db.pool.Exec(ctx, `
-		DELETE FROM crls l
-		WHERE next_update < @before AND EXISTS (SELECT FROM crls n WHERE n.shard = l.shard AND n.number > l.number)`,
-		pgx.NamedArgs{"before": now.Add(-listLife)})
-	return err
 }

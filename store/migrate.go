@@ -67,8 +67,9 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// grantJobs lets the signer enqueue and the public side work. The tables are
-// River's, made by its own migrations, so their grants cannot stand in ours.
+// grantJobs lets both roles enqueue and work: the public side mails, the signer
+// sends SMS. The tables are River's, made by its own migrations, so their grants
+// cannot stand in ours.
 func grantJobs(ctx context.Context, pool *pgxpool.Pool) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -76,10 +77,8 @@ func grantJobs(ctx context.Context, pool *pgxpool.Pool) error {
 			DECLARE t text;
 			BEGIN
 				FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename LIKE 'river\_%' LOOP
-					EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO rubrica_api', t);
+					EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO rubrica_api, rubrica_signer', t);
 				END LOOP;
-				GRANT SELECT, INSERT ON river_job TO rubrica_signer;
-				GRANT UPDATE (kind) ON river_job TO rubrica_signer;
 				GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO rubrica_api, rubrica_signer;
 			END
 			$$`)

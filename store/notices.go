@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -18,6 +19,17 @@ type Notice struct {
 	Template  string `json:"template"`
 	CitizenID string `json:"citizen_id"`
 	RequestID string `json:"request_id,omitempty"`
+	// Of a reminder.
+	Days int       `json:"days,omitempty"`
+	Ends time.Time `json:"ends,omitzero"`
+}
+
+func jobOf(n signer.Notice) Notice {
+	return Notice{Template: n.Kind, CitizenID: n.CitizenID, RequestID: n.RequestID, Days: n.Days, Ends: n.Ends}
+}
+
+func (n Notice) notice() signer.Notice {
+	return signer.Notice{Kind: n.Template, CitizenID: n.CitizenID, RequestID: n.RequestID, Days: n.Days, Ends: n.Ends}
 }
 
 // Kind implements river.JobArgs.
@@ -29,8 +41,7 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 	if n.Kind == "" {
 		return nil
 	}
-	args := Notice{Template: n.Kind, CitizenID: n.CitizenID, RequestID: n.RequestID}
-	if _, err := db.jobs.InsertTx(ctx, tx, args, nil); err != nil {
+	if _, err := db.jobs.InsertTx(ctx, tx, jobOf(n), nil); err != nil {
 		return fmt.Errorf("enqueueing a notice: %w", err)
 	}
 	return nil
@@ -41,8 +52,12 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 func (db *DB) Deliver(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &noticeWorker{deliver: deliver})
+	return db.work(ctx, workers, river.QueueDefault, logger)
+}
+
+func (db *DB) work(ctx context.Context, workers *river.Workers, queue string, logger *slog.Logger) error {
 	client, err := river.NewClient(riverpgxv5.New(db.pool.Pool), &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}},
+		Queues:  map[string]river.QueueConfig{queue: {MaxWorkers: 4}},
 		Workers: workers,
 		Logger:  logger,
 	})
@@ -63,5 +78,5 @@ type noticeWorker struct {
 
 // Work implements river.Worker.
 func (w *noticeWorker) Work(ctx context.Context, job *river.Job[Notice]) error {
-	return w.deliver(ctx, signer.Notice{Kind: job.Args.Template, CitizenID: job.Args.CitizenID, RequestID: job.Args.RequestID})
+	return w.deliver(ctx, job.Args.notice())
 }

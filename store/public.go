@@ -304,7 +304,7 @@ func (p Public) AuthorityDER(ctx context.Context, name string) ([]byte, error) {
 
 // RevocationList reads the newest list of a shard (policies.NotFound).
 func (p Public) RevocationList(ctx context.Context, shard string) (ca.PublishedList, error) {
-	l, err := p.db.NewestList(ctx, shard)
+	l, err := p.db.newestList(ctx, shard, "der")
 	if err == nil && l.Number == 0 {
 		return l, policies.Refuse(policies.NotFound)
 	}

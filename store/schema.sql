@@ -276,8 +276,11 @@ CREATE TABLE crls (
     number bigint NOT NULL,
     der bytea NOT NULL,
     this_update timestamp with time zone NOT NULL,
-    next_update timestamp with time zone NOT NULL
+    next_update timestamp with time zone NOT NULL,
+    digest bytea
 );
+
+COMMENT ON COLUMN crls.digest IS 'of what the list says, without its dates';
 
 CREATE TABLE documents (
     request_id text NOT NULL,

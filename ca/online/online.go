@@ -45,6 +45,13 @@ type Store interface {
 	// says where it stands.
 	CertificateChanges(ctx context.Context, after int64) ([]ca.Change, error)
 	LastCertificateChange(ctx context.Context) (int64, error)
+
+	ca.Lists
+	// Shards lists the revocation lists that there are.
+	Shards(ctx context.Context, now time.Time) ([]ca.Shard, error)
+	// ForgetPublished deletes what nobody can rely on any more: of the feed, of
+	// answers, of lists.
+	ForgetPublished(ctx context.Context, now time.Time) error
 }
 
 // Config names the parts of a CA.
@@ -221,6 +228,9 @@ func (c *CA) issuer(ctx context.Context, m ca.Member) (*issuer, error) {
 }
 
 func (c *CA) address(path string) string { return strings.TrimRight(c.Base, "/") + "/" + path }
+
+// Ready implements signer.Issuer.
+func (c *CA) Ready(ctx context.Context) error { return c.Trusted(ctx) }
 
 // Prepare implements signer.Issuer: a certificate of the newest authority.
 func (c *CA) Prepare(ctx context.Context, r ca.Request) (*ca.Prepared, ca.Place, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/ca/online"
 	"github.com/rubrica-firma/rubrica/citizen"
@@ -45,6 +45,9 @@ type SignerCommand struct {
 	CodesPerHour int           `help:"Codes an hour for one citizen." default:"5"`
 	CodeInterval time.Duration `help:"Time between two codes." default:"30s"`
 	PasswordSettings
+	ProfileSettings
+	// ReadyKeys are made in idle time, so that a citizen need not wait for one.
+	ReadyKeys int `help:"Key pairs kept ready in memory for new certificates (keeper sealed)." default:"4"`
 	// Lease is after how long an intent without an outcome is interrupted.
 	Lease time.Duration `help:"How long a signature may take." default:"30s"`
 }
@@ -84,6 +87,9 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 	err = c.serve(ctx, handler, logger,
 		func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
 		authority.Keep,
+		module.KeepReady,
+		func(ctx context.Context) { module.KeepReminding(ctx, 10*time.Minute) },
+		func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
 		func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
 	)
 	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
@@ -99,15 +105,40 @@ func (c *SignerCommand) authority(ctx context.Context, db *store.DB, token *hsm.
 	if err != nil {
 		return nil, err
 	}
+	profile, stamps, err := c.profile()
+	if err != nil {
+		return nil, err
+	}
+	clock, err := trustedClock(db, logger)
+	if err != nil {
+		return nil, err
+	}
 	authority, err := online.New(ctx, online.Config{
 		Store: db, Statuses: db.Statuses(), Keys: token, Base: base, Lint: lint.Certificate,
-		StampPolicy: asn1.ObjectIdentifier{0, 4, 0, 2023, 1, 1},
-		Trusted:     func(context.Context) error { return nil }, Now: time.Now, Logger: logger,
+		Profile: profile, StampPolicy: stamps, Trusted: clock.Trusted, Now: time.Now, Logger: logger,
 	})
 	if errors.Is(err, hsm.ErrNoKey) {
 		return nil, fmt.Errorf("%w (%w)", errOtherToken, err)
 	}
 	return authority, err
+}
+
+// trustedClock compares this machine's clock with the database's and with the
+// log. Each change of its mind stands in the log.
+func trustedClock(db *store.DB, logger *slog.Logger) (*ca.Clock, error) {
+	return ca.NewClock(ca.ClockConfig{
+		Now: time.Now, Database: db.Time, LastEntry: db.LastEntry,
+		Fault: func(ctx context.Context, fault error) {
+			kind, payload := audit.ClockTrusted, map[string]any{}
+			if fault != nil {
+				kind, payload["fault"] = audit.ClockFault, fault.Error()
+				logger.ErrorContext(ctx, "clock_not_trusted", "error", fault)
+			}
+			if err := db.Log(ctx, audit.Entry{Type: kind, Operation: "clock", At: time.Now(), Payload: payload}); err != nil {
+				logger.ErrorContext(ctx, "clock_fault_unrecorded", "error", err)
+			}
+		},
+	})
 }
 
 func (c *SignerCommand) services(
@@ -140,7 +171,7 @@ func (c *SignerCommand) services(
 			Catalogue: sentences, Service: c.Service, Host: host,
 			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
 		},
-		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, Now: time.Now, Logger: logger,
+		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, ReadyKeys: c.ReadyKeys, Now: time.Now, Logger: logger,
 		Step: steps("signer"),
 	})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
@@ -177,6 +208,13 @@ func (c *SignerCommand) serve(ctx context.Context, handler http.Handler, logger 
 		group.Go(func() error { keep(ctx); return nil })
 	}
 	return group.Wait()
+}
+
+// keepTexting sends the SMS of reminders.
+func keepTexting(ctx context.Context, db *store.DB, module *signer.Service, logger *slog.Logger) {
+	if err := db.DeliverTexts(ctx, logger, module.Text); err != nil && ctx.Err() == nil {
+		logger.ErrorContext(ctx, "texting_failed", "error", err)
+	}
 }
 
 // keepExpecting learns of keys that began or were destroyed since.

@@ -148,6 +148,9 @@ type phone struct {
 	codes map[string]signer.Code
 }
 
+// Remind implements signer.Courier: nobody is reminded here.
+func (p *phone) Remind(context.Context, signer.ReminderMessage) error { return nil }
+
 // SendCode implements signer.Courier.
 func (p *phone) SendCode(_ context.Context, m signer.CodeMessage) error {
 	p.mu.Lock()

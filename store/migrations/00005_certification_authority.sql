@@ -61,7 +61,10 @@ SELECT
 FROM authorities WHERE role = 'issuing';
 
 ALTER TABLE crls RENAME COLUMN issuer TO shard;
-ALTER TABLE crls ADD CONSTRAINT crls_shard FOREIGN KEY (shard) REFERENCES crl_shards;
+ALTER TABLE crls
+    ADD COLUMN digest bytea,
+    ADD CONSTRAINT crls_shard FOREIGN KEY (shard) REFERENCES crl_shards;
+COMMENT ON COLUMN crls.digest IS 'of what the list says, without its dates';
 
 ALTER TABLE certificates
     ADD COLUMN issuer         text,

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// Remindable implements signer.Store. It casts a wider net than the rules, by a
+// day, and leaves out whoever has been told: the rules have the last word.
+func (db *DB) Remindable(ctx context.Context, now time.Time, rules policies.Rules, limit int) ([]string, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT k.citizen_id
+		FROM certificates z
+		JOIN credentials k ON k.id = z.credential_id AND k.state = 'usable'
+		JOIN citizens c ON c.id = k.citizen_id AND c.status = 'active'
+		CROSS JOIN LATERAL (
+			SELECT min(d) AS days
+			FROM unnest(@certificate::integer[]) AS d
+			WHERE z.not_after <= @now + make_interval(days => d + 1)
+		) t
+		WHERE z.state = 'issued' AND z.not_after > @now AND z.not_after <= @now + make_interval(days => @far + 1)
+			AND (z.revoked_at IS NULL OR z.reason = @hold)
+			AND NOT EXISTS (SELECT FROM certificates n WHERE n.credential_id = k.id AND n.state = 'issued' AND n.not_before > z.not_before)
+			AND NOT EXISTS (
+				SELECT FROM reminders r
+				WHERE r.citizen_id = c.id
+					AND r.key = format('certificate_expires/%s/%s', to_char(z.not_after AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.days)
+			)
+		UNION
+		SELECT g.citizen_id
+		FROM registrations g
+		JOIN citizens c ON c.id = g.citizen_id AND c.status = 'active'
+		CROSS JOIN LATERAL (
+			SELECT (g.assured_at AT TIME ZONE 'Europe/Madrid' + make_interval(years => @years)) AT TIME ZONE 'Europe/Madrid' AS ends
+		) e
+		CROSS JOIN LATERAL (
+			SELECT min(d) AS days
+			FROM unnest(@registration::integer[]) AS d
+			WHERE e.ends <= @now + make_interval(days => d + 1)
+		) t
+		WHERE g.level = 'advanced'
+			AND g.assured_at > @now - make_interval(years => @years, days => 1)
+			AND g.assured_at <= @now - make_interval(years => @years) + make_interval(days => @farther + 2)
+			AND e.ends > @now AND t.days IS NOT NULL
+			AND NOT EXISTS (SELECT FROM registrations n WHERE n.citizen_id = c.id AND (n.assured_at, n.id) > (g.assured_at, g.id))
+			AND NOT EXISTS (
+				SELECT FROM reminders r
+				WHERE r.citizen_id = c.id
+					AND r.key = format('registration_ages/%s/%s', to_char(e.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.days)
+			)
+		LIMIT @limit`, pgx.NamedArgs{
+		"now":          now,
+		"hold":         certificateHold,
+		"certificate":  rules.CertificateReminders,
+		"far":          furthest(rules.CertificateReminders),
+		"registration": rules.RegistrationReminders,
+		"farther":      furthest(rules.RegistrationReminders),
+		"years":        rules.RegistrationYears,
+		"limit":        limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func furthest(days []int) int {
+	far := 0
+	for _, d := range days {
+		far = max(far, d)
+	}
+	return far
+}
+
+// Remind implements signer.Store: the key is the reminder's for good, so that
+// it is enqueued once however often it is asked for.
+func (db *DB) Remind(ctx context.Context, r signer.Reminding, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		fresh := false
+		for _, key := range append(r.Covers(), r.Key()) {
+			tag, err := tx.Exec(ctx, `
+				INSERT INTO reminders (citizen_id, key, at)
+				VALUES (@citizen, @key, @now)
+				ON CONFLICT DO NOTHING`, pgx.NamedArgs{"citizen": r.CitizenID, "key": key, "now": e.At})
+			if err != nil {
+				return err
+			}
+			fresh = tag.RowsAffected() == 1 // the last one is the reminder's own
+		}
+		if !fresh {
+			return nil
+		}
+		n := signer.Notice{Kind: string(r.Kind), CitizenID: r.CitizenID, Days: r.Days, Ends: r.Ends}
+		if err := db.notify(ctx, tx, n); err != nil {
+			return err
+		}
+		_, err := db.jobs.InsertTx(ctx, tx, Text{jobOf(n)}, &river.InsertOpts{Queue: textQueue, ScheduledAt: r.Text})
+		if err != nil {
+			return fmt.Errorf("enqueueing an SMS: %w", err)
+		}
+		return db.record(ctx, tx, e)
+	})
+}
+
+// textQueue is worked by the signer: it alone knows the operator's gateway.
+const textQueue = "sms"
+
+// Text is the job that sends a reminder by SMS. Like Notice it holds no secret;
+// whom it goes to is read when it is sent.
+type Text struct{ Notice }
+
+// Kind implements river.JobArgs.
+func (Text) Kind() string { return "text" }
+
+// DeliverTexts hands reminders to deliver, each until it succeeds or River's
+// retries are used up, until ctx ends.
+func (db *DB) DeliverTexts(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &textWorker{deliver: deliver})
+	return db.work(ctx, workers, textQueue, logger)
+}
+
+type textWorker struct {
+	river.WorkerDefaults[Text]
+	deliver func(context.Context, signer.Notice) error
+}
+
+// Work implements river.Worker.
+func (w *textWorker) Work(ctx context.Context, job *river.Job[Text]) error {
+	return w.deliver(ctx, job.Args.notice())
+}
