@@ -92,6 +92,16 @@ func registeredWell(f Facts, r Rules) []*Refusal {
 	return obstacles
 }
 
+// CertifiableModes are the ways to register that carry a certificate while the
+// registration is young enough, at the advanced level.
+func (r Rules) CertifiableModes() []Mode {
+	modes := []Mode{ModeOffice, ModeDNIe, ModeVideo}
+	if r.Reading == ReadingAge {
+		modes = append(modes, ModeCertificate)
+	}
+	return modes
+}
+
 // advanced is whether the registration may hold a certificate. A letter or an
 // unknown way never makes an advanced one, whatever the record says.
 func (g Registration) advanced() bool {

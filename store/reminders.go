@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,49 +15,45 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-// Remindable implements signer.Store. It casts a wider net than the rules, by a
-// day, and leaves out whoever has been told: the rules have the last word.
+// Remindable implements signer.Store. Whoever has been told is left out; the
+// most pressing come first. The days are counted as the rules do; what they
+// make of a citizen has the last word.
 func (db *DB) Remindable(ctx context.Context, now time.Time, rules policies.Rules, limit int) ([]string, error) {
 	rows, err := db.pool.Query(ctx, `
-		SELECT k.citizen_id
-		FROM certificates z
-		JOIN credentials k ON k.id = z.credential_id AND k.state = 'usable'
-		JOIN citizens c ON c.id = k.citizen_id AND c.status = 'active'
-		CROSS JOIN LATERAL (
-			SELECT min(d) AS days
-			FROM unnest(@certificate::integer[]) AS d
-			WHERE z.not_after <= @now + make_interval(days => d + 1)
-		) t
-		WHERE z.state = 'issued' AND z.not_after > @now AND z.not_after <= @now + make_interval(days => @far + 1)
-			AND (z.revoked_at IS NULL OR z.reason = @hold)
-			AND NOT EXISTS (SELECT FROM certificates n WHERE n.credential_id = k.id AND n.state = 'issued' AND n.not_before > z.not_before)
-			AND NOT EXISTS (
-				SELECT FROM reminders r
-				WHERE r.citizen_id = c.id
-					AND r.key = format('certificate_expires/%s/%s', to_char(z.not_after AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.days)
-			)
-		UNION
-		SELECT g.citizen_id
-		FROM registrations g
-		JOIN citizens c ON c.id = g.citizen_id AND c.status = 'active'
-		CROSS JOIN LATERAL (
-			SELECT (g.assured_at AT TIME ZONE 'Europe/Madrid' + make_interval(years => @years)) AT TIME ZONE 'Europe/Madrid' AS ends
+		SELECT citizen_id
+		FROM (
+			SELECT k.citizen_id, z.not_after AS ends, 'certificate_expires' AS kind, @certificate::integer[] AS thresholds
+			FROM certificates z
+			JOIN credentials k ON k.id = z.credential_id AND k.state = 'usable'
+			WHERE z.state = 'issued' AND z.not_after > @now AND z.not_after <= @now + make_interval(days => @far + 1)
+				AND (z.revoked_at IS NULL OR z.reason = @hold)
+				AND NOT EXISTS (SELECT FROM certificates n WHERE n.credential_id = k.id AND n.state = 'issued' AND n.not_before > z.not_before)
+			UNION ALL
+			SELECT
+				g.citizen_id,
+				(g.assured_at AT TIME ZONE @zone + make_interval(years => @years)) AT TIME ZONE @zone,
+				'registration_ages',
+				@registration::integer[]
+			FROM registrations g
+			WHERE g.level = 'advanced' AND g.mode = ANY(@modes)
+				AND g.assured_at > @now - make_interval(years => @years, days => 1)
+				AND g.assured_at <= @now - make_interval(years => @years) + make_interval(days => @farther + 2)
+				AND NOT EXISTS (SELECT FROM registrations n WHERE n.citizen_id = g.citizen_id AND (n.assured_at, n.id) > (g.assured_at, g.id))
 		) e
 		CROSS JOIN LATERAL (
 			SELECT min(d) AS days
-			FROM unnest(@registration::integer[]) AS d
-			WHERE e.ends <= @now + make_interval(days => d + 1)
+			FROM unnest(thresholds) AS d
+			WHERE @now >= ((e.ends AT TIME ZONE @zone)::date - d)::timestamp AT TIME ZONE @zone
 		) t
-		WHERE g.level = 'advanced'
-			AND g.assured_at > @now - make_interval(years => @years, days => 1)
-			AND g.assured_at <= @now - make_interval(years => @years) + make_interval(days => @farther + 2)
-			AND e.ends > @now AND t.days IS NOT NULL
-			AND NOT EXISTS (SELECT FROM registrations n WHERE n.citizen_id = c.id AND (n.assured_at, n.id) > (g.assured_at, g.id))
+		WHERE e.ends > @now AND t.days IS NOT NULL
+			AND EXISTS (SELECT FROM citizens c WHERE c.id = e.citizen_id AND c.status = 'active')
 			AND NOT EXISTS (
 				SELECT FROM reminders r
-				WHERE r.citizen_id = c.id
-					AND r.key = format('registration_ages/%s/%s', to_char(e.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.days)
+				WHERE r.citizen_id = e.citizen_id
+					AND r.key = format('%s/%s/%s', kind, to_char(e.ends AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.days)
 			)
+		GROUP BY citizen_id
+		ORDER BY min(e.ends)
 		LIMIT @limit`, pgx.NamedArgs{
 		"now":          now,
 		"hold":         certificateHold,
@@ -65,6 +62,8 @@ func (db *DB) Remindable(ctx context.Context, now time.Time, rules policies.Rule
 		"registration": rules.RegistrationReminders,
 		"farther":      furthest(rules.RegistrationReminders),
 		"years":        rules.RegistrationYears,
+		"modes":        rules.CertifiableModes(),
+		"zone":         cmp.Or(rules.Zone, time.UTC).String(),
 		"limit":        limit,
 	})
 	if err != nil {

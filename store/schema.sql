@@ -603,7 +603,7 @@ CREATE INDEX certificate_changes_at ON certificate_changes USING btree (at);
 
 CREATE INDEX certificates_credential ON certificates USING btree (credential_id);
 
-CREATE INDEX certificates_ending ON certificates USING btree (not_after) WHERE ((state = 'issued'::text) AND (revoked_at IS NULL));
+CREATE INDEX certificates_ending ON certificates USING btree (not_after) WHERE ((state = 'issued'::text) AND ((revoked_at IS NULL) OR (reason = 6)));
 
 CREATE INDEX certificates_open ON certificates USING btree (lease_until) WHERE (state = 'intent'::text);
 

@@ -80,7 +80,7 @@ ALTER TABLE certificates
 COMMENT ON COLUMN certificates.status_version IS 'grows with each revocation, suspension and release; a kept OCSP answer is good for its own only';
 DROP INDEX certificates_revoked;
 CREATE INDEX certificates_revoked ON certificates (shard, revoked_at) WHERE revoked_at IS NOT NULL;
-CREATE INDEX certificates_ending ON certificates (not_after) WHERE state = 'issued' AND revoked_at IS NULL;
+CREATE INDEX certificates_ending ON certificates (not_after) WHERE state = 'issued' AND (revoked_at IS NULL OR reason = 6);
 
 -- Answers of the OCSP responder --------------------------------------------------
 
