@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 func TestIssueIsAcceptedByOpenSSL(t *testing.T) {
@@ -369,38 +368,6 @@ func TestChainDER(t *testing.T) {
 	if diff := cmp.Diff([][]byte{h.authority.Certificate.Raw}, h.authority.ChainDER()); diff != "" {
 		t.Errorf("chain of an authority under the root (-want +got):\n%s", diff)
 	}
-}
-
-// Whatever the name, the number stands whole in the common name, GN and SN are
-// whole, and the certificate passes the lint.
-func TestAnyNameIsCertified(t *testing.T) {
-	t.Parallel()
-	h := ecHierarchy(t)
-	public := ecKey(t, elliptic.P256()).Public()
-	rapid.Check(t, func(t *rapid.T) {
-		r := request(public)
-		r.GivenName = rapid.StringMatching(`[A-ZÑÁÇŁÞ][a-zñáçłþ·'-]{0,40}( [A-ZÑ][a-zñü]{0,40})?`).Draw(t, "given")
-		r.Surnames = rapid.StringMatching(`[A-ZÑÁÇŁÞ][a-zñáçłþ·'-]{0,40}( [A-ZÑ][a-zñü]{0,40})?`).Draw(t, "surnames")
-		r.Identifier = rapid.StringMatching(`[0-9XYZ][0-9]{7}[A-Z]`).Draw(t, "identifier")
-		p, err := h.authority.Prepare(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		der, err := h.authority.Issue(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cn := c.Subject.CommonName; !strings.HasSuffix(cn, " - "+r.Identifier) || len([]rune(cn)) > 64 {
-			t.Errorf("common name: got %q", cn)
-		}
-		if c.Subject.SerialNumber != "IDCES-"+r.Identifier {
-			t.Errorf("serialNumber: got %q", c.Subject.SerialNumber)
-		}
-	})
 }
 
 func TestSerialsDiffer(t *testing.T) {

@@ -28,9 +28,15 @@ var rules = sync.OnceValues(func() (lint.Registry, error) {
 			lint.RFC3279, lint.RFC5280, lint.RFC5480, lint.RFC5891, lint.RFC6960, lint.RFC6962, lint.RFC8813,
 			lint.EtsiEsi, lint.Community,
 		},
-		// Verifies the signature with keys of another authority, which costs
-		// more than all other rules together.
-		ExcludeNames: []string{"e_cert_issued_by_compromised_emudhra_ca"},
+		ExcludeNames: []string{
+			// Verifies the signature with keys of another authority, which costs
+			// more than all other rules together.
+			"e_cert_issued_by_compromised_emudhra_ca",
+			// Recommend 64 characters. Names are as the identity document has
+			// them, and may be longer (EN 319 412-2, NAT-4.2.4-18).
+			"w_subject_given_name_recommended_max_length",
+			"w_subject_surname_recommended_max_length",
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("choosing lint rules: %w", err)

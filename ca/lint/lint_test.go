@@ -132,29 +132,22 @@ func TestCertificate(t *testing.T) {
 	}
 }
 
-func signed(t *testing.T, template *x509.Certificate) []byte {
-	t.Helper()
+func signed(tb testing.TB, template *x509.Certificate) []byte {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	parent := &x509.Certificate{Subject: pkix.Name{Country: []string{"ES"}, CommonName: "Issuer"}, SubjectKeyId: []byte{5, 6, 7, 8}}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return der
 }
 
 func BenchmarkCertificate(b *testing.B) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, person(), &x509.Certificate{SubjectKeyId: []byte{5}}, key.Public(), key)
-	if err != nil {
-		b.Fatal(err)
-	}
+	der := signed(b, person())
 	for b.Loop() {
 		if err := lint.Certificate(der); err != nil {
 			b.Fatal(err)
