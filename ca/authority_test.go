@@ -381,21 +381,3 @@ func TestSerialsDiffer(t *testing.T) {
 		seen[serial.String()] = true
 	}
 }
-
-func BenchmarkPrepareAndIssue(b *testing.B) {
-	h := ecHierarchy(b)
-	public := ecKey(b, elliptic.P256()).Public()
-	for b.Loop() {
-		h.issue(b, request(public))
-	}
-}
-
-func BenchmarkPrepareRSA(b *testing.B) {
-	h := newHierarchy(b, rsaKey(b, 4096), rsaKey(b, 3072))
-	public := rsaKey(b, 3072).Public()
-	for b.Loop() {
-		if _, err := h.authority.Prepare(request(public)); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -189,3 +189,21 @@ func TestServiceValidity(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkPrepareAndIssue(b *testing.B) {
+	h := ecHierarchy(b)
+	public := ecKey(b, elliptic.P256()).Public()
+	for b.Loop() {
+		h.issue(b, request(public))
+	}
+}
+
+func BenchmarkPrepareRSA(b *testing.B) {
+	h := newHierarchy(b, rsaKey(b, 4096), rsaKey(b, 3072))
+	public := rsaKey(b, 3072).Public()
+	for b.Loop() {
+		if _, err := h.authority.Prepare(request(public)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
