@@ -19,14 +19,14 @@ import (
 // Defines values for ActKind.
 const (
 	ActBlock           ActKind = "block"
-	ActDeregister      ActKind = "suspend"
+	ActDeregister      ActKind = "deregister"
 	ActRegister        ActKind = "register"
+	ActRelease         ActKind = "release"
 	ActRenewActivation ActKind = "renew_activation"
+	ActReportDeath     ActKind = "report_death"
 	ActRevoke          ActKind = "revoke"
+	ActSuspend         ActKind = "suspend"
 	ActUnblock         ActKind = "unblock"
-	Deregister         ActKind = "deregister"
-	Release            ActKind = "release"
-	ReportDeath        ActKind = "report_death"
 )
 
 // Valid indicates whether the value is a known member of the ActKind enum.
@@ -38,17 +38,17 @@ func (e ActKind) Valid() bool {
 		return true
 	case ActRegister:
 		return true
+	case ActRelease:
+		return true
 	case ActRenewActivation:
+		return true
+	case ActReportDeath:
 		return true
 	case ActRevoke:
 		return true
+	case ActSuspend:
+		return true
 	case ActUnblock:
-		return true
-	case Deregister:
-		return true
-	case Release:
-		return true
-	case ReportDeath:
 		return true
 	default:
 		return false
