@@ -17,7 +17,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
-	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -83,16 +82,6 @@ func (c *clients) disable(id string) {
 	delete(c.known, id)
 }
 
-type authority struct{}
-
-func (authority) AuthorityDER(_ context.Context, name string) ([]byte, error) {
-	return []byte("der of " + name), nil
-}
-
-func (authority) RevocationList(context.Context, string) (ca.PublishedList, error) {
-	return ca.PublishedList{}, policies.Refuse(policies.NotFound)
-}
-
 // clock is a time that tests move.
 type clock struct {
 	mu sync.Mutex
@@ -148,7 +137,7 @@ func build(t *testing.T, change func(*api.Config)) house {
 	}
 	h := house{clients: newClients(), clock: &clock{at: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)}, journal: &journal{}}
 	config := api.Config{
-		PublicURL: "https://firma.example.es", Catalogue: words, Clients: h.clients, Authority: authority{},
+		PublicURL: "https://firma.example.es", Catalogue: words, Clients: h.clients,
 		Limits: api.DefaultLimits(), Logger: slog.New(slog.NewTextHandler(h.journal, nil)), Now: h.clock.now,
 	}
 	if change != nil {
@@ -502,7 +491,7 @@ func TestAcceptBoundsBodies(t *testing.T) {
 	}
 }
 
-func TestHealthAndDownloads(t *testing.T) {
+func TestHealth(t *testing.T) {
 	t.Parallel()
 	h := build(t, func(c *api.Config) {
 		c.Checks = map[string]api.Check{
@@ -515,10 +504,8 @@ func TestHealthAndDownloads(t *testing.T) {
 		kind   string
 		body   string
 	}{
-		"/healthz":        {http.StatusOK, "text/plain; charset=UTF-8", "ok\n"},
-		"/readyz":         {http.StatusServiceUnavailable, "application/json", `{"database":"ok","signer":"unreachable"}` + "\n"},
-		"/ca/root.cer":    {http.StatusOK, "application/pkix-cert", "der of root"},
-		"/ca/issuing.cer": {http.StatusOK, "application/pkix-cert", "der of issuing"},
+		"/healthz": {http.StatusOK, "text/plain; charset=UTF-8", "ok\n"},
+		"/readyz":  {http.StatusServiceUnavailable, "application/json", `{"database":"ok","signer":"unreachable"}` + "\n"},
 	} {
 		response := h.ask(t, http.MethodGet, path, "")
 		if got := response.body; response.status != want.status || response.header.Get("Content-Type") != want.kind || got != want.body {
@@ -528,10 +515,51 @@ func TestHealthAndDownloads(t *testing.T) {
 			t.Errorf("%s: lacks security headers: %v", path, response.header)
 		}
 	}
-	wantProblem(t, h.ask(t, http.MethodGet, "/ca/issuing.crl", ""), policies.NotFound)
-	tag := h.ask(t, http.MethodGet, "/ca/root.cer", "").header.Get("ETag")
-	if got := h.ask(t, http.MethodGet, "/ca/root.cer", "", "If-None-Match", tag).status; got != http.StatusNotModified {
-		t.Errorf("If-None-Match: got %d, want 304", got)
+}
+
+func TestPublicDesks(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(c *api.Config) {
+		c.Rooms = append(c.Rooms, func(s *api.Site) {
+			pace := s.Pace(api.Rate{Every: 10 * time.Second, Burst: 1})
+			ask := func(c echo.Context) error {
+				c.Response().Header().Set("Cache-Control", "public")
+				return c.String(http.StatusOK, pace(c).String())
+			}
+			s.Desk("/desk/*")
+			s.Door("/desk").GET("/desk/*", ask)
+			s.Door("/door").GET("/door", ask)
+			s.Door("/kind").POST("/kind", func(echo.Context) error {
+				return errors.Join(policies.Refuse(policies.RequestMalformed, "field", "Content-Type"), echo.ErrUnsupportedMediaType)
+			})
+		})
+	})
+	for _, want := range []string{"0s", "10s"} {
+		if got := h.ask(t, http.MethodGet, "/desk/whose", "").body; got != want {
+			t.Errorf("pace: got %s, want %s", got, want)
+		}
+	}
+	if got := h.ask(t, http.MethodGet, "/desk/whose", "", "Remote", "192.0.2.77:1").body; got != "0s" {
+		t.Errorf("pace of another address: got %s, want 0s", got)
+	}
+	if log := h.journal.String(); strings.Contains(log, "route=/desk") {
+		t.Errorf("the log tells who asks what:\n%s", log)
+	}
+	response := h.ask(t, http.MethodDelete, "/desk/whose", "")
+	wantProblem(t, response, policies.MethodNotAllowed)
+	if got := h.ask(t, http.MethodGet, "/door", "").header; got.Get("Cache-Control") != "public" || got.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("got %v, want what the room set and what the site did", got)
+	}
+	if got := h.ask(t, http.MethodGet, "/healthz", "").header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("a room's header went on to the next answer: %q", got)
+	}
+	if log := h.journal.String(); !strings.Contains(log, "status=405") || !strings.Contains(log, "route=/door") {
+		t.Errorf("the log lacks a failure, or a route that is no desk:\n%s", log)
+	}
+	response = h.ask(t, http.MethodPost, "/kind", "")
+	var problem api.Problem
+	if err := json.Unmarshal([]byte(response.body), &problem); err != nil || response.status != 415 || problem.Status != 415 {
+		t.Errorf("got %d %q (%v), want a problem of status 415", response.status, response.body, err)
 	}
 }
 

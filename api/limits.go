@@ -106,9 +106,16 @@ func (t *throttle) forget(now time.Time) {
 	t.sweep = now
 }
 
+// Pace gives a room a pace of its own, by address: what it returns spends a
+// turn, or says how long the client has to wait for the next.
+func (s *Site) Pace(rate Rate) func(c echo.Context) time.Duration {
+	t := newThrottle(rate, s.Now)
+	return func(c echo.Context) time.Duration { return t.take(network(c.RealIP())) }
+}
+
 func (t *throttle) admit(key string) error {
 	if wait := t.take(key); wait > 0 {
-		return policies.Refuse(policies.RateLimited, "seconds", seconds(wait)).After(wait)
+		return policies.Refuse(policies.RateLimited, "seconds", Seconds(wait)).After(wait)
 	}
 	return nil
 }

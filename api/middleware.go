@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -34,25 +35,32 @@ func requestID(c echo.Context) string {
 }
 
 // secure sets what holds for every answer; pages widen the content policy to
-// what they need (OWASP ASVS 5.0, section 3.4).
+// what they need (OWASP ASVS 5.0, section 3.4). The lines are shared between
+// answers: whoever sets one puts another slice in its place.
 func (s *Site) secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		if s.public.Scheme == "https" {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		maps.Copy(c.Response().Header(), s.headers)
 		return next(c)
 	}
 }
 
+func securityHeaders(scheme string) http.Header {
+	h := http.Header{}
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	if scheme == "https" {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return h
+}
+
 // record writes the access log: the route, not the address that was asked for,
-// so that nothing of what anybody typed ends there.
+// so that nothing of what anybody typed ends there. At a public desk, only what
+// went wrong is worth a line.
 func (s *Site) record(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.Now()
@@ -60,7 +68,14 @@ func (s *Site) record(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err)
 		}
 		request, response := c.Request(), c.Response()
-		s.Logger.LogAttrs(request.Context(), slog.LevelInfo, "request served",
+		level := slog.LevelInfo
+		if s.public[c.Path()] && response.Status < http.StatusBadRequest {
+			level = slog.LevelDebug
+		}
+		if !s.Logger.Enabled(request.Context(), level) {
+			return nil
+		}
+		s.Logger.LogAttrs(request.Context(), level, "request served",
 			slog.String("request_id", requestID(c)),
 			slog.String("method", request.Method),
 			slog.String("route", c.Path()),

@@ -30,7 +30,6 @@ type Config struct {
 	Proxies   []netip.Prefix
 	Catalogue *catalogue.Catalogue
 	Clients   Clients
-	Authority Authority
 	// Checks are what readiness asks, by name: the database, the signer.
 	Checks map[string]Check
 	// ErrorPage draws a refusal for a person; nil answers problems to all.
@@ -50,7 +49,8 @@ type ErrorPage func(c echo.Context, status int, refusal *policies.Refusal) error
 type Site struct {
 	Config
 	echo     *echo.Echo
-	public   *url.URL
+	address  *url.URL
+	headers  http.Header
 	origin   *http.CrossOriginProtection
 	attempts *throttle
 	tokens   *throttle
@@ -58,27 +58,30 @@ type Site struct {
 	memory   *semaphore.Weighted
 	plain    plain
 	doors    []string
+	public   map[string]bool // routes that are public desks
 }
 
 // New builds the public side with all its rooms.
 func New(config Config) (http.Handler, error) {
-	public, err := parsePublicURL(config.PublicURL)
+	address, err := parsePublicURL(config.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("reading the public address: %w", err)
 	}
 	s := &Site{
 		Config:   config,
 		echo:     echo.New(),
-		public:   public,
+		address:  address,
+		headers:  securityHeaders(address.Scheme),
 		origin:   http.NewCrossOriginProtection(),
 		attempts: newThrottle(config.Limits.Attempts, config.Now),
 		tokens:   newThrottle(config.Limits.Tokens, config.Now),
 		calls:    newThrottle(config.Limits.Calls, config.Now),
 		memory:   semaphore.NewWeighted(config.Limits.BodyMemory),
-		doors:    []string{"/healthz", "/readyz", "/ca/", "/problems/", "/oauth/", "/.well-known/"},
+		doors:    []string{"/healthz", "/readyz", "/problems/", "/oauth/", "/.well-known/"},
+		public:   make(map[string]bool),
 	}
 	// A proxy may change the Host header; the origin of our own pages stays.
-	if err := s.origin.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+	if err := s.origin.AddTrustedOrigin(address.Scheme + "://" + address.Host); err != nil {
 		return nil, fmt.Errorf("trusting the public address: %w", err)
 	}
 	if s.plain, err = newPlain(); err != nil {
@@ -100,10 +103,6 @@ func (s *Site) routes() {
 	alive := []string{http.MethodGet, http.MethodHead}
 	s.echo.Match(alive, "/healthz", healthy)
 	s.echo.Match(alive, "/readyz", s.ready)
-	s.echo.GET("/ca/root.cer", s.certificate("root"))
-	s.echo.GET("/ca/issuing.cer", s.certificate("issuing"))
-	s.echo.GET("/ca/root.crl", s.revocationList("root"))
-	s.echo.GET("/ca/issuing.crl", s.revocationList("issuing"))
 	s.echo.GET("/problems/:code", s.explain)
 	s.echo.GET(plainSheet, s.plain.stylesheet)
 	s.echo.GET("/.well-known/oauth-authorization-server", s.metadata)
@@ -147,12 +146,17 @@ func (s *Site) Door(prefix string) *echo.Echo {
 	return s.echo
 }
 
+// Desk says that a route is open to all and asked for by programs without end:
+// the access log is told of failures only. Who checks whose signature, and how
+// often, is nothing that a log should know.
+func (s *Site) Desk(route string) { s.public[route] = true }
+
 // Pages takes the routes of people: their refusals are pages, and their forms
 // are small.
 func (s *Site) Pages() *echo.Group { return s.echo.Group("") }
 
 // URL is the public address of a path of this site.
-func (s *Site) URL(path string) string { return s.public.String() + path }
+func (s *Site) URL(path string) string { return s.address.String() + path }
 
 // Messages speaks the language that the request asks for.
 func (s *Site) Messages(c echo.Context) *catalogue.Messages {

@@ -20,8 +20,11 @@ import (
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/api/rest"
+	"github.com/rubrica-firma/rubrica/api/validation"
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/rpc"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -49,6 +52,10 @@ type APICommand struct {
 	AttemptsPerMinute int `help:"Identifications a minute from one address." default:"30"`
 	// CallsPerSecond bounds the calls of one application.
 	CallsPerSecond int `help:"Calls a second of one application." default:"50"`
+	// QuestionsPerSecond bounds the OCSP requests of one address that are not
+	// answered from memory, StampsPerSecond its time-stamps.
+	QuestionsPerSecond int `help:"OCSP requests a second from one address, beyond those answered from memory." default:"200"`
+	StampsPerSecond    int `help:"Time-stamps a second for one address." default:"50"`
 
 	// MailServer takes letters to citizens.
 	MailServer string `help:"SMTP server, host:port." required:""`
@@ -81,7 +88,17 @@ func (c *APICommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := c.handler(ctx, public, sentences, logger)
+	client, err := c.dial(logger)
+	if err != nil {
+		return err
+	}
+	desk, err := validation.New(validation.Config{
+		Validation: client, Feed: public, Published: public, Limits: c.validationLimits(), Logger: logger, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := c.handler(ctx, parts{public: public, client: client, desk: desk, sentences: sentences, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -90,11 +107,32 @@ func (c *APICommand) Run(ctx context.Context) error {
 	group.Go(func() error { return c.serve(ctx, answering("api", "http/answering", handler)) })
 	group.Go(func() error { return db.Deliver(ctx, logger, mailer.Deliver) })
 	group.Go(func() error { c.keepPurging(ctx, public, logger); return nil })
+	group.Go(func() error { desk.Follow(ctx); return nil })
 	return group.Wait()
 }
 
+func (c *APICommand) validationLimits() validation.Limits {
+	limits := validation.DefaultLimits()
+	limits.Questions = perSecond(c.QuestionsPerSecond)
+	limits.Stamps = perSecond(c.StampsPerSecond)
+	return limits
+}
+
+// perSecond is a rate with room for bursts of four seconds.
+func perSecond(n int) api.Rate { return api.Rate{Every: time.Second / time.Duration(max(1, n)), Burst: 4 * n} }
+
+// parts are what the rooms share.
+type parts struct {
+	public    store.Public
+	client    *rpc.Client
+	desk      *validation.Desk
+	sentences *catalogue.Catalogue
+	logger    *slog.Logger
+}
+
 // handler puts the rooms into the site.
-func (c *APICommand) handler(ctx context.Context, public store.Public, sentences *catalogue.Catalogue, logger *slog.Logger) (http.Handler, error) {
+func (c *APICommand) handler(ctx context.Context, p parts) (http.Handler, error) {
+	public, module := p.public, announced(p.client)
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
@@ -103,16 +141,11 @@ func (c *APICommand) handler(ctx context.Context, public store.Public, sentences
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.dial(logger)
-	if err != nil {
-		return nil, err
-	}
-	module := announced(client)
 	core := requests.New(requests.Config{
 		Store: public, Opener: module, Preparer: worker, Rules: c.rules(), Limits: requests.DefaultLimits(), Now: time.Now,
 	})
 	drawn, err := pages.New(pages.Options{
-		Catalogue: sentences, Development: c.Development, Logger: logger,
+		Catalogue: p.sentences, Development: c.Development, Logger: p.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
 	})
 	if err != nil {
@@ -124,18 +157,21 @@ func (c *APICommand) handler(ctx context.Context, public store.Public, sentences
 	})
 	native, err := rest.Room(rest.Config{
 		Requests: core, Store: public, Register: module, SigningPath: pages.SigningPath, Limits: core.Limits,
+		Pages: map[policies.Where]string{
+			policies.AtActivation: "/activar", policies.AtPassword: "/contrasena", policies.AtCertificate: "/certificado",
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	limits := api.DefaultLimits()
 	limits.Attempts = api.Rate{Every: time.Minute / time.Duration(c.AttemptsPerMinute), Burst: c.AttemptsPerMinute}
-	limits.Calls = api.Rate{Every: time.Second / time.Duration(c.CallsPerSecond), Burst: 4 * c.CallsPerSecond}
+	limits.Calls = perSecond(c.CallsPerSecond)
 	return api.New(api.Config{
-		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: sentences, Clients: public, Authority: public,
+		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
-		ErrorPage: door.Trouble, Rooms: []func(*api.Site){native, door.Room},
-		Limits: limits, Logger: logger, Now: time.Now,
+		ErrorPage: door.Trouble, Rooms: []func(*api.Site){p.desk.Room, native, door.Room},
+		Limits: limits, Logger: p.logger, Now: time.Now,
 	})
 }
 
@@ -154,7 +190,10 @@ func (c *APICommand) mailer(sentences *catalogue.Catalogue, public store.Public)
 			return nil, err
 		}
 	}
-	return &notify.Mailer{Catalogue: sentences, Records: public, SMTP: smtp, Service: c.Service, PublicURL: c.PublicURL, Now: time.Now}, nil
+	return &notify.Mailer{
+		Catalogue: sentences, Records: public, SMTP: smtp, Service: c.Service, PublicURL: c.PublicURL,
+		Rules: c.rules(), Now: time.Now,
+	}, nil
 }
 
 func (c *APICommand) serve(ctx context.Context, handler http.Handler) error {
