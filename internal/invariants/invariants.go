@@ -49,7 +49,7 @@ func (c *Checker) Check(ctx context.Context) error {
 		return fmt.Errorf("connecting as the checker: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
-	for _, check := range []func(context.Context, *pgx.Conn) error{counts, records, signatures, c.log, c.canaries} {
+	for _, check := range []func(context.Context, *pgx.Conn) error{counts, records, lives, signatures, c.log, c.canaries} {
 		if err := check(ctx, conn); err != nil {
 			return err
 		}
@@ -107,7 +107,9 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 					count(*) FILTER (WHERE type = 'certificate.intent') AS intents,
 					count(*) FILTER (WHERE type IN ('certificate.issued', 'certificate.interrupted')) AS outcomes
 				FROM log_entries GROUP BY operation) l
-			WHERE intents - outcomes <> (SELECT count(*) FROM certificates z WHERE z.request_id = l.operation AND z.state = 'intent')`,
+			WHERE intents - outcomes <> (
+				SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
+				WHERE coalesce(z.request_id, k.citizen_id) = l.operation AND z.state = 'intent')`,
 		"I3: a code that authorised without having been consumed": `
 			SELECT count(*) FROM authorisations a JOIN challenges c ON c.id = a.challenge_id WHERE c.state <> 'consumed'`,
 		"I3: a code that was accepted twice": `
@@ -128,7 +130,7 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 		"I3: a code used twice": `
 			SELECT count(*) FROM (
 				SELECT FROM log_entries
-				WHERE type IN ('sign.authorised', 'auth.succeeded', 'password.changed')
+				WHERE type IN ('sign.authorised', 'auth.succeeded', 'password.changed', 'key.revoked', 'key.suspended', 'key.released')
 					AND payload IS NOT NULL AND convert_from(payload, 'UTF8')::jsonb ? 'challenge'
 				GROUP BY convert_from(payload, 'UTF8')::jsonb ->> 'challenge' HAVING count(*) > 1) l`,
 		"I3: an intent of the log without its authorisation": `
@@ -144,7 +146,9 @@ func counts(ctx context.Context, conn *pgx.Conn) error {
 			SELECT count(*) FROM requests r WHERE NOT EXISTS (SELECT FROM documents d WHERE d.request_id = r.id)`,
 		"a certificate in force for a destroyed key": `
 			SELECT count(*) FROM certificates z JOIN credentials k ON k.id = z.credential_id
-			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed'`,
+			WHERE z.state = 'issued' AND z.revoked_at IS NULL AND k.state = 'destroyed' AND z.not_after >= (
+				SELECT max(at) FROM log_entries
+				WHERE type = 'key.destroyed' AND payload IS NOT NULL AND convert_from(payload, 'UTF8')::jsonb ->> 'credential' = k.id)`,
 	} {
 		if err := none(ctx, conn, what, sql); err != nil {
 			return err
@@ -175,7 +179,8 @@ func records(ctx context.Context, conn *pgx.Conn) error {
 		"a consent that waits although its citizen may not sign": `
 			SELECT count(*) FROM authorisations a JOIN citizens c ON c.id = a.citizen_id
 			LEFT JOIN credentials k ON k.id = a.credential_id AND k.state = 'usable'
-			WHERE a.state = 'authorised' AND (c.status <> 'active' OR k.id IS NULL)`,
+			WHERE a.state = 'authorised' AND (c.status <> 'active' OR k.id IS NULL
+				OR NOT EXISTS (SELECT FROM certificates z WHERE z.serial = a.serial AND z.state = 'issued' AND z.revoked_at IS NULL))`,
 	} {
 		if err := none(ctx, conn, what, sql); err != nil {
 			return err
