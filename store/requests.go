@@ -172,7 +172,7 @@ func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error
 			JOIN requests r ON r.id = a.request_id
 			WHERE a.state = 'intent' AND a.lease_until < @now`},
 		{&o.Certificates, `
-			SELECT k.serial, k.request_id, c.identifier
+			SELECT k.serial, coalesce(k.request_id, c.id), c.identifier
 			FROM certificates k
 			JOIN credentials ON credentials.id = k.credential_id
 			JOIN citizens c ON c.id = citizen_id
