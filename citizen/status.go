@@ -101,6 +101,15 @@ type transition struct {
 	ticketHash  []byte
 }
 
+// entry tells of it: by whom, why, and with what it was confirmed.
+func (t transition) entry(c signer.Citizen, o Order, m Move, now time.Time) audit.Entry {
+	payload := map[string]any{"by": o.By, "reason": o.Reason, "from": string(m.From), "to": string(m.To)}
+	if t.challengeID != "" {
+		payload["challenge"], payload["factors"] = t.challengeID, []string{"knowledge", "possession"}
+	}
+	return audit.Entry{Type: t.event, Operation: c.ID, At: now, Person: c.Identifier, Payload: payload}
+}
+
 func (s *Service) move(ctx context.Context, id Identifier, o Order, t transition) error {
 	c, k, err := s.People.ByIdentifier(ctx, id.String())
 	if err != nil {
@@ -132,10 +141,7 @@ func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credent
 	if t.notice != "" {
 		m.Notice = signer.Notice{Kind: t.notice, CitizenID: c.ID}
 	}
-	return s.Store.SetStatus(ctx, m, audit.Entry{
-		Type: t.event, Operation: c.ID, At: now, Person: c.Identifier,
-		Payload: map[string]any{"by": o.By, "reason": o.Reason, "from": string(m.From), "to": string(m.To)},
-	})
+	return s.Store.SetStatus(ctx, m, t.entry(c, o, m, now))
 }
 
 // settle is the credential as the move leaves it.
