@@ -218,10 +218,8 @@ func (c *CACommand) room(ctx context.Context) (_ *caRoom, err error) {
 		kept = ca.ServiceToken
 	}
 	room.house = &ceremony.House{
-		Settings: ceremony.Settings{
-			Base: base, IssuingAlgorithm: c.IssuingAlgorithm, OCSPAlgorithm: c.OCSPAlgorithm, TSAAlgorithm: c.TSAAlgorithm,
-			IssuingYears: c.IssuingYears, RootListMonths: c.RootListMonths, Profile: profile,
-		},
+		Base: base, IssuingAlgorithm: c.IssuingAlgorithm, OCSPAlgorithm: c.OCSPAlgorithm, TSAAlgorithm: c.TSAAlgorithm,
+		IssuingYears: c.IssuingYears, RootListMonths: c.RootListMonths, Profile: profile,
 		Store: ceremonyStore{DB: room.db, address: c.Database}, Console: console{in: os.Stdin, out: os.Stdout, yes: c.Yes},
 		Service: room.token, Secrets: ceremonySecrets{room.token}, Root: room.root, RootKept: kept,
 		Lint: lint.Certificate, Now: time.Now,

@@ -85,9 +85,16 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	return fill(file, content, path)
+}
+
+// fill writes a temporary file and moves it to its place, or removes it.
+func fill(file *os.File, content []byte, path string) error {
+	_, err := file.Write(content)
 	if err == nil {
+		err = errors.Join(file.Chmod(0o644), file.Sync())
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {

@@ -64,7 +64,7 @@ func (s ceremonyStore) Alone(ctx context.Context) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", err)
 	}
-	release = func() { _ = conn.Close(context.WithoutCancel(ctx)) }
+	release = func() { _ = conn.Close(context.WithoutCancel(ctx)) } // and the lock with it
 	for range 20 {
 		var locked bool
 		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(ceremonyLock)).Scan(&locked); err != nil {

@@ -105,6 +105,7 @@ func TestUpApart(t *testing.T) {
 		"signer's environment":      {"read", environ, []string{"signer", "root"}},
 		"PIN":                       {"read", secret("hsm-pin"), []string{"signer", "root"}},
 		"officer's PIN":             {"read", secret("hsm-so-pin"), []string{"root"}},
+		"PIN of the root's token":   {"read", secret("hsm-root-pin"), []string{"root"}},
 		"SMS token":                 {"read", secret("sms-token"), []string{"signer", "root"}},
 		"token":                     {"list", tokens, []string{"signer", "root"}},
 		"owner's password":          {"read", secret("rubrica_owner.pgpass"), []string{"root"}},

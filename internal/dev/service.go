@@ -49,7 +49,7 @@ func (u *environment) openSockets(dir string) error {
 // handOver gives each process its own secrets and nothing else: what is in
 // secrets/ and belongs to neither stays with whoever runs this.
 func (u *environment) handOver() error {
-	export := filepath.Dir(u.env.RootFile) // which init will write as the signer's user
+	export := filepath.Dir(u.env.RootFile)             // which init will write as the signer's user
 	if err := os.MkdirAll(export, 0o755); err != nil { //nolint:gosec // all in it is public
 		return failure(StatusDirectory, "writing to the data directory: %w", err)
 	}
