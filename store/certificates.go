@@ -110,33 +110,40 @@ func (db *DB) ForgetPublished(ctx context.Context, now time.Time) error {
 // all stays under a megabyte.
 const shardSize = 18_000
 
+// firstGrace is for how long a list without certificates is not yet done with:
+// one that names it may be under way.
+const firstGrace = 24 * time.Hour
+
 // Shard is the list that a certificate issued now will name; a new one is made
 // with the year, and when the last is full.
 func (db *DB) Shard(ctx context.Context, issuer string, now time.Time) (string, error) {
-	year := now.UTC().Year()
-	args := pgx.NamedArgs{"issuer": issuer, "year": year, "size": shardSize, "now": now}
-	var name string
-	err := db.pool.QueryRow(ctx, `
-		SELECT name
-		FROM crl_shards
-		WHERE issuer = @issuer AND year = @year AND issued < @size
-		ORDER BY ordinal
-		LIMIT 1`, args).Scan(&name)
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return name, err
-	}
-	err = db.pool.QueryRow(ctx, `
-		WITH next AS (
-			SELECT coalesce(max(ordinal), 0) + 1 AS ordinal
+	args := pgx.NamedArgs{"issuer": issuer, "year": now.UTC().Year(), "size": shardSize, "until": now.Add(firstGrace)}
+	for {
+		var name string
+		err := db.pool.QueryRow(ctx, `
+			SELECT name
 			FROM crl_shards
-			WHERE issuer = @issuer AND year = @year
-		)
-		INSERT INTO crl_shards (name, issuer, year, ordinal, ends_at)
-		SELECT format('%s-%s-%s', @issuer::text, @year::integer, ordinal), @issuer, @year, ordinal, @now
-		FROM next
-		ON CONFLICT ON CONSTRAINT crl_shards_place DO UPDATE SET name = crl_shards.name
-		RETURNING name`, args).Scan(&name)
-	return name, err
+			WHERE issuer = @issuer AND year = @year AND issued < @size
+			ORDER BY ordinal
+			LIMIT 1`, args).Scan(&name)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return name, err
+		}
+		// Of several who find none, one makes it, and all look again.
+		_, err = db.pool.Exec(ctx, `
+			INSERT INTO crl_shards (name, issuer, year, ordinal, ends_at)
+			SELECT format('%s-%s-%s', @issuer::text, @year::integer, last + 1), @issuer, @year, last + 1, @until
+			FROM (
+				SELECT coalesce(max(ordinal), 0) AS last
+				FROM crl_shards
+				WHERE issuer = @issuer AND year = @year
+			) s
+			WHERE NOT EXISTS (SELECT FROM crl_shards WHERE issuer = @issuer AND year = @year AND issued < @size)
+			ON CONFLICT DO NOTHING`, args)
+		if err != nil {
+			return "", err
+		}
+	}
 }
 
 // place counts a certificate into its list.
