@@ -243,6 +243,9 @@ func (c *CA) Prepare(ctx context.Context, r ca.Request) (*ca.Prepared, ca.Place,
 		return nil, ca.Place{}, fmt.Errorf("finding the revocation list: %w", err)
 	}
 	r.CRL = c.address("ca/" + shard + ".crl")
+	if end := by.Certificate.NotAfter; r.NotAfter.After(end) {
+		r.NotAfter = end // a rollover in time keeps this from happening
+	}
 	prepared, err := by.Prepare(r)
 	return prepared, ca.Place{Issuer: by.name, Shard: shard}, err
 }
