@@ -16,15 +16,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
 	other "golang.org/x/crypto/ocsp"
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/validation"
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // follow starts a desk's poller and waits for its first poll; what it returns
 // stops it.
