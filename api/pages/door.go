@@ -13,6 +13,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -27,8 +28,8 @@ type Store interface {
 	Challenge(ctx context.Context, ticketHash []byte, purpose signer.Purpose) (*signer.SentCode, error)
 	// Request reads one request (policies.RequestUnknown).
 	Request(ctx context.Context, id string) (signer.Request, error)
-	// AuthorityDER reads a certificate of the internal CA, root or issuing.
-	AuthorityDER(ctx context.Context, name string) ([]byte, error)
+	// Hierarchy reads the certification authorities, oldest first.
+	Hierarchy(ctx context.Context) (ca.Hierarchy, error)
 }
 
 // Register is a citizen's activation, password and certificate. rpc.Client

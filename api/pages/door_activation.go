@@ -2,14 +2,15 @@ package pages
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -22,18 +23,21 @@ func (d *Door) home(c echo.Context) error {
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}
-	for _, name := range []string{"root", "issuing"} {
-		der, err := d.Store.AuthorityDER(c.Request().Context(), name)
+	hierarchy, err := d.Store.Hierarchy(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Concat(hierarchy.Of(ca.RoleRoot), hierarchy.Of(ca.RoleIssuing)) {
+		if !m.RevokedAt.IsZero() {
+			continue // nobody is to trust it
+		}
+		certificate, err := m.Certificate()
 		if err != nil {
 			return err
 		}
-		certificate, err := x509.ParseCertificate(der)
-		if err != nil {
-			return fmt.Errorf("reading the %s certificate: %w", name, err)
-		}
 		view.Authorities = append(view.Authorities, Authority{
 			Name: certificate.Subject.CommonName, Until: certificate.NotAfter,
-			Fingerprint: fmt.Sprintf("%x", sha256.Sum256(der)), URL: "/ca/" + name + ".cer",
+			Fingerprint: fmt.Sprintf("%x", sha256.Sum256(m.DER)), URL: "/ca/" + m.Name + ".cer",
 		})
 	}
 	return d.show(c, http.StatusOK, view)

@@ -1,11 +1,18 @@
 package pages_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -250,6 +257,31 @@ func TestRenewalThatFailed(t *testing.T) {
 	})
 	h.open("/certificado/nuevo/codigo")
 	h.says("/certificado/hecho", http.StatusServiceUnavailable, "El servicio no está disponible")
+}
+
+// TestHome names the authorities behind signatures, all that there have been,
+// and leads to the own certificate.
+func TestHome(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []ca.Member{{Name: "root", Role: ca.RoleRoot}, {Name: "issuing-1", Role: ca.RoleIssuing}, {Name: "ocsp-1", Role: ca.RoleOCSP}, {Name: "issuing-2", Role: ca.RoleIssuing}, {Name: "issuing-3", Role: ca.RoleIssuing, RevokedAt: time.Now()}} {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Autoridad " + m.Name}, NotAfter: time.Now()}
+		if m.DER, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key); err != nil {
+			t.Fatal(err)
+		}
+		h.far.hierarchy = append(h.far.hierarchy, m)
+	}
+	h.open("/")
+	h.says("/", http.StatusOK, "Autoridad root", "Autoridad issuing-1", "Autoridad issuing-2")
+	for address, want := range map[string]bool{
+		"/ca/root.cer": true, "/ca/issuing-1.cer": true, "/ca/issuing-2.cer": true, "/ca/issuing-3.cer": false, "/ca/ocsp-1.cer": false, "/certificado": true, "/contrasena": true,
+	} {
+		h.leads(want, address)
+	}
 }
 
 // TestCeremonyOfAnEndingCertificate offers to renew, and lets who does not want

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/internal/thread"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
@@ -51,6 +52,7 @@ type far struct {
 	certificate *signer.Certificate
 	assured     time.Time
 	changes     []citizen.CertificateChange
+	hierarchy   ca.Hierarchy
 	request     signer.Request
 	sad         signer.SAD
 }
@@ -239,6 +241,8 @@ func (f *far) Request(_ context.Context, id string) (signer.Request, error) {
 	}
 	return f.request, nil
 }
+
+func (f *far) Hierarchy(context.Context) (ca.Hierarchy, error) { return f.hierarchy, nil }
 
 // set changes what the signer says next.
 func (f *far) set(change func()) {

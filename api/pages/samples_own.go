@@ -77,7 +77,7 @@ func (s *sampler) affairs() {
 	s.add("codigo", &AffairCode{Problems: []Problem{wrongCode()}, CodeSent: s.codeSent(), Affair: Revoke, SubmitURL: "#main", BackURL: "#main"})
 	s.add("sin-enviar", &AffairCode{
 		Problems: []Problem{{"", policies.Refuse(policies.SMSFailed)}},
-		CodeSent: CodeSent{Tail: "421", AgainURL: "#main"}, Affair: Suspend, SubmitURL: "#main", BackURL: "#main",
+		Tail:     "421", AgainURL: "#main", Affair: Suspend, SubmitURL: "#main", BackURL: "#main",
 	})
 	for _, a := range []Affair{Issue, Renew, Suspend, Release, Revoke} {
 		s.add(string(a), &AffairDone{Affair: a, At: s.now, Until: s.now.AddDate(4, 0, 0), StateURL: "#main", ActivateURL: "#main"})
