@@ -292,6 +292,9 @@ func (p Public) Token(ctx context.Context, hash []byte, now time.Time) (signer.A
 	return t, err
 }
 
+// Hierarchy reads the authorities and their services, oldest first.
+func (p Public) Hierarchy(ctx context.Context) (ca.Hierarchy, error) { return p.db.Hierarchy(ctx) }
+
 // AuthorityDER reads a certificate of the internal CA by name.
 func (p Public) AuthorityDER(ctx context.Context, name string) ([]byte, error) {
 	var der []byte
