@@ -147,6 +147,7 @@ func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credent
 // settle is the credential as the move leaves it.
 func (m *Move) settle(k *signer.Credential, now time.Time) (*signer.Credential, error) {
 	switch m.Fate {
+	case Kept:
 	case Destroyed:
 		if k == nil && m.To == m.From {
 			return nil, policies.Refuse(policies.CredentialMissing)
