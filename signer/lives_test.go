@@ -44,13 +44,11 @@ func (l life) refuses(purpose signer.Purpose, now time.Time) policies.Code {
 	usable := l.usable(now)
 	switch purpose { //nolint:exhaustive // of the affairs
 	case signer.ForCertificate:
-		switch usable {
-		case policies.CertificateSuspended:
+		if usable == policies.CertificateSuspended {
 			return usable
-		case "":
-			if now.Before(l.window()) {
-				return policies.RenewalTooEarly
-			}
+		}
+		if usable == "" && now.Before(l.window()) {
+			return policies.RenewalTooEarly
 		}
 		return ""
 	case signer.ForRelease:
@@ -100,7 +98,7 @@ func TestLives(t *testing.T) {
 	people := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		people++
-		l := &liver{spine: s, life: life{password: password}, dni: dni(people), mobile: fmt.Sprintf("6001%05d", people)}
+		l := &liver{spine: s, password: password, dni: dni(people), mobile: fmt.Sprintf("6001%05d", people)}
 		s.activate(l.dni, l.mobile)
 		rt.Repeat(l.actions())
 	})
@@ -348,7 +346,7 @@ func (l *liver) stands(certificate *signer.Certificate) {
 		return
 	}
 	held := false
-	for _, r := range l.spine.listed() {
+	for _, r := range l.listed() {
 		if r.Serial == certificate.Serial {
 			held = r.Reason == ca.CertificateHold
 		}
