@@ -140,7 +140,8 @@ func (h *House) Revoke(ctx context.Context, name string, cause Cause) error {
 func consequence(role ca.Role) string {
 	switch role {
 	case ca.RoleIssuing:
-		return "Every certificate that it issued is worth nothing from then on, and no signature with one validates without a time-stamp from before."
+		return "Every certificate that it issued is worth nothing from then on, and no signature with one validates without a time-stamp from before. " +
+			"If it is the one in use, rubrica ca rollover --tsa makes another; if time-stamps are by it, rubrica ca renew tsa."
 	case ca.RoleOCSP:
 		return "Nobody will notice: a responder's certificate is not checked (RFC 6960, section 4.2.2.2.1) and counts until it ends. " +
 			"It only stops answering. After a compromise, its issuer has to be revoked if 90 days are too long."

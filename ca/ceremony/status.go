@@ -219,8 +219,12 @@ func (i Inspection) demand(r *Report) {
 	if _, there := i.Hierarchy.Current(ca.RoleIssuing); !there {
 		r.problem("No issuing authority is in use: rubrica ca rollover makes another (rubrica ca init, if the first ceremony was interrupted).")
 	}
-	if _, there := i.Hierarchy.Current(ca.RoleTSA); !there {
+	unit, there := i.Hierarchy.Current(ca.RoleTSA)
+	if !there {
 		r.problem("No time-stamping unit is in use: rubrica ca renew tsa (rubrica ca init, if there never was one).")
+	}
+	if issuer, _ := i.Hierarchy.Named(unit.Issuer); there && !issuer.RevokedAt.IsZero() {
+		r.problem("%s is of %s, which is revoked: its time-stamps do not validate. rubrica ca renew tsa.", unit.Name, issuer.Name)
 	}
 	for _, m := range i.Hierarchy.Of(ca.RoleIssuing) {
 		c, err := m.Certificate()

@@ -53,7 +53,7 @@ func TestInspect(t *testing.T) {
 		"issuing authority revoked": {func(i *ceremony.Inspection) {
 			i.Hierarchy = append(ca.Hierarchy(nil), i.Hierarchy...)
 			i.Hierarchy[1].RevokedAt = now
-		}, []string{"No issuing authority"}},
+		}, []string{"No issuing authority", "tsa-1 is of issuing-1, which is revoked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
