@@ -65,16 +65,25 @@ func (s *Service) remind(ctx context.Context, citizenID string, now time.Time) e
 	return nil
 }
 
+// LaterError is that no telephone may ring before a moment.
+type LaterError struct{ At time.Time }
+
+func (e *LaterError) Error() string { return "no SMS before " + e.At.Format(time.RFC3339) }
+
 // Text sends the SMS of a reminder, unless it no longer holds: the citizen has
-// renewed or is gone, or the time has passed.
+// renewed or is gone, the time has passed, or a more urgent one is due. One
+// that was late into the night is a *LaterError.
 func (s *Service) Text(ctx context.Context, n Notice) error {
 	now := s.Now()
+	if at := s.Rules.Daytime(now); at.After(now) {
+		return &LaterError{At: at}
+	}
 	c, k, err := s.people.ByID(ctx, n.CitizenID)
 	if err != nil {
 		return err
 	}
 	for _, r := range policies.Reminders(Facts(c, k, now), s.Rules) {
-		if string(r.Kind) != n.Kind || !r.Ends.Equal(n.Ends) {
+		if string(r.Kind) != n.Kind || r.Days != n.Days || !r.Ends.Equal(n.Ends) {
 			continue
 		}
 		id := sha256.Sum256([]byte(c.ID + " " + n.Kind + " " + instant(n.Ends) + fmt.Sprint(n.Days)))

@@ -214,7 +214,7 @@ func TestForgetPublished(t *testing.T) {
 	for query, want := range map[string]string{
 		`SELECT string_agg(serial, ' ' ORDER BY seq) FROM certificate_changes`: "2",
 		`SELECT string_agg(number::text, ' ' ORDER BY number) FROM crls`:       "3 4",
-		`SELECT string_agg(serial, ' ') FROM ocsp_answers`:                      "new",
+		`SELECT string_agg(serial, ' ') FROM ocsp_answers`:                     "new",
 	} {
 		if got := value[string](a, query); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -120,19 +121,24 @@ type Text struct{ Notice }
 func (Text) Kind() string { return "text" }
 
 // DeliverTexts hands reminders to deliver, each until it succeeds or River's
-// retries are used up, until ctx ends.
+// retries are used up, until ctx ends. A *signer.LaterError puts one off.
 func (db *DB) DeliverTexts(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &textWorker{deliver: deliver})
+	river.AddWorker(workers, &textWorker{deliver: deliver, now: db.Now})
 	return db.work(ctx, workers, textQueue, logger)
 }
 
 type textWorker struct {
 	river.WorkerDefaults[Text]
 	deliver func(context.Context, signer.Notice) error
+	now     func() time.Time
 }
 
-// Work implements river.Worker.
+// Work implements river.Worker. That it is night counts as no attempt.
 func (w *textWorker) Work(ctx context.Context, job *river.Job[Text]) error {
-	return w.deliver(ctx, job.Args.notice())
+	err := w.deliver(ctx, job.Args.notice())
+	if later, ok := errors.AsType[*signer.LaterError](err); ok {
+		return river.JobSnooze(max(0, later.At.Sub(w.now())))
+	}
+	return err
 }
