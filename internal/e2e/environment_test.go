@@ -80,7 +80,7 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 		}
 	}
 	e.listen, e.sede = addresses[0], local(addresses[1])
-	e.root = filepath.Join(e.dir, "root.pem")
+	e.root = filepath.Join(e.dir, "ca", "root.pem")
 	e.args = []string{
 		"up", "--dir", e.dir, "--listen", addresses[0], "--sede", addresses[1], "--inbox", addresses[2], "--smtp", addresses[3],
 		// What people wait for, tests do not; what is slow on purpose stays slow.
