@@ -427,13 +427,13 @@ func (s *spine) sql(statement string, args ...any) {
 	}
 }
 
-// age makes a registration older than it is, sealed as if it had always been.
-func (s *spine) age(dni string, by time.Duration) {
+// age makes Ana's registration older than it is, sealed as if it had always been.
+func (s *spine) age(by time.Duration) {
 	s.Helper()
 	s.sql(`
 		UPDATE registrations SET assured_at = assured_at - $2::interval
-		WHERE citizen_id = (SELECT id FROM citizens WHERE identifier = $1)`, dni, by)
-	c, k, err := s.db.CitizenByIdentifier(s.Context(), dni)
+		WHERE citizen_id = (SELECT id FROM citizens WHERE identifier = $1)`, ana, by)
+	c, k, err := s.db.CitizenByIdentifier(s.Context(), ana)
 	if err != nil {
 		s.Fatalf("reading a citizen: %v", err)
 	}
