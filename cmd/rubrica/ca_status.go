@@ -86,14 +86,14 @@ func (c *CAStatusCommand) inspect(ctx context.Context, all *CACommand) (ceremony
 
 // rootIfThere is the root's token, nil if it is where it belongs: away.
 func (r *caRoom) rootIfThere(ctx context.Context) (ceremony.Token, error) {
-	if r.settings.oneToken() || r.pins.noRoot != nil {
+	if r.settings.oneToken() || len(r.pins.root) == 0 {
 		return nil, nil
 	}
 	token, err := r.root(ctx)
-	if errors.Is(err, hsm.ErrNoToken) {
-		return nil, nil
+	if err != nil && !errors.Is(err, hsm.ErrNoToken) {
+		return nil, err
 	}
-	return token, err
+	return token, nil
 }
 
 // listStates are the lists that somebody may still ask for.

@@ -155,12 +155,6 @@ func (s PublicSettings) plainURL() (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// caURL is one of them.
-func (s PublicSettings) caURL(file string) (string, error) {
-	base, err := s.plainURL()
-	return base + "/ca/" + file, err
-}
-
 // RuleSettings are the policies that a deployment may set.
 type RuleSettings struct {
 	// FiveYears selects the reading of the five-year rule: strict refuses also
