@@ -317,9 +317,14 @@ func (h *house) list(shard string) *x509.RevocationList {
 	if len(der) == 0 {
 		return nil
 	}
+	return parseList(h.T, der)
+}
+
+func parseList(t *testing.T, der []byte) *x509.RevocationList {
+	t.Helper()
 	l, err := x509.ParseRevocationList(der)
 	if err != nil {
-		h.Fatal(err)
+		t.Fatal(err)
 	}
 	return l
 }

@@ -257,7 +257,7 @@ func (c *CA) Issue(p *ca.Prepared) ([]byte, error) { return p.Issue() }
 func (c *CA) Chain(certificate *x509.Certificate) ([]*x509.Certificate, error) {
 	for _, i := range c.standing.Load().issuers {
 		if bytes.Equal(certificate.RawIssuer, i.Certificate.RawSubject) && bytes.Equal(certificate.AuthorityKeyId, i.Certificate.SubjectKeyId) {
-			return append([]*x509.Certificate{i.Certificate}, i.Authority.Chain...), nil
+			return append([]*x509.Certificate{i.Certificate}, i.Chain...), nil
 		}
 	}
 	return nil, fmt.Errorf("certificate %x is of none of our authorities", certificate.SerialNumber)
