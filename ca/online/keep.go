@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
 
 const (
@@ -86,11 +88,15 @@ func (k *keeping) round(ctx context.Context, now time.Time) error {
 }
 
 // answer signs the answers about certificates that have changed before anybody
-// asks.
+// asks. Those of an authority without a responder nobody answers for: a
+// deployment of before there were any has none until its ceremony.
 func (k *keeping) answer(ctx context.Context, changes []ca.Change) error {
+	responders := k.standing.Load().responders
 	latest := map[string]ca.Change{}
 	for _, change := range changes {
-		latest[change.Serial] = change
+		if slices.ContainsFunc(responders, func(r ocsp.Issuer) bool { return r.Name == change.Issuer }) {
+			latest[change.Serial] = change
+		}
 	}
 	var failures []error
 	for _, change := range latest {
