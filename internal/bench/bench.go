@@ -29,9 +29,9 @@ func below(name string, value, limit float64, unit string) Figure {
 	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf("<=%.2f", limit), OK: value <= limit}
 }
 
-// above makes a figure that should not fall short of a limit.
-func above(name string, value, limit float64, unit string) Figure {
-	return Figure{Name: name, Value: value, Unit: unit, Goal: fmt.Sprintf(">=%.2f", limit), OK: value >= limit}
+// above makes a ratio that should not fall short of a limit.
+func above(name string, value, limit float64) Figure {
+	return Figure{Name: name, Value: value, Unit: "ratio", Goal: fmt.Sprintf(">=%.2f", limit), OK: value >= limit}
 }
 
 // within makes a figure that should lie between two limits.

@@ -29,16 +29,24 @@ type Keys struct {
 
 // Measure implements House.
 func (k *Keys) Measure(ctx context.Context) ([]Figure, error) {
-	var figures []Figure
-	for _, part := range []struct {
-		prefixes []string
-		measure  func(context.Context) ([]Figure, error)
-	}{
+	return k.measure(ctx, []part{
 		{[]string{"keys/pool", "keys/sealed"}, (&Pool{Config: k.Config, Rounds: k.Rounds}).Measure},
 		{[]string{"keys/batch100"}, k.served(k.batch)},
 		{[]string{"keys/memory", "keys/refused", "keys/identify"}, k.served(k.memory)},
 		{[]string{"keys/scale"}, k.served(k.scale)},
-	} {
+	})
+}
+
+// part of a house measures the figures under some prefixes.
+type part struct {
+	prefixes []string
+	measure  func(context.Context) ([]Figure, error)
+}
+
+// measure takes the parts whose figures are wanted.
+func (k *Keys) measure(ctx context.Context, parts []part) ([]Figure, error) {
+	var figures []Figure
+	for _, part := range parts {
 		if !slices.ContainsFunc(part.prefixes, k.wanted) {
 			continue
 		}

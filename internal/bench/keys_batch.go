@@ -66,7 +66,7 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 		// Whatever else the machine does only takes time: what is left of it in
 		// the best of rounds is the least.
 		info("keys/batch100_over_raw_at_best", slices.Min(raw)/slices.Min(ours), "ratio"),
-		above("keys/batch100_over_raw", median(ratio), 0.90, "ratio"),
+		above("keys/batch100_over_raw", median(ratio), 0.90),
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -64,7 +65,8 @@ type filling struct {
 	noise *mathrand.ChaCha8
 	then  time.Time
 	// In bytes.
-	publicKey, box, certificate int
+	publicKey, box, certificate, answer int
+	place                               ca.Place // of a certificate
 }
 
 func newFilling(ctx context.Context, t *town) (*filling, error) {
@@ -82,10 +84,10 @@ func newFilling(ctx context.Context, t *town) (*filling, error) {
 		return nil, fmt.Errorf("preparing to fill: %w", err)
 	}
 	err = f.conn.QueryRow(ctx, `
-		SELECT length(k.public_key), length(k.box), length(c.der)
+		SELECT length(k.public_key), length(k.box), length(c.der), c.issuer, c.shard
 		FROM credentials k
 		JOIN certificates c ON c.credential_id = k.id
-		LIMIT 1`).Scan(&f.publicKey, &f.box, &f.certificate)
+		LIMIT 1`).Scan(&f.publicKey, &f.box, &f.certificate, &f.place.Issuer, &f.place.Shard)
 	if err != nil {
 		return nil, fmt.Errorf("measuring a citizen: %w", err)
 	}
@@ -175,9 +177,9 @@ func (f *filling) citizensTables() []table {
 		},
 		{
 			"certificates",
-			[]string{"serial", "credential_id", "state", "der", "not_before", "not_after", "lease_until", "request_id"},
+			[]string{"serial", "credential_id", "state", "der", "not_before", "not_after", "lease_until", "request_id", "issuer", "shard"},
 			func(o other) []any {
-				return []any{o.serial, o.credential, "issued", f.random(f.certificate), f.then, expiry, f.then, o.request}
+				return []any{o.serial, o.credential, "issued", f.random(f.certificate), f.then, expiry, f.then, o.request, f.place.Issuer, f.place.Shard}
 			},
 		},
 	}

@@ -32,54 +32,81 @@ func (p *Pool) Measure(ctx context.Context) ([]Figure, error) {
 		turn            int // operations, enough for a tenth of a second
 	}{{hsm.RSA3072, "rsa3072", 96}, {hsm.P256, "p256", 2400}} {
 		for _, sessions := range []int{1, 2, 8} {
-			ratio, err := p.compare(ctx, kind.algorithm, sessions, kind.turn, (*pair).pooled)
+			c, err := p.compare(ctx, kind.algorithm, sessions, kind.turn, (*pair).pooled)
 			if err != nil {
 				return nil, err
 			}
-			figures = append(figures, above(fmt.Sprintf("keys/pool_%s_%d", kind.name, sessions), ratio, 0.95, "ratio"))
+			figures = append(figures, above(fmt.Sprintf("keys/pool_%s_%d", kind.name, sessions), c.ratio, 0.95))
 		}
 	}
 	sealed, err := p.compare(ctx, hsm.RSA3072, 1, 64, (*pair).sealed)
 	if err != nil {
 		return nil, err
 	}
-	return append(figures, above("keys/sealed_over_bare", sealed, 0.90, "ratio")), nil
+	return append(figures, above("keys/sealed_over_bare", sealed.ratio, 0.90)), nil
 }
 
-// compare lets both sides take turns, so that whatever else the machine does
-// falls on both alike.
-func (p *Pool) compare(ctx context.Context, algorithm string, sessions, turn int, operations func(*pair, context.Context) (ours, theirs func() error)) (_ float64, err error) {
+// compare makes keys and lets both sides of an operation with them take turns.
+func (p *Pool) compare(
+	ctx context.Context, algorithm string, sessions, turn int, operations func(*pair, context.Context) (ours, theirs func() error),
+) (_ contest, err error) {
 	config := p.Config
 	config.Sessions = sessions
 	k, err := newBenchKeys(ctx, config, algorithm)
 	if err != nil {
-		return 0, fmt.Errorf("preparing keys: %w", err)
+		return contest{}, fmt.Errorf("preparing keys: %w", err)
 	}
 	defer func() { err = errors.Join(err, k.close(ctx)) }()
-	sides := make([][]func() error, 2)
-	for range sessions {
+	return p.contest(ctx, k, config, turn, operations)
+}
+
+// contest lets both sides of an operation with these keys take turns, in as many
+// sessions as there are.
+func (p *Pool) contest(
+	ctx context.Context, k *benchKeys, config hsm.Config, turn int, operations func(*pair, context.Context) (ours, theirs func() error),
+) (contest, error) {
+	var sides [2][]func() error
+	for range config.Sessions {
 		one, err := k.pair(config)
 		if err != nil {
-			return 0, fmt.Errorf("opening a bare session: %w", err)
+			return contest{}, fmt.Errorf("opening a bare session: %w", err)
 		}
 		defer one.module.CloseSession(one.session) //nolint:errcheck // it has served
 		ours, theirs := operations(one, ctx)
 		sides[0], sides[1] = append(sides[0], ours), append(sides[1], theirs)
 	}
+	return turns(10*p.Rounds, max(1, turn/config.Sessions), sides)
+}
+
+// contest is what came of two sides that took turns.
+type contest struct {
+	ratio float64    // of time, theirs to ours
+	rate  [2]float64 // operations a second, ours and theirs
+}
+
+// turns lets both sides take turns, so that whatever else the machine does
+// falls on both alike. In each, a side's workers do so many operations.
+func turns(rounds, times int, sides [2][]func() error) (contest, error) {
 	var ratios []float64
-	for round := range 10*p.Rounds + 1 {
+	var rates [2][]float64
+	for round := range rounds + 1 {
 		var took [2]float64
 		for i := range sides {
 			side := (round + i) % 2
-			if took[side], err = together(sides[side], max(1, turn/sessions)); err != nil {
-				return 0, err
+			var err error
+			if took[side], err = together(sides[side], times); err != nil {
+				return contest{}, err
 			}
 		}
-		if round > 0 { // the first warms up
-			ratios = append(ratios, took[1]/took[0])
+		if round == 0 { // warms up
+			continue
+		}
+		ratios = append(ratios, took[1]/took[0])
+		for side := range rates {
+			rates[side] = append(rates[side], float64(times*len(sides[side]))/took[side])
 		}
 	}
-	return median(ratios), nil
+	return contest{ratio: median(ratios), rate: [2]float64{median(rates[0]), median(rates[1])}}, nil
 }
 
 // together lets workers run side by side, each repeating its operation.
@@ -100,7 +127,8 @@ func together(workers []func() error, times int) (float64, error) {
 	return time.Since(began).Seconds(), err
 }
 
-// benchKeys are a key-encryption key, a service key and a citizen's key.
+// benchKeys are a key-encryption key, a service key and, where it is needed, a
+// citizen's key.
 type benchKeys struct {
 	token        *hsm.Token
 	algorithm    string
@@ -119,9 +147,6 @@ func newBenchKeys(ctx context.Context, config hsm.Config, algorithm string) (*be
 	k := &benchKeys{token: token, algorithm: algorithm, kek: "bench-kek-" + name, service: "bench-service-" + name}
 	if err = token.CreateKEK(ctx, k.kek); err == nil {
 		k.signer, err = token.CreateServiceKey(ctx, k.service, algorithm)
-	}
-	if err == nil {
-		k.public, k.blob, err = token.GenerateWrapped(ctx, k.kek, algorithm)
 	}
 	if err != nil {
 		return nil, errors.Join(err, k.close(ctx))
@@ -194,6 +219,9 @@ func (p *pair) pooled(context.Context) (ours, theirs func() error) {
 // sealed is one signature of a citizen's key, unwrapped for it.
 func (p *pair) sealed(ctx context.Context) (ours, theirs func() error) {
 	kek, failed := p.find(pkcs11.CKO_SECRET_KEY, p.kek)
+	if p.blob == nil && failed == nil {
+		p.public, p.blob, failed = p.token.GenerateWrapped(ctx, p.kek, p.algorithm)
+	}
 	use := func(signer crypto.Signer) error { _, err := signer.Sign(nil, p.digest[:], crypto.SHA256); return err }
 	return func() error { return p.token.WithWrapped(ctx, p.kek, p.algorithm, p.public, p.blob, use) },
 		func() error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // perRound is how many signatures a town makes in a round, each by a citizen who
@@ -48,13 +47,13 @@ func (k *Keys) scale(ctx context.Context, s *server) ([]Figure, error) {
 			if err != nil {
 				return nil, err
 			}
-			t.cpu, t.wall = append(t.cpu, spent.cpu), append(t.wall, spent.wall)
+			t.add(spent)
 		}
 		// Each is first, second and last equally often.
 		towns = append(towns[1:], towns[0])
 	}
 	slices.SortFunc(towns, func(a, b *inhabited) int { return a.size - b.size })
-	scans, err := towns[len(towns)-1].scans(ctx)
+	scans, err := towns[len(towns)-1].scans(ctx, towns[len(towns)-1].size)
 	if err != nil {
 		return nil, err
 	}
@@ -63,71 +62,42 @@ func (k *Keys) scale(ctx context.Context, s *server) ([]Figure, error) {
 
 // compare holds each town against the smallest.
 func compare(towns []*inhabited) []Figure {
-	smallest := towns[0]
-	name := func(t *inhabited) string { return fmt.Sprintf("keys/scale_%d", t.size) }
-	figures := []Figure{
-		info(name(smallest)+"_cpu", 1000*median(smallest.cpu), "ms"),
-		info(name(smallest)+"_wall", 1000*median(smallest.wall), "ms"),
+	spendings := make([]spending, len(towns))
+	for i, t := range towns {
+		spendings[i] = t.spending
 	}
-	for _, t := range towns {
-		figures = append(figures,
-			within(name(t), median(ratios(t.cpu, smallest.cpu)), 0.90, 1.10, "ratio"),
-			info(name(t)+"_elapsed", median(ratios(t.wall, smallest.wall)), "ratio"))
-	}
-	return figures
-}
-
-func ratios(a, b []float64) []float64 {
-	out := make([]float64, len(a))
-	for i := range a {
-		out[i] = a[i] / b[i]
-	}
-	return out
+	return against("keys/scale", spendings, func(name string, ratio float64) Figure { return within(name, ratio, 0.90, 1.10, "ratio") })
 }
 
 // inhabited is a town with residents who are going to sign.
 type inhabited struct {
 	*town
+	spending
 
-	size      int
 	residents []resident
-	cpu, wall []float64 // seconds a signature, by round
 }
-
-type spent struct{ cpu, wall float64 }
 
 // round makes the signatures of one round and returns what one of them took of
 // this process and of the database.
 func (t *inhabited) round(ctx context.Context) (spent, error) {
 	now := t.residents[:perRound]
 	t.residents = t.residents[perRound:]
-	before, err := t.processorTime()
-	if err != nil {
-		return spent{}, err
-	}
-	began := time.Now()
-	for _, r := range now {
-		if err := t.sign(ctx, r); err != nil {
-			return spent{}, fmt.Errorf("a signature among %d citizens: %w", t.size, err)
+	return spend(perRound, func() error {
+		for _, r := range now {
+			if err := t.sign(ctx, r); err != nil {
+				return fmt.Errorf("a signature among %d citizens: %w", t.size, err)
+			}
 		}
-	}
-	if err := t.module.Reap(ctx); err != nil {
-		return spent{}, fmt.Errorf("reaping among %d citizens: %w", t.size, err)
-	}
-	elapsed := time.Since(began)
-	after, err := t.processorTime()
-	return spent{cpu: (after - before).Seconds() / perRound, wall: elapsed.Seconds() / perRound}, err
-}
-
-// processorTime is that of this process and of the database's.
-func (t *inhabited) processorTime() (time.Duration, error) {
-	database, err := singleThreaded()
-	return own() + database, err
+		if err := t.module.Reap(ctx); err != nil {
+			return fmt.Errorf("reaping among %d citizens: %w", t.size, err)
+		}
+		return nil
+	})
 }
 
 // scans counts how often a table was read from end to end since the statistics
-// were reset, small ones aside.
-func (t *inhabited) scans(ctx context.Context) (int, error) {
+// were reset, those aside that have fewer rows than half the town.
+func (t *town) scans(ctx context.Context, size int) (int, error) {
 	t.abandon() // its connections report when they end
 	conn, err := t.connect(ctx, t.name)
 	if err != nil {
@@ -139,7 +109,7 @@ func (t *inhabited) scans(ctx context.Context) (int, error) {
 		SELECT coalesce(sum(s.seq_scan), 0)
 		FROM pg_stat_user_tables s
 		JOIN pg_class c ON c.oid = s.relid
-		WHERE c.reltuples >= $1`, t.size/2).Scan(&n)
+		WHERE c.reltuples >= $1`, size/2).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting scans: %w", err)
 	}

@@ -130,7 +130,7 @@ func (s *server) prepare(ctx context.Context, database string) error {
 	if err := store.Migrate(ctx, s.url(postgres.Superuser, database)); err != nil {
 		return err
 	}
-	init := s.rubrica(ctx, "init", "--database", s.url("rubrica_signer", database), "--root-file", os.DevNull)
+	init := s.rubrica(ctx, "ca", "init", "--yes", "--database", s.url("rubrica_signer", database))
 	if out, err := init.CombinedOutput(); err != nil {
 		return fmt.Errorf("holding a ceremony of keys: %w\n%s", err, out)
 	}
@@ -148,11 +148,12 @@ type signerProcess struct {
 	client *rpc.Client
 }
 
-// signer starts a signer on a database and waits until it takes calls.
+// signer starts a signer on a database and waits until it takes calls. It makes
+// no keys in idle time: they would be made while something else is measured.
 func (s *server) signer(ctx context.Context, database string) (signerProcess, error) {
 	socket := filepath.Join(s.sockets, database+".sock")
 	cmd := s.rubrica(context.WithoutCancel(ctx), "signer", "--database", s.url("rubrica_signer", database),
-		"--socket", socket, "--peer-user", fmt.Sprint(os.Geteuid()))
+		"--socket", socket, "--peer-user", fmt.Sprint(os.Geteuid()), "--ready-keys", "0")
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	started, err := child.Start(cmd, syscall.SIGKILL)
 	if err != nil {

@@ -95,17 +95,29 @@ func (t *town) settle(ctx context.Context, cost signer.Cost) error {
 	if err != nil {
 		return err
 	}
+	return t.staff(ctx, staffing{keys: key, epochs: epochs, cost: cost})
+}
+
+// staffing is how the modules of a town differ.
+type staffing struct {
+	keys   signer.Keys
+	epochs signer.Epochs
+	cost   signer.Cost
+	ready  int // keys that are kept ready
+}
+
+func (t *town) staff(ctx context.Context, s staffing) error {
 	authority, err := t.authority(ctx)
 	if err != nil {
 		return err
 	}
-	vault := signer.NewVault(signer.VaultConfig{Keys: key, Epochs: epochs, Cost: cost, Parallel: parallel, Queue: 1 << 10})
+	vault := signer.NewVault(signer.VaultConfig{Keys: s.keys, Epochs: s.epochs, Cost: s.cost, Parallel: parallel, Queue: 1 << 10})
 	limits := signer.DefaultLimits()
 	limits.CodePace = signer.Pace{PerHour: 1 << 30}
 	quiet := slog.New(slog.DiscardHandler)
 	t.module = signer.New(signer.Config{
-		Store: t.db, Keys: key, Vault: vault, Issuer: authority, Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
-		KeyAlgorithm: hsm.RSA3072, Now: time.Now, Logger: quiet,
+		Store: t.db, Keys: s.keys, Vault: vault, Issuer: authority, Courier: t.phone, Rules: policies.DefaultRules(), Limits: limits,
+		KeyAlgorithm: hsm.RSA3072, ReadyKeys: s.ready, Now: time.Now, Logger: quiet,
 	})
 	t.register = citizen.New(citizen.Config{
 		Store: t.db, People: signer.People{Rows: t.db, Vault: vault, Now: time.Now, Logger: quiet},
@@ -114,14 +126,21 @@ func (t *town) settle(ctx context.Context, cost signer.Cost) error {
 	return nil
 }
 
+// base is the address of a town's service.
+const base = "http://localhost"
+
 // authority is the one of the ceremony that was held in prepare.
 func (t *town) authority(ctx context.Context) (*online.CA, error) {
 	return online.New(ctx, online.Config{
-		Store: t.db, Statuses: t.db.Statuses(), Keys: t.keys.Token, Base: "http://localhost", Lint: lint.Certificate,
-		StampPolicy: asn1.ObjectIdentifier{0, 4, 0, 2023, 1, 1},
+		Store: t.db, Statuses: t.db.Statuses(), Keys: t.keys.Token, Base: base, Lint: lint.Certificate,
+		StampPolicy: stampPolicy(),
 		Trusted:     func(context.Context) error { return nil }, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 }
+
+// stampPolicy is the best practices policy for time-stamps (ETSI EN 319 421,
+// section 5.2).
+func stampPolicy() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{0, 4, 0, 2023, 1, 1} }
 
 // oneKey is a token that makes one key pair for all: RSA generation is not what
 // is measured, and would be most of what setting up takes.
@@ -237,18 +256,32 @@ func application(r resident) (citizen.Application, error) {
 }
 
 func (t *town) certify(ctx context.Context, r resident) error {
-	request, err := t.ask(ctx, r, 1)
+	answer, err := t.apply(ctx, r)
 	if err != nil {
 		return err
 	}
+	return t.issue(ctx, answer)
+}
+
+// apply takes a citizen to where only the code for a certificate has to be
+// typed.
+func (t *town) apply(ctx context.Context, r resident) (signer.Answer, error) {
+	request, err := t.ask(ctx, r, 1)
+	if err != nil {
+		return signer.Answer{}, err
+	}
 	session, err := t.identify(ctx, t.module, request, r)
 	if err != nil {
-		return fmt.Errorf("identifying: %w", err)
+		return signer.Answer{}, fmt.Errorf("identifying: %w", err)
 	}
 	if _, err := t.module.SendCode(ctx, signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForCertificate}); err != nil {
-		return fmt.Errorf("sending a code: %w", err)
+		return signer.Answer{}, fmt.Errorf("sending a code: %w", err)
 	}
-	if _, err = t.module.IssueCredential(ctx, signer.Answer{Ticket: session.Ticket, Code: t.phone.last(r.phone)}); err != nil {
+	return signer.Answer{Ticket: session.Ticket, Code: t.phone.last(r.phone)}, nil
+}
+
+func (t *town) issue(ctx context.Context, answer signer.Answer) error {
+	if _, err := t.module.IssueCredential(ctx, answer); err != nil {
 		return fmt.Errorf("certifying: %w", err)
 	}
 	return nil
