@@ -2,6 +2,7 @@ package ca
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -126,6 +127,9 @@ func (h Hierarchy) Of(role Role) []Member {
 	slices.SortFunc(out, func(a, b Member) int { return a.Generation - b.Generation })
 	return out
 }
+
+// ErrAuthorityRevoked means that whoever certified something has been revoked.
+var ErrAuthorityRevoked = errors.New("issuing authority revoked")
 
 // Under lists what a member certified, oldest first.
 func (h Hierarchy) Under(name string) []Member {

@@ -29,7 +29,23 @@ func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Cre
 
 // maySign asks the rules for a signature; a no is logged before it is told.
 func (s *Service) maySign(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) error {
-	return s.recordDenial(ctx, audit.SignDenied, requestID, c, policies.Sign(Facts(c, k, now), s.Rules))
+	err := policies.Sign(Facts(c, k, now), s.Rules)
+	if err == nil {
+		err = s.vouched(k)
+	}
+	return s.recordDenial(ctx, audit.SignDenied, requestID, c, err)
+}
+
+// vouched is whether the authority that certified a key still counts.
+func (s *Service) vouched(k *Credential) error {
+	certificate, err := x509.ParseCertificate(k.Certificate.DER)
+	if err != nil {
+		return fmt.Errorf("reading the certificate: %w", err)
+	}
+	if _, err = s.Issuer.Chain(certificate); errors.Is(err, ca.ErrAuthorityRevoked) {
+		return policies.Refuse(policies.CertificateRevoked).From(policies.SourceValidity)
+	}
+	return err
 }
 
 func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, requestID string, c Citizen, err error) error {

@@ -3,7 +3,10 @@ package signer
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
+
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // keeper is one way to keep citizens' private keys. Both make them in the token
@@ -56,10 +59,12 @@ func (s *Service) keeper(k Credential) (keeper, error) {
 	return nil, fmt.Errorf("keeper %q is not one of this version's", k.Keeper)
 }
 
-// outdated reports whether a key is kept in a way that the deployment has left:
-// by another keeper, or under an older key-encryption key. Neither lets a key
-// out, so such a key cannot move: it is replaced at its citizen's next use.
+// outdated reports whether a key has to give way to another: it is kept in a way
+// that the deployment has left, by another keeper or under an older
+// key-encryption key (neither lets a key out, so such a key cannot move), or the
+// authority that certified it was revoked.
 func (s *Service) outdated(k *Credential) bool {
 	now := s.Vault.Epochs()
-	return k.State == Usable && (k.Keeper != now.Keeper || k.Keeper == SealedKeeper && k.KEK != now.KEK)
+	return k.State == Usable && (k.Keeper != now.Keeper || k.Keeper == SealedKeeper && k.KEK != now.KEK ||
+		k.Certificate != nil && errors.Is(s.vouched(k), policies.Refuse(policies.CertificateRevoked)))
 }

@@ -247,7 +247,7 @@ func TestOldKeyGoesOn(t *testing.T) {
 			s.activate(ana, anaPhone)
 			s.signs(ana, password)
 			_, before := s.record()
-			s.age(5*365*24*time.Hour+72*time.Hour)
+			s.age(5*365*24*time.Hour + 72*time.Hour)
 			to := signer.TokenKeeper
 			if from == to {
 				to = signer.SealedKeeper

@@ -24,6 +24,7 @@ type Issuer interface {
 	Issue(p *ca.Prepared) ([]byte, error)
 	// Chain is the certificate of whoever issued this one, and those above it
 	// but the root: after another authority has taken over, still the old one's.
+	// Where that was revoked, it is ca.ErrAuthorityRevoked.
 	Chain(certificate *x509.Certificate) ([]*x509.Certificate, error)
 }
 

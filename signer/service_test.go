@@ -399,7 +399,7 @@ func TestFiveYears(t *testing.T) {
 			s.Fatalf("signing: %v", err)
 		}
 		s.clock.advance(365 * 24 * time.Hour)
-		s.age(4*365*24*time.Hour+48*time.Hour) // as if registered more than five years ago
+		s.age(4*365*24*time.Hour + 48*time.Hour) // as if registered more than five years ago
 		request := s.ask(ana, "dos")
 		session = must[signer.Session](s.T)(s.identify(request, ana, password))
 		_, err := s.module.SendCode(s.Context(), signer.CodeOrder{Ticket: session.Ticket, Purpose: signer.ForCertificate})

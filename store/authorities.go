@@ -237,7 +237,7 @@ func (db *DB) RevokeMember(ctx context.Context, name string, reason ca.Reason, l
 			if err != nil {
 				return err
 			}
-			changed = []ca.Change{{Serial: ocsp.Serial(c.SerialNumber), Place: ca.Place{Issuer: issuer, Shard: shard}}}
+			changed = []ca.Change{{Serial: ocsp.Serial(c.SerialNumber), Issuer: issuer, Shard: shard}}
 		}
 		return db.conclude(ctx, tx, changed, e)
 	})

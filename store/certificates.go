@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -212,9 +213,7 @@ func changeStatus(
 	e := ending{changed: changed}
 	for _, c := range changed {
 		payload := map[string]any{"serial": c.Serial, "issuer": c.Issuer}
-		for name, value := range more {
-			payload[name] = value
-		}
+		maps.Copy(payload, more)
 		e.entries = append(e.entries, audit.Entry{
 			Type: kind, Operation: cause.Operation, At: cause.At, Person: cause.Person, Payload: payload,
 		})

@@ -276,6 +276,7 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 // settle does to the certificates what a move asks for.
 func settle(ctx context.Context, tx pgx.Tx, m citizen.Move, e audit.Entry) (ending, error) {
 	switch m.Fate {
+	case citizen.Kept:
 	case citizen.Destroyed:
 		return destroyCredentials(ctx, tx, m.Change.CitizenID, m.Reason, e)
 	case citizen.Suspended, citizen.Released:

@@ -78,8 +78,12 @@ type CA struct {
 	responder *ocsp.Responder
 }
 
-// ErrNoAuthority means that no ceremony of keys has been held.
-var ErrNoAuthority = errors.New("there is no certification authority yet: run `rubrica ca init` first")
+var (
+	// ErrNoAuthority means that no ceremony of keys has been held.
+	ErrNoAuthority = errors.New("there is no certification authority yet: run `rubrica ca init` first")
+	// ErrNoneInUse means that the last issuing authority was revoked.
+	ErrNoneInUse = errors.New("no issuing authority is in use: let another take over with `rubrica ca rollover`")
+)
 
 // New reads the hierarchy and finds its keys.
 func New(ctx context.Context, c Config) (*CA, error) {
@@ -103,7 +107,7 @@ type standing struct {
 	hierarchy  ca.Hierarchy
 	root       *x509.Certificate
 	issuers    map[string]*issuer // by name
-	newest     *issuer            // who issues
+	newest     *issuer            // who issues; nil if none is in use
 	responders []ocsp.Issuer
 	stamps     *tsa.Authority // nil if there is no unit
 }
@@ -112,6 +116,12 @@ type standing struct {
 type issuer struct {
 	*ca.Authority
 	name string
+}
+
+// revoked reports whether nothing of an authority is to be believed any more.
+func (s *standing) revoked(issuer string) bool {
+	m, ok := s.hierarchy.Named(issuer)
+	return !ok || !m.RevokedAt.IsZero()
 }
 
 // Refresh learns of a hierarchy that has changed.
@@ -137,7 +147,8 @@ func same(a, b ca.Hierarchy) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Name != b[i].Name || a[i].InUse() != b[i].InUse() || string(a[i].DER) != string(b[i].DER) {
+		if a[i].Name != b[i].Name || !a[i].RetiredAt.Equal(b[i].RetiredAt) || !a[i].RevokedAt.Equal(b[i].RevokedAt) ||
+			string(a[i].DER) != string(b[i].DER) {
 			return false
 		}
 	}
@@ -146,10 +157,6 @@ func same(a, b ca.Hierarchy) bool {
 
 func (c *CA) stand(ctx context.Context, h ca.Hierarchy) (*standing, error) {
 	root, ok := h.Named(string(ca.RoleRoot))
-	if !ok {
-		return nil, ErrNoAuthority
-	}
-	current, ok := h.Current(ca.RoleIssuing)
 	if !ok {
 		return nil, ErrNoAuthority
 	}
@@ -163,7 +170,9 @@ func (c *CA) stand(ctx context.Context, h ca.Hierarchy) (*standing, error) {
 			return nil, err
 		}
 	}
-	s.newest = s.issuers[current.Name]
+	if current, ok := h.Current(ca.RoleIssuing); ok {
+		s.newest = s.issuers[current.Name]
+	}
 	for _, m := range h.Of(ca.RoleOCSP) {
 		if !m.InUse() || s.issuers[m.Issuer] == nil {
 			continue
@@ -174,7 +183,7 @@ func (c *CA) stand(ctx context.Context, h ca.Hierarchy) (*standing, error) {
 		}
 		s.responders = append(s.responders, r)
 	}
-	if m, ok := h.Current(ca.RoleTSA); ok {
+	if m, ok := h.Current(ca.RoleTSA); ok && !s.revoked(m.Issuer) {
 		if s.stamps, err = c.unit(ctx, m, s.issuers[m.Issuer]); err != nil {
 			return nil, err
 		}
@@ -230,11 +239,16 @@ func (c *CA) issuer(ctx context.Context, m ca.Member) (*issuer, error) {
 func (c *CA) address(path string) string { return strings.TrimRight(c.Base, "/") + "/" + path }
 
 // Ready implements signer.Issuer.
-func (c *CA) Ready(ctx context.Context) error { return c.Trusted(ctx) }
+func (c *CA) Ready(ctx context.Context) error {
+	if c.standing.Load().newest == nil {
+		return ErrNoneInUse
+	}
+	return c.Trusted(ctx)
+}
 
 // Prepare implements signer.Issuer: a certificate of the newest authority.
 func (c *CA) Prepare(ctx context.Context, r ca.Request) (*ca.Prepared, ca.Place, error) {
-	if err := c.Trusted(ctx); err != nil {
+	if err := c.Ready(ctx); err != nil {
 		return nil, ca.Place{}, err
 	}
 	by := c.standing.Load().newest
@@ -255,8 +269,12 @@ func (c *CA) Issue(p *ca.Prepared) ([]byte, error) { return p.Issue() }
 
 // Chain implements signer.Issuer.
 func (c *CA) Chain(certificate *x509.Certificate) ([]*x509.Certificate, error) {
-	for _, i := range c.standing.Load().issuers {
+	now := c.standing.Load()
+	for _, i := range now.issuers {
 		if bytes.Equal(certificate.RawIssuer, i.Certificate.RawSubject) && bytes.Equal(certificate.AuthorityKeyId, i.Certificate.SubjectKeyId) {
+			if now.revoked(i.name) {
+				return nil, fmt.Errorf("%w: %s", ca.ErrAuthorityRevoked, i.name)
+			}
 			return append([]*x509.Certificate{i.Certificate}, i.Chain...), nil
 		}
 	}
