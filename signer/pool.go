@@ -63,9 +63,14 @@ func (p *pool) busy() (done func()) {
 // idle is how long nobody must have waited for anything before a key is made.
 const idle = time.Second
 
-// fill makes one key if there is room for it and nobody waits.
+// fill makes one key if there is room for it and nobody waits. Those under an
+// older key-encryption key make room.
 func (p *pool) fill(ctx context.Context, kek int) error {
 	p.mu.Lock()
+	for len(p.ready) > 0 && p.ready[0].kek != kek { // the oldest come first
+		zero(p.ready[0].wrapped)
+		p.ready = p.ready[1:]
+	}
 	room := len(p.ready) < p.size
 	p.mu.Unlock()
 	if !room || p.working.Load() > 0 || time.Since(time.Unix(0, p.last.Load())) < idle {
