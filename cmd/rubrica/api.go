@@ -119,7 +119,9 @@ func (c *APICommand) validationLimits() validation.Limits {
 }
 
 // perSecond is a rate with room for bursts of four seconds.
-func perSecond(n int) api.Rate { return api.Rate{Every: time.Second / time.Duration(max(1, n)), Burst: 4 * n} }
+func perSecond(n int) api.Rate {
+	return api.Rate{Every: time.Second / time.Duration(max(1, n)), Burst: 4 * n}
+}
 
 // parts are what the rooms share.
 type parts struct {
