@@ -210,11 +210,14 @@ func (c *SignerCommand) serve(ctx context.Context, handler http.Handler, logger 
 	return group.Wait()
 }
 
-// keepTexting sends the SMS of reminders.
+// keepTexting sends the SMS of reminders. A queue that cannot be worked now is
+// tried again: nothing is lost in it.
 func keepTexting(ctx context.Context, db *store.DB, module *signer.Service, logger *slog.Logger) {
-	if err := db.DeliverTexts(ctx, logger, module.Text); err != nil && ctx.Err() == nil {
-		logger.ErrorContext(ctx, "texting_failed", "error", err)
-	}
+	every(ctx, 10*time.Second, func() {
+		if err := db.DeliverTexts(ctx, logger, module.Text); err != nil && ctx.Err() == nil {
+			logger.ErrorContext(ctx, "texting_failed", "error", err)
+		}
+	})
 }
 
 // keepExpecting learns of keys that began or were destroyed since.
