@@ -197,11 +197,11 @@ func TestRenewalRefused(t *testing.T) {
 	t.Parallel()
 	lived(t, func(s *spine) {
 		s.until(20 * day)
-		s.age(5*365*day)
+		s.age(5 * 365 * day)
 		_, err := s.attend(signer.ForCertificate)
 		s.wants(err, policies.RegistrationTooOld)
 		s.signs(ana, password) // to its end
-		s.age(-5*365*day)
+		s.age(-5 * 365 * day)
 		answer, err := s.attend(signer.ForCertificate)
 		s.well("asking for a code", err)
 		s.well("suspending", s.register.Suspend(s.Context(), s.identifier(ana), order()))
