@@ -178,7 +178,7 @@ func TestRemindOnce(t *testing.T) {
 	remind := func(db *store.DB, days int, passed ...int) error {
 		return db.Remind(t.Context(), signer.Reminding{
 			CitizenID: "c1", Text: now.Add(time.Hour),
-			Reminder: policies.Reminder{Kind: policies.RemindCertificate, Days: days, Ends: now.AddDate(0, 0, 20), Passed: passed},
+			Kind: policies.RemindCertificate, Days: days, Ends: now.AddDate(0, 0, 20), Passed: passed,
 		}, audit.Entry{Type: audit.CitizenReminded, Operation: "c1", At: time.Now(), Person: "id1"})
 	}
 	failures := make(chan error)

@@ -53,7 +53,6 @@ type house struct {
 	db    *store.DB
 	clock *clock
 	root  *x509.Certificate
-	count int // of certificates
 }
 
 func emptyHouse(t *testing.T) *house {
