@@ -25,7 +25,7 @@ type BenchCommand struct {
 	Output   string `help:"File for the figures (JSON)." default:"var/bench.json" type:"path"`
 	Rounds   int    `help:"Rounds, of which the median counts." default:"5"`
 	Citizens int    `help:"Ceremonies in a round." default:"12"`
-	Scale    []int  `help:"Citizens in the databases that are compared, the smallest first." default:"1000,100000"`
+	Scale    []int  `help:"Citizens in the databases that are compared, the smallest first; certificates, beyond a hundred thousand." default:"1000,100000"`
 }
 
 // Run brings the environment up for the measuring command below.
@@ -127,7 +127,10 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		Token: token, Config: config, Program: program, Settings: c.Settings, Dir: c.Dir,
 		Scales: c.Scale, Only: c.Only, Rounds: c.Rounds,
 	}
-	houses := []bench.House{{Prefix: "spine/", Measure: spine.Measure}, {Prefix: "keys/", Measure: keys.Measure}}
+	houses := []bench.House{
+		{Prefix: "spine/", Measure: spine.Measure}, {Prefix: "keys/", Measure: keys.Measure},
+		{Prefix: "ca/", Measure: (&bench.CA{Keys: keys}).Measure},
+	}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {
 		return fmt.Errorf("measuring: %w", err)
 	}
