@@ -7,6 +7,8 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -45,6 +47,53 @@ func TestRollover(t *testing.T) {
 			s.Errorf("after its revocation Ana signed under %q", got)
 		}
 		s.invariants()
+	})
+}
+
+// Whoever has the database makes a revoked certificate look as if it were not:
+// the log is believed.
+func TestUnrevoked(t *testing.T) {
+	t.Parallel()
+	overBoth(t, func(s *spine) {
+		s.activate(ana, anaPhone)
+		s.signs(ana, password)
+		_, k := s.record()
+		serial := k.Certificate.Serial
+		status := func() ocsp.Status {
+			s.Helper()
+			return must[map[string]ocsp.Status](s.T)(s.db.Statuses().Status(s.Context(), "issuing-1", []string{serial}))[serial]
+		}
+		if got := status(); got.State != ocsp.Good {
+			s.Errorf("at first: %+v", got)
+		}
+		s.clock.advance(time.Hour)
+		if err := s.register.Suspend(s.Context(), s.identifier(ana), order()); err != nil {
+			s.Fatalf("suspending: %v", err)
+		}
+		s.clock.advance(time.Hour)
+		if err := s.register.Release(s.Context(), s.identifier(ana), order()); err != nil {
+			s.Fatalf("releasing: %v", err)
+		}
+		if got := status(); got.State != ocsp.Good || len(s.revocations()) != 0 {
+			s.Errorf("released: %+v, %d listed", got, len(s.revocations()))
+		}
+		s.clock.advance(time.Hour)
+		if err := s.register.Revoke(s.Context(), s.identifier(ana), order(), citizen.KeyCompromise); err != nil {
+			s.Fatalf("revoking: %v", err)
+		}
+		in := s.insider()
+		in.alter(`UPDATE certificates SET revoked_at = NULL, reason = NULL, status_version = 1`)
+		if got := status(); got.State != ocsp.Revoked || got.Reason != citizen.KeyCompromise {
+			s.Errorf("altered: OCSP would say %+v", got)
+		}
+		if got := s.revocations(); len(got) != 1 || got[0].Serial != serial || got[0].Reason != ca.KeyCompromise {
+			s.Errorf("altered: the list would have %+v", got)
+		}
+		in.alter(`UPDATE log_entries SET payload = convert_to(replace(convert_from(payload, 'UTF8'), '` + serial + `', 'ff'), 'UTF8')
+			WHERE type = 'certificate.revoked'`)
+		if _, err := s.db.Statuses().Status(s.Context(), "issuing-1", []string{serial}); err == nil {
+			s.Error("with the entry altered as well there is an answer")
+		}
 	})
 }
 

@@ -83,7 +83,8 @@ func insertList(ctx context.Context, tx pgx.Tx, shard string, l ca.PublishedList
 	return tag.RowsAffected() == 1, err
 }
 
-// Revocations implements ca.Lists: citizens' certificates, and services'.
+// Revocations implements ca.Lists: citizens' certificates, those among them
+// whose rows keep silent about what the log knows, and services'.
 func (db *DB) Revocations(ctx context.Context, shard string, since time.Time) ([]ca.RevokedCertificate, error) {
 	rows, err := db.pool.Query(ctx, `
 		SELECT serial, revoked_at, reason
@@ -96,6 +97,13 @@ func (db *DB) Revocations(ctx context.Context, shard string, since time.Time) ([
 	revoked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ca.RevokedCertificate])
 	if err != nil {
 		return nil, err
+	}
+	hidden, err := db.unrevoked(ctx, shard, since)
+	if err != nil {
+		return nil, err
+	}
+	for serial, v := range hidden {
+		revoked = append(revoked, ca.RevokedCertificate{Serial: serial, At: v.at, Reason: ca.Reason(v.reason)})
 	}
 	services, err := db.revokedServices(ctx, shard)
 	return append(revoked, services...), err

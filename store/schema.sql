@@ -629,6 +629,10 @@ CREATE INDEX log_entries_person ON log_entries USING btree (person, seq);
 
 CREATE INDEX log_entries_sealed ON log_entries USING btree (person, seq DESC) WHERE (type = 'citizen.sealed'::text);
 
+CREATE INDEX log_entries_status ON log_entries USING btree (operation, seq) WHERE (type = ANY (ARRAY['certificate.revoked'::text, 'certificate.suspended'::text, 'certificate.released'::text]));
+
+COMMENT ON INDEX log_entries_status IS 'what the log says of a citizen''s certificates counts, whatever their rows say';
+
 CREATE INDEX ocsp_answers_age ON ocsp_answers USING btree (next_update);
 
 CREATE INDEX office_acts_at ON office_acts USING btree (at);

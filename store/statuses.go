@@ -47,10 +47,37 @@ func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (
 		found[serial] = status(orZero(revokedAt), reason, version)
 		return nil
 	})
+	if err == nil && len(found) > 0 {
+		err = s.believe(ctx, found)
+	}
 	if err != nil || len(found) == len(serials) {
 		return found, err
 	}
 	return found, s.services(ctx, issuer, serials, found)
+}
+
+// believe lets the log overrule rows that say nothing of a revocation. What a
+// row says of one is believed anyway: that takes trust away, and gives none.
+func (s Statuses) believe(ctx context.Context, found map[string]ocsp.Status) error {
+	var good []string
+	for serial, status := range found {
+		if status.State == ocsp.Good {
+			good = append(good, serial)
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	told, err := s.db.verdictsOn(ctx, good)
+	if err != nil {
+		return err
+	}
+	for _, serial := range good {
+		if v := told[serial]; v.revoked {
+			found[serial] = status(v.at, v.reason, found[serial].Version)
+		}
+	}
+	return nil
 }
 
 func status(revokedAt time.Time, reason int, version int64) ocsp.Status {

@@ -82,6 +82,10 @@ DROP INDEX certificates_revoked;
 CREATE INDEX certificates_revoked ON certificates (shard, revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX certificates_ending ON certificates (not_after) WHERE state = 'issued' AND (revoked_at IS NULL OR reason = 6);
 
+CREATE INDEX log_entries_status ON log_entries (operation, seq)
+    WHERE type IN ('certificate.revoked', 'certificate.suspended', 'certificate.released');
+COMMENT ON INDEX log_entries_status IS 'what the log says of a citizen''s certificates counts, whatever their rows say';
+
 -- Answers of the OCSP responder --------------------------------------------------
 
 CREATE TABLE ocsp_answers (
