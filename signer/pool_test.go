@@ -95,20 +95,15 @@ func (s *spine) waits(m *maker, want int) []made {
 // holding counts the rows of all tables that have these octets in them.
 func (s *spine) holding(octets []byte) int {
 	s.Helper()
-	found := 0
-	for table := range strings.FieldsSeq(s.text(`SELECT string_agg(quote_ident(tablename), ' ') FROM pg_tables WHERE schemaname = 'public'`)) {
-		found += s.count(`SELECT count(*) FROM `+table+` t WHERE strpos(t::text, $1) > 0`, hex.EncodeToString(octets))
+	found, in := 0, s.insider()
+	for table := range strings.FieldsSeq(in.text(`SELECT string_agg(quote_ident(tablename), ' ') FROM pg_tables WHERE schemaname = 'public'`)) {
+		var rows int
+		if err := in.QueryRow(s.Context(), `SELECT count(*) FROM `+table+` t WHERE strpos(t::text, $1) > 0`, hex.EncodeToString(octets)).Scan(&rows); err != nil {
+			s.Fatalf("searching %s: %v", table, err)
+		}
+		found += rows
 	}
 	return found
-}
-
-func (s *spine) text(query string, args ...any) string {
-	s.Helper()
-	var text string
-	if err := s.insider().QueryRow(s.Context(), query, args...).Scan(&text); err != nil {
-		s.Fatalf("reading: %v", err)
-	}
-	return text
 }
 
 // A citizen is given a key that was ready, which signs like any other. Before
