@@ -33,14 +33,27 @@ func TestConnectionsCut(t *testing.T) {
 		if err := call(t.Context()); err != nil && !errors.Is(err, policies.Refuse(policies.RequestUnknown)) {
 			t.Fatalf("%s before the cut: %v", name, err)
 		}
-		cut(t, database)
-		if err := call(t.Context()); !errors.Is(err, policies.Refuse(policies.Unavailable)) {
+		if err := overCut(t, database, call); !errors.Is(err, policies.Refuse(policies.Unavailable)) {
 			t.Errorf("%s over a cut connection: got %v, want %s", name, err, policies.Unavailable)
 		}
 		if err := call(t.Context()); errors.Is(err, policies.Refuse(policies.Unavailable)) {
 			t.Errorf("%s afterwards: %v", name, err)
 		}
 	}
+}
+
+// overCut calls right after a cut. A machine that is slow between the two finds
+// the pool in doubt already, which looks before it calls: then it is done again.
+func overCut(t *testing.T, database pgtest.Database, call func(context.Context) error) error {
+	t.Helper()
+	var err error
+	for range 50 {
+		cut(t, database)
+		if err = call(t.Context()); errors.Is(err, policies.Refuse(policies.Unavailable)) {
+			return err
+		}
+	}
+	return err
 }
 
 // cut ends the signer's connections from the server's side.
