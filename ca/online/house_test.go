@@ -111,6 +111,15 @@ var errDistrust = errors.New("the clock goes wrong")
 
 func (h *house) process() *process {
 	h.Helper()
+	p, err := h.begin()
+	if err != nil {
+		h.Fatalf("opening the authority: %v", err)
+	}
+	return p
+}
+
+func (h *house) begin() (*process, error) {
+	h.Helper()
 	p := &process{DB: h.open(), h: h}
 	var err error
 	p.CA, err = online.New(h.Context(), online.Config{
@@ -124,10 +133,7 @@ func (h *house) process() *process {
 		},
 		Now: h.clock.Now, Logger: slog.New(slog.NewTextHandler(&p.journal, nil)),
 	})
-	if err != nil {
-		h.Fatalf("opening the authority: %v", err)
-	}
-	return p
+	return p, err
 }
 
 // keep keeps things fresh until the test ends, or stop is called.

@@ -105,11 +105,13 @@ func New(ctx context.Context, c Config) (*CA, error) {
 // standing is the hierarchy with the keys of all who may still be needed.
 type standing struct {
 	hierarchy  ca.Hierarchy
-	root       *x509.Certificate
 	issuers    map[string]*issuer // by name
 	newest     *issuer            // who issues; nil if none is in use
 	responders []ocsp.Issuer
 	stamps     *tsa.Authority // nil if there is no unit
+	// lacks is what of it cannot be used, since its key cannot be found: that
+	// takes nobody's certificate or signature away.
+	lacks error
 }
 
 // issuer is an issuing authority.
@@ -130,12 +132,16 @@ func (c *CA) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the hierarchy: %w", err)
 	}
-	if was := c.standing.Load(); was != nil && same(was.hierarchy, h) {
+	was := c.standing.Load()
+	if was != nil && was.lacks == nil && same(was.hierarchy, h) {
 		return nil
 	}
 	next, err := c.stand(ctx, h)
 	if err != nil {
 		return err
+	}
+	if next.lacks != nil && (was == nil || was.lacks == nil || was.lacks.Error() != next.lacks.Error()) {
+		c.Logger.ErrorContext(ctx, "authority_incomplete", "error", next.lacks)
 	}
 	c.standing.Store(next)
 	return nil
@@ -155,38 +161,44 @@ func same(a, b ca.Hierarchy) bool {
 	return true
 }
 
+// stand finds the keys. Without that of who issues there is no authority.
 func (c *CA) stand(ctx context.Context, h ca.Hierarchy) (*standing, error) {
-	root, ok := h.Named(string(ca.RoleRoot))
-	if !ok {
+	if _, ok := h.Named(string(ca.RoleRoot)); !ok {
 		return nil, ErrNoAuthority
 	}
 	s := &standing{hierarchy: h, issuers: map[string]*issuer{}}
-	var err error
-	if s.root, err = root.Certificate(); err != nil {
-		return nil, err
-	}
+	current, issues := h.Current(ca.RoleIssuing)
 	for _, m := range h.Of(ca.RoleIssuing) {
-		if s.issuers[m.Name], err = c.issuer(ctx, m); err != nil {
+		found, err := c.issuer(ctx, m)
+		switch {
+		case err == nil:
+			s.issuers[m.Name] = found
+		case issues && m.Name == current.Name:
 			return nil, err
+		default:
+			s.lacks = errors.Join(s.lacks, err)
 		}
 	}
-	if current, ok := h.Current(ca.RoleIssuing); ok {
+	if issues {
 		s.newest = s.issuers[current.Name]
 	}
 	for _, m := range h.Of(ca.RoleOCSP) {
 		if !m.InUse() || s.issuers[m.Issuer] == nil {
 			continue
 		}
-		r := ocsp.Issuer{Name: m.Issuer, Certificate: s.issuers[m.Issuer].Certificate}
-		if r.Responder, r.Signer, err = c.service(ctx, m); err != nil {
-			return nil, err
+		certificate, key, err := c.service(ctx, m)
+		if err != nil {
+			s.lacks = errors.Join(s.lacks, err)
+			continue
 		}
-		s.responders = append(s.responders, r)
+		s.responders = append(s.responders, ocsp.Issuer{
+			Name: m.Issuer, Certificate: s.issuers[m.Issuer].Certificate, Responder: certificate, Signer: key,
+		})
 	}
 	if m, ok := h.Current(ca.RoleTSA); ok && !s.revoked(m.Issuer) {
-		if s.stamps, err = c.unit(ctx, m, s.issuers[m.Issuer]); err != nil {
-			return nil, err
-		}
+		var err error
+		s.stamps, err = c.unit(ctx, m, s.issuers[m.Issuer])
+		s.lacks = errors.Join(s.lacks, err)
 	}
 	return s, nil
 }
