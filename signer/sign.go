@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -181,7 +182,14 @@ func (s *Service) useKey(ctx context.Context, c consented, key signingKey, all [
 			})
 		})
 	}
-	return out, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	// A lane that ended without a word has signed nothing, and said nothing.
+	if slices.ContainsFunc(out, func(der []byte) bool { return der == nil }) {
+		return nil, errors.New("a document came back unsigned")
+	}
+	return out, nil
 }
 
 // lane is how many documents one session of the token signs: many are shared
