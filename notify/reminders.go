@@ -31,7 +31,7 @@ func (o occasion) facts() policies.Facts {
 // holds is whether what the notice reminds of is still to come.
 func (o occasion) holds(rules policies.Rules) bool {
 	return slices.ContainsFunc(policies.Reminders(o.facts(), rules), func(r policies.Reminder) bool {
-		return string(r.Kind) == o.Kind && r.Ends.Equal(o.Ends)
+		return string(r.Kind) == o.Kind && r.Days == o.Days && r.Ends.Equal(o.Ends)
 	})
 }
 
