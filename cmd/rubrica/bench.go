@@ -128,7 +128,8 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		Scales: c.Scale, Only: c.Only, Rounds: c.Rounds,
 	}
 	houses := []bench.House{
-		{Prefix: "spine/", Measure: spine.Measure}, {Prefix: "keys/", Measure: keys.Measure},
+		{Prefix: "spine/", Measure: spine.Measure},
+		{Prefix: "keys/", Measure: keys.Measure},
 		{Prefix: "ca/", Measure: (&bench.CA{Keys: keys}).Measure},
 	}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {
