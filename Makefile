@@ -15,7 +15,7 @@ GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /u
 
 # How long each fuzz target runs in `make test`, and in `make fuzz`.
 FUZZTIME ?= 60s
-SHORTFUZZ := 5s
+SHORTFUZZ := 3s
 
 # How often each process dies at each step of the ceremony in `make faults`;
 # `make test` has each die once.
@@ -45,7 +45,7 @@ build: deps
 # Race detection costs a factor of five to ten, which browsers and argon2id feel
 # most; the packages that hold the concurrency get it.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
-	$(GO) test -race -timeout 10m ./signer/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
+	$(GO) test -race -timeout 15m ./signer/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
 	$(GO) test -timeout 10m ./api/... ./cmd/... ./internal/...
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
