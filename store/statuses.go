@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
@@ -22,17 +23,26 @@ func (db *DB) Statuses() Statuses { return Statuses{db} }
 var _ ocsp.Statuses = Statuses{}
 
 // Status implements ocsp.Statuses. An intent without an outcome is no
-// certificate: it has never left this house.
+// certificate: it has never left this house. Rows that say nothing of a
+// revocation are overruled by the log. What a row says of one is believed: that
+// takes trust away, and gives none.
 func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (map[string]ocsp.Status, error) {
 	rows, err := s.db.pool.Query(ctx, `
 		SELECT
-			serial,
-			revoked_at,
-			coalesce(reason, 0),
-			status_version
-		FROM certificates
-		WHERE serial = ANY(@serials) AND issuer = @issuer AND state = 'issued'`,
-		pgx.NamedArgs{"serials": serials, "issuer": issuer})
+			z.serial,
+			z.revoked_at,
+			coalesce(z.reason, 0),
+			z.status_version,
+			l.type,
+			l.at,
+			l.leaf,
+			l.payload,
+			l.salt
+		FROM certificates z
+		JOIN credentials k ON k.id = z.credential_id
+		LEFT JOIN log_entries l ON l.operation = k.citizen_id AND l.type IN `+statusTypes+`
+		WHERE z.serial = ANY(@serials) AND z.issuer = @issuer AND z.state = 'issued'
+		ORDER BY l.seq`, pgx.NamedArgs{"serials": serials, "issuer": issuer})
 	if err != nil {
 		return nil, err
 	}
@@ -42,42 +52,33 @@ func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (
 		revokedAt *time.Time
 		reason    int
 		version   int64
+		kind      *audit.EventType
+		at        *time.Time
+		r         audit.Record
 	)
-	_, err = pgx.ForEachRow(rows, []any{&serial, &revokedAt, &reason, &version}, func() error {
-		found[serial] = status(orZero(revokedAt), reason, version)
-		return nil
+	_, err = pgx.ForEachRow(rows, []any{&serial, &revokedAt, &reason, &version, &kind, &at, &r.Leaf, &r.Payload, &r.Salt}, func() error {
+		own := status(orZero(revokedAt), reason, version)
+		if _, seen := found[serial]; !seen || own.State == ocsp.Revoked {
+			found[serial] = own
+		}
+		if kind == nil || own.State == ocsp.Revoked {
+			return nil
+		}
+		r.Type, r.At = *kind, *at
+		about, v, err := judge(r)
+		if about != serial {
+			return err
+		}
+		found[serial] = own
+		if v.revoked {
+			found[serial] = status(v.at, v.reason, version)
+		}
+		return err
 	})
-	if err == nil && len(found) > 0 {
-		err = s.believe(ctx, found)
-	}
 	if err != nil || len(found) == len(serials) {
 		return found, err
 	}
 	return found, s.services(ctx, issuer, serials, found)
-}
-
-// believe lets the log overrule rows that say nothing of a revocation. What a
-// row says of one is believed anyway: that takes trust away, and gives none.
-func (s Statuses) believe(ctx context.Context, found map[string]ocsp.Status) error {
-	var good []string
-	for serial, status := range found {
-		if status.State == ocsp.Good {
-			good = append(good, serial)
-		}
-	}
-	if len(good) == 0 {
-		return nil
-	}
-	told, err := s.db.verdictsOn(ctx, good)
-	if err != nil {
-		return err
-	}
-	for _, serial := range good {
-		if v := told[serial]; v.revoked {
-			found[serial] = status(v.at, v.reason, found[serial].Version)
-		}
-	}
-	return nil
 }
 
 func status(revokedAt time.Time, reason int, version int64) ocsp.Status {

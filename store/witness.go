@@ -22,50 +22,25 @@ type verdict struct {
 // statusTypes are the events that change a status, as the index has them.
 const statusTypes = `('certificate.revoked', 'certificate.suspended', 'certificate.released')`
 
-// verdicts reads entries in the order of the log (operation, type, at, leaf,
-// payload, salt); the last about a serial counts. An entry that is not what its
-// leaf commits to makes all of them worthless.
-func verdicts(rows pgx.Rows) (map[string]verdict, error) {
-	found := map[string]verdict{}
-	var r audit.Record
-	_, err := pgx.ForEachRow(rows, []any{&r.Type, &r.At, &r.Leaf, &r.Payload, &r.Salt}, func() error {
-		payload, err := r.Open()
-		if err != nil {
-			return fmt.Errorf("reading what the log says of certificates: %w", err)
-		}
-		var told struct {
-			Serial string `json:"serial"`
-			Reason int    `json:"reason"`
-		}
-		if err := json.Unmarshal(payload, &told); err != nil {
-			return fmt.Errorf("reading what the log says of certificates: %w", err)
-		}
-		v := verdict{revoked: r.Type != audit.CertificateReleased, at: r.At.UTC(), reason: told.Reason}
-		if r.Type == audit.CertificateSuspended {
-			v.reason = certificateHold
-		}
-		found[told.Serial] = v
-		return nil
-	})
-	return found, err
-}
-
-// verdictsOn are those on certificates with these serials.
-func (db *DB) verdictsOn(ctx context.Context, serials []string) (map[string]verdict, error) {
-	rows, err := db.pool.Query(ctx, `
-		SELECT type, at, leaf, payload, salt
-		FROM log_entries
-		WHERE type IN `+statusTypes+` AND operation IN (
-			SELECT k.citizen_id
-			FROM certificates z
-			JOIN credentials k ON k.id = z.credential_id
-			WHERE z.serial = ANY(@serials)
-		)
-		ORDER BY seq`, pgx.NamedArgs{"serials": serials})
+// judge reads what an entry says, and of which certificate. One that is not what
+// its leaf commits to is worthless.
+func judge(r audit.Record) (serial string, v verdict, err error) {
+	payload, err := r.Open()
 	if err != nil {
-		return nil, err
+		return "", v, fmt.Errorf("reading what the log says of certificates: %w", err)
 	}
-	return verdicts(rows)
+	var told struct {
+		Serial string `json:"serial"`
+		Reason int    `json:"reason"`
+	}
+	if err := json.Unmarshal(payload, &told); err != nil {
+		return "", v, fmt.Errorf("reading what the log says of certificates: %w", err)
+	}
+	v = verdict{revoked: r.Type != audit.CertificateReleased, at: r.At.UTC(), reason: told.Reason}
+	if r.Type == audit.CertificateSuspended {
+		v.reason = certificateHold
+	}
+	return told.Serial, v, nil
 }
 
 // unrevoked are certificates of a shard whose rows say nothing of a revocation
@@ -84,7 +59,13 @@ func (db *DB) unrevoked(ctx context.Context, shard string, since time.Time) (map
 	if err != nil {
 		return nil, err
 	}
-	found, err := verdicts(rows)
+	found := map[string]verdict{}
+	var r audit.Record
+	_, err = pgx.ForEachRow(rows, []any{&r.Type, &r.At, &r.Leaf, &r.Payload, &r.Salt}, func() error {
+		serial, v, err := judge(r)
+		found[serial] = v // the last one counts
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
