@@ -39,7 +39,7 @@ func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (
 			l.payload,
 			l.salt
 		FROM certificates z
-		JOIN credentials k ON k.id = z.credential_id
+		LEFT JOIN credentials k ON k.id = z.credential_id
 		LEFT JOIN log_entries l ON l.operation = k.citizen_id AND l.type IN `+statusTypes+`
 		WHERE z.serial = ANY(@serials) AND z.issuer = @issuer AND z.state = 'issued'
 		ORDER BY l.seq`, pgx.NamedArgs{"serials": serials, "issuer": issuer})
