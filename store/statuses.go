@@ -23,13 +23,31 @@ func (db *DB) Statuses() Statuses { return Statuses{db} }
 var _ ocsp.Statuses = Statuses{}
 
 // Status implements ocsp.Statuses. An intent without an outcome is no
-// certificate: it has never left this house. Rows that say nothing of a
-// revocation are overruled by the log. What a row says of one is believed: that
-// takes trust away, and gives none.
+// certificate: it has never left this house. Serials are asked for one by one:
+// most questions have but one, and for a list PostgreSQL would plan each time.
 func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (map[string]ocsp.Status, error) {
+	found := make(map[string]ocsp.Status, len(serials))
+	for _, serial := range serials {
+		status, err := s.one(ctx, issuer, serial)
+		if err != nil {
+			return nil, err
+		}
+		if status.State != ocsp.Unknown {
+			found[serial] = status
+		}
+	}
+	if len(found) == len(serials) {
+		return found, nil
+	}
+	return found, s.services(ctx, issuer, serials, found)
+}
+
+// one is a citizen's certificate. A row that says nothing of a revocation is
+// overruled by the log. What a row says of one is believed: that takes trust
+// away, and gives none.
+func (s Statuses) one(ctx context.Context, issuer, serial string) (ocsp.Status, error) {
 	rows, err := s.db.pool.Query(ctx, `
 		SELECT
-			z.serial,
 			z.revoked_at,
 			coalesce(z.reason, 0),
 			z.status_version,
@@ -41,14 +59,13 @@ func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (
 		FROM certificates z
 		LEFT JOIN credentials k ON k.id = z.credential_id
 		LEFT JOIN log_entries l ON l.operation = k.citizen_id AND l.type IN `+statusTypes+`
-		WHERE z.serial = ANY(@serials) AND z.issuer = @issuer AND z.state = 'issued'
-		ORDER BY l.seq`, pgx.NamedArgs{"serials": serials, "issuer": issuer})
+		WHERE z.serial = @serial AND z.issuer = @issuer AND z.state = 'issued'
+		ORDER BY l.seq`, pgx.NamedArgs{"serial": serial, "issuer": issuer})
 	if err != nil {
-		return nil, err
+		return ocsp.Status{}, err
 	}
-	found := make(map[string]ocsp.Status, len(serials))
 	var (
-		serial    string
+		found     ocsp.Status
 		revokedAt *time.Time
 		reason    int
 		version   int64
@@ -56,29 +73,27 @@ func (s Statuses) Status(ctx context.Context, issuer string, serials []string) (
 		at        *time.Time
 		r         audit.Record
 	)
-	_, err = pgx.ForEachRow(rows, []any{&serial, &revokedAt, &reason, &version, &kind, &at, &r.Leaf, &r.Payload, &r.Salt}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&revokedAt, &reason, &version, &kind, &at, &r.Leaf, &r.Payload, &r.Salt}, func() error {
 		own := status(orZero(revokedAt), reason, version)
-		if _, seen := found[serial]; !seen || own.State == ocsp.Revoked {
-			found[serial] = own
+		if found.State == ocsp.Unknown || own.State == ocsp.Revoked {
+			found = own
 		}
 		if kind == nil || own.State == ocsp.Revoked {
 			return nil
 		}
 		r.Type, r.At = *kind, *at
 		about, v, err := judge(r)
-		if about != serial {
+		switch {
+		case about != serial:
 			return err
-		}
-		found[serial] = own
-		if v.revoked {
-			found[serial] = status(v.at, v.reason, version)
+		case v.revoked:
+			found = status(v.at, v.reason, version)
+		default:
+			found = own
 		}
 		return err
 	})
-	if err != nil || len(found) == len(serials) {
-		return found, err
-	}
-	return found, s.services(ctx, issuer, serials, found)
+	return found, err
 }
 
 func status(revokedAt time.Time, reason int, version int64) ocsp.Status {
