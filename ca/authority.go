@@ -12,9 +12,7 @@ type Config struct {
 	// Certificate and Signer are the issuing authority's.
 	Certificate *x509.Certificate
 	Signer      crypto.Signer
-	// Chain is what stands above Certificate, the root not among them.
-	Chain   []*x509.Certificate
-	Profile Profile
+	Profile     Profile
 	// Addresses are named in what the authority issues.
 	Addresses Addresses
 	// Lint judges a certificate before it is issued; lint.Certificate does.
@@ -74,15 +72,6 @@ func New(c Config) (*Authority, error) {
 }
 
 var errNoLint = errors.New("authority without a lint")
-
-// ChainDER is the issuing certificate and those above it but the root.
-func (a *Authority) ChainDER() [][]byte {
-	chain := [][]byte{a.Certificate.Raw}
-	for _, c := range a.Chain {
-		chain = append(chain, c.Raw)
-	}
-	return chain
-}
 
 // Prepare fixes, lints and checks a citizen's certificate without using the
 // issuing key.

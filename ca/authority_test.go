@@ -362,14 +362,6 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestChainDER(t *testing.T) {
-	t.Parallel()
-	h := ecHierarchy(t)
-	if diff := cmp.Diff([][]byte{h.authority.Certificate.Raw}, h.authority.ChainDER()); diff != "" {
-		t.Errorf("chain of an authority under the root (-want +got):\n%s", diff)
-	}
-}
-
 func TestSerialsDiffer(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -141,7 +141,3 @@ func (h Hierarchy) Under(name string) []Member {
 	}
 	return out
 }
-
-// Issue is Authority.Issue by the authority that prepared it, whichever is the
-// current one by now.
-func (p *Prepared) Issue() ([]byte, error) { return p.authority.Issue(p) }

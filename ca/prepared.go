@@ -39,6 +39,10 @@ func (p *Prepared) Fingerprint() []byte {
 	return sum[:]
 }
 
+// Issue is Authority.Issue by the authority that prepared it, whichever is the
+// current one by now.
+func (p *Prepared) Issue() ([]byte, error) { return p.authority.Issue(p) }
+
 // prepare is the same for all kinds: build, sign with a throw-away key, lint,
 // check.
 func prepare(f *facts, rehearsal crypto.Signer, lint Lint) (*Prepared, error) {

@@ -35,10 +35,10 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		}
 	case ForCertificate, ForSignature:
 		if row.Purpose == ForAffairs && order.Purpose == ForCertificate {
-			if _, err := s.grant(ctx, citizen.ID, citizen, credential, now); err != nil {
+			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 				return Challenge{}, err
 			}
-			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
+			if _, err := s.grant(ctx, citizen.ID, citizen, credential, now); err != nil {
 				return Challenge{}, err
 			}
 			break
@@ -82,10 +82,10 @@ func (s *Service) own(ctx context.Context, row TicketRow, order CodeOrder, k *Cr
 	if row.Purpose != ticket {
 		return policies.Refuse(policies.SessionExpired)
 	}
-	if err := Changeable(order.Purpose, k, s.Now()); err != nil {
+	if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 		return err
 	}
-	return s.Vault.Genuine(ctx, row, order.Ticket)
+	return Changeable(order.Purpose, k, s.Now())
 }
 
 // authorisable is what a code for a signature may stand for: the documents as

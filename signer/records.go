@@ -215,8 +215,10 @@ type Intent struct {
 // Notice asks for a mail to a citizen; it is enqueued with the state change
 // that it tells of, and holds no secret.
 type Notice struct {
-	// Kind is activated, certificate_issued, document_signed, certificate_revoked,
-	// password_changed, citizen_blocked or citizen_deregistered.
+	// Kind is activated, password_changed, document_signed, certificate_issued,
+	// certificate_renewed, certificate_suspended, certificate_released,
+	// certificate_revoked, citizen_blocked, citizen_deregistered, or one of
+	// policies.ReminderKind.
 	Kind      string
 	CitizenID string
 	RequestID string

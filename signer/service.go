@@ -28,8 +28,9 @@ type Issuer interface {
 	Chain(certificate *x509.Certificate) ([]*x509.Certificate, error)
 }
 
-// Courier sends one-time codes and reminders. It composes the text, so that the words are in
-// the catalogue; it returns when the operator's gateway has accepted the SMS.
+// Courier sends one-time codes and reminders. It composes the text, so that the
+// words are in the catalogue; it returns when the operator's gateway has
+// accepted the SMS.
 type Courier interface {
 	SendCode(ctx context.Context, m CodeMessage) error
 	Remind(ctx context.Context, m ReminderMessage) error
@@ -88,7 +89,6 @@ type Config struct {
 	Keys    Keys
 	Vault   *Vault
 	Issuer  Issuer
-	CRL     string // address of the revocation list that certificates name
 	Courier Courier
 	Rules   policies.Rules
 	Limits  Limits

@@ -75,7 +75,7 @@ func (s Statuses) one(ctx context.Context, issuer, serial string) (ocsp.Status, 
 	)
 	_, err = pgx.ForEachRow(rows, []any{&revokedAt, &reason, &version, &kind, &at, &r.Leaf, &r.Payload, &r.Salt}, func() error {
 		own := status(orZero(revokedAt), reason, version)
-		if found.State == ocsp.Unknown || own.State == ocsp.Revoked {
+		if found.State == ocsp.Unknown {
 			found = own
 		}
 		if kind == nil || own.State == ocsp.Revoked {

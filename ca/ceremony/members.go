@@ -38,15 +38,9 @@ var errName = errors.New("--organisation is too long: with what members are call
 func (h *House) name(root *x509.Certificate, role ca.Role, generation int) (ca.Name, error) {
 	n := ca.Name{Country: "ES", Organisation: h.Organisation, OrganisationIdentifier: h.OrganisationIdentifier}
 	if root != nil {
-		n.Organisation, n.OrganisationIdentifier = "", ""
-		for _, attribute := range root.Subject.Names {
-			value, _ := attribute.Value.(string)
-			switch attribute.Type.String() {
-			case "2.5.4.10":
-				n.Organisation = value
-			case "2.5.4.97":
-				n.OrganisationIdentifier = value
-			}
+		var err error
+		if n, err = ca.NameOfCertificate(root); err != nil {
+			return n, err
 		}
 	}
 	n.CommonName = n.Organisation + " " + title(role, generation)

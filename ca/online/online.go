@@ -287,7 +287,7 @@ func (c *CA) Chain(certificate *x509.Certificate) ([]*x509.Certificate, error) {
 			if now.revoked(i.name) {
 				return nil, fmt.Errorf("%w: %s", ca.ErrAuthorityRevoked, i.name)
 			}
-			return append([]*x509.Certificate{i.Certificate}, i.Chain...), nil
+			return []*x509.Certificate{i.Certificate}, nil
 		}
 	}
 	return nil, fmt.Errorf("certificate %x is of none of our authorities", certificate.SerialNumber)

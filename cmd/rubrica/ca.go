@@ -155,8 +155,8 @@ func (c *CAExportCommand) Run(ctx context.Context, all *CACommand) error {
 	return export(ctx, &ceremony.House{Store: ceremonyStore{DB: db}}, c.Dir)
 }
 
-// enter opens the service's token and holds a ceremony in front of it. What was
-// recorded is exported even if the ceremony was broken off.
+// enter opens the service's token, holds a ceremony in front of it, and exports
+// what there is then.
 func (c *CACommand) enter(ctx context.Context, hold func(*caRoom) error) error {
 	room, err := c.room(ctx)
 	if err != nil {
