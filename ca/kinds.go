@@ -170,7 +170,9 @@ func citizenKind() Kind {
 			{Name: "cRLDistributionPoints", OID: oidCRLPoints},
 			{Name: "qcStatements", OID: oidQcStatements, Optional: true},
 		},
-		Years: 5, RSA: minRSA, // Ley 6/2020, art. 4: five years at most
+		// Ley 6/2020, art. 4: five years at most. They are counted in legal time by
+		// whoever grants them, which in UTC may be an hour more.
+		Years: 5, Days: 1, RSA: minRSA,
 	}
 }
 

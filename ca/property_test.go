@@ -26,7 +26,10 @@ func TestWhatIsGrantedIsCertified(t *testing.T) {
 	}
 	outcomes := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		at := time.Unix(rapid.Int64Range(issuer.NotBefore.Unix(), issuer.NotAfter.Unix()).Draw(t, "now"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds"))
+		// Often in the issuer's last year, in which most grants end after it.
+		begins, ends := issuer.NotBefore.Unix(), issuer.NotAfter.Unix()
+		moment := rapid.OneOf(rapid.Int64Range(begins, ends), rapid.Int64Range(ends-365*24*3600, ends))
+		at := time.Unix(moment.Draw(t, "now"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds"))
 		rules := policies.DefaultRules()
 		rules.Reading = rapid.SampledFrom([]policies.Reading{policies.ReadingStrict, policies.ReadingAge}).Draw(t, "reading")
 		rules.CertificateYears = rapid.IntRange(1, 7).Draw(t, "years")
@@ -79,5 +82,28 @@ func TestWhatIsGrantedIsCertified(t *testing.T) {
 		if outcomes[outcome] == 0 {
 			t.Errorf("no case was %s: got %v", outcome, outcomes)
 		}
+	}
+}
+
+// Five years of legal time are an hour more of UTC where the clocks were changed
+// on the day in the first year and not yet in the last.
+func TestFiveYearsOfLegalTime(t *testing.T) {
+	t.Parallel()
+	h := ecHierarchy(t)
+	r := request(ecKey(t, elliptic.P256()).Public())
+	r.NotBefore = time.Date(2025, time.March, 30, 1, 0, 0, 0, time.UTC)
+	facts := policies.Facts{
+		Now: r.NotBefore, Status: policies.StatusActive, DocumentUntil: r.NotBefore.AddDate(1, 0, 0),
+		Registration: policies.Registration{Mode: policies.ModeOffice, Level: policies.LevelAdvanced, AssuredAt: r.NotBefore},
+	}
+	rules := policies.DefaultRules()
+	rules.CertificateYears = 5
+	grant, err := policies.IssueCertificate(facts, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.NotAfter = grant.NotAfter
+	if _, err := h.authority.Prepare(r); err != nil || !r.NotAfter.After(r.NotBefore.AddDate(5, 0, 0)) {
+		t.Errorf("from %v to %v: %v", r.NotBefore, r.NotAfter, err)
 	}
 }
