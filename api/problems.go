@@ -69,12 +69,20 @@ var statuses = map[policies.Code]int{
 	policies.AuthorisationExpired: http.StatusForbidden,
 	policies.DigestRefused:        http.StatusUnprocessableEntity,
 
-	policies.DocumentEmpty:       http.StatusUnprocessableEntity,
-	policies.DocumentTooLarge:    http.StatusRequestEntityTooLarge,
-	policies.DocumentNotPDF:      http.StatusUnprocessableEntity,
-	policies.DocumentDamaged:     http.StatusUnprocessableEntity,
-	policies.DocumentEncrypted:   http.StatusUnprocessableEntity,
-	policies.DocumentCertified:   http.StatusUnprocessableEntity,
+	policies.DocumentEmpty:     http.StatusUnprocessableEntity,
+	policies.DocumentTooLarge:  http.StatusRequestEntityTooLarge,
+	policies.DocumentNotPDF:    http.StatusUnprocessableEntity,
+	policies.DocumentDamaged:   http.StatusUnprocessableEntity,
+	policies.DocumentEncrypted: http.StatusUnprocessableEntity,
+	policies.DocumentCertified: http.StatusUnprocessableEntity,
+	policies.DocumentChanged:   http.StatusConflict,
+	policies.FieldUnknown:      http.StatusUnprocessableEntity,
+	policies.StampInvalid:      http.StatusUnprocessableEntity,
+	policies.UploadUnknown:     http.StatusUnprocessableEntity,
+
+	policies.TimeStampUnavailable: http.StatusServiceUnavailable,
+	policies.EvidenceUnavailable:  http.StatusServiceUnavailable,
+
 	policies.DocumentUnsupported: http.StatusUnprocessableEntity,
 	policies.DocumentTooComplex:  http.StatusUnprocessableEntity,
 

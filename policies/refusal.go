@@ -76,6 +76,12 @@ const (
 	DigestRefused        Code = "digest_refused" // hash algorithm not allowed, or of another length
 )
 
+// Higher levels of signatures that are made.
+const (
+	TimeStampUnavailable Code = "time_stamp_unavailable" // no authority gave one that holds
+	EvidenceUnavailable  Code = "evidence_unavailable"   // certificates or revocation data are missing
+)
+
 // Documents.
 const (
 	DocumentEmpty       Code = "document_empty"
@@ -86,6 +92,10 @@ const (
 	DocumentCertified   Code = "document_certified" // a DocMDP signature forbids further changes
 	DocumentUnsupported Code = "document_unsupported"
 	DocumentTooComplex  Code = "document_too_complex" // the document worker met its limits
+	DocumentChanged     Code = "document_changed"     // it is not the one that was prepared
+	FieldUnknown        Code = "signature_field_unknown"
+	StampInvalid        Code = "stamp_invalid" // no such page, or no room where the stamp is to stand
+	UploadUnknown       Code = "upload_unknown"
 )
 
 // Requests and applications.
@@ -184,7 +194,8 @@ func Codes() []Code {
 		RenewalTooEarly, RegistrationEnding,
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
-		DocumentUnsupported, DocumentTooComplex,
+		DocumentUnsupported, DocumentTooComplex, DocumentChanged, FieldUnknown, StampInvalid, UploadUnknown,
+		TimeStampUnavailable, EvidenceUnavailable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
 		Busy, SignatureFailed, Unavailable, Internal,
