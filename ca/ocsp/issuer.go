@@ -37,11 +37,18 @@ var (
 // check demands of the responder's certificate what clients will (RFC 6960,
 // section 4.2.2.2), but for what takes a signature to know: see vouched.
 func (i Issuer) check(now time.Time) error {
+	if i.Responder == nil || i.Certificate == nil || i.Signer == nil {
+		return fmt.Errorf("%w: there is none", errResponder)
+	}
+	return i.fit(now)
+}
+
+// fit is check for whoever has no key: at that time the certificate was valid,
+// and one for answers about those of Certificate.
+func (i Issuer) fit(at time.Time) error {
 	r := i.Responder
 	switch {
-	case r == nil || i.Certificate == nil || i.Signer == nil:
-		return fmt.Errorf("%w: there is none", errResponder)
-	case now.Before(r.NotBefore) || !now.Before(r.NotAfter):
+	case at.Before(r.NotBefore) || !at.Before(r.NotAfter):
 		return fmt.Errorf("%w: valid from %s to %s", errResponder, r.NotBefore.Format(time.RFC3339), r.NotAfter.Format(time.RFC3339))
 	case !slices.Contains(r.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) || r.KeyUsage&x509.KeyUsageDigitalSignature == 0:
 		return fmt.Errorf("%w: not for the signing of answers", errResponder)
