@@ -85,6 +85,7 @@ var statuses = map[policies.Code]int{
 
 	policies.DocumentUnsupported: http.StatusUnprocessableEntity,
 	policies.DocumentTooComplex:  http.StatusUnprocessableEntity,
+	policies.DocumentUnsafe:      http.StatusUnprocessableEntity,
 
 	policies.RequestMalformed:      http.StatusBadRequest,
 	policies.RequestUnknown:        http.StatusNotFound,

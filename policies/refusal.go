@@ -92,6 +92,7 @@ const (
 	DocumentCertified   Code = "document_certified" // a DocMDP signature forbids further changes
 	DocumentUnsupported Code = "document_unsupported"
 	DocumentTooComplex  Code = "document_too_complex" // the document worker met its limits
+	DocumentUnsafe      Code = "document_unsafe"      // something in it may show otherwise than it was seen; the reason is a FindingCode
 	DocumentChanged     Code = "document_changed"     // it is not the one that was prepared
 	FieldUnknown        Code = "signature_field_unknown"
 	StampInvalid        Code = "stamp_invalid" // no such page, or no room where the stamp is to stand
@@ -194,7 +195,7 @@ func Codes() []Code {
 		RenewalTooEarly, RegistrationEnding,
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
-		DocumentUnsupported, DocumentTooComplex, DocumentChanged, FieldUnknown, StampInvalid, UploadUnknown,
+		DocumentUnsupported, DocumentTooComplex, DocumentUnsafe, DocumentChanged, FieldUnknown, StampInvalid, UploadUnknown,
 		TimeStampUnavailable, EvidenceUnavailable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,

@@ -46,7 +46,8 @@
 //	internal                     reference     what the person quotes to support
 //
 // Any refusal may carry a reason, a word of the domain: where the catalogue has
-// a sentence for it (detail_<reason>), that one is told. identifier_invalid knows
+// a sentence for it (detail_<reason>, remedy_<reason>), that one is told.
+// document_unsafe knows every policies.FindingCode; identifier_invalid knows
 // form and letter; password_weak short, long (with maximum), characters, classes,
 // name, identifier and previous; office_act_invalid signature, audience, time,
 // format and office.

@@ -275,6 +275,27 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 	}
 }
 
+func TestEveryFindingHasItsWords(t *testing.T) {
+	t.Parallel()
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		general := m.Refusal(policies.Refuse(policies.DocumentUnsafe))
+		for _, rule := range policies.DocumentRulesTable() {
+			warning := m.Finding(policies.Finding{Code: rule.Code})
+			refusal := m.Refusal(policies.Refuse(policies.DocumentUnsafe, "reason", string(rule.Code), "where", "page 3"))
+			if warning.Detail == general.Detail || !strings.HasSuffix(warning.Detail, ".") {
+				t.Errorf("%s: got %q, want a sentence of its own", rule.Code, warning.Detail)
+			}
+			if !strings.HasSuffix(warning.Remedy, ".") || strings.Contains(warning.Remedy, "refusal.") {
+				t.Errorf("remedy of %s: got %q, want a sentence", rule.Code, warning.Remedy)
+			}
+			if warning.Title == refusal.Title || warning.Detail != refusal.Detail || warning.Remedy != refusal.Remedy {
+				t.Errorf("%s: got warning %+v and refusal %+v, want the same facts under two titles", rule.Code, warning, refusal)
+			}
+		}
+	})
+}
+
 func TestEveryPlaceHasItsWords(t *testing.T) {
 	t.Parallel()
 	eachLanguage(t, func(t *testing.T, m *Messages) {

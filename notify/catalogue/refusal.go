@@ -27,8 +27,15 @@ func (m *Messages) Refusal(r *policies.Refusal) RefusalText {
 	return RefusalText{
 		Title:  m.Text(id+".title", nil),
 		Detail: m.sentence(m.variant(id+".detail", r.Params["reason"]), params),
-		Remedy: m.sentence(id+".remedy", params),
+		Remedy: m.sentence(m.variant(id+".remedy", r.Params["reason"]), params),
 	}
+}
+
+// Finding puts into words what a document is signed in spite of.
+func (m *Messages) Finding(f policies.Finding) RefusalText {
+	text := m.Refusal(policies.Refuse(policies.DocumentUnsafe, "reason", string(f.Code)))
+	text.Title = m.Text("refusal."+string(policies.DocumentUnsafe)+".title_warning", nil)
+	return text
 }
 
 // Where tells a place at which a refusal can be mended.
@@ -45,7 +52,7 @@ func (m *Messages) variant(id, reason string) string {
 // sentence falls back to the shorter form where a fact is missing.
 func (m *Messages) sentence(id string, params map[string]any) string {
 	text, err := m.Lookup(id, params)
-	if err != nil && strings.Contains(id, ".detail_") {
+	if err != nil && (strings.Contains(id, ".detail_") || strings.Contains(id, ".remedy_")) {
 		return m.sentence(id[:strings.LastIndexByte(id, '_')], params)
 	}
 	if err != nil {
