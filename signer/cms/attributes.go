@@ -142,19 +142,40 @@ func checkSigningCertificateV2(value []byte, cert *x509.Certificate) error {
 	id, hash := ess.Certs[0], crypto.SHA256
 	if len(id.HashAlgorithm.OID) > 0 {
 		var err error
-		if hash, err = hashOf(id.HashAlgorithm); err != nil {
+		if hash, err = foreignHash(id.HashAlgorithm); err != nil {
 			return err
 		}
 	}
 	if !bytes.Equal(id.CertHash, sum(hash, cert.Raw)) {
-		return fmt.Errorf("%w: signing-certificate-v2 names another certificate", ErrInvalid)
+		return ErrCertificate
 	}
-	if id.IssuerSerial.Serial == nil {
+	return id.IssuerSerial.check(cert)
+}
+
+// checkSigningCertificate is the same for the attribute's first version (RFC
+// 2634, 5.4), whose hash is SHA-1. It is read only.
+func checkSigningCertificate(value []byte, cert *x509.Certificate) error {
+	var ess struct {
+		Certs []struct {
+			CertHash     []byte
+			IssuerSerial issuerSerial `asn1:"optional"`
+		}
+	}
+	if rest, err := asn1.Unmarshal(value, &ess); err != nil || len(rest) > 0 || len(ess.Certs) == 0 {
+		return fmt.Errorf("%w: signing-certificate", ErrMalformed)
+	}
+	if !bytes.Equal(ess.Certs[0].CertHash, sum(crypto.SHA1, cert.Raw)) {
+		return ErrCertificate
+	}
+	return ess.Certs[0].IssuerSerial.check(cert)
+}
+
+func (i issuerSerial) check(cert *x509.Certificate) error {
+	if i.Serial == nil {
 		return nil
 	}
-	if len(id.IssuerSerial.Issuer) != 1 || !bytes.Equal(id.IssuerSerial.Issuer[0].Bytes, cert.RawIssuer) ||
-		id.IssuerSerial.Serial.Cmp(cert.SerialNumber) != 0 {
-		return fmt.Errorf("%w: signing-certificate-v2 names another issuer or serial number", ErrInvalid)
+	if len(i.Issuer) != 1 || !bytes.Equal(i.Issuer[0].Bytes, cert.RawIssuer) || i.Serial.Cmp(cert.SerialNumber) != 0 {
+		return fmt.Errorf("%w: issuer or serial number", ErrCertificate)
 	}
 	return nil
 }

@@ -8,11 +8,8 @@ import (
 	"slices"
 )
 
-const (
-	tagSet = 0x31
-	// maxCertificates bounds the work that somebody else's signature can cause.
-	maxCertificates = 32
-)
+// maxCertificates bounds the work that somebody else's signature can cause.
+const maxCertificates = 32
 
 // Parse reads a SignedData of the accepted shape with content of type id-data.
 // Everything else, and everything that is not DER, is an error.
@@ -116,5 +113,5 @@ func readCertificates(set rawSet, known []*x509.Certificate) ([]*x509.Certificat
 
 // untag gives an implicitly tagged SET its own identifier octet again.
 func untag(set rawSet) []byte {
-	return retag(append([]byte(nil), set.Raw...), tagSet).Raw
+	return retag(set.Raw, tagSet)
 }

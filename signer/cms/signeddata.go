@@ -45,6 +45,8 @@ type Parts struct {
 	Certificate      *x509.Certificate
 	Chain            []*x509.Certificate // issuers, without the signer's certificate
 	Hash             crypto.Hash
+	// Scheme is how the key signed; zero is the key's own.
+	Scheme Scheme
 	// Content is attached; nil makes a detached signature of id-data.
 	Content *Content
 	// Bare leaves all certificates out: who asks for a time-stamp may do
@@ -105,15 +107,23 @@ const (
 // Assemble puts a SignedData together. It does not verify: Verify and
 // VerifyContent do, and nothing may leave without the one or the other.
 func Assemble(p Parts) ([]byte, error) {
+	if _, err := ParseAttributes(p.SignedAttributes); err != nil {
+		return nil, err
+	}
+	s, err := newSignedData(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.Encode()
+}
+
+func newSignedData(p Parts) (*SignedData, error) {
 	digest, err := digestAlgorithm(p.Hash)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signatureAlgorithm(p.Certificate.PublicKey, p.Hash)
+	signature, err := signatureAlgorithm(p.Certificate.PublicKey, p.Hash, p.Scheme)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := ParseAttributes(p.SignedAttributes); err != nil {
 		return nil, err
 	}
 	s := &SignedData{
@@ -133,7 +143,36 @@ func Assemble(p Parts) ([]byte, error) {
 	if !p.Bare {
 		s.Certificates = append([]*x509.Certificate{p.Certificate}, p.Chain...)
 	}
-	return s.Encode()
+	return s, nil
+}
+
+// encodeSigner gives the SignerInfo alone.
+func encodeSigner(p Parts) ([]byte, error) {
+	if _, err := ParseAttributes(p.SignedAttributes); err != nil {
+		return nil, err
+	}
+	s, err := newSignedData(p)
+	if err != nil {
+		return nil, err
+	}
+	der, err := asn1.Marshal(s.signerInfo())
+	if err != nil {
+		return nil, fmt.Errorf("encoding SignerInfo: %w", err)
+	}
+	return der, nil
+}
+
+// signerInfo is the one signer.
+func (s *SignedData) signerInfo() signerInfo {
+	return signerInfo{
+		Version:            version,
+		SID:                issuerAndSerial{Issuer: asn1.RawValue{FullBytes: s.Issuer}, Serial: s.Serial},
+		DigestAlgorithm:    s.digestAlgorithm,
+		SignedAttributes:   rawSet{retag(s.SignedAttributes, context0Set)},
+		SignatureAlgorithm: s.signatureAlgorithm,
+		Signature:          s.Signature,
+		UnsignedAttributes: rawSet{retag(s.UnsignedAttributes, context1Set)},
+	}
 }
 
 // Encode writes the signature as DER.
@@ -159,15 +198,7 @@ func (s *SignedData) Encode() ([]byte, error) {
 		DigestAlgorithms: s.digestAlgorithms,
 		EncapContentInfo: encap,
 		Certificates:     certificates,
-		SignerInfos: []signerInfo{{
-			Version:            version,
-			SID:                issuerAndSerial{Issuer: asn1.RawValue{FullBytes: s.Issuer}, Serial: s.Serial},
-			DigestAlgorithm:    s.digestAlgorithm,
-			SignedAttributes:   retag(s.SignedAttributes, 0xa0),
-			SignatureAlgorithm: s.signatureAlgorithm,
-			Signature:          s.Signature,
-			UnsignedAttributes: retag(s.UnsignedAttributes, 0xa1),
-		}},
+		SignerInfos:      []signerInfo{s.signerInfo()},
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("encoding SignedData: %w", err)
@@ -205,12 +236,4 @@ func encodeCertificates(certificates []*x509.Certificate) (rawSet, error) {
 		return rawSet{}, fmt.Errorf("encoding certificates: %w", err)
 	}
 	return rawSet{Raw: der}, nil
-}
-
-// retag gives a SET another identifier octet; the length and content stay.
-func retag(set []byte, identifier byte) rawSet {
-	if len(set) == 0 {
-		return rawSet{}
-	}
-	return rawSet{Raw: append([]byte{identifier}, set[1:]...)}
 }

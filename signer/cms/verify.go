@@ -57,7 +57,11 @@ func (s *SignedData) check(contentDigest []byte, cert *x509.Certificate) error {
 	if err := s.checkAttributes(contentDigest, cert); err != nil {
 		return err
 	}
-	return checkValue(cert, s.Hash, s.SignedAttributes, s.Signature)
+	how, err := methodOf(s.signatureAlgorithm)
+	if err != nil {
+		return err
+	}
+	return how.check(cert.PublicKey, s.Hash, sum(s.Hash, s.SignedAttributes), s.Signature)
 }
 
 // MessageDigest is the digest of the content that the signed attributes hold, as
@@ -74,7 +78,11 @@ func (s *SignedData) MessageDigest() ([]byte, error) {
 // checkAlgorithms ties the digest, its one listing and the signature algorithm
 // together, so that no signature is read under an algorithm it was not made for.
 func (s *SignedData) checkAlgorithms(cert *x509.Certificate) error {
-	want, err := signatureAlgorithm(cert.PublicKey, s.Hash)
+	how, err := methodOf(s.signatureAlgorithm)
+	if err != nil {
+		return err
+	}
+	want, err := signatureAlgorithm(cert.PublicKey, s.Hash, how.scheme)
 	if err != nil {
 		return err
 	}
@@ -98,7 +106,7 @@ func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificat
 		return err
 	}
 	if !bytes.Equal(digest, contentDigest) {
-		return fmt.Errorf("%w: message-digest is of another content", ErrInvalid)
+		return ErrDigest
 	}
 	return checkSigningCertificateV2(find(s.attributes, idSigningCertV2), cert)
 }

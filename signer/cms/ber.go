@@ -1,0 +1,226 @@
+package cms
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Identifier octets (X.690, 8.1.2) of the elements that SignedData is made of.
+const (
+	tagInteger    = 0x02
+	tagOctets     = 0x04
+	tagOID        = 0x06
+	tagEnumerated = 0x0a
+	tagSequence   = 0x30
+	tagSet        = 0x31
+	constructed   = 0x20
+	context0      = 0x80
+	context0Set   = 0xa0
+	context1Set   = 0xa1
+)
+
+// maxDepth bounds how deep elements stand in each other. X.509, OCSP and
+// time-stamps inside time-stamps need some thirty.
+const maxDepth = 96
+
+// header is identifier and definite length in the fewest octets (X.690, 10.1).
+func header(identifier byte, length int64) []byte {
+	if length < 0x80 {
+		return []byte{identifier, byte(length)} //nolint:gosec // below 0x80
+	}
+	var octets []byte
+	for ; length > 0; length >>= 8 {
+		octets = append([]byte{byte(length)}, octets...)
+	}
+	return append([]byte{identifier, 0x80 | byte(len(octets))}, octets...) //nolint:gosec // at most 8
+}
+
+// wrap is an element around the given ones.
+func wrap(identifier byte, parts ...[]byte) []byte {
+	body := bytes.Join(parts, nil)
+	return append(header(identifier, int64(len(body))), body...)
+}
+
+// prefix is what stands before the contents of a BER element.
+type prefix struct {
+	identifier byte // the first octet of it
+	size       int  // in octets
+	length     int64
+	indefinite bool
+}
+
+// readPrefix reads identifier and length. It takes lengths in more octets than
+// needed, as BER allows, up to 2^48.
+func readPrefix(b []byte) (prefix, error) {
+	n := 1
+	if len(b) > 0 && b[0]&0x1f == 0x1f { // a tag above 30
+		for n < len(b) && b[n]&0x80 != 0 {
+			n++
+		}
+		n++
+	}
+	if n >= len(b) {
+		return prefix{}, fmt.Errorf("%w: truncated", ErrMalformed)
+	}
+	p := prefix{identifier: b[0], size: n + 1}
+	switch l := b[n]; {
+	case l == 0x80:
+		p.indefinite = true
+		if b[0]&constructed == 0 {
+			return prefix{}, fmt.Errorf("%w: primitive element of indefinite length", ErrMalformed)
+		}
+	case l < 0x80:
+		p.length = int64(l)
+	default:
+		octets := int(l & 0x7f)
+		if octets > 8 || p.size+octets > len(b) {
+			return prefix{}, fmt.Errorf("%w: length", ErrMalformed)
+		}
+		for _, o := range b[p.size : p.size+octets] {
+			if p.length = p.length<<8 | int64(o); p.length >= 1<<48 {
+				return prefix{}, fmt.Errorf("%w: length", ErrMalformed)
+			}
+		}
+		p.size += octets
+	}
+	return p, nil
+}
+
+// cursor reads BER elements from memory, one after the other.
+type cursor struct{ rest []byte }
+
+func (c *cursor) empty() bool { return len(c.rest) == 0 }
+
+// atEnd is whether end-of-contents octets come next (X.690, 8.1.5).
+func (c *cursor) atEnd() bool { return len(c.rest) >= 2 && c.rest[0] == 0 && c.rest[1] == 0 }
+
+// at is whether an element with that identifier comes next.
+func (c *cursor) at(identifier byte) bool { return !c.empty() && c.rest[0] == identifier }
+
+// element reads one. An element that has definite lengths and no string in
+// pieces, in itself and in what it contains, is given as it stands; in another
+// one, those parts of it are written anew, the way DER has them.
+func (c *cursor) element() ([]byte, error) {
+	e, _, err := c.walk(maxDepth)
+	return e, err
+}
+
+// expect reads an element with that identifier.
+func (c *cursor) expect(identifier byte, what string) ([]byte, error) {
+	e, err := c.element()
+	if err != nil {
+		return nil, err
+	}
+	if e[0] != identifier {
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
+	}
+	return e, nil
+}
+
+func (c *cursor) walk(depth int) (raw []byte, changed bool, err error) {
+	p, err := readPrefix(c.rest)
+	if err != nil {
+		return nil, false, err
+	}
+	start, available := c.rest, int64(len(c.rest)-p.size)
+	if depth == 0 || p.length > available {
+		return nil, false, fmt.Errorf("%w: too deep, or truncated", ErrMalformed)
+	}
+	if p.identifier == 0 && !p.indefinite && p.length == 0 {
+		return nil, false, fmt.Errorf("%w: end of contents", ErrMalformed)
+	}
+	if p.identifier&constructed == 0 {
+		end := p.size + int(p.length)
+		c.rest = start[end:]
+		return start[:end:end], false, nil
+	}
+	inner := cursor{rest: start[p.size:]}
+	if !p.indefinite {
+		inner.rest = inner.rest[:p.length]
+	}
+	changed = p.indefinite || p.identifier == tagOctets|constructed
+	var parts [][]byte
+	for !(p.indefinite && inner.atEnd()) && (p.indefinite || !inner.empty()) {
+		part, other, err := inner.walk(depth - 1)
+		if err != nil {
+			return nil, false, err
+		}
+		parts, changed = append(parts, part), changed || other
+	}
+	end := p.size + int(p.length)
+	if p.indefinite {
+		end = len(start) - len(inner.rest) + 2
+	}
+	c.rest = start[end:]
+	if !changed {
+		return start[:end:end], false, nil
+	}
+	raw, err = rewrite(start[:p.size], parts)
+	return raw, true, err
+}
+
+// rewrite gives a constructed element definite length, and joins a string.
+func rewrite(head []byte, parts [][]byte) ([]byte, error) {
+	if head[0] != tagOctets|constructed {
+		body := bytes.Join(parts, nil)
+		identifier := 1
+		for head[0]&0x1f == 0x1f && head[identifier]&0x80 != 0 {
+			identifier++
+		}
+		if head[0]&0x1f == 0x1f {
+			identifier++
+		}
+		length := header(0, int64(len(body)))[1:]
+		return bytes.Join([][]byte{head[:identifier], length, body}, nil), nil
+	}
+	for i, part := range parts {
+		if part[0] != tagOctets {
+			return nil, fmt.Errorf("%w: string in pieces", ErrMalformed)
+		}
+		parts[i] = contents(part)
+	}
+	return wrap(tagOctets, parts...), nil
+}
+
+// contents are those of an element that cursor has read.
+func contents(element []byte) []byte {
+	p, err := readPrefix(element)
+	if err != nil || p.indefinite {
+		return nil
+	}
+	return element[p.size:]
+}
+
+// elements are those inside one that cursor has read.
+func elements(element []byte) ([][]byte, error) {
+	out := [][]byte{}
+	for c := (&cursor{rest: contents(element)}); !c.empty(); {
+		e, err := c.element()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// retag gives an element another identifier octet; length and contents stay.
+func retag(element []byte, identifier byte) []byte {
+	if len(element) == 0 {
+		return nil
+	}
+	return append([]byte{identifier}, element[1:]...)
+}
+
+// Trim is the first element of what may be padded with zeros behind it, as the
+// Contents of a PDF signature are.
+func Trim(padded []byte) ([]byte, error) {
+	c := cursor{rest: padded}
+	if _, err := c.element(); err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimLeft(c.rest, "\x00")) > 0 {
+		return nil, fmt.Errorf("%w: octets behind the end", ErrMalformed)
+	}
+	return padded[:len(padded)-len(c.rest)], nil
+}
