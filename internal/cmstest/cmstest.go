@@ -1,5 +1,6 @@
-// Package cmstest gives tests of signature formats a signer with a certificate
-// of its own CA, and the judgement of OpenSSL, which shares no code with ours.
+// Package cmstest gives tests of signature formats signers, time-stamps and
+// revocation data of a CA of their own, and the judgement of OpenSSL, which
+// shares no code with ours.
 package cmstest
 
 import (
@@ -25,19 +26,22 @@ import (
 // Signer is a key with its certificate and the CA above it.
 type Signer struct {
 	Key         crypto.Signer
+	Scheme      cms.Scheme // empty: the key's own
 	Certificate *x509.Certificate
 	Root        *x509.Certificate
+	Authority   *Authority
 }
 
-// New makes a signer with a fresh key of the kind "rsa", "p256" or "p384".
+// New makes a signer with a fresh key of the kind "rsa" (2048 bits), "rsa3072",
+// "rsa4096" (both slow to make), "pss" (RSA of 2048 bits, signing by RSASSA-PSS),
+// "p256", "p384" or "p521" (which we do not sign with), below a fresh root.
 func New(tb testing.TB, kind string) *Signer {
 	tb.Helper()
-	rootKey := newKey(tb, "p256")
-	root := issue(tb, template("Raíz de pruebas", true), nil, rootKey, rootKey)
-	key := newKey(tb, kind)
-	cert := issue(tb, template("ESPAÑOL ESPAÑOL JUAN - 00000000T", false), root, key, rootKey)
-	return &Signer{Key: key, Certificate: cert, Root: root}
+	return NewAuthority(tb).Signer(tb, kind)
 }
+
+// Kinds are those that our signatures are made with.
+func Kinds() []string { return []string{"rsa", "pss", "p256", "p384"} }
 
 // Sign makes a detached signature over content.
 func (s *Signer) Sign(tb testing.TB, content []byte, hash crypto.Hash) []byte {
@@ -50,22 +54,34 @@ func (s *Signer) Sign(tb testing.TB, content []byte, hash crypto.Hash) []byte {
 // SignParams makes a detached signature with the given signed attributes.
 func (s *Signer) SignParams(tb testing.TB, p cades.Params) []byte {
 	tb.Helper()
-	attributes, err := cades.SignedAttributes(p)
-	if err != nil {
-		tb.Fatalf("building signed attributes: %v", err)
-	}
-	value, err := s.Key.Sign(rand.Reader, cades.DTBSR(attributes, p.Hash), p.Hash)
-	if err != nil {
-		tb.Fatalf("signing: %v", err)
-	}
-	der, err := cms.Assemble(cms.Parts{
-		SignedAttributes: attributes, Signature: value, Certificate: s.Certificate,
-		Chain: []*x509.Certificate{s.Root}, Hash: p.Hash,
-	})
+	der, err := cms.Assemble(s.Parts(tb, p))
 	if err != nil {
 		tb.Fatalf("assembling: %v", err)
 	}
 	return der
+}
+
+// Parts are those of a signature with the given signed attributes.
+func (s *Signer) Parts(tb testing.TB, p cades.Params) cms.Parts {
+	tb.Helper()
+	attributes, err := cades.SignedAttributes(p)
+	if err != nil {
+		tb.Fatalf("building signed attributes: %v", err)
+	}
+	return s.SignAttributes(tb, attributes, p.Hash)
+}
+
+// SignAttributes signs a DER SET of attributes.
+func (s *Signer) SignAttributes(tb testing.TB, attributes []byte, hash crypto.Hash) cms.Parts {
+	tb.Helper()
+	value, err := s.Key.Sign(rand.Reader, Digest(hash, attributes), cms.SignerOpts(hash, s.Scheme, s.Key.Public()))
+	if err != nil {
+		tb.Fatalf("signing: %v", err)
+	}
+	return cms.Parts{
+		SignedAttributes: attributes, Signature: value, Scheme: s.Scheme, Hash: hash,
+		Certificate: s.Certificate, Chain: []*x509.Certificate{s.Root},
+	}
 }
 
 // Digest hashes data.
@@ -104,12 +120,18 @@ func newKey(tb testing.TB, kind string) crypto.Signer {
 	var key crypto.Signer
 	var err error
 	switch kind {
-	case "rsa":
+	case "rsa", "pss":
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "rsa3072":
+		key, err = rsa.GenerateKey(rand.Reader, 3072)
+	case "rsa4096":
+		key, err = rsa.GenerateKey(rand.Reader, 4096)
 	case "p256":
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "p384":
 		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "p521":
+		key, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	default:
 		tb.Fatalf("no key of kind %q", kind)
 	}
@@ -117,6 +139,13 @@ func newKey(tb testing.TB, kind string) crypto.Signer {
 		tb.Fatalf("generating a key: %v", err)
 	}
 	return key
+}
+
+func schemeOf(kind string) cms.Scheme {
+	if kind == "pss" {
+		return cms.PSS
+	}
+	return ""
 }
 
 func template(name string, ca bool) *x509.Certificate {
@@ -134,7 +163,7 @@ func template(name string, ca bool) *x509.Certificate {
 	return c
 }
 
-func issue(tb testing.TB, c, parent *x509.Certificate, key, issuer crypto.Signer) *x509.Certificate {
+func issue(tb testing.TB, c, parent *x509.Certificate, public crypto.PublicKey, issuer crypto.Signer) *x509.Certificate {
 	tb.Helper()
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -144,7 +173,7 @@ func issue(tb testing.TB, c, parent *x509.Certificate, key, issuer crypto.Signer
 	if parent == nil {
 		parent = c
 	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), issuer)
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, public, issuer)
 	if err != nil {
 		tb.Fatalf("issuing a certificate: %v", err)
 	}
