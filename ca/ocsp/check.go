@@ -61,6 +61,9 @@ type Verdict struct {
 	// revocation (RFC 6960, section 4.2.2.2.1).
 	Responder *x509.Certificate
 	NoCheck   bool
+	// ArchiveCutoff is since when certificates are spoken of that have expired
+	// (section 4.4.4); zero: of none.
+	ArchiveCutoff time.Time
 	// Echoed is whether the answer has the question's nonce. One with another
 	// nonce is no answer; one without may have been made before.
 	Echoed bool
@@ -277,6 +280,7 @@ func readSingle(one cryptobyte.String) (Verdict, error) {
 		if err := (&Request{}).readExtensions(extensions, false); err != nil {
 			return Verdict{}, fmt.Errorf("%w: %w", ErrAnswer, err)
 		}
+		v.ArchiveCutoff = archiveCutoff(extensions)
 	}
 	switch kind {
 	case der.Tag(0).ContextSpecific():
@@ -295,6 +299,20 @@ func readSingle(one cryptobyte.String) (Verdict, error) {
 		return Verdict{}, unreliable("not a CertStatus")
 	}
 	return v, nil
+}
+
+// archiveCutoff is the value of that extension among those that were read.
+func archiveCutoff(wrapped cryptobyte.String) (at time.Time) {
+	var list, one, value cryptobyte.String
+	wrapped.ReadASN1(&list, der.SEQUENCE)
+	for list.ReadASN1(&one, der.SEQUENCE) {
+		var kind oid
+		if one.ReadASN1ObjectIdentifier(&kind) && kind.Equal(oidArchiveCutoff()) &&
+			one.ReadASN1(&value, der.OCTET_STRING) && !value.ReadASN1GeneralizedTime(&at) {
+			return time.Time{}
+		}
+	}
+	return at
 }
 
 // responder finds whoever is named: the issuer, or one whom the issuer itself

@@ -51,10 +51,10 @@ func TestCheckOurs(t *testing.T) {
 				}
 				want := Verdict{
 					Status: tc.status, ProducedAt: h.now, ThisUpdate: h.now, NextUpdate: h.now.Add(24 * time.Hour),
-					Responder: house.Responder, NoCheck: true, Echoed: tc.nonce != nil,
+					ArchiveCutoff: house.Certificate.NotBefore, Responder: house.Responder, NoCheck: true, Echoed: tc.nonce != nil,
 				}
 				if tc.status.State == Unknown {
-					want.NextUpdate = time.Time{}
+					want.NextUpdate, want.ArchiveCutoff = time.Time{}, time.Time{}
 				}
 				if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Status{}, "Version")); diff != "" {
 					t.Errorf("got (+), want (-):\n%s", diff)

@@ -153,7 +153,7 @@ func (a *Authority) time(ctx context.Context) (time.Time, *FailureError) {
 	if err := a.config.Trusted(ctx); err != nil {
 		return time.Time{}, failure(TimeNotAvailable, untrusted).because(err)
 	}
-	if err := a.usable(at); err != nil {
+	if err := usable(a.config.Certificate, a.keyUse, at); err != nil {
 		return time.Time{}, failure(SystemFailure, "the authority gives no stamps at this time").because(err)
 	}
 	return at, nil

@@ -29,6 +29,10 @@ func checkCertificate(c *x509.Certificate, signer crypto.Signer) error {
 	if !ok || !public.Equal(signer.Public()) {
 		return errors.New("certificate and key of the time-stamping authority do not belong together")
 	}
+	return checkUsage(c)
+}
+
+func checkUsage(c *x509.Certificate) error {
 	const signs = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 	if c.IsCA || c.KeyUsage&signs == 0 || c.KeyUsage&^signs != 0 {
 		return errors.New("certificate of the time-stamping authority is not one for signatures")
@@ -62,9 +66,8 @@ func usagePeriod(c *x509.Certificate) (period, error) {
 	return p, nil
 }
 
-// usable says whether the key may sign at this time.
-func (a *Authority) usable(at time.Time) error {
-	c, p := a.config.Certificate, a.keyUse
+// usable says whether the certificate's key may sign at this time.
+func usable(c *x509.Certificate, p period, at time.Time) error {
 	for _, bound := range []struct {
 		name string
 		out  bool
