@@ -145,6 +145,7 @@ func otherDocument() map[string]other {
 		"hash":         {`"` + signer.SHA512 + `"`, `hash = '` + signer.SHA512 + `'`},
 		"digest":       {`"` + strings.Repeat("A", 43) + `="`, `digest = decode(repeat('00', 32), 'hex')`},
 		"signing_time": {`"2020-01-01T00:00:00Z"`, `signing_time = '2020-01-01T00:00:00Z'`},
+		"attributes":   {`{"policy": "2.16.724.1.3.1.1.2.1.9"}`, `attributes = '{"policy": "2.16.724.1.3.1.1.2.1.9"}'`},
 	}
 }
 

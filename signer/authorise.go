@@ -166,7 +166,8 @@ func sameDocuments(a, b []Bound) bool {
 	}
 	for i := range a {
 		if a[i].Ordinal != b[i].Ordinal || a[i].Format != b[i].Format || a[i].Hash != b[i].Hash ||
-			!hmac.Equal(a[i].Digest, b[i].Digest) || !a[i].SigningTime.Equal(b[i].SigningTime) {
+			!hmac.Equal(a[i].Digest, b[i].Digest) || !a[i].SigningTime.Equal(b[i].SigningTime) ||
+			a[i].Attributes != b[i].Attributes {
 			return false
 		}
 	}

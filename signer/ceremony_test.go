@@ -285,7 +285,7 @@ func (s *spine) ask(dni string, contents ...string) string {
 		n.Request.Documents = append(n.Request.Documents, signer.Document{
 			Ordinal: i + 1, Name: "nota.txt", MediaType: "text/plain", Format: signer.CAdESDetached, Size: int64(len(content)), SHA256: sum[:],
 		})
-		n.Contents = append(n.Contents, []byte(content))
+		n.Contents = append(n.Contents, signer.HeldContent([]byte(content)))
 	}
 	if _, _, err := s.public.AddRequest(s.Context(), n); err != nil {
 		s.Fatalf("storing a request: %v", err)

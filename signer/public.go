@@ -1,13 +1,45 @@
 package signer
 
-import "time"
+import (
+	"bytes"
+	"io"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+)
 
 // NewRequest is a request as a door has parsed and prepared it.
 type NewRequest struct {
-	Request        Request
-	Contents       [][]byte // in the order of Request.Documents
+	Request Request
+	// Contents are in the order of Request.Documents.
+	Contents       []NewContent
 	IdempotencyKey string
 	BodyHash       []byte
+}
+
+// NewContent is a document's content as it came, and what a prepared signature
+// appends to it.
+type NewContent struct {
+	// Upload names a content that the application sent before; otherwise Open
+	// reads it, each time from its beginning.
+	Upload string
+	Open   func() (io.Reader, error)
+	Update []byte // empty for CAdES
+}
+
+// HeldContent is a content that is in memory.
+func HeldContent(content []byte) NewContent {
+	return NewContent{Open: func() (io.Reader, error) { return bytes.NewReader(content), nil }}
+}
+
+// Upload is a content that an application has sent and not yet used.
+type Upload struct {
+	ID            string
+	ApplicationID string
+	Size          int64
+	SHA256        []byte
+	CreatedAt     time.Time
 }
 
 // Fixed is a document whose signing time and digest are settled.
@@ -16,6 +48,21 @@ type Fixed struct {
 	SigningTime time.Time
 	Hash        string // OID
 	Digest      []byte
+	// Layout and Update replace those that were prepared when the request came,
+	// unless they are empty.
+	Layout []byte
+	Update []byte
+}
+
+// Augmented is what brings a signature to a higher level: its CMS with what its
+// unsigned attributes gained, and what was appended to its PDF. Both are whole,
+// not what was added last.
+type Augmented struct {
+	Ordinal int
+	Reached cades.Level
+	Lacking policies.Code // why it is not higher; empty where nothing lacks
+	CMS     []byte
+	Tail    []byte
 }
 
 // Visitor is who is behind a ticket.

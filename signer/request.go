@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 // Format is the form in which a signature comes back.
 type Format string
 
-// The formats of this service, at the baseline level B-B.
+// The formats of this service, at the baseline levels of EN 319 142-1 and
+// EN 319 122-1.
 const (
 	PAdES         Format = "pades"          // EN 319 142-1, inside the PDF
 	CAdESDetached Format = "cades-detached" // EN 319 122-1, the content travels apart
@@ -73,7 +75,18 @@ type Document struct {
 	Size      int64  // bytes, as it came
 	SHA256    []byte // of the document as it came
 	Pages     int    // 0 if it is not a PDF
+	Options   []byte // requests.Options as JSON: how the signature is to look
 	Layout    []byte // pades.Layout as JSON, empty for CAdES
+	// Findings are what an inspection found in it and let pass, codes of
+	// policies.DocumentRules.
+	Findings   []string
+	Attributes Attributes
+	// Level is the baseline level that was asked for, Reached the one that the
+	// signature has, empty until there is one. Lacking is the refusal's code for
+	// which it is not higher yet.
+	Level   cades.Level
+	Reached cades.Level
+	Lacking policies.Code
 
 	SigningTime time.Time // zero until fixed; whole seconds, UTC
 	Hash        string    // OID of the digest's algorithm, as the public side says; empty until fixed
@@ -90,11 +103,46 @@ type Bound struct {
 	Hash        string    `json:"hash"` // OID
 	Digest      []byte    `json:"digest"`
 	SigningTime time.Time `json:"signing_time"`
+	Attributes  Attributes `json:"attributes"`
+}
+
+// Attributes are the optional signed attributes that a back end may ask for
+// (EN 319 122-1 V1.3.1, 5.2); all of them may be empty.
+type Attributes struct {
+	MimeType   string `json:"mime_type,omitempty"`  // of a CAdES content
+	Commitment string `json:"commitment,omitempty"` // a cades.Commitment
+	Country    string `json:"country,omitempty"`    // where the signer claims to be
+	Locality   string `json:"locality,omitempty"`
+	Policy     string `json:"policy,omitempty"` // PolicyAGE19
+}
+
+// PolicyAGE19 is version 1.9 of the signature policy of the Administración
+// General del Estado, the only one that may be asked for.
+const PolicyAGE19 = "age-1.9"
+
+// params are what of a document goes into its signed attributes. That a format
+// has no such attribute is cades' to say, before a key is used.
+func (d Bound) params() (cades.Params, error) {
+	p := cades.Params{
+		ContentDigest: d.Digest, SigningTime: d.SigningTime, PAdES: d.Format == PAdES,
+		MimeType: d.Attributes.MimeType, Commitment: cades.Commitment(d.Attributes.Commitment),
+	}
+	if d.Attributes.Country != "" || d.Attributes.Locality != "" {
+		p.Location = &cades.Location{Country: d.Attributes.Country, Locality: d.Attributes.Locality}
+	}
+	switch d.Attributes.Policy {
+	case "":
+	case PolicyAGE19:
+		p.Policy = cades.AGE19()
+	default:
+		return p, policies.Refuse(policies.RequestMalformed, "field", "policy")
+	}
+	return p, nil
 }
 
 // Bind states a fixed document the way authorisations do.
 func Bind(d Document) Bound {
-	return Bound{Ordinal: d.Ordinal, Format: d.Format, Hash: d.Hash, Digest: d.Digest, SigningTime: d.SigningTime.UTC()}
+	return Bound{Ordinal: d.Ordinal, Format: d.Format, Hash: d.Hash, Digest: d.Digest, SigningTime: d.SigningTime.UTC(), Attributes: d.Attributes}
 }
 
 // boundFields are documents as seals and authorisations cover them: how many,
@@ -102,7 +150,8 @@ func Bind(d Document) Bound {
 func boundFields(documents []Bound) []string {
 	fields := []string{strconv.Itoa(len(documents))}
 	for _, d := range documents {
-		fields = append(fields, strconv.Itoa(d.Ordinal), string(d.Format), d.Hash, hexOf(d.Digest), instant(d.SigningTime))
+		fields = append(fields, strconv.Itoa(d.Ordinal), string(d.Format), d.Hash, hexOf(d.Digest), instant(d.SigningTime),
+			d.Attributes.MimeType, d.Attributes.Commitment, d.Attributes.Country, d.Attributes.Locality, d.Attributes.Policy)
 	}
 	return fields
 }

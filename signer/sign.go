@@ -83,6 +83,9 @@ func logged(documents []Bound) []map[string]any {
 	out := make([]map[string]any, len(documents))
 	for i, d := range documents {
 		out[i] = map[string]any{"ordinal": d.Ordinal, "format": string(d.Format), "hash": d.Hash, "digest": hexOf(d.Digest)}
+		if d.Attributes != (Attributes{}) {
+			out[i]["attributes"] = d.Attributes
+		}
 	}
 	return out
 }
@@ -139,10 +142,12 @@ func (k signingKey) dtbs(documents []Bound) ([]dtbs, error) {
 		if err != nil {
 			return nil, err
 		}
-		set, err := cades.SignedAttributes(cades.Params{
-			ContentDigest: d.Digest, Hash: hash, Certificate: k.certificate,
-			SigningTime: d.SigningTime, PAdES: d.Format == PAdES,
-		})
+		params, err := d.params()
+		if err != nil {
+			return nil, err
+		}
+		params.Hash, params.Certificate = hash, k.certificate
+		set, err := cades.SignedAttributes(params)
 		if err != nil {
 			return nil, fmt.Errorf("building signed attributes: %w", err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/store"
 )
 
 // always makes a citizen's certificate one that ends soon, at any hour of the
@@ -46,7 +47,7 @@ func TestRemindersAreDelivered(t *testing.T) {
 	for range 2 {
 		signing, public := open(t, s.database.Signer), open(t, s.database.API)
 		working.Go(func() { _ = signing.DeliverTexts(ctx, s.journal.logger(), text) })
-		working.Go(func() { _ = public.Deliver(ctx, s.journal.logger(), mail) })
+		working.Go(func() { _ = public.Work(ctx, s.journal.logger(), store.Duties{Deliver: mail}) })
 	}
 	defer working.Wait()
 	defer stop()

@@ -87,7 +87,8 @@ func TestGrants(t *testing.T) {
 			)...),
 			allowed: []string{
 				`SELECT secret_hash FROM applications`, // it authenticates them
-				`UPDATE documents SET content = NULL, signing_time = NULL, digest = NULL, fixed_for = NULL`,
+				`UPDATE documents SET update = NULL, layout = NULL, signing_time = NULL, digest = NULL, fixed_for = NULL`,
+				`DELETE FROM contents`,
 				`SELECT id, state FROM credentials`,
 				`DELETE FROM access_tokens`,
 			},
@@ -101,7 +102,10 @@ func TestGrants(t *testing.T) {
 				`UPDATE log_hashes SET hash = 'x'`,
 				`DELETE FROM log_hashes`,
 				`TRUNCATE log_hashes`,
-				`UPDATE documents SET content = 'x'`,
+				`UPDATE documents SET update = 'x'`,
+				`SELECT data FROM content_pieces`,
+				`DELETE FROM contents`,
+				`UPDATE augmentations SET cms = 'x'`,
 				`UPDATE documents SET digest = 'x'`,
 				`UPDATE documents SET sha256 = 'x'`,
 				`INSERT INTO documents (request_id) VALUES ('x')`,
@@ -164,12 +168,16 @@ func TestPublicSideColumns(t *testing.T) {
 	conn := as(t, pgtest.New(t, store.Migrate).Owner)
 	for privilege, want := range map[string]map[string]string{
 		"INSERT": {
-			"access_tokens": "application_id expires_at hash scopes",
-			"documents":     "content format layout media_type name ordinal pages request_id sha256 size",
-			"requests":      "application_id body_hash created_at expires_at id idempotency_key identifier locale return_url title",
+			"access_tokens":  "application_id expires_at hash scopes",
+			"augmentations":  "at cms lacking level ordinal request_id tail",
+			"content_pieces": "content_id data n",
+			"contents":       "application_id created_at id sha256 size",
+			"documents":      "attributes content_id findings format layout level media_type name options ordinal pages request_id sha256 size update",
+			"requests":       "application_id body_hash created_at expires_at id idempotency_key identifier locale return_url title",
 		},
 		"UPDATE": {
-			"documents": "content digest fixed_for hash signing_time",
+			"augmentations": "at cms lacking level ordinal request_id tail",
+			"documents":     "digest fixed_for hash layout signing_time update",
 		},
 		"SELECT": {
 			"challenges":  "attempts citizen_id created_at expires_at id purpose reference request_id state ticket_hash",
@@ -206,7 +214,7 @@ func TestPublicSideColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"access_tokens"}, deletes); diff != "" {
+	if diff := cmp.Diff([]string{"access_tokens", "augmentations", "content_pieces", "contents"}, deletes); diff != "" {
 		t.Errorf("DELETE (-want +got):\n%s", diff)
 	}
 }

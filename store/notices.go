@@ -47,11 +47,20 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 	return nil
 }
 
-// Deliver hands notices to deliver, each until it succeeds or River's retries
+// Duties are what the public side does in jobs.
+type Duties struct {
+	// Deliver writes to a citizen.
+	Deliver func(context.Context, signer.Notice) error
+	// Augment brings a request's signatures to the levels that were asked for.
+	Augment func(ctx context.Context, requestID string) error
+}
+
+// Work does the public side's jobs, each until it succeeds or River's retries
 // are used up, until ctx ends.
-func (db *DB) Deliver(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
+func (db *DB) Work(ctx context.Context, logger *slog.Logger, d Duties) error {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &noticeWorker{deliver: deliver})
+	river.AddWorker(workers, &noticeWorker{deliver: d.Deliver})
+	river.AddWorker(workers, &augmentationWorker{augment: d.Augment})
 	return db.work(ctx, workers, river.QueueDefault, logger)
 }
 
@@ -79,4 +88,35 @@ type noticeWorker struct {
 // Work implements river.Worker.
 func (w *noticeWorker) Work(ctx context.Context, job *river.Job[Notice]) error {
 	return w.deliver(ctx, job.Args.notice())
+}
+
+// Augmentation is the job that brings a request's signatures to the levels that
+// were asked for.
+type Augmentation struct {
+	RequestID string `json:"request_id"`
+}
+
+// Kind implements river.JobArgs.
+func (Augmentation) Kind() string { return "augmentation" }
+
+// augmentationDelay leaves the first try to who is waiting for the result.
+const augmentationDelay = 10 * time.Second
+
+// augmentLater enqueues an augmentation in the transaction of its signatures.
+func (db *DB) augmentLater(ctx context.Context, tx pgx.Tx, requestID string, now time.Time) error {
+	_, err := db.jobs.InsertTx(ctx, tx, Augmentation{RequestID: requestID}, &river.InsertOpts{ScheduledAt: now.Add(augmentationDelay)})
+	if err != nil {
+		return fmt.Errorf("enqueueing an augmentation: %w", err)
+	}
+	return nil
+}
+
+type augmentationWorker struct {
+	river.WorkerDefaults[Augmentation]
+	augment func(ctx context.Context, requestID string) error
+}
+
+// Work implements river.Worker.
+func (w *augmentationWorker) Work(ctx context.Context, job *river.Job[Augmentation]) error {
+	return w.augment(ctx, job.Args.RequestID)
 }

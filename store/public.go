@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 // Public is the database as the role of the public side sees it. It fulfils
@@ -76,8 +78,12 @@ func (p Public) AddRequest(ctx context.Context, n signer.NewRequest) (id string,
 			return err
 		}
 		for i, d := range r.Documents {
-			if err := insertDocument(ctx, tx, r.ID, d, n.Contents[i]); err != nil {
-				return fmt.Errorf("storing document %d: %w", d.Ordinal, err)
+			id, err := useContent(ctx, tx, r, d, n.Contents[i])
+			if err != nil {
+				return inDocument(err, d)
+			}
+			if err := insertDocument(ctx, tx, r.ID, d, id, n.Contents[i].Update); err != nil {
+				return inDocument(err, d)
 			}
 		}
 		return nil
@@ -89,35 +95,33 @@ func (p Public) AddRequest(ctx context.Context, n signer.NewRequest) (id string,
 	return r.ID, false, err
 }
 
-func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.Document, content []byte) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO documents (request_id, ordinal, name, media_type, format, size, sha256, pages, layout, content)
-		VALUES (@request, @ordinal, @name, @media, @format, @size, @sha256, @pages, @layout, @content)`, pgx.NamedArgs{
-		"request": requestID,
-		"ordinal": d.Ordinal,
-		"name":    d.Name,
-		"media":   d.MediaType,
-		"format":  d.Format,
-		"size":    d.Size,
-		"sha256":  d.SHA256,
-		"pages":   d.Pages,
-		"layout":  orNull(string(d.Layout)),
-		"content": content,
-	})
-	return err
+func inDocument(err error, d signer.Document) error {
+	return fmt.Errorf("storing document %d: %w", d.Ordinal, err)
 }
 
-// Content implements requests.Store.
-func (p Public) Content(ctx context.Context, requestID string, ordinal int) ([]byte, error) {
-	var content []byte
-	err := p.db.pool.QueryRow(ctx, `
-		SELECT content
-		FROM documents
-		WHERE request_id = @request AND ordinal = @ordinal`, pgx.NamedArgs{"request": requestID, "ordinal": ordinal}).Scan(&content)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, policies.Refuse(policies.NotFound)
-	}
-	return content, err
+func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.Document, contentID string, update []byte) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO documents (request_id, ordinal, name, media_type, format, size, sha256, pages, layout, content_id, update, options,
+			attributes, findings, level)
+		VALUES (@request, @ordinal, @name, @media, @format, @size, @sha256, @pages, @layout, @content, @update, @options,
+			@attributes, @findings, @level)`, pgx.NamedArgs{
+		"request":    requestID,
+		"ordinal":    d.Ordinal,
+		"name":       d.Name,
+		"media":      d.MediaType,
+		"format":     d.Format,
+		"size":       d.Size,
+		"sha256":     d.SHA256,
+		"pages":      d.Pages,
+		"layout":     orNull(string(d.Layout)),
+		"content":    contentID,
+		"update":     update,
+		"options":    cmp.Or(string(d.Options), "{}"),
+		"attributes": d.Attributes,
+		"findings":   append([]string{}, d.Findings...),
+		"level":      cmp.Or(d.Level, cades.BB),
+	})
+	return err
 }
 
 // FixDocuments implements requests.Store. A ticket that has been spent or
@@ -148,6 +152,8 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 					signing_time = CASE WHEN fixed_for = @ticket THEN signing_time ELSE @time END,
 					hash = CASE WHEN fixed_for = @ticket THEN hash ELSE @hash END,
 					digest = CASE WHEN fixed_for = @ticket THEN digest ELSE @digest END,
+					layout = CASE WHEN fixed_for = @ticket THEN layout ELSE coalesce(@layout, layout) END,
+					update = CASE WHEN fixed_for = @ticket THEN update ELSE coalesce(@update, update) END,
 					fixed_for = @ticket
 				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL`, pgx.NamedArgs{
 				"request": requestID,
@@ -155,6 +161,8 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 				"time":    f.SigningTime,
 				"hash":    f.Hash,
 				"digest":  f.Digest,
+				"layout":  orNull(string(f.Layout)),
+				"update":  f.Update,
 				"ticket":  ticketHash,
 			})
 			if err != nil {
@@ -350,15 +358,22 @@ func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen
 // requests that ended before the retention began (TS 119 431-2, OVR-7.13-03).
 func (p Public) Purge(ctx context.Context, now time.Time, retention time.Duration) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
-		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention)}
+		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention), "day": now.Add(-uploadLife)}
 		for _, sql := range []string{
 			`
 			DELETE FROM access_tokens
 			WHERE expires_at < @now`, `
+			DELETE FROM contents c
+			USING documents d JOIN requests r ON r.id = d.request_id
+			WHERE d.content_id = c.id AND r.closed_at < @before`, `
+			DELETE FROM contents c
+			WHERE created_at < @day AND NOT EXISTS (SELECT FROM documents WHERE content_id = c.id)`, `
 			UPDATE documents
-			SET content = NULL
-			WHERE content IS NOT NULL
-				AND request_id IN (SELECT id FROM requests WHERE closed_at < @before)`,
+			SET update = NULL
+			WHERE update IS NOT NULL AND content_id IS NULL`, `
+			DELETE FROM augmentations a
+			USING requests r
+			WHERE r.id = a.request_id AND r.closed_at < @before`,
 		} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err

@@ -76,30 +76,37 @@ func readRequest(ctx context.Context, q querier, where string, args pgx.NamedArg
 func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.Document, error) {
 	rows, err := q.Query(ctx, `
 		SELECT
-			ordinal,
-			name,
-			media_type,
-			format,
-			size,
-			sha256,
-			pages,
-			coalesce(layout::text, ''),
-			signing_time,
-			CASE WHEN digest IS NULL THEN '' ELSE hash END,
-			digest,
-			fixed_for,
-			cms
-		FROM documents
-		WHERE request_id = @id
-		ORDER BY ordinal`, pgx.NamedArgs{"id": requestID})
+			d.ordinal,
+			d.name,
+			d.media_type,
+			d.format,
+			d.size,
+			d.sha256,
+			d.pages,
+			d.options::text,
+			coalesce(d.layout::text, ''),
+			d.attributes,
+			d.findings,
+			d.level,
+			d.signing_time,
+			CASE WHEN d.digest IS NULL THEN '' ELSE d.hash END,
+			d.digest,
+			d.fixed_for,
+			d.cms,
+			coalesce(a.level, CASE WHEN d.cms IS NULL THEN '' ELSE 'B-B' END),
+			coalesce(a.lacking, '')
+		FROM documents d
+		LEFT JOIN augmentations a ON a.request_id = d.request_id AND a.ordinal = d.ordinal
+		WHERE d.request_id = @id
+		ORDER BY d.ordinal`, pgx.NamedArgs{"id": requestID})
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (signer.Document, error) {
 		var (
-			d      signer.Document
-			layout string
-			fixed  *time.Time
+			d               signer.Document
+			options, layout string
+			fixed           *time.Time
 		)
 		err := row.Scan(
 			&d.Ordinal,
@@ -109,14 +116,20 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			&d.Size,
 			&d.SHA256,
 			&d.Pages,
+			&options,
 			&layout,
+			&d.Attributes,
+			&d.Findings,
+			&d.Level,
 			&fixed,
 			&d.Hash,
 			&d.Digest,
 			&d.FixedFor,
 			&d.CMS,
+			&d.Reached,
+			&d.Lacking,
 		)
-		d.Layout, d.SigningTime = []byte(layout), orZero(fixed)
+		d.Options, d.Layout, d.SigningTime = []byte(options), []byte(layout), orZero(fixed)
 		return d, err
 	})
 }

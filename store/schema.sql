@@ -58,6 +58,29 @@ COMMENT ON COLUMN attempts.source IS 'a network that the citizen has come from b
 
 COMMENT ON COLUMN attempts.not_before IS 'until then no attempt is compared';
 
+CREATE TABLE augmentations (
+    request_id text NOT NULL,
+    ordinal integer NOT NULL,
+    level text NOT NULL,
+    lacking text DEFAULT ''::text NOT NULL,
+    cms bytea NOT NULL,
+    tail bytea DEFAULT '\x'::bytea NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT augmentations_level CHECK ((level = ANY (ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text])))
+);
+ALTER TABLE ONLY augmentations ALTER COLUMN cms SET STORAGE EXTERNAL;
+ALTER TABLE ONLY augmentations ALTER COLUMN tail SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE augmentations IS 'signatures with what brought them above B-B, or was to';
+
+COMMENT ON COLUMN augmentations.level IS 'level that is reached';
+
+COMMENT ON COLUMN augmentations.lacking IS 'refusal for which it is not higher';
+
+COMMENT ON COLUMN augmentations.cms IS 'the signature with its unsigned attributes';
+
+COMMENT ON COLUMN augmentations.tail IS 'what follows the signed PDF: validation data, document time-stamps';
+
 CREATE TABLE authorisations (
     id text NOT NULL,
     request_id text NOT NULL,
@@ -219,6 +242,27 @@ COMMENT ON COLUMN citizens.version IS 'grows with each change of what is sealed;
 
 COMMENT ON COLUMN citizens.seal IS 'HSM HMAC over person, phone, e-mail, status, registration, credential, generation and certificate';
 
+CREATE TABLE content_pieces (
+    content_id text NOT NULL,
+    n integer NOT NULL,
+    data bytea NOT NULL,
+    CONSTRAINT content_pieces_n_check CHECK ((n >= 0))
+);
+ALTER TABLE ONLY content_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE content_pieces IS 'a content in pieces of a megabyte, in order';
+
+CREATE TABLE contents (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    size bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT contents_size_check CHECK ((size > 0))
+);
+
+COMMENT ON TABLE contents IS 'documents as they came, until the retention is over; one that no request uses is forgotten after a day';
+
 CREATE TABLE credentials (
     id text NOT NULL,
     citizen_id text NOT NULL,
@@ -292,26 +336,39 @@ CREATE TABLE documents (
     sha256 bytea NOT NULL,
     pages integer DEFAULT 0 NOT NULL,
     layout jsonb,
-    content bytea,
     signing_time timestamp with time zone,
     digest bytea,
     fixed_for bytea,
     cms bytea,
     hash text DEFAULT '2.16.840.1.101.3.4.2.1'::text NOT NULL,
+    content_id text,
+    update bytea,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    findings text[] DEFAULT '{}'::text[] NOT NULL,
+    level text DEFAULT 'B-B'::text NOT NULL,
     CONSTRAINT documents_fixed CHECK ((((digest IS NULL) = (signing_time IS NULL)) AND ((digest IS NULL) = (fixed_for IS NULL)))),
     CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text]))),
     CONSTRAINT documents_layout CHECK (((format = 'pades'::text) = (layout IS NOT NULL))),
+    CONSTRAINT documents_level CHECK ((level = ANY (ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text]))),
     CONSTRAINT documents_ordinal_check CHECK ((ordinal > 0)),
     CONSTRAINT documents_size_check CHECK ((size > 0))
 );
-ALTER TABLE ONLY documents ALTER COLUMN content SET STORAGE EXTERNAL;
 ALTER TABLE ONLY documents ALTER COLUMN cms SET STORAGE EXTERNAL;
-
-COMMENT ON COLUMN documents.content IS 'as it came, followed for PAdES by the prepared update; NULL once the retention is over';
 
 COMMENT ON COLUMN documents.fixed_for IS 'hash of the ticket for which signing time and digest were fixed';
 
 COMMENT ON COLUMN documents.hash IS 'OID of the hash algorithm of digest';
+
+COMMENT ON COLUMN documents.update IS 'what a prepared signature appends to a PDF, its hole empty; NULL for CAdES and once the retention is over';
+
+COMMENT ON COLUMN documents.options IS 'how the signature in a PDF is to look';
+
+COMMENT ON COLUMN documents.attributes IS 'optional signed attributes';
+
+COMMENT ON COLUMN documents.findings IS 'what an inspection found and let pass';
+
+COMMENT ON COLUMN documents.level IS 'baseline level that was asked for';
 
 CREATE TABLE familiar_sources (
     subject text NOT NULL,
@@ -496,6 +553,9 @@ ALTER TABLE ONLY applications
 ALTER TABLE ONLY attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject, source);
 
+ALTER TABLE ONLY augmentations
+    ADD CONSTRAINT augmentations_pkey PRIMARY KEY (request_id, ordinal);
+
 ALTER TABLE ONLY authorisations
     ADD CONSTRAINT authorisations_one_a_code UNIQUE (challenge_id);
 
@@ -528,6 +588,12 @@ ALTER TABLE ONLY citizens
 
 ALTER TABLE ONLY citizens
     ADD CONSTRAINT citizens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY content_pieces
+    ADD CONSTRAINT content_pieces_pkey PRIMARY KEY (content_id, n);
+
+ALTER TABLE ONLY contents
+    ADD CONSTRAINT contents_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (id);
@@ -617,9 +683,13 @@ CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, cre
 
 CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);
 
+CREATE INDEX contents_age ON contents USING btree (created_at);
+
 CREATE INDEX credentials_epochs ON credentials USING btree (kek_epoch, pepper_epoch, keeper) WHERE (state <> 'destroyed'::text);
 
 CREATE UNIQUE INDEX credentials_one_live ON credentials USING btree (citizen_id) WHERE (state <> 'destroyed'::text);
+
+CREATE INDEX documents_content ON documents USING btree (content_id);
 
 CREATE INDEX familiar_sources_age ON familiar_sources USING btree (last_at);
 
@@ -657,6 +727,9 @@ ALTER TABLE ONLY access_tokens
 ALTER TABLE ONLY activations
     ADD CONSTRAINT activations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
+ALTER TABLE ONLY augmentations
+    ADD CONSTRAINT augmentations_request_id_ordinal_fkey FOREIGN KEY (request_id, ordinal) REFERENCES documents(request_id, ordinal) ON DELETE CASCADE;
+
 ALTER TABLE ONLY authorisations
     ADD CONSTRAINT authorisations_challenge_id_fkey FOREIGN KEY (challenge_id) REFERENCES challenges(id);
 
@@ -684,6 +757,12 @@ ALTER TABLE ONLY certificates
 ALTER TABLE ONLY challenges
     ADD CONSTRAINT challenges_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
+ALTER TABLE ONLY content_pieces
+    ADD CONSTRAINT content_pieces_content_id_fkey FOREIGN KEY (content_id) REFERENCES contents(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY contents
+    ADD CONSTRAINT contents_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
 ALTER TABLE ONLY credentials
     ADD CONSTRAINT credentials_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
@@ -692,6 +771,9 @@ ALTER TABLE ONLY crl_shards
 
 ALTER TABLE ONLY crls
     ADD CONSTRAINT crls_shard FOREIGN KEY (shard) REFERENCES crl_shards(name);
+
+ALTER TABLE ONLY documents
+    ADD CONSTRAINT documents_content_id_fkey FOREIGN KEY (content_id) REFERENCES contents(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
@@ -728,6 +810,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE augmentations TO rubrica_api;
+GRANT SELECT ON TABLE augmentations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE authorities TO rubrica_signer;
 GRANT SELECT ON TABLE authorities TO rubrica_api;
@@ -751,6 +835,8 @@ GRANT SELECT(created_at) ON TABLE challenges TO rubrica_api;
 GRANT SELECT(expires_at) ON TABLE challenges TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE citizens TO rubrica_signer;
 GRANT SELECT ON TABLE citizens TO rubrica_api;
+GRANT SELECT,INSERT,DELETE ON TABLE content_pieces TO rubrica_api;
+GRANT SELECT,INSERT,DELETE ON TABLE contents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE credentials TO rubrica_signer;
 GRANT SELECT(id) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(citizen_id) ON TABLE credentials TO rubrica_api;
@@ -776,13 +862,18 @@ GRANT INSERT(format) ON TABLE documents TO rubrica_api;
 GRANT INSERT(size) ON TABLE documents TO rubrica_api;
 GRANT INSERT(sha256) ON TABLE documents TO rubrica_api;
 GRANT INSERT(pages) ON TABLE documents TO rubrica_api;
-GRANT INSERT(layout) ON TABLE documents TO rubrica_api;
-GRANT INSERT(content),UPDATE(content) ON TABLE documents TO rubrica_api;
+GRANT INSERT(layout),UPDATE(layout) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(signing_time) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(digest) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(fixed_for) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(cms) ON TABLE documents TO rubrica_signer;
 GRANT UPDATE(hash) ON TABLE documents TO rubrica_api;
+GRANT INSERT(content_id) ON TABLE documents TO rubrica_api;
+GRANT INSERT(update),UPDATE(update) ON TABLE documents TO rubrica_api;
+GRANT INSERT(options) ON TABLE documents TO rubrica_api;
+GRANT INSERT(attributes) ON TABLE documents TO rubrica_api;
+GRANT INSERT(findings) ON TABLE documents TO rubrica_api;
+GRANT INSERT(level) ON TABLE documents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE familiar_sources TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_epochs TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_keeper TO rubrica_signer;

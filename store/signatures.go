@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -164,8 +165,14 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 		if err := endIntent(ctx, tx, i.ID, "spent", e); err != nil {
 			return err
 		}
-		if err := storeSignatures(ctx, tx, i, cms); err != nil {
+		higher, err := storeSignatures(ctx, tx, i, cms)
+		if err != nil {
 			return err
+		}
+		if higher {
+			if err := db.augmentLater(ctx, tx, i.Request.ID, e.At); err != nil {
+				return err
+			}
 		}
 		if err := closeRequest(ctx, tx, i.Request.ID, signer.Signing, signer.Signed, e.At); err != nil {
 			return err
@@ -178,26 +185,32 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 }
 
 // storeSignatures puts each CMS beside the digest that it was made over, all in
-// one statement: a request may have a hundred documents.
-func storeSignatures(ctx context.Context, tx pgx.Tx, i signer.Intent, cms [][]byte) error {
+// one statement: a request may have a hundred documents. It reports whether one
+// of them is to reach more than B-B.
+func storeSignatures(ctx context.Context, tx pgx.Tx, i signer.Intent, cms [][]byte) (higher bool, err error) {
 	ordinals, digests := make([]int, len(i.Documents)), make([][]byte, len(i.Documents))
 	for n, d := range i.Documents {
 		ordinals[n], digests[n] = d.Ordinal, d.Digest
 	}
-	tag, err := tx.Exec(ctx, `
+	rows, err := tx.Query(ctx, `
 		UPDATE documents d
 		SET cms = s.cms
 		FROM unnest(@ordinals::integer[], @digests::bytea[], @cms::bytea[]) AS s (ordinal, digest, cms)
-		WHERE d.request_id = @request AND d.ordinal = s.ordinal AND d.digest = s.digest AND d.cms IS NULL`, pgx.NamedArgs{
+		WHERE d.request_id = @request AND d.ordinal = s.ordinal AND d.digest = s.digest AND d.cms IS NULL
+		RETURNING d.level <> 'B-B'`, pgx.NamedArgs{
 		"request":  i.Request.ID,
 		"ordinals": ordinals,
 		"digests":  digests,
 		"cms":      cms,
 	})
-	if err == nil && int(tag.RowsAffected()) != len(cms) {
-		return policies.Refuse(policies.RequestState)
+	if err != nil {
+		return false, err
 	}
-	return err
+	wishes, err := pgx.CollectRows(rows, pgx.RowTo[bool])
+	if err == nil && len(wishes) != len(cms) {
+		return false, policies.Refuse(policies.RequestState)
+	}
+	return slices.Contains(wishes, true), err
 }
 
 // FailSignature implements signer.Store.

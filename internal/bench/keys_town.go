@@ -305,7 +305,7 @@ func (t *town) ask(ctx context.Context, r resident, documents int) (string, erro
 			Ordinal: i + 1, Name: "solicitud.txt", MediaType: "text/plain", Format: signer.CAdESDetached,
 			Size: int64(len(content)), SHA256: sum[:],
 		})
-		n.Contents = append(n.Contents, content)
+		n.Contents = append(n.Contents, signer.HeldContent(content))
 	}
 	if _, _, err := t.public.AddRequest(ctx, n); err != nil {
 		return "", fmt.Errorf("storing a request: %w", err)
