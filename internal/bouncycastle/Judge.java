@@ -4,6 +4,8 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.Security;
 import java.security.cert.CertPath;
 import java.security.cert.CertPathValidator;
@@ -59,8 +61,8 @@ import org.bouncycastle.tsp.TimeStampToken;
 import org.bouncycastle.tsp.TimeStampTokenInfo;
 
 /**
- * Answers questions about certificates, revocation lists, OCSP responses and
- * time-stamps with BouncyCastle, one after the other, until its input ends.
+ * Answers questions about certificates, revocation lists, OCSP responses,
+ * time-stamps and CAdES signatures with BouncyCastle, one after the other, until its input ends.
  *
  * <p>Question and answer are the same shape: a count of pairs, then for each a
  * name and a value, both as length and bytes; numbers have four octets, high
@@ -68,10 +70,10 @@ import org.bouncycastle.tsp.TimeStampTokenInfo;
  * with "fault" that the question was not understood.
  */
 public final class Judge {
-    private static final String BC = "BC";
+    static final String BC = "BC";
 
     /** Thrown where BouncyCastle leaves a check to its caller and it fails. */
-    private static final class Rejected extends Exception {
+    static final class Rejected extends Exception {
         private static final long serialVersionUID = 1;
 
         Rejected(String reason) {
@@ -93,6 +95,7 @@ public final class Judge {
 
     public static void main(String[] args) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
+        load();
         var in = new DataInputStream(new java.io.BufferedInputStream(System.in));
         var out = new DataOutputStream(new java.io.BufferedOutputStream(System.out));
         out.writeInt(0); // ready
@@ -104,6 +107,16 @@ public final class Judge {
             }
             judge.decide();
             judge.write(out);
+        }
+    }
+
+    /** Loads all classes: their files are gone when the program has said that it is ready. */
+    private static void load() throws Exception {
+        var home = Path.of(Judge.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        try (var files = Files.newDirectoryStream(home, "*.class")) {
+            for (Path each : files) {
+                Class.forName(each.getFileName().toString().replace(".class", ""));
+            }
         }
     }
 
@@ -140,6 +153,7 @@ public final class Judge {
                 case "crl" -> crl();
                 case "ocsp" -> ocsp();
                 case "timestamp" -> timeStamp();
+                case "cades" -> new Cades(this).check();
                 default -> throw new NotUnderstood("no check " + text("check"));
             }
         } catch (NotUnderstood fault) {
@@ -164,7 +178,7 @@ public final class Judge {
 
     // Question and answer.
 
-    private byte[] bytes(String name) {
+    byte[] bytes(String name) {
         byte[] value = optional(name);
         if (value == null) {
             throw new NotUnderstood("the question has no " + name);
@@ -172,7 +186,7 @@ public final class Judge {
         return value;
     }
 
-    private byte[] optional(String name) {
+    byte[] optional(String name) {
         return question.containsKey(name) ? question.get(name).get(0) : null;
     }
 
@@ -180,8 +194,12 @@ public final class Judge {
         return new String(bytes(name), StandardCharsets.UTF_8);
     }
 
-    private Date at() {
+    Date at() {
         return new Date(Long.parseLong(text("at")));
+    }
+
+    List<byte[]> intermediates() {
+        return question.getOrDefault("intermediate", List.of());
     }
 
     private X509CertificateHolder holder(String name) throws Exception {
@@ -193,11 +211,11 @@ public final class Judge {
                 .generateCertificate(new ByteArrayInputStream(der));
     }
 
-    private void say(String name, String value) {
+    void say(String name, String value) {
         answer.add(Map.entry(name, value.getBytes(StandardCharsets.UTF_8)));
     }
 
-    private void say(String name, Date value) {
+    void say(String name, Date value) {
         if (value != null) {
             say(name, Long.toString(value.getTime()));
         }
@@ -210,13 +228,12 @@ public final class Judge {
     // Certification paths (RFC 5280, 6).
 
     private void path() throws Exception {
-        List<byte[]> chain = question.getOrDefault("intermediate", List.of());
         boolean revocation = question.containsKey("revocation");
-        validate(bytes("certificate"), chain, at(), revocation);
+        validate(bytes("certificate"), intermediates(), at(), revocation);
     }
 
     /** Validates a path given from the leaf up, the root not among it. */
-    private void validate(byte[] leaf, List<byte[]> intermediates, Date at, boolean revocation) throws Exception {
+    void validate(byte[] leaf, List<byte[]> intermediates, Date at, boolean revocation) throws Exception {
         var certificates = new ArrayList<X509Certificate>();
         certificates.add(certificate(leaf));
         for (byte[] der : intermediates) {
@@ -351,7 +368,7 @@ public final class Judge {
         if (!holder("issuer").equals(holder("root"))) {
             above.add(bytes("issuer"));
         }
-        above.addAll(question.getOrDefault("intermediate", List.of()));
+        above.addAll(intermediates());
         validate(responder.getEncoded(), above, at(), false);
         say("responder", HexFormat.of().formatHex(responder.getEncoded()));
     }
@@ -414,11 +431,16 @@ public final class Judge {
         if (optional("digest") != null && !Arrays.equals(info.getMessageImprintDigest(), bytes("digest"))) {
             throw new Rejected("the stamp is of another digest");
         }
+        check(token);
+        describe(token, info);
+    }
+
+    /** Signature, authority's certificate and path, at the time of the stamp. */
+    void check(TimeStampToken token) throws Exception {
         X509CertificateHolder authority = authority(token);
         token.validate(new JcaSimpleSignerInfoVerifierBuilder().setProvider(BC).build(authority));
-        validate(authority.getEncoded(), question.getOrDefault("intermediate", List.of()), info.getGenTime(),
+        validate(authority.getEncoded(), intermediates(), token.getTimeStampInfo().getGenTime(),
                 question.containsKey("revocation"));
-        describe(token, info);
     }
 
     /** The TSA's certificate: inside, or the given one where certReq was false. */

@@ -3,7 +3,7 @@ package bouncycastle
 import (
 	"bufio"
 	"bytes"
-	_ "embed" // the Java program
+	"embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-//go:embed Judge.java
-var source []byte
+//go:embed *.java
+var sources embed.FS
 
 // jars are where Debian puts BouncyCastle (libbcprov-java, libbcpkix-java, and
 // what the latter depends on).
@@ -80,8 +80,8 @@ func (j *jvm) ask(question []pair) ([]pair, error) {
 	return answer, err
 }
 
-// start runs the program from its source, which the machine has compiled and
-// read when it says that it is ready.
+// start compiles the program and runs it, which has read its classes when it
+// says that it is ready.
 func (j *jvm) start() error {
 	for jar := range strings.SplitSeq(jars, ":") {
 		if _, err := os.Stat(jar); err != nil {
@@ -92,12 +92,11 @@ func (j *jvm) start() error {
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a left over source file harms nobody
-	file := filepath.Join(dir, "Judge.java")
-	if err := os.WriteFile(file, source, 0o600); err != nil {
-		return fmt.Errorf("writing the program: %w", err)
+	defer os.RemoveAll(dir) //nolint:errcheck // left over files harm nobody
+	if err := compile(dir); err != nil {
+		return err
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jars, file) //nolint:noctx // lives as long as the test binary
+	cmd := exec.Command("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jars+":"+dir, "Judge") //nolint:noctx // lives as long as the test binary
 	cmd.Stderr = &j.stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -113,6 +112,21 @@ func (j *jvm) start() error {
 	j.cmd, j.in, j.out = cmd, bufio.NewWriter(in), bufio.NewReader(out)
 	_, err = j.receive()
 	return err
+}
+
+func compile(dir string) error {
+	if err := os.CopyFS(dir, sources); err != nil {
+		return fmt.Errorf("writing the program: %w", err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.java"))
+	if err != nil {
+		return fmt.Errorf("finding the program: %w", err)
+	}
+	args := append([]string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-nowarn", "-cp", jars, "-d", dir}, files...)
+	if out, err := exec.Command("javac", args...).CombinedOutput(); err != nil { //nolint:noctx // a second or two
+		return fmt.Errorf("compiling the program: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func (j *jvm) exchange(question []pair) ([]pair, error) {

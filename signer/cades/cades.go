@@ -1,7 +1,14 @@
-// Package cades says which attributes a CAdES or PAdES baseline B-B signature
-// signs (EN 319 122-1 V1.3.1, 6.3; EN 319 142-1 V1.2.1, 6.3). Its output is what
-// a citizen's key signs, so it runs where the key is used: the same parameters
-// always give the same bytes, and it does no I/O.
+// Package cades makes CAdES signatures, and those that PAdES puts into a PDF, of
+// all four baseline levels (EN 319 122-1 V1.3.1, 6; EN 319 142-1 V1.2.1, 6).
+//
+// SignedAttributes says what a B-B signature signs. Its output is what a
+// citizen's key signs, so it runs where the key is used: the same parameters
+// always give the same bytes. AddSignatureTimeStamp, AddEvidence and
+// AddArchiveTimeStamp lift a signature to B-T, B-LT and B-LTA, at once or years
+// later, whoever made it; LevelOf and TimeStamps read what a signature has.
+//
+// The package does no I/O: time-stamp tokens and revocation values arrive as
+// bytes. It does not judge whose they are; that is for who validates.
 package cades
 
 import (
@@ -19,7 +26,8 @@ import (
 // ErrParams is in every error about parameters that cannot be signed.
 var ErrParams = errors.New("cannot build signed attributes")
 
-// Params are what the signed attributes are made of.
+// Params are what the signed attributes are made of. Those that are optional
+// say nothing when they are zero.
 type Params struct {
 	// ContentDigest is the digest of the document (of its ByteRange, in a
 	// PDF) by Hash, which also hashes the attributes themselves.
@@ -31,9 +39,17 @@ type Params struct {
 	// only: EN 319 142-1, 6.3 forbids the attribute in a PDF, whose signature
 	// dictionary claims the time in /M.
 	SigningTime time.Time
-	// MimeType describes a CAdES content (EN 319 122-1, 5.2.5); empty to say
-	// nothing.
+	// MimeType describes a CAdES content (EN 319 122-1, 5.2.4.2).
 	MimeType string
+	// ContentHints describes the innermost content of a CAdES signature.
+	ContentHints *ContentHints
+	// Commitment is what the signer commits to, Policy the signature policy
+	// that was followed. A PDF signature may have both, but then its
+	// dictionary may have no /Reason (EN 319 142-1, 6.3, d and m).
+	Commitment Commitment
+	Policy     *Policy
+	// Location is where a CAdES signer signs. A PDF says it in /Location.
+	Location *Location
 	// PAdES says that the signature goes into a PDF.
 	PAdES bool
 }
@@ -53,9 +69,21 @@ func SignedAttributes(p Params) ([]byte, error) {
 	add(cms.SigningCertificateV2(p.Certificate))
 	if !p.PAdES {
 		add(cms.SigningTime(p.SigningTime))
-		if p.MimeType != "" {
-			add(cms.MimeType(p.MimeType))
-		}
+	}
+	if p.MimeType != "" {
+		add(cms.MimeType(p.MimeType))
+	}
+	if p.ContentHints != nil {
+		add(p.ContentHints.attribute())
+	}
+	if p.Commitment != "" {
+		add(p.Commitment.attribute())
+	}
+	if p.Policy != nil {
+		add(p.Policy.attribute())
+	}
+	if p.Location != nil {
+		add(p.Location.attribute())
 	}
 	if problem != nil {
 		return nil, fmt.Errorf("%w: %w", ErrParams, problem)
@@ -70,9 +98,7 @@ func SignedAttributes(p Params) ([]byte, error) {
 // DTBSR is the data to be signed, represented (EN 419 241-1): the hash of the
 // signed attributes. It is what the key signs and what an authorisation names.
 func DTBSR(signedAttributes []byte, hash crypto.Hash) []byte {
-	h := hash.New()
-	h.Write(signedAttributes)
-	return h.Sum(nil)
+	return sum(hash, signedAttributes)
 }
 
 func (p Params) check() error {
@@ -90,8 +116,9 @@ func (p Params) check() error {
 	if !p.PAdES && p.SigningTime.IsZero() {
 		return fmt.Errorf("%w: no signing time", ErrParams)
 	}
-	if p.PAdES && p.MimeType != "" {
-		return fmt.Errorf("%w: a PDF signature has no mime-type attribute", ErrParams)
+	// EN 319 142-1, 6.3, table 1 lists none of the three.
+	if p.PAdES && (p.MimeType != "" || p.ContentHints != nil || p.Location != nil) {
+		return fmt.Errorf("%w: a PDF signature has no mime-type, content-hints or signer-location", ErrParams)
 	}
 	return nil
 }

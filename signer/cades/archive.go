@@ -1,0 +1,324 @@
+package cades
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/rubrica-firma/rubrica/signer/cms"
+)
+
+// ErrChanged is the answer to a hash index that is not of the signature as it
+// stands now.
+var ErrChanged = errors.New("the signature has changed since the archive time-stamp was asked for")
+
+var idHashIndex = asn1.ObjectIdentifier{0, 4, 0, 19122, 1, 5}
+
+// hashIndex is ATSHashIndexV3 (EN 319 122-1, 5.5.2). Each entry is the hash of
+// an element with its tag and length; an unsigned attribute has one for each
+// value, with the attribute's type before it.
+type hashIndex struct {
+	Algorithm    pkix.AlgorithmIdentifier
+	Certificates [][]byte
+	Revocations  [][]byte
+	Attributes   [][]byte
+}
+
+// ArchiveImprint is what an archive-time-stamp-v3 of the signature, as it stands,
+// has to stamp, and the ats-hash-index-v3 that goes with it. The content is that
+// of a detached signature, nil of an attached one.
+func ArchiveImprint(m *cms.Message, signer int, content io.Reader, hash crypto.Hash) (imprint, index []byte, err error) {
+	s, err := signerOf(m, signer)
+	if err != nil {
+		return nil, nil, err
+	}
+	if index, err = indexOf(m, s, hash); err != nil {
+		return nil, nil, err
+	}
+	digest, err := contentDigest(m, s, content, hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	imprint, err = archiveImprint(m, s, hash, digest, index)
+	return imprint, index, err
+}
+
+// AddArchiveTimeStamp makes a signature B-LTA, or renews one that is. The token
+// has to be of the imprint that ArchiveImprint gave with the hash index, and the
+// message unchanged since. Validation data for older time-stamps of the signature
+// have to be there before: AddEvidence adds them.
+func AddArchiveTimeStamp(m *cms.Message, signer int, der, index []byte) error {
+	s, err := signerOf(m, signer)
+	if err != nil {
+		return err
+	}
+	t, err := readToken(der)
+	if err != nil {
+		return err
+	}
+	now, err := indexOf(m, s, t.hash)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, index) {
+		return ErrChanged
+	}
+	if err := checkArchive(m, s, t, index); err != nil {
+		return err
+	}
+	if der, err = withIndex(t, index); err != nil {
+		return err
+	}
+	// 5.5.3, 2: "should be included in the SignedData.digestAlgorithms set".
+	if err := m.AddDigestAlgorithm(t.hash); err != nil {
+		return fmt.Errorf("naming the hash of the archive time-stamp: %w", err)
+	}
+	return add(m, signer, cms.Attribute{Type: idArchiveTimeStamp, Value: der})
+}
+
+// checkArchive refuses a token of something else, where the content's digest is
+// known without the content.
+func checkArchive(m *cms.Message, s *cms.SignerInfo, t *token, index []byte) error {
+	if !m.Attached() && t.hash != s.Hash {
+		return nil
+	}
+	digest := s.MessageDigest()
+	if t.hash != s.Hash {
+		var err error
+		if digest, err = contentDigest(m, s, nil, t.hash); err != nil {
+			return err
+		}
+	}
+	imprint, err := archiveImprint(m, s, t.hash, digest, index)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(imprint, t.imprint) {
+		return fmt.Errorf("%w: it is not of this signature", ErrTimeStamp)
+	}
+	return nil
+}
+
+// archiveImprint hashes what EN 319 122-1, 5.5.3 lists, in its order.
+func archiveImprint(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash, contentDigest, index []byte) ([]byte, error) {
+	contentType, err := asn1.Marshal(m.ContentType)
+	if err != nil {
+		return nil, fmt.Errorf("encoding content type: %w", err)
+	}
+	parts := slices.Concat([][]byte{contentType, contentDigest}, s.ImprintFields(), [][]byte{index})
+	return sum(hash, parts...), nil
+}
+
+// elements are the hashes of everything that an index may name now.
+func elements(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash) (*hashIndex, error) {
+	index := &hashIndex{Certificates: [][]byte{}, Revocations: [][]byte{}, Attributes: [][]byte{}}
+	for _, der := range m.RawCertificates() {
+		index.Certificates = append(index.Certificates, sum(hash, der))
+	}
+	for _, der := range m.RawRevocations() {
+		index.Revocations = append(index.Revocations, sum(hash, der))
+	}
+	for _, a := range s.Unsigned {
+		for _, der := range a.Values {
+			h, err := attributeHash(hash, a.Type, der)
+			if err != nil {
+				return nil, err
+			}
+			index.Attributes = append(index.Attributes, h)
+		}
+	}
+	return index, nil
+}
+
+func attributeHash(hash crypto.Hash, oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
+	attrType, err := asn1.Marshal(oid)
+	if err != nil {
+		return nil, fmt.Errorf("encoding attribute type %v: %w", oid, err)
+	}
+	return sum(hash, attrType, value), nil
+}
+
+// indexOf encodes the index. Its lists are sorted: the sets that they are of have
+// no order of their own, and so the same signature has the same index.
+func indexOf(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash) ([]byte, error) {
+	oid, err := hashIdentifier(hash)
+	if err != nil {
+		return nil, err
+	}
+	index, err := elements(m, s, hash)
+	if err != nil {
+		return nil, err
+	}
+	index.Algorithm.Algorithm = oid
+	for _, list := range [][][]byte{index.Certificates, index.Revocations, index.Attributes} {
+		slices.SortFunc(list, bytes.Compare)
+	}
+	der, err := asn1.Marshal(*index)
+	if err != nil {
+		return nil, fmt.Errorf("encoding ats-hash-index-v3: %w", err)
+	}
+	return der, nil
+}
+
+// readIndex demands DER (5.5.2).
+func readIndex(der []byte) (*hashIndex, error) {
+	var index hashIndex
+	rest, err := asn1.Unmarshal(der, &index)
+	if err != nil || len(rest) > 0 {
+		return nil, fmt.Errorf("%w: malformed ats-hash-index-v3", ErrTimeStamp)
+	}
+	if again, err := asn1.Marshal(index); err != nil || !bytes.Equal(again, der) {
+		return nil, fmt.Errorf("%w: ats-hash-index-v3 is not DER", ErrTimeStamp)
+	}
+	return &index, nil
+}
+
+// withIndex is the token with the index among its unsigned attributes, where
+// 5.5.2 wants it.
+func withIndex(t *token, index []byte) ([]byte, error) {
+	if err := add(t.message, 0, cms.Attribute{Type: idHashIndex, Value: index}); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.message.Write(&out); err != nil {
+		return nil, fmt.Errorf("writing the token: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// index is the one ats-hash-index-v3 of an archive time-stamp, also as it stands.
+func (t *token) index() (*hashIndex, []byte, error) {
+	values := t.signer.UnsignedValues(idHashIndex)
+	if len(values) != 1 {
+		return nil, nil, fmt.Errorf("%w: an archive time-stamp with %d ats-hash-index-v3", ErrTimeStamp, len(values))
+	}
+	index, err := readIndex(values[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if hash, err := hashOf(index.Algorithm.Algorithm); err != nil || hash != t.hash {
+		return nil, nil, fmt.Errorf("%w: ats-hash-index-v3 by %v, the imprint by %v", ErrTimeStamp, index.Algorithm.Algorithm, t.hash)
+	}
+	return index, values[0], nil
+}
+
+// checkedIndex is the index after the check of 5.5.2: everything that it names is
+// still there.
+func (t *TimeStamp) checkedIndex() (*hashIndex, []byte, error) {
+	if t.Err != nil {
+		return nil, nil, t.Err
+	}
+	index, der, err := t.token.index()
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := elements(t.message, t.signer, t.Hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, list := range []struct {
+		what       string
+		named, now [][]byte
+	}{
+		{"certificate", index.Certificates, now.Certificates},
+		{"revocation value", index.Revocations, now.Revocations},
+		{"unsigned attribute", index.Attributes, now.Attributes},
+	} {
+		have := map[string]bool{}
+		for _, h := range list.now {
+			have[string(h)] = true
+		}
+		for _, h := range list.named {
+			if !have[string(h)] {
+				return nil, nil, fmt.Errorf("%w: a %s of its index is gone", ErrTimeStamp, list.what)
+			}
+		}
+	}
+	return index, der, nil
+}
+
+// covered is the evidence that an archive time-stamp covers.
+func (t *TimeStamp) covered() Evidence {
+	index, _, err := t.checkedIndex()
+	if err != nil {
+		return Evidence{}
+	}
+	named := map[string]bool{}
+	for _, h := range slices.Concat(index.Certificates, index.Revocations) {
+		named[string(h)] = true
+	}
+	var e Evidence
+	for _, c := range t.message.Certificates {
+		if named[string(sum(t.Hash, c.Raw))] {
+			e.Certificates = append(e.Certificates, c)
+		}
+	}
+	for _, der := range t.message.CRLs() {
+		if named[string(sum(t.Hash, der))] {
+			e.CRLs = append(e.CRLs, der)
+		}
+	}
+	for _, der := range t.message.OCSPs() {
+		if slices.ContainsFunc(t.message.RawRevocations(), func(choice []byte) bool {
+			return named[string(sum(t.Hash, choice))] && holds(choice, der)
+		}) {
+			e.OCSPs = append(e.OCSPs, der)
+		}
+	}
+	return e
+}
+
+// holds says whether an OtherRevocationInfoFormat (RFC 5940, 2.1) holds an
+// OCSPResponse, or the BasicOCSPResponse at its end.
+func holds(choice, response []byte) bool {
+	var other struct {
+		Format asn1.ObjectIdentifier
+		Info   asn1.RawValue
+	}
+	_, err := asn1.UnmarshalWithParams(choice, &other, "tag:1")
+	return err == nil && bytes.HasSuffix(response, other.Info.FullBytes)
+}
+
+func (t *TimeStamp) archiveImprint(content io.Reader) ([]byte, error) {
+	_, index, err := t.checkedIndex()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := contentDigest(t.message, t.signer, content, t.Hash)
+	if err != nil {
+		return nil, err
+	}
+	return archiveImprint(t.message, t.signer, t.Hash, digest, index)
+}
+
+// Covers says whether an archive time-stamp proves that an element existed at its
+// time: a certificate or revocation value as it stands in the message
+// (RawCertificates, RawRevocations), or the token of a time-stamp. It is false
+// unless the time-stamp's index is sound, and says nothing without Check.
+func (t *TimeStamp) Covers(element []byte) bool {
+	if t.Kind != ArchiveTimeStamp {
+		return false
+	}
+	index, _, err := t.checkedIndex()
+	if err != nil {
+		return false
+	}
+	has := func(list [][]byte, h []byte) bool {
+		return slices.ContainsFunc(list, func(each []byte) bool { return bytes.Equal(each, h) })
+	}
+	h := sum(t.Hash, element)
+	if has(index.Certificates, h) || has(index.Revocations, h) {
+		return true
+	}
+	for _, oid := range []asn1.ObjectIdentifier{idSignatureTimeStamp, idArchiveTimeStamp} {
+		if h, err := attributeHash(t.Hash, oid, element); err == nil && has(index.Attributes, h) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,94 @@
+package cades
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"slices"
+
+	"github.com/rubrica-firma/rubrica/signer/cms"
+)
+
+// Level is a baseline level (EN 319 122-1, 6.1); empty is none of them.
+type Level string
+
+// The levels, each of which has all that those before it have.
+const (
+	BB   Level = "B-B"
+	BT   Level = "B-T"
+	BLT  Level = "B-LT"
+	BLTA Level = "B-LTA"
+)
+
+// Known says whether l is one of the four.
+func (l Level) Known() bool { return l.rank() > 0 }
+
+// AtLeast says whether l has all that other asks for.
+func (l Level) AtLeast(other Level) bool { return l.rank() >= other.rank() }
+
+func (l Level) rank() int { return 1 + slices.Index([]Level{BB, BT, BLT, BLTA}, l) }
+
+var (
+	idContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
+	idSigningCert   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 12}
+	idSigningCertV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
+)
+
+// LevelOf is the level that a signature has by what stands in it, never a higher
+// one. That says nothing about whether it is valid.
+//
+// B-T asks for a time-stamp of this signature value; B-LT besides for the
+// certificates up to self-signed ones, and revocation values for all below those,
+// of the signer and of that time-stamp; B-LTA for an archive time-stamp whose
+// index is sound and names all of that. Where a validator has anchors below the
+// self-signed certificates, the chain may end there.
+func LevelOf(m *cms.Message, signer int, anchors ...*x509.Certificate) Level {
+	s, err := signerOf(m, signer)
+	if err != nil {
+		return ""
+	}
+	certificate := s.Certificate(m.Certificates)
+	if certificate == nil || !baseline(s) {
+		return ""
+	}
+	stamps, err := TimeStamps(m, signer)
+	if err != nil {
+		return ""
+	}
+	level := BB
+	for _, t := range stamps {
+		if t.Kind != SignatureTimeStamp || t.Check(nil) != nil {
+			continue
+		}
+		if reached := levelBy(t, certificate, stamps, anchors); reached.AtLeast(level) {
+			level = reached
+		}
+	}
+	return level
+}
+
+// levelBy is the level that one sound signature-time-stamp gives.
+func levelBy(t *TimeStamp, certificate *x509.Certificate, stamps []*TimeStamp, anchors []*x509.Certificate) Level {
+	inside := EvidenceOf(t.token.message)
+	all := EvidenceOf(t.message).Merge(inside)
+	authority := t.token.signer.Certificate(all.Certificates)
+	if authority == nil {
+		return BT
+	}
+	ends := []*x509.Certificate{certificate, authority}
+	if len(Missing(ends, all, anchors...)) > 0 {
+		return BT
+	}
+	for _, archive := range stamps {
+		if archive.Covers(t.Token) && len(Missing(ends, archive.covered().Merge(inside), anchors...)) == 0 {
+			return BLTA
+		}
+	}
+	return BLT
+}
+
+// baseline says whether the signed attributes are those that every level has
+// (EN 319 122-1, 6.3). The claimed time is not asked for: a PDF has it elsewhere.
+func baseline(s *cms.SignerInfo) bool {
+	return s.Attribute(idContentType) != nil && len(s.MessageDigest()) > 0 &&
+		(s.Attribute(idSigningCertV2) != nil || s.Attribute(idSigningCert) != nil)
+}

@@ -1,0 +1,206 @@
+package cades
+
+import (
+	"bytes"
+	"cmp"
+	"crypto"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/signer/cms"
+)
+
+// ErrTimeStamp is in every error about a token that is none, or that does not
+// belong where it is or should be put.
+var ErrTimeStamp = errors.New("time-stamp does not fit")
+
+// ErrNoSigner is the answer to a signer number that a message does not have.
+var ErrNoSigner = errors.New("no such signer")
+
+// ErrOldArchive refuses what would break an archive time-stamp of an older kind
+// (EN 319 122-1, 5.5.3): it covers all certificates and revocation values as they
+// stand, so none can be added any more.
+var ErrOldArchive = errors.New("an archive time-stamp of an older kind forbids the change")
+
+var (
+	idContentTimeStamp   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 20}
+	idSignatureTimeStamp = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
+	idArchiveTimeStamp   = asn1.ObjectIdentifier{0, 4, 0, 1733, 2, 4}
+)
+
+// oldArchives are archive-time-stamp in its two older versions and
+// long-term-validation (EN 319 122-1, A.2.4 and A.2.5; TS 101 733, 6.4).
+func oldArchives() []asn1.ObjectIdentifier {
+	return []asn1.ObjectIdentifier{
+		{1, 2, 840, 113549, 1, 9, 16, 2, 27}, {1, 2, 840, 113549, 1, 9, 16, 2, 48}, {0, 4, 0, 1733, 2, 2},
+	}
+}
+
+// Kind says what a time-stamp is of.
+type Kind string
+
+// The kinds by their attributes' names.
+const (
+	ContentTimeStamp   Kind = "content-time-stamp"
+	SignatureTimeStamp Kind = "signature-time-stamp"
+	ArchiveTimeStamp   Kind = "archive-time-stamp-v3"
+)
+
+// TimeStamp is one that stands in a signature. That it was read says nothing
+// about who made it: the token is itself a signature, to be validated.
+type TimeStamp struct {
+	Kind  Kind
+	Token []byte
+	// Err is why the token cannot be read; the fields below are then zero.
+	Err error
+	// Time is genTime. Imprint is the digest, by Hash, that was stamped.
+	Time    time.Time
+	Hash    crypto.Hash
+	Imprint []byte
+
+	message *cms.Message
+	signer  *cms.SignerInfo
+	token   *token
+}
+
+// TimeStamps are those of one signer, the oldest first and any that cannot be
+// read before them.
+func TimeStamps(m *cms.Message, signer int) ([]*TimeStamp, error) {
+	s, err := signerOf(m, signer)
+	if err != nil {
+		return nil, err
+	}
+	var stamps []*TimeStamp
+	add := func(kind Kind, values [][]byte) {
+		for _, der := range values {
+			t := &TimeStamp{Kind: kind, Token: der, message: m, signer: s}
+			if t.token, t.Err = readToken(der); t.Err == nil {
+				t.Time, t.Hash, t.Imprint = t.token.time, t.token.hash, t.token.imprint
+			}
+			stamps = append(stamps, t)
+		}
+	}
+	for _, a := range s.Signed {
+		if a.Type.Equal(idContentTimeStamp) {
+			add(ContentTimeStamp, a.Values)
+		}
+	}
+	add(SignatureTimeStamp, s.UnsignedValues(idSignatureTimeStamp))
+	add(ArchiveTimeStamp, s.UnsignedValues(idArchiveTimeStamp))
+	slices.SortStableFunc(stamps, func(a, b *TimeStamp) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.rank(), b.rank()))
+	})
+	return stamps, nil
+}
+
+// rank orders those of one second, in which they can only have been made so.
+func (t *TimeStamp) rank() int {
+	return slices.Index([]Kind{ContentTimeStamp, SignatureTimeStamp, ArchiveTimeStamp}, t.Kind)
+}
+
+// Check computes the imprint again and says whether the time-stamp is of this
+// signature. The content is that of a detached signature; of an attached one it
+// is nil, and so it may be for a signature-time-stamp.
+func (t *TimeStamp) Check(content io.Reader) error {
+	if t.Err != nil {
+		return t.Err
+	}
+	var imprint []byte
+	var err error
+	switch t.Kind {
+	case SignatureTimeStamp:
+		imprint = SignatureImprint(t.signer, t.Hash)
+	case ContentTimeStamp:
+		imprint, err = contentDigest(t.message, t.signer, content, t.Hash)
+	case ArchiveTimeStamp:
+		imprint, err = t.archiveImprint(content)
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(imprint, t.Imprint) {
+		return fmt.Errorf("%w: the %s is of something else", ErrTimeStamp, t.Kind)
+	}
+	return nil
+}
+
+// SignatureImprint is what a signature-time-stamp stamps: the hash of the
+// signature value (EN 319 122-1, 5.3).
+func SignatureImprint(s *cms.SignerInfo, hash crypto.Hash) []byte { return sum(hash, s.Signature) }
+
+// AddSignatureTimeStamp makes a signature B-T. The token has to be of this
+// signature value; whose it is has been checked by who asked for it.
+func AddSignatureTimeStamp(m *cms.Message, signer int, der []byte) error {
+	s, err := signerOf(m, signer)
+	if err != nil {
+		return err
+	}
+	if oldArchive(s) {
+		return ErrOldArchive
+	}
+	t, err := readToken(der)
+	if err != nil {
+		return err
+	}
+	if _, err := hashIdentifier(t.hash); err != nil {
+		return err
+	}
+	if !bytes.Equal(t.imprint, SignatureImprint(s, t.hash)) {
+		return fmt.Errorf("%w: it is not of this signature value", ErrTimeStamp)
+	}
+	return add(m, signer, cms.Attribute{Type: idSignatureTimeStamp, Value: der})
+}
+
+func add(m *cms.Message, signer int, a cms.Attribute) error {
+	if err := m.AddUnsigned(signer, a); err != nil {
+		return fmt.Errorf("adding attribute %v: %w", a.Type, err)
+	}
+	return nil
+}
+
+func signerOf(m *cms.Message, signer int) (*cms.SignerInfo, error) {
+	if signer < 0 || signer >= len(m.Signers) {
+		return nil, fmt.Errorf("%w: %d of %d", ErrNoSigner, signer, len(m.Signers))
+	}
+	return m.Signers[signer], nil
+}
+
+func oldArchive(s *cms.SignerInfo) bool {
+	return slices.ContainsFunc(s.Unsigned, func(a cms.MultiAttribute) bool {
+		return slices.ContainsFunc(oldArchives(), a.Type.Equal)
+	})
+}
+
+// ErrContent is the answer to a content that is not the signed one.
+var ErrContent = errors.New("content is not the signed content")
+
+// contentDigest is the hash of the content, after making sure that it is the
+// signed one: a time-stamp over another would be worthless for ever.
+func contentDigest(m *cms.Message, s *cms.SignerInfo, content io.Reader, hash crypto.Hash) ([]byte, error) {
+	switch {
+	case m.Attached():
+		content = m.Content()
+	case content == nil:
+		return nil, fmt.Errorf("%w: there is none, and the signature is detached", ErrContent)
+	}
+	if s.Hash == 0 {
+		return nil, fmt.Errorf("%w: digest %v", ErrUnsupported, s.DigestAlgorithm)
+	}
+	wanted := hash.New()
+	own, into := wanted, io.Writer(wanted)
+	if hash != s.Hash {
+		own = s.Hash.New()
+		into = io.MultiWriter(own, wanted)
+	}
+	if _, err := io.Copy(into, content); err != nil {
+		return nil, fmt.Errorf("reading the content: %w", err)
+	}
+	if !bytes.Equal(own.Sum(nil), s.MessageDigest()) {
+		return nil, ErrContent
+	}
+	return wanted.Sum(nil), nil
+}
