@@ -34,7 +34,7 @@ type File struct {
 	src      *source
 	version  string
 	start    int64 // what the last startxref says
-	end      int64 // behind the last end-of-file marker and its end of line
+	eof, end int64 // behind the last end-of-file marker, and behind its end of line
 	sections []Section
 	table    table
 	entries  int // met in all cross-references
@@ -49,6 +49,7 @@ type File struct {
 	lexed      int64 // octets that were read as objects so far
 	revisions  []Revision
 	irregular  []Irregularity
+	examined   bool
 }
 
 // Open reads the structure of a file: header, cross-references, catalogue. The
@@ -66,10 +67,16 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err := f.readTail(); err != nil {
 		return nil, err
 	}
-	if err := f.readSections(); err != nil {
+	if err := f.follow(f.start); err != nil {
 		return nil, err
 	}
-	return f, f.readCatalog()
+	if err := f.readCatalog(); err != nil {
+		return nil, err
+	}
+	if err := f.bridge(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 func (f *File) readHeader() error {
@@ -97,25 +104,29 @@ func (f *File) readHeader() error {
 }
 
 // readTail reads the last startxref before the last end-of-file marker.
-func (f *File) readTail() error {
-	tail := max(0, f.src.size-tailSize)
-	end := bytes.LastIndex(f.src.span(tail, f.src.size), []byte("%%EOF"))
-	if end < 0 {
+func (f *File) readTail() (err error) {
+	marker := f.src.findLast([]byte("%%EOF"), max(0, f.src.size-tailSize), f.src.size)
+	if marker < 0 {
 		return f.src.damaged("no end-of-file marker")
 	}
-	marker := tail + int64(end)
-	f.end = f.lineEnd(marker + int64(len("%%EOF")))
-	head := max(0, marker-tailSize)
-	at := bytes.LastIndex(f.src.span(head, marker), []byte("startxref"))
+	f.eof = marker + int64(len("%%EOF"))
+	f.end = f.lineEnd(f.eof)
+	f.start, err = f.startBefore(marker)
+	return err
+}
+
+// startBefore reads the last startxref before an end-of-file marker.
+func (f *File) startBefore(marker int64) (int64, error) {
+	const word = "startxref"
+	at := f.src.findLast([]byte(word), max(0, marker-tailSize), marker)
 	if at < 0 {
-		return f.src.damaged("no startxref")
+		return 0, f.src.damaged("no startxref")
 	}
-	start, err := f.src.lexer(head + int64(at+len("startxref"))).integer()
+	start, err := f.src.lexer(at + int64(len(word))).integer()
 	if err != nil || start <= 0 || start >= f.src.size {
-		return f.src.damaged("startxref points nowhere")
+		return 0, f.src.damaged("startxref points nowhere")
 	}
-	f.start = start
-	return nil
+	return start, nil
 }
 
 // lineEnd is behind the end of line at an offset, if there is one.

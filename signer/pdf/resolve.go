@@ -65,10 +65,11 @@ func (f *File) load(r Ref) (Object, error) {
 	if e.kind == contained {
 		o, cost, err = f.contained(e, r.Number)
 	} else {
-		var got Ref
-		if o, got, cost, err = f.indirect(e.at); err == nil && got != r {
+		var found indirect
+		if found, err = f.indirect(e.at); err == nil && found.ref != r {
 			err = f.src.damaged("the cross-reference names another object")
 		}
+		o, cost = found.object, found.cost
 	}
 	if err != nil {
 		return nil, err
@@ -93,36 +94,45 @@ func (l *lexer) dataStart() bool {
 	return l.take('\r') && (l.take('\n') || true) || l.take('\n')
 }
 
+// indirect is an indirect object as it was read.
+type indirect struct {
+	object Object
+	ref    Ref
+	cost   int
+	end    int64 // behind the object, or a stream's data
+}
+
 // indirect reads "n g obj …" at an offset.
-func (f *File) indirect(at int64) (Object, Ref, int, error) {
+func (f *File) indirect(at int64) (indirect, error) {
 	if at <= 0 || at >= f.src.size {
-		return nil, Ref{}, 0, f.src.damaged("an object outside the file")
+		return indirect{}, f.src.damaged("an object outside the file")
 	}
 	l := f.src.lexer(at)
 	ref, err := l.header()
 	if err != nil {
-		return nil, ref, 0, f.src.damaged("object header")
+		return indirect{}, f.src.damaged("object header")
 	}
 	o, err := l.object(0)
+	found := indirect{object: o, ref: ref, cost: l.cost, end: l.at()}
 	if errWork := f.work(l.at() - at); errWork != nil {
-		return nil, ref, 0, errWork
+		return found, errWork
 	}
 	if err != nil {
-		return nil, ref, 0, f.syntax(err, "object syntax")
+		return found, f.syntax(err, "object syntax")
 	}
 	d, ok := o.(Dict)
 	if !ok || l.want("stream") != nil {
-		return o, ref, l.cost, nil
+		return found, nil
 	}
 	if !l.dataStart() {
-		return nil, ref, 0, f.src.damaged("stream data")
+		return found, f.src.damaged("stream data")
 	}
 	length, err := f.Int(d["Length"], -1)
 	if err != nil {
-		return nil, ref, 0, err
+		return found, err
 	}
-	s, _, err := f.streamAt(d, l.at(), length)
-	return s, ref, l.cost, err
+	found.object, found.end, err = f.streamAt(d, l.at(), length)
+	return found, err
 }
 
 // work bounds the time of reading the same octets again and again.

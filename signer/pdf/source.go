@@ -78,6 +78,18 @@ func (s *source) find(what []byte, from, to int64) int64 {
 	return -1
 }
 
+// findLast gives the last offset from which what stands between two offsets, or -1.
+func (s *source) findLast(what []byte, from, to int64) int64 {
+	for at := to; at > from; at -= blockSize {
+		start := max(from, at-blockSize)
+		part := s.span(start, min(to, at+int64(len(what))-1))
+		if i := bytes.LastIndex(part, what); i >= 0 {
+			return start + int64(i)
+		}
+	}
+	return -1
+}
+
 func (s *source) damaged(reason string) error {
 	if s.err != nil {
 		return s.err

@@ -98,14 +98,14 @@ func (t *table) all() iter.Seq2[int, entry] {
 	}
 }
 
-// readSections follows the chain of cross-references, newest first.
-func (f *File) readSections() error {
+// follow reads a chain of cross-references, newest first, from an offset.
+func (f *File) follow(at int64) error {
 	visited := map[int64]bool{}
-	for at := f.start; at > 0; {
+	for at > 0 {
 		if visited[at] {
 			return f.src.damaged("the cross-reference chain is a loop")
 		}
-		if visited[at] = true; len(visited) > maxSections {
+		if visited[at] = true; len(f.sections) >= maxSections {
 			return refuse(policies.DocumentTooComplex, "too many revisions")
 		}
 		s, err := f.section(at, f.put)
@@ -113,13 +113,52 @@ func (f *File) readSections() error {
 			return err
 		}
 		f.sections = append(f.sections, s)
-		previous, err := f.previous(s)
-		if err != nil {
+		if at, err = f.previous(s); err != nil {
 			return err
 		}
-		at = previous
 	}
 	return f.checkOrder()
+}
+
+// bridge mends the chain of a producer that writes /Prev 0 for a revision that
+// has predecessors (early versions of DSS, behind a signature): what the
+// catalogue needs is not listed, and the tables that stand before go on with
+// the chain. Viewers rebuild such files to the same effect.
+func (f *File) bridge() error {
+	oldest := f.sections[len(f.sections)-1]
+	pages, isRef := f.catalog["Pages"].(Ref)
+	if oldest.Trailer["Prev"] != int64(0) || !isRef || f.table.get(pages.Number).kind != none {
+		return nil
+	}
+	f.note(IrregularPrevious, Ref{}, oldest.At)
+	at := oldest.At
+	for range maxSections {
+		if at = f.src.findLast([]byte("xref"), 0, at); at < 0 {
+			break
+		}
+		// Not the end of "startxref", nor a word of something else.
+		if before := f.src.span(at-1, at); len(before) == 0 || !isSpace(before[0]) {
+			continue
+		}
+		probe := *f
+		probe.table, probe.irregular = table{}, nil
+		if _, err := probe.section(at, probe.put); encrypted(err) {
+			return err
+		} else if err != nil {
+			continue
+		}
+		s, err := f.section(at, f.put)
+		if err != nil || len(f.sections) >= maxSections {
+			return refuse(policies.DocumentTooComplex, "too many revisions")
+		}
+		f.sections = append(f.sections, s)
+	}
+	return nil
+}
+
+func encrypted(err error) bool {
+	refusal := (*policies.Refusal)(nil)
+	return errors.As(err, &refusal) && refusal.Code == policies.DocumentEncrypted
 }
 
 // previous is where a section's predecessor is, or 0; some producers write
