@@ -1,0 +1,245 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"slices"
+	"strconv"
+	"time"
+)
+
+type pkixExtension = pkix.Extension
+
+// Status is what is known of a certificate.
+type Status string
+
+// The statuses of a certificate.
+const (
+	StatusGood      Status = "good"
+	StatusRevoked   Status = "revoked"
+	StatusSuspended Status = "suspended"
+)
+
+// Revocation is what is known of a certificate, and from where.
+type Revocation struct {
+	Status    Status    `json:"status"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	Reason    string    `json:"reason,omitempty"` // of RFC 5280, 5.3.1
+	// Source is ocsp, crl, or validity-assured for a certificate too short-lived
+	// to be revoked; Origin is document, given or fetched.
+	Source     string    `json:"source"`
+	Origin     string    `json:"origin"`
+	Signer     string    `json:"signer"` // the responder's or the list's
+	ProducedAt time.Time `json:"produced_at"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update,omitzero"`
+
+	raw []byte
+}
+
+// fresh is the revocation freshness check (EN 319 102-1, 5.2.5.4) at a time.
+func (r *Revocation) fresh(at time.Time, longest time.Duration) bool {
+	if !r.ThisUpdate.Before(at) {
+		return true
+	}
+	if longest > 0 {
+		return r.ThisUpdate.After(at.Add(-longest))
+	}
+	return at.Before(r.NextUpdate)
+}
+
+// revocation is what is known about a certificate at a time, or why nothing is.
+// With a control time it is only believed what is proved to be older.
+func (v *validation) revocation(ctx context.Context, c, issuer *x509.Certificate, at, control time.Time) (*Revocation, *Conclusion) {
+	if shortLived(c) {
+		return &Revocation{Status: StatusGood, Source: "validity-assured", Origin: string(v.pool.originOf(c.Raw)), Signer: name(issuer), ProducedAt: c.NotBefore, ThisUpdate: c.NotBefore, raw: c.Raw}, nil
+	}
+	r, trouble := v.known(c, issuer, at, control)
+	if trouble == nil || v.fetch == nil {
+		return r, trouble
+	}
+	e, err := v.fetch.Revocation(ctx, c, issuer)
+	if err != nil {
+		trouble.Reason += "; asking for it: " + err.Error()
+		return r, trouble
+	}
+	v.pool.add(e, fetched)
+	return v.known(c, issuer, at, control)
+}
+
+// shortLived is validity-assured-short-term (EN 319 412-1, 5.2): the certificate
+// is so short-lived that nobody would hear of its revocation in time.
+func shortLived(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkixExtension) bool {
+		return e.Id.Equal(asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1})
+	})
+}
+
+func (v *validation) known(c, issuer *x509.Certificate, at, control time.Time) (*Revocation, *Conclusion) {
+	all, trouble := v.believed(c, issuer, true)
+	if trouble == nil {
+		trouble = indeterminate(TryLater, "nothing is known about the revocation of the certificate of %s", name(c))
+	}
+	if !control.IsZero() {
+		all = slices.DeleteFunc(all, func(r *Revocation) bool { return v.pool.existed(r.raw).After(control) })
+		trouble = indeterminate(RevokedCANoPOE, "the authority of %s was revoked at %s, and nothing proves that what it says is older", name(c), stamp(control))
+	}
+	// Of a certificate that was once revoked nothing else is believed; of one
+	// that was suspended, the latest word.
+	for _, r := range all {
+		if r.Status == StatusRevoked {
+			return r, nil
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Revocation) int { return b.ThisUpdate.Compare(a.ThisUpdate) })
+	for _, r := range all {
+		if r.Status == StatusSuspended || r.fresh(at, v.freshness) {
+			return r, nil
+		}
+		trouble = indeterminate(TryLater, "what is known about the revocation of the certificate of %s, of %s, is too old", name(c), stamp(all[0].ThisUpdate))
+	}
+	return nil, trouble
+}
+
+// believed are answers and lists about a certificate whose signatures are
+// right. The conclusion tells of some that are too late to be believed.
+func (v *validation) believed(c, issuer *x509.Certificate, answers bool) ([]*Revocation, *Conclusion) {
+	var all []*Revocation
+	var trouble *Conclusion
+	if answers {
+		for _, a := range v.pool.answers[c.SerialNumber.String()] {
+			r, why := v.answered(a, c, issuer)
+			if r != nil {
+				all = append(all, r)
+			}
+			if why != nil {
+				trouble = why
+			}
+		}
+	}
+	for _, l := range v.pool.lists[string(c.RawIssuer)] {
+		r, why := v.listed(l, c, issuer)
+		if r != nil {
+			all = append(all, r)
+		}
+		if why != nil {
+			trouble = why
+		}
+	}
+	return all, trouble
+}
+
+// answered is what an OCSP answer says of a certificate (RFC 6960, 3.2).
+func (v *validation) answered(a *answer, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
+	i := slices.IndexFunc(a.singles, func(s single) bool { return s.state != unknown && s.about(c, issuer) })
+	if i < 0 {
+		return nil, nil
+	}
+	signer := a.signer(issuer, v.pool.bySubject[string(a.byName)])
+	if signer == nil || !v.mayAnswer(signer, a, issuer) {
+		return nil, nil
+	}
+	s := a.singles[i]
+	if s.thisUpdate.After(c.NotAfter) && s.state == good && (s.cutoff.IsZero() || s.cutoff.After(c.NotAfter)) {
+		return nil, nil // nothing is kept of what has expired (RFC 6960, 4.4.4)
+	}
+	r := &Revocation{
+		Status: StatusGood, Source: "ocsp", Origin: string(v.pool.originOf(a.raw)), Signer: name(signer),
+		ProducedAt: a.producedAt, ThisUpdate: s.thisUpdate, NextUpdate: s.nextUpdate, raw: a.raw,
+	}
+	if s.state == revoked {
+		r.revoke(s.revokedAt, s.reason)
+	}
+	if why := v.late(a.raw, a.producedAt, signer, hashIn(a.algorithm)); why != nil {
+		return nil, why
+	}
+	return r, nil
+}
+
+// mayAnswer is whether a responder is the authority or one that it delegated,
+// and is not revoked itself (RFC 6960, 4.2.2.2).
+func (v *validation) mayAnswer(signer *x509.Certificate, a *answer, issuer *x509.Certificate) bool {
+	if signer.Equal(issuer) {
+		return true
+	}
+	if !bytes.Equal(signer.RawIssuer, issuer.RawSubject) || v.pool.check(signer, issuer) != nil ||
+		!slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) ||
+		signer.KeyUsage != 0 && signer.KeyUsage&x509.KeyUsageDigitalSignature == 0 ||
+		a.producedAt.Before(signer.NotBefore) || a.producedAt.After(signer.NotAfter) {
+		return false
+	}
+	noCheck := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
+	if slices.ContainsFunc(signer.Extensions, func(e pkixExtension) bool { return e.Id.Equal(noCheck) }) {
+		return true
+	}
+	lists, _ := v.believed(signer, issuer, false)
+	return len(lists) > 0 && !slices.ContainsFunc(lists, func(r *Revocation) bool { return r.Status != StatusGood }) &&
+		slices.ContainsFunc(lists, func(r *Revocation) bool { return r.fresh(a.producedAt, v.freshness) })
+}
+
+// listed is what a list says of a certificate (RFC 5280, 6.3.3).
+func (v *validation) listed(l *list, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
+	if !l.speaksOf(c) || issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0 ||
+		issuer.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature) != nil {
+		return nil, nil
+	}
+	e, revoked, err := l.entry(c)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the list says nothing that can be understood
+	}
+	if !revoked && l.ThisUpdate.After(c.NotAfter) && (l.expired.IsZero() || l.expired.After(c.NotAfter)) {
+		return nil, nil
+	}
+	r := &Revocation{
+		Status: StatusGood, Source: "crl", Origin: string(v.pool.originOf(l.Raw)), Signer: name(issuer),
+		ProducedAt: l.ThisUpdate, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, raw: l.Raw,
+	}
+	if revoked {
+		r.revoke(e.RevocationTime, e.ReasonCode)
+	}
+	if why := v.late(l.Raw, l.ThisUpdate, issuer, hashIn(l.SignatureAlgorithm)); why != nil {
+		return nil, why
+	}
+	return r, nil
+}
+
+// late says why an answer or a list is not to be believed by its own proof of
+// existence: its signer's certificate had expired by then, or its algorithms
+// had.
+func (v *validation) late(raw []byte, produced time.Time, signer *x509.Certificate, h crypto.Hash) *Conclusion {
+	known := v.pool.existed(raw)
+	if produced.After(known) {
+		known = produced // validation at an earlier time, with what came to be known later
+	}
+	if known.After(signer.NotAfter) && !v.pool.isAnchor(signer) {
+		return indeterminate(RevocationOutOfBoundsNoPOE, "the certificate of %s, who says so, expired at %s, and nothing proves that the word of %s is older", name(signer), stamp(signer.NotAfter), stamp(produced))
+	}
+	if why := v.algorithms.suite(h, signer.PublicKey, known); why != "" {
+		return indeterminate(CryptoConstraintsNoPOE, "word of %s about revocation: %s", name(signer), why)
+	}
+	return nil
+}
+
+func (r *Revocation) revoke(at time.Time, reason int) {
+	const onHold = 6
+	r.Status, r.RevokedAt, r.Reason = StatusRevoked, at, reasonName(reason)
+	if reason == onHold {
+		r.Status = StatusSuspended
+	}
+}
+
+// reasonName is CRLReason as RFC 5280, 5.3.1 spells it.
+func reasonName(reason int) string {
+	names := []string{
+		"unspecified", "keyCompromise", "cACompromise", "affiliationChanged", "superseded", "cessationOfOperation",
+		"certificateHold", "7", "removeFromCRL", "privilegeWithdrawn", "aACompromise",
+	}
+	if reason < 0 || reason >= len(names) {
+		return strconv.Itoa(reason)
+	}
+	return names[reason]
+}
