@@ -86,13 +86,11 @@ func addContent(ctx context.Context, tx pgx.Tx, u signer.Upload, content io.Read
 // that came with the request.
 func useContent(ctx context.Context, tx pgx.Tx, r signer.Request, d signer.Document, c signer.NewContent) (string, error) {
 	if c.Upload != "" {
-		// The row is locked so that it is not forgotten in the same moment.
 		var id string
 		err := tx.QueryRow(ctx, `
 			SELECT id
 			FROM contents
-			WHERE id = @id AND application_id = @application AND sha256 = @sha256
-			FOR KEY SHARE`, pgx.NamedArgs{"id": c.Upload, "application": r.Application.ID, "sha256": d.SHA256}).Scan(&id)
+			WHERE id = @id AND application_id = @application AND sha256 = @sha256`, pgx.NamedArgs{"id": c.Upload, "application": r.Application.ID, "sha256": d.SHA256}).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return "", policies.Refuse(policies.UploadUnknown)
 		}

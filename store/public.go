@@ -121,6 +121,9 @@ func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.D
 		"findings":   append([]string{}, d.Findings...),
 		"level":      cmp.Or(d.Level, cades.BB),
 	})
+	if violated(err, "documents_content_id_fkey") { // forgotten in the same moment
+		return policies.Refuse(policies.UploadUnknown)
+	}
 	return err
 }
 

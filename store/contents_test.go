@@ -1,0 +1,214 @@
+package store_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/internal/pgtest"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// deposit is a public side with two applications.
+type deposit struct {
+	*testing.T
+	public store.Public
+	url    pgtest.Database
+	now    time.Time
+}
+
+func newDeposit(t *testing.T) *deposit {
+	t.Helper()
+	db := pgtest.New(t, store.Migrate)
+	open := func(url string) *store.DB {
+		opened, err := store.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(opened.Close)
+		return opened
+	}
+	a := &deposit{T: t, public: store.ForPublic(open(db.API)), url: db, now: time.Now().UTC().Truncate(time.Second)}
+	owner := open(db.Owner)
+	for _, id := range []string{"sede", "otra"} {
+		client := signer.Client{
+			ID: id, Name: id, Organisation: "Ayuntamiento", SecretHash: make([]byte, 32), Scopes: []string{"signature"},
+			ReturnAddresses: []string{"https://sede.example/"},
+		}
+		if err := owner.AddApplication(t.Context(), client, a.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// sql is what the owner of the database may do.
+func (a *deposit) sql(statement string, args ...any) {
+	a.Helper()
+	if _, err := as(a.T, a.url.Owner).Exec(a.Context(), statement, args...); err != nil {
+		a.Fatal(err)
+	}
+}
+
+func (a *deposit) upload(id string, content []byte) signer.Upload {
+	a.Helper()
+	sum := sha256.Sum256(content)
+	u := signer.Upload{ID: id, ApplicationID: "sede", Size: int64(len(content)), SHA256: sum[:], CreatedAt: a.now}
+	if err := a.public.AddUpload(a.Context(), u, bytes.NewReader(content)); err != nil {
+		a.Fatalf("storing an upload: %v", err)
+	}
+	return u
+}
+
+func (a *deposit) request(id, application string, u signer.Upload, c signer.NewContent) error {
+	n := signer.NewRequest{
+		Request: signer.Request{
+			ID: id, Application: signer.Application{ID: application}, Identifier: "12345678Z", Title: "Solicitud", Locale: "es",
+			ReturnURL: "https://sede.example/", CreatedAt: a.now, ExpiresAt: a.now.Add(time.Hour),
+			Documents: []signer.Document{{
+				Ordinal: 1, Name: "a.txt", MediaType: "text/plain", Format: signer.CAdESDetached, Size: u.Size, SHA256: u.SHA256,
+				Level: cades.BLTA, Attributes: signer.Attributes{MimeType: "text/plain"}, Findings: []string{"layers"},
+			}},
+		},
+		Contents: []signer.NewContent{c}, IdempotencyKey: id, BodyHash: []byte{1},
+	}
+	_, _, err := a.public.AddRequest(a.Context(), n)
+	return err
+}
+
+// A content comes back as it was, whether it came before its request or within
+// it, and across the borders of its pieces.
+func TestContents(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	content := make([]byte, 2<<20+17)
+	_, _ = rand.Read(content)
+	u := a.upload("large", content)
+	for name, c := range map[string]signer.NewContent{"named": {Upload: "large"}, "held": signer.HeldContent(content)} {
+		if err := a.request(name, "sede", u, c); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got bytes.Buffer
+		if err := a.public.WriteContent(t.Context(), &got, name, 1); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !bytes.Equal(got.Bytes(), content) {
+			t.Errorf("%s: got %d octets that differ, want the %d that came", name, got.Len(), len(content))
+		}
+		r, err := a.public.Request(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := r.Documents[0]
+		if d.Level != cades.BLTA || d.Reached != "" || d.Attributes.MimeType != "text/plain" || !cmp.Equal(d.Findings, []string{"layers"}) {
+			t.Errorf("%s: got %+v", name, d)
+		}
+	}
+}
+
+func TestUploadsBelongToTheirApplication(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	u := a.upload("mine", []byte("contenido"))
+	unknown := policies.Refuse(policies.UploadUnknown)
+	if _, err := a.public.Upload(t.Context(), "otra", "mine"); !errors.Is(err, unknown) {
+		t.Errorf("another application's look: got %v, want %v", err, unknown)
+	}
+	if err := a.request("theirs", "otra", u, signer.NewContent{Upload: "mine"}); !errors.Is(err, unknown) {
+		t.Errorf("another application's request: got %v, want %v", err, unknown)
+	}
+	if err := a.request("none", "sede", u, signer.NewContent{Upload: "nothing"}); !errors.Is(err, unknown) {
+		t.Errorf("an upload that is not there: got %v, want %v", err, unknown)
+	}
+	u.SHA256 = make([]byte, 32)
+	if err := a.request("swapped", "sede", u, signer.NewContent{Upload: "mine"}); !errors.Is(err, unknown) {
+		t.Errorf("an upload of another hash: got %v, want %v", err, unknown)
+	}
+}
+
+// What is read must be what was announced.
+func TestContentThatChanges(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	u := signer.Upload{ID: "liar", ApplicationID: "sede", Size: 4, SHA256: make([]byte, 32), CreatedAt: a.now}
+	if err := a.public.AddUpload(t.Context(), u, bytes.NewReader([]byte("abcd"))); !errors.Is(err, store.ErrContentChanged) {
+		t.Errorf("another hash: got %v, want %v", err, store.ErrContentChanged)
+	}
+	if err := a.public.AddUpload(t.Context(), u, bytes.NewReader([]byte("ab"))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("too short: got %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+	if _, err := a.public.Upload(t.Context(), "sede", "liar"); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
+		t.Errorf("got %v, want nothing stored", err)
+	}
+}
+
+// Contents go when the retention is over, and those that no request used after a day.
+func TestPurgeForgetsContents(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	idle, used := a.upload("idle", []byte("ocioso")), a.upload("used", []byte("usado"))
+	if err := a.request("r", "sede", used, signer.NewContent{Upload: "used"}); err != nil {
+		t.Fatal(err)
+	}
+	purge := func(at time.Time) {
+		t.Helper()
+		if err := a.public.Purge(t.Context(), at, 7*24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here := func(id string) bool { _, err := a.public.Upload(t.Context(), "sede", id); return err == nil }
+	purge(a.now.Add(23 * time.Hour))
+	if !here(idle.ID) || !here(used.ID) {
+		t.Error("something was forgotten within a day")
+	}
+	purge(a.now.Add(25 * time.Hour))
+	if here(idle.ID) || !here(used.ID) {
+		t.Errorf("after a day: got idle %v, used %v, want false, true", here(idle.ID), here(used.ID))
+	}
+	a.sql(`UPDATE requests SET state = 'refused', closed_at = $1`, a.now)
+	purge(a.now.Add(8 * 24 * time.Hour))
+	if err := a.public.WriteContent(t.Context(), io.Discard, "r", 1); !errors.Is(err, policies.Refuse(policies.NotFound)) {
+		t.Errorf("after the retention: got %v, want %v", err, policies.NotFound)
+	}
+}
+
+// A signature only climbs.
+func TestAugmentationsClimb(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	u := a.upload("u", []byte("x"))
+	if err := a.request("r", "sede", u, signer.NewContent{Upload: "u"}); err != nil {
+		t.Fatal(err)
+	}
+	augment := func(level cades.Level, cms string) {
+		t.Helper()
+		if err := a.public.Augment(t.Context(), "r", signer.Augmented{Ordinal: 1, Reached: level, CMS: []byte(cms)}, a.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	augment(cades.BT, "too early")
+	if got, err := a.public.Augmented(t.Context(), "r", 1); err != nil || got != nil {
+		t.Fatalf("before the signature: got %v, %v, want nothing", got, err)
+	}
+	a.sql(`UPDATE documents SET cms = 'c'`)
+	for _, step := range []struct {
+		level cades.Level
+		cms   string
+		want  string
+	}{{cades.BB, "b", "b"}, {cades.BT, "t", "t"}, {cades.BT, "t2", "t"}, {cades.BLTA, "lta", "lta"}, {cades.BLT, "lt", "lta"}} {
+		augment(step.level, step.cms)
+		got, err := a.public.Augmented(t.Context(), "r", 1)
+		if err != nil || string(got.CMS) != step.want {
+			t.Errorf("after %s: got %v, %v, want %q", step.level, got, err, step.want)
+		}
+	}
+}
