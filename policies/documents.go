@@ -41,6 +41,7 @@ const (
 	FindingObjectsSpare       FindingCode = "objects_spare"         // pages or catalogues that nothing refers to
 	FindingFieldDiffers       FindingCode = "field_differs"         // a field shows something else than its value
 	FindingFieldUndrawn       FindingCode = "field_undrawn"         // a field has a value and no appearance
+	FindingFieldFormatted     FindingCode = "field_formatted"       // a field shows its value as a script has written it
 	FindingNeedAppearances    FindingCode = "need_appearances"      // each viewer draws the fields anew
 	FindingAnnotationCovers   FindingCode = "annotation_covers"     // an annotation or field lies over what the page says
 	FindingAnnotationHidden   FindingCode = "annotation_hidden"     // seen only on the screen, or only on paper
@@ -135,6 +136,7 @@ func DocumentRulesTable() []DocumentRule {
 		{FindingObjectsSpare, VerdictWarn, SourceShadow},
 		{FindingFieldDiffers, VerdictRefuse, SourceForms},
 		{FindingFieldUndrawn, VerdictWarn, SourceForms},
+		{FindingFieldFormatted, VerdictWarn, SourceForms},
 		{FindingNeedAppearances, VerdictWarn, SourceForms},
 		{FindingAnnotationCovers, VerdictWarn, SourceCertify},
 		{FindingAnnotationHidden, VerdictWarn, "ISO 19005-1, 6.5.3"},

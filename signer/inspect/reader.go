@@ -1,0 +1,130 @@
+package inspect
+
+import (
+	"errors"
+
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
+)
+
+// reader reads objects for somebody who goes on where one cannot be read: such
+// an object counts as absent, and err says that there was one.
+type reader struct {
+	file  *pdf.File
+	err   error
+	short bool // a stream was too long to be read
+}
+
+// fail keeps the first failure, unless a later one is not the document's alone:
+// a limit that was met, or a file that cannot be read.
+func (r *reader) fail(err error) {
+	if err != nil && (r.err == nil || !fatal(r.err) && fatal(err)) {
+		r.err = err
+	}
+}
+
+// fatal tells a failure that ends the inspection from a damaged object.
+func fatal(err error) bool {
+	return err != nil && !errors.Is(err, policies.Refuse(policies.DocumentDamaged)) &&
+		!errors.Is(err, policies.Refuse(policies.DocumentUnsupported))
+}
+
+func (r *reader) get(o pdf.Object) pdf.Object {
+	o, err := r.file.Resolve(o)
+	r.fail(err)
+	return o
+}
+
+// dict gives an empty dictionary for what is none.
+func (r *reader) dict(o pdf.Object) pdf.Dict {
+	switch v := r.get(o).(type) {
+	case pdf.Dict:
+		return v
+	case *pdf.Stream:
+		return v.Dict
+	default:
+		return pdf.Dict{}
+	}
+}
+
+func (r *reader) array(o pdf.Object) pdf.Array {
+	v, ok := r.get(o).(pdf.Array)
+	if !ok {
+		return nil
+	}
+	return v
+}
+
+func (r *reader) name(o pdf.Object) pdf.Name {
+	v, ok := r.get(o).(pdf.Name)
+	if !ok {
+		return ""
+	}
+	return v
+}
+
+func (r *reader) text(o pdf.Object) string {
+	switch v := r.get(o).(type) {
+	case pdf.String:
+		return pdf.DecodeText(v)
+	case *pdf.Stream:
+		return pdf.DecodeText(pdf.String(r.data(v, maxFieldText)))
+	default:
+		return ""
+	}
+}
+
+func (r *reader) integer(o pdf.Object) int64 {
+	v, ok := r.get(o).(int64)
+	if !ok {
+		return 0
+	}
+	return v
+}
+
+func (r *reader) truth(o pdf.Object) bool {
+	v, ok := r.get(o).(bool)
+	return ok && v
+}
+
+func (r *reader) stream(o pdf.Object) *pdf.Stream {
+	v, ok := r.get(o).(*pdf.Stream)
+	if !ok {
+		return nil
+	}
+	return v
+}
+
+// data undoes a stream's filters, up to a limit. What cannot be undone is
+// empty: it draws nothing either.
+func (r *reader) data(s *pdf.Stream, limit int64) []byte {
+	if s == nil {
+		return nil
+	}
+	data, err := r.file.Data(s, limit)
+	if errors.Is(err, policies.Refuse(policies.DocumentTooComplex)) {
+		r.short = true
+		return nil
+	}
+	r.fail(err)
+	return data
+}
+
+// numbers reads an array of numbers; missing ones are zero.
+func (r *reader) numbers(o pdf.Object) []float64 {
+	list := r.array(o)
+	out := make([]float64, 0, min(len(list), maxOperands))
+	for _, member := range list[:min(len(list), maxOperands)] {
+		out = append(out, float(r.get(member)))
+	}
+	return out
+}
+
+// box reads a rectangle.
+func (r *reader) box(o pdf.Object) rectangle {
+	n := r.numbers(o)
+	if len(n) != 4 {
+		return rectangle{}
+	}
+	return rectangle{min(n[0], n[2]), min(n[1], n[3]), max(n[0], n[2]), max(n[1], n[3])}
+}
