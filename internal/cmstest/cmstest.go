@@ -169,7 +169,14 @@ func issue(tb testing.TB, c, parent *x509.Certificate, public crypto.PublicKey, 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c.SerialNumber = serial
+	if c.SerialNumber == nil {
+		c.SerialNumber = serial
+	}
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.SubjectKeyId = Digest(crypto.SHA256, spki)[:20] // RFC 7093, 2, 4
 	if parent == nil {
 		parent = c
 	}

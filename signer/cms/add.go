@@ -113,8 +113,8 @@ func (m *Message) RemoveUnsigned(signer int, oid asn1.ObjectIdentifier) error {
 	if err != nil {
 		return err
 	}
-	for i := len(s.Unsigned) - 1; i >= 0; i-- {
-		if s.Unsigned[i].Type.Equal(oid) {
+	for i, a := range slices.Backward(s.Unsigned) {
+		if a.Type.Equal(oid) {
 			s.Unsigned = slices.Delete(s.Unsigned, i, i+1)
 			s.unsigned.elements = slices.Delete(s.unsigned.elements, i, i+1)
 		}

@@ -100,8 +100,11 @@ func foreignHash(alg algorithm) (crypto.Hash, error) {
 		oid  asn1.ObjectIdentifier
 		hash crypto.Hash
 	}{
-		{idSHA256, crypto.SHA256}, {idSHA384, crypto.SHA384}, {idSHA512, crypto.SHA512},
-		{idSHA1, crypto.SHA1}, {idSHA224, crypto.SHA224},
+		{idSHA256, crypto.SHA256},
+		{idSHA384, crypto.SHA384},
+		{idSHA512, crypto.SHA512},
+		{idSHA1, crypto.SHA1},
+		{idSHA224, crypto.SHA224},
 	} {
 		if known.oid.Equal(alg.OID) {
 			return known.hash, nil
@@ -124,6 +127,7 @@ func signatureAlgorithm(key crypto.PublicKey, hash crypto.Hash, s Scheme) (algor
 			return algorithm{OID: idRSAEncryption, Parameters: asn1.NullRawValue}, nil
 		case PSS:
 			return pssAlgorithm(hash)
+		default:
 		}
 	case *ecdsa.PublicKey:
 		if pub.Curve != elliptic.P256() && pub.Curve != elliptic.P384() {
@@ -139,6 +143,7 @@ func signatureAlgorithm(key crypto.PublicKey, hash crypto.Hash, s Scheme) (algor
 			return algorithm{OID: idECDSAWithSHA384}, nil
 		case crypto.SHA512:
 			return algorithm{OID: idECDSAWithSHA512}, nil
+		default:
 		}
 	}
 	return algorithm{}, fmt.Errorf("%w: key %T with %v, %q", ErrUnsupported, key, hash, s)

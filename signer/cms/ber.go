@@ -91,11 +91,14 @@ type cursor struct{ rest []byte }
 
 func (c *cursor) empty() bool { return len(c.rest) == 0 }
 
-// atEnd is whether end-of-contents octets come next (X.690, 8.1.5).
-func (c *cursor) atEnd() bool { return len(c.rest) >= 2 && c.rest[0] == 0 && c.rest[1] == 0 }
-
-// at is whether an element with that identifier comes next.
-func (c *cursor) at(identifier byte) bool { return !c.empty() && c.rest[0] == identifier }
+// ended is whether the contents of an element end here: with end-of-contents
+// octets, where its length is indefinite (X.690, 8.1.5).
+func (c *cursor) ended(indefinite bool) bool {
+	if !indefinite {
+		return c.empty()
+	}
+	return len(c.rest) >= 2 && c.rest[0] == 0 && c.rest[1] == 0
+}
 
 // element reads one. An element that has definite lengths and no string in
 // pieces, in itself and in what it contains, is given as it stands; in another
@@ -140,7 +143,7 @@ func (c *cursor) walk(depth int) (raw []byte, changed bool, err error) {
 	}
 	changed = p.indefinite || p.identifier == tagOctets|constructed
 	var parts [][]byte
-	for !(p.indefinite && inner.atEnd()) && (p.indefinite || !inner.empty()) {
+	for !inner.ended(p.indefinite) {
 		part, other, err := inner.walk(depth - 1)
 		if err != nil {
 			return nil, false, err

@@ -22,11 +22,11 @@ import (
 func TestForeignVerdict(t *testing.T) {
 	t.Parallel()
 	content := []byte("Solicitud de ayuda al alquiler\r\nEspaña, 100 €\n\x00\xff")
-	for _, kind := range []string{"rsa", "p256", "p384"} {
+	for _, kind := range cmstest.Kinds() {
+		s := cmstest.New(t, kind)
 		for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 			t.Run(fmt.Sprintf("%s/%v", kind, hash), func(t *testing.T) {
 				t.Parallel()
-				s := cmstest.New(t, kind)
 				detached := s.Sign(t, content, hash)
 				if out, err := s.OpenSSL(t, detached, content); err != nil {
 					t.Errorf("openssl on the detached signature: %v\n%s", err, out)

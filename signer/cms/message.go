@@ -62,7 +62,7 @@ func readSet(element []byte) (set, error) {
 }
 
 // encode gives nothing for a set that is not there.
-func (s set) encode(identifier byte) []byte {
+func (s *set) encode(identifier byte) []byte {
 	if !s.present {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (s *set) add(element []byte) bool {
 // give the same octets as long as the Message is used. What is not SignedData
 // gives ErrMalformed; algorithms that are not known do not hinder reading.
 func Open(r io.ReaderAt, size int64) (*Message, error) {
-	s := &scanner{source: source{r: r, size: size}}
+	s := &scanner{r: r, size: size}
 	m := &Message{}
 	if err := m.readHead(s); err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func SizeBound(z Sizes) (int, error) {
 	if z.SignedAttributes < 2 || z.Unsigned < 0 || z.SignedAttributes > maxRest || z.Unsigned > maxRest {
 		return 0, fmt.Errorf("%w: attributes of %d and %d octets", ErrMalformed, z.SignedAttributes, z.Unsigned)
 	}
-	s.SignedAttributes = make([]byte, z.SignedAttributes)
+	s.SignedAttributes = blank(z.SignedAttributes)
 	if z.Unsigned > 0 {
 		s.UnsignedAttributes = wrap(tagSet, make([]byte, z.Unsigned))
 	}
@@ -59,4 +59,13 @@ func valueBound(key crypto.PublicKey) (int, error) {
 	default:
 		return 0, fmt.Errorf("%w: key %T", ErrUnsupported, key)
 	}
+}
+
+// blank is a SET of n octets, or of the next number that a SET can have.
+func blank(n int) []byte {
+	body := max(0, n-6)
+	for len(header(tagSet, int64(body)))+body < n {
+		body++
+	}
+	return wrap(tagSet, make([]byte, body))
 }

@@ -21,6 +21,8 @@ type source struct {
 	size  int64
 	piece []byte
 	at    int64
+	// reuse says that nobody keeps the octets that were given.
+	reuse bool
 }
 
 // octets are n of them; what is near stays at hand.
@@ -29,7 +31,11 @@ func (s *source) octets(off int64, n int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: truncated", ErrMalformed)
 	}
 	if off < s.at || off+int64(n) > s.at+int64(len(s.piece)) {
-		piece := make([]byte, min(max(int64(n), window), s.size-off))
+		piece, wanted := s.piece, int(min(max(int64(n), window), s.size-off))
+		if !s.reuse || cap(piece) < wanted {
+			piece = make([]byte, wanted)
+		}
+		piece, s.piece = piece[:wanted], nil
 		if _, err := io.ReadFull(io.NewSectionReader(s.r, off, int64(len(piece))), piece); err != nil {
 			return nil, fmt.Errorf("reading SignedData: %w", err)
 		}
@@ -216,7 +222,7 @@ func locate(s *source, off, end int64) (*content, int64, error) {
 	}
 	r, size := s.r, s.size
 	c := &content{r: r, walk: func() *walker {
-		return &walker{source: &source{r: r, size: size}, open: []container{enter(p, off, end)}, off: off}
+		return &walker{source: &source{r: r, size: size, reuse: true}, open: []container{enter(p, off, end)}, off: off}
 	}}
 	w := c.walk()
 	for {

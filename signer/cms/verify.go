@@ -6,8 +6,6 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"slices"
-
-	"go.mozilla.org/pkcs7"
 )
 
 // Verify says whether der is a signature of cert over the content with the
@@ -116,27 +114,6 @@ func find(attributes []Attribute, oid asn1.ObjectIdentifier) []byte {
 		if a.Type.Equal(oid) {
 			return a.Value
 		}
-	}
-	return nil
-}
-
-// CrossCheck asks go.mozilla.org/pkcs7, which shares no code with this package,
-// whether der is a valid signature over content. It knows nothing of ESS or
-// content-type: it is a second opinion on encoding and mathematics, not a
-// replacement for Verify.
-func CrossCheck(der, content []byte) error {
-	p7, err := pkcs7.Parse(der)
-	if err != nil {
-		return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
-	}
-	if len(p7.Content) == 0 {
-		p7.Content = content
-	}
-	if !bytes.Equal(p7.Content, content) {
-		return fmt.Errorf("%w: cross-check: another content", ErrInvalid)
-	}
-	if err := p7.Verify(); err != nil {
-		return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
 	}
 	return nil
 }
