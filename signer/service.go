@@ -10,6 +10,7 @@ import (
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
 // Issuer certifies citizens' keys. online.CA fulfils it.
@@ -94,6 +95,8 @@ type Config struct {
 	Limits  Limits
 	// KeyAlgorithm is the kind of citizens' keys ("rsa-3072", "ec-p256", "ec-p384").
 	KeyAlgorithm string
+	// RSAScheme is how RSA keys sign, cms.PKCS1v15 if it is empty.
+	RSAScheme cms.Scheme
 	// ReadyKeys are made in idle time, see KeepReady.
 	ReadyKeys int
 	Now       func() time.Time

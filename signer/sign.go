@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -105,6 +106,7 @@ func (s *Service) failed(ctx context.Context, i Intent, c Citizen, cause error) 
 type signingKey struct {
 	certificate *x509.Certificate
 	chain       []*x509.Certificate
+	scheme      cms.Scheme // empty for what the key does by itself
 }
 
 func (s *Service) newSigningKey(k *Credential) (signingKey, error) {
@@ -120,7 +122,11 @@ func (s *Service) newSigningKey(k *Credential) (signingKey, error) {
 	if err != nil {
 		return signingKey{}, fmt.Errorf("finding the chain: %w", err)
 	}
-	return signingKey{certificate: certificate, chain: chain}, nil
+	key := signingKey{certificate: certificate, chain: chain}
+	if _, ok := certificate.PublicKey.(*rsa.PublicKey); ok {
+		key.scheme = s.RSAScheme
+	}
+	return key, nil
 }
 
 // dtbs is one document's data to be signed: the signed attributes, and their
@@ -214,7 +220,7 @@ func (k signingKey) signAll(private crypto.Signer, all []dtbs, out [][]byte) err
 	var checks errgroup.Group
 	checks.SetLimit(2)
 	for i, d := range all {
-		value, err := private.Sign(rand.Reader, d.representation, d.hash)
+		value, err := private.Sign(rand.Reader, d.representation, cms.SignerOpts(d.hash, k.scheme, k.certificate.PublicKey))
 		if err != nil {
 			return errors.Join(fmt.Errorf("signing document %d: %w", i+1, err), checks.Wait())
 		}
@@ -232,6 +238,7 @@ func (k signingKey) signAll(private crypto.Signer, all []dtbs, out [][]byte) err
 func (k signingKey) assemble(d dtbs, value []byte) ([]byte, error) {
 	der, err := cms.Assemble(cms.Parts{
 		SignedAttributes: d.attributes, Signature: value, Certificate: k.certificate, Chain: k.chain, Hash: d.hash,
+		Scheme: k.scheme,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("assembling: %w", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -40,6 +41,9 @@ type SignerCommand struct {
 
 	// KeyAlgorithm is the kind of citizens' keys.
 	KeyAlgorithm string `help:"Citizens' keys: rsa-3072, ec-p256 or ec-p384." enum:"rsa-3072,ec-p256,ec-p384" default:"rsa-3072"`
+	// RSASignatures is how RSA keys sign (RFC 8017). RSASSA-PSS is the newer of
+	// the two; some old validators do not know it.
+	RSASignatures string `name:"rsa-signatures" help:"How RSA keys sign: rsassa-pkcs1-v1_5 or rsassa-pss." enum:"rsassa-pkcs1-v1_5,rsassa-pss" default:"rsassa-pkcs1-v1_5"`
 	// CodesPerHour and CodeInterval bound the codes sent to one citizen for one
 	// purpose.
 	CodesPerHour int           `help:"Codes an hour for one citizen." default:"5"`
@@ -171,7 +175,7 @@ func (c *SignerCommand) services(
 			Catalogue: sentences, Service: c.Service, Host: host,
 			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
 		},
-		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, ReadyKeys: c.ReadyKeys, Now: time.Now, Logger: logger,
+		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, RSAScheme: cms.Scheme(c.RSASignatures), ReadyKeys: c.ReadyKeys, Now: time.Now, Logger: logger,
 		Step: steps("signer"),
 	})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
