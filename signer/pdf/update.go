@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -53,6 +52,7 @@ func (u *Update) Set(ref Ref, o Object) {
 		u.order = append(u.order, ref)
 	}
 	u.objects[ref] = o
+	u.next = max(u.next, ref.Number+1)
 }
 
 // Get resolves a reference: what the update has, or else the file.
@@ -217,5 +217,3 @@ func (t *table) last() int {
 	}
 	return 0
 }
-
-var _ io.ReaderAt = joined{}
