@@ -95,6 +95,9 @@ func (l *Location) attribute() (cms.Attribute, error) {
 	if l.Country == "" && l.Locality == "" && len(l.PostalAddress) == 0 || len(l.PostalAddress) > maxAddressLines {
 		return cms.Attribute{}, errors.New("signer-location that names no place, or with more than six lines")
 	}
+	if !utf8.ValidString(l.Country + l.Locality) {
+		return cms.Attribute{}, errors.New("signer-location that is not text")
+	}
 	// The module has EXPLICIT tags. DirectoryString is UTF8String, as in
 	// certificates (RFC 5280, 4.1.2.4).
 	var address []asn1.RawValue

@@ -221,6 +221,7 @@ func (p *pki) evidence(tb testing.TB, who ...entity) cades.Evidence {
 func (p *pki) lift(tb testing.TB, m *cms.Message, signer int, who entity, content []byte, hash crypto.Hash, to cades.Level) {
 	tb.Helper()
 	switch to {
+	case cades.BB: // it is that already
 	case cades.BT:
 		must(tb, cades.AddSignatureTimeStamp(m, signer, p.stamp(tb, hash, cades.SignatureImprint(m.Signers[signer], hash))))
 	case cades.BLT:
