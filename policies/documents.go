@@ -36,8 +36,8 @@ const (
 	FindingLayersAlternate    FindingCode = "layers_alternate"      // several configurations
 	FindingHybrid             FindingCode = "hybrid"                // a cross-reference for old readers and another for new ones
 	FindingHybridDiffers      FindingCode = "hybrid_differs"        // the two show different objects
-	FindingObjectsDuplicate   FindingCode = "objects_duplicate"     // one section lists one object twice
-	FindingObjectsUnlisted    FindingCode = "objects_unlisted"      // objects in no cross-reference: a repair would bring them up
+	FindingObjectsDuplicate   FindingCode = "objects_duplicate"     // readers may take one of two objects for the same
+	FindingObjectsUnlisted    FindingCode = "objects_unlisted"      // objects in no cross-reference
 	FindingObjectsSpare       FindingCode = "objects_spare"         // pages or catalogues that nothing refers to
 	FindingFieldDiffers       FindingCode = "field_differs"         // a field shows something else than its value
 	FindingFieldUndrawn       FindingCode = "field_undrawn"         // a field has a value and no appearance
@@ -126,13 +126,15 @@ func DocumentRulesTable() []DocumentRule {
 		{FindingExternalContent, VerdictRefuse, SourceOutside},
 		{FindingAlternateContent, VerdictRefuse, "ISO 19005-1, 6.2.4"},
 		{FindingLayers, VerdictAllow, SourceLayers},
-		{FindingLayersHidden, VerdictRefuse, SourceLayers},
+		// Drawings and multilingual documents have them; nobody sees them by chance.
+		{FindingLayersHidden, VerdictWarn, SourceLayers},
 		{FindingLayersAutomatic, VerdictRefuse, SourceLayers},
 		{FindingLayersAlternate, VerdictWarn, SourceLayers},
 		{FindingHybrid, VerdictAllow, "ISO 32000-2, 7.5.8.4"},
 		{FindingHybridDiffers, VerdictRefuse, "ISO 32000-2, 7.5.8.4"},
 		{FindingObjectsDuplicate, VerdictRefuse, SourceSpoofing},
-		{FindingObjectsUnlisted, VerdictRefuse, SourceShadow},
+		// Leftovers of producers, mostly. Those that a repair would bring up are duplicates.
+		{FindingObjectsUnlisted, VerdictWarn, SourceShadow},
 		{FindingObjectsSpare, VerdictWarn, SourceShadow},
 		{FindingFieldDiffers, VerdictRefuse, SourceForms},
 		{FindingFieldUndrawn, VerdictWarn, SourceForms},

@@ -57,14 +57,14 @@ func TestJudgeDocument(t *testing.T) {
 func TestDocumentRulesWith(t *testing.T) {
 	t.Parallel()
 	rules := DefaultDocumentRules()
-	strict, err := rules.With(map[string]string{"javascript_form": "refuse", "layers_hidden": "warn", "hybrid": "allow"})
+	strict, err := rules.With(map[string]string{"javascript_form": "refuse", "layers_hidden": "allow", "hybrid": "allow"})
 	if err != nil {
 		t.Fatalf("With: %v", err)
 	}
 	if got, want := strict.Verdict(FindingJavaScriptForm), VerdictRefuse; got != want {
 		t.Errorf("javascript_form: got %s, want %s", got, want)
 	}
-	if got, want := strict.Verdict(FindingLayersHidden), VerdictWarn; got != want {
+	if got, want := strict.Verdict(FindingLayersHidden), VerdictAllow; got != want {
 		t.Errorf("layers_hidden: got %s, want %s", got, want)
 	}
 	if got, want := rules.Verdict(FindingJavaScriptForm), VerdictWarn; got != want {

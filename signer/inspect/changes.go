@@ -266,18 +266,30 @@ func (d *differ) structure(older, newer pdf.Object) {
 func (d *differ) irregular() error {
 	from := d.old.file.Size()
 	for _, odd := range d.new.file.Irregularities() {
-		if odd.At >= from {
-			d.forbid(Irregular, fmt.Sprintf("%s, object %d %d", odd.Kind, odd.Ref.Number, odd.Ref.Generation))
+		if odd.At < from {
+			continue
 		}
+		judgement := Suspect
+		switch odd.Kind {
+		case pdf.IrregularDuplicate, pdf.IrregularHybrid, pdf.IrregularForward, pdf.IrregularShared:
+			judgement = Forbidden
+		case pdf.IrregularSize, pdf.IrregularPrevious, pdf.IrregularTail:
+		}
+		d.tell(Irregular, judgement, fmt.Sprintf("%s, object %d %d", odd.Kind, odd.Ref.Number, odd.Ref.Generation))
 	}
 	orphans, err := d.new.file.Orphans()
 	if err != nil {
 		return fmt.Errorf("looking for objects: %w", err)
 	}
 	for _, orphan := range orphans {
-		if orphan.At >= from {
-			d.forbid(Irregular, fmt.Sprintf("object %d %d in no cross-reference", orphan.Ref.Number, orphan.Ref.Generation))
+		if orphan.At < from {
+			continue
 		}
+		judgement := Suspect
+		if d.new.shadows(orphan) {
+			judgement = Forbidden
+		}
+		d.tell(Irregular, judgement, fmt.Sprintf("object %d %d in no cross-reference", orphan.Ref.Number, orphan.Ref.Generation))
 	}
 	return nil
 }

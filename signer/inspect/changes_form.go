@@ -216,8 +216,12 @@ func (d *differ) cover(n *field, kind Kind, where string) {
 	d.tell(kind, judgement, where)
 }
 
-// largest is the part of a page that a signature's mark may take.
-const largest = 0.25
+// A signature's mark may take a quarter of a page, and on small pages half of
+// a hand's breadth by a hand's length (square points).
+const (
+	largest    = 0.25
+	largeStamp = 60_000
+)
 
 func (d *differ) hides(n *field, appearance *pdf.Stream, box rectangle) bool {
 	index := d.pageOf(n.ref)
@@ -225,7 +229,7 @@ func (d *differ) hides(n *field, appearance *pdf.Stream, box rectangle) bool {
 		return false
 	}
 	page := d.newPages[index]
-	if box.area() > largest*rectangle(page.CropBox).area() {
+	if box.area() > max(largeStamp, largest*rectangle(page.CropBox).area()) {
 		return true
 	}
 	return d.new.opaque(appearance) && covered(d.marks(index), box) > 0

@@ -7,11 +7,7 @@ import (
 
 // form judges the fields: whether they show what they hold, and where a
 // signature would be seen.
-func (i *inspector) form(form pdf.Dict) {
-	i.fields = i.reader.fields(form)
-	if len(i.fields) >= maxFields {
-		i.found(policies.FindingIncomplete, "form")
-	}
+func (i *inspector) form() {
 	shownOn := map[pdf.Ref]int{}
 	for number, page := range i.pages {
 		for _, o := range i.array(page.Dict["Annots"]) {

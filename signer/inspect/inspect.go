@@ -95,11 +95,14 @@ func (i *inspector) inspect() error {
 		return fmt.Errorf("reading the pages: %w", err)
 	}
 	_, catalog := i.file.Catalog()
+	if i.fields = i.reader.fields(i.dict(catalog["AcroForm"])); len(i.fields) >= maxFields {
+		i.found(policies.FindingIncomplete, "form")
+	}
 	i.catalog(catalog)
 	i.walk()
 	i.spare()
 	i.optional(i.dict(catalog["OCProperties"]))
-	i.form(i.dict(catalog["AcroForm"]))
+	i.form()
 	i.over()
 	if err := i.structure(); err != nil {
 		return err
@@ -157,10 +160,14 @@ func (i *inspector) structure() error {
 		switch odd.Kind {
 		case pdf.IrregularHybrid:
 			i.found(policies.FindingHybridDiffers, where)
-		case pdf.IrregularDuplicate, pdf.IrregularShared, pdf.IrregularForward:
+		case pdf.IrregularShared:
+			if i.visited[visit{odd.Ref, false}] || i.visited[visit{odd.Ref, true}] {
+				i.found(policies.FindingObjectsDuplicate, where, "kind", string(odd.Kind))
+			}
+		case pdf.IrregularDuplicate, pdf.IrregularForward:
 			i.found(policies.FindingObjectsDuplicate, where, "kind", string(odd.Kind))
-		case pdf.IrregularSize, pdf.IrregularTail:
-			// What stands behind the end matters if it holds objects: Orphans has them.
+		case pdf.IrregularSize, pdf.IrregularPrevious, pdf.IrregularTail:
+			// Readers agree on these. Objects behind the end are orphans.
 		}
 	}
 	orphans, err := i.file.Orphans()
@@ -168,9 +175,20 @@ func (i *inspector) structure() error {
 		return fmt.Errorf("looking for objects: %w", err)
 	}
 	for _, orphan := range orphans {
-		i.found(policies.FindingObjectsUnlisted, fmt.Sprintf("object %d %d", orphan.Ref.Number, orphan.Ref.Generation))
+		code := policies.FindingObjectsUnlisted
+		if i.shadows(orphan) {
+			code = policies.FindingObjectsDuplicate
+		}
+		i.found(code, fmt.Sprintf("object %d %d", orphan.Ref.Number, orphan.Ref.Generation))
 	}
 	return nil
+}
+
+// shadows says that a reader that rebuilds the cross-reference, which takes the
+// last object of each number, would take an orphan for the one that is listed.
+func (r *reader) shadows(orphan pdf.Orphan) bool {
+	_, entry, listed := r.file.Lookup(orphan.Ref.Number)
+	return listed && entry.Offset < orphan.At
 }
 
 // over looks for annotations and fields that lie over what their page says.

@@ -7,6 +7,9 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
+// maxOperands bounds lists of which more than that is no good sign.
+const maxOperands = 1024
+
 // reader reads objects for somebody who goes on where one cannot be read: such
 // an object counts as absent, and err says that there was one.
 type reader struct {

@@ -98,8 +98,10 @@ func (i *inspector) look(stack []step, d pdf.Dict, s step) []step {
 		switch key {
 		case "OpenAction":
 			next.auto, next.action = true, isDict(i.get(value))
-		case "JavaScript": // in the catalogue's names: run when the document opens
-			next.auto = true
+		case "JavaScript":
+			// In the catalogue's names: they run when the document opens. Where there
+			// are fields, such are the functions that these use.
+			next.auto = len(i.fields) == 0
 		case "Names", "Kids":
 			next.auto = s.auto && !s.action
 		case "Next":
