@@ -113,6 +113,9 @@ func (m *Message) RemoveUnsigned(signer int, oid asn1.ObjectIdentifier) error {
 	if err != nil {
 		return err
 	}
+	if len(oid) == 0 {
+		return fmt.Errorf("%w: no type of attribute", ErrMalformed)
+	}
 	for i, a := range slices.Backward(s.Unsigned) {
 		if a.Type.Equal(oid) {
 			s.Unsigned = slices.Delete(s.Unsigned, i, i+1)

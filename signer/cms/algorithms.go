@@ -283,6 +283,9 @@ func (m method) check(key crypto.PublicKey, hash crypto.Hash, digest, value []by
 	var err error
 	switch pub := key.(type) {
 	case *rsa.PublicKey:
+		if pub.N.BitLen() > maxRSABits {
+			return fmt.Errorf("%w: RSA of %d bits", ErrUnsupported, pub.N.BitLen())
+		}
 		switch m.scheme {
 		case PKCS1v15:
 			err = rsa.VerifyPKCS1v15(pub, hash, digest, value)

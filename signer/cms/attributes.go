@@ -133,8 +133,9 @@ func SigningCertificateV2(cert *x509.Certificate) (Attribute, error) {
 }
 
 // checkSigningCertificateV2 says whether the attribute's first entry, which
-// must name the signer's certificate (RFC 5035, 4), is cert.
-func checkSigningCertificateV2(value []byte, cert *x509.Certificate) error {
+// must name the signer's certificate (RFC 5035, 4), is cert, by a hash that read
+// knows.
+func checkSigningCertificateV2(value []byte, cert *x509.Certificate, read func(algorithm) (crypto.Hash, error)) error {
 	var ess signingCertificateV2
 	if rest, err := asn1.Unmarshal(value, &ess); err != nil || len(rest) > 0 || len(ess.Certs) == 0 {
 		return fmt.Errorf("%w: signing-certificate-v2", ErrMalformed)
@@ -142,7 +143,7 @@ func checkSigningCertificateV2(value []byte, cert *x509.Certificate) error {
 	id, hash := ess.Certs[0], crypto.SHA256
 	if len(id.HashAlgorithm.OID) > 0 {
 		var err error
-		if hash, err = foreignHash(id.HashAlgorithm); err != nil {
+		if hash, err = read(id.HashAlgorithm); err != nil {
 			return err
 		}
 	}

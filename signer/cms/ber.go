@@ -141,14 +141,9 @@ func (c *cursor) walk(depth int) (raw []byte, changed bool, err error) {
 	if !p.indefinite {
 		inner.rest = inner.rest[:p.length]
 	}
-	changed = p.indefinite || p.identifier == tagOctets|constructed
-	var parts [][]byte
-	for !inner.ended(p.indefinite) {
-		part, other, err := inner.walk(depth - 1)
-		if err != nil {
-			return nil, false, err
-		}
-		parts, changed = append(parts, part), changed || other
+	inside, changed, err := inner.inside(p, depth)
+	if err != nil {
+		return nil, false, err
 	}
 	end := p.size + int(p.length)
 	if p.indefinite {
@@ -158,31 +153,50 @@ func (c *cursor) walk(depth int) (raw []byte, changed bool, err error) {
 	if !changed {
 		return start[:end:end], false, nil
 	}
-	raw, err = rewrite(start[:p.size], parts)
-	return raw, true, err
+	if p.identifier == tagOctets|constructed {
+		return wrap(tagOctets, inside), true, nil
+	}
+	return bytes.Join([][]byte{tag(start), header(0, int64(len(inside)))[1:], inside}, nil), true, nil
 }
 
-// rewrite gives a constructed element definite length, and joins a string.
-func rewrite(head []byte, parts [][]byte) ([]byte, error) {
-	if head[0] != tagOctets|constructed {
-		body := bytes.Join(parts, nil)
-		identifier := 1
-		for head[0]&0x1f == 0x1f && head[identifier]&0x80 != 0 {
-			identifier++
+// inside gives the contents of a constructed element the way DER has them, and
+// says whether that, or the element around them, is another way than they stand.
+func (c *cursor) inside(p prefix, depth int) (octets []byte, changed bool, err error) {
+	pieces := p.identifier == tagOctets|constructed
+	changed = p.indefinite || pieces
+	body := c.rest
+	for !c.ended(p.indefinite) {
+		before := body[:len(body)-len(c.rest)]
+		part, other, err := c.walk(depth - 1)
+		if err != nil {
+			return nil, false, err
 		}
-		if head[0]&0x1f == 0x1f {
-			identifier++
+		if other && !changed {
+			octets, changed = bytes.Clone(before), true
 		}
-		length := header(0, int64(len(body)))[1:]
-		return bytes.Join([][]byte{head[:identifier], length, body}, nil), nil
+		if pieces {
+			if part[0] != tagOctets {
+				return nil, false, fmt.Errorf("%w: string in pieces", ErrMalformed)
+			}
+			part = contents(part)
+		}
+		if changed {
+			octets = append(octets, part...)
+		}
 	}
-	for i, part := range parts {
-		if part[0] != tagOctets {
-			return nil, fmt.Errorf("%w: string in pieces", ErrMalformed)
-		}
-		parts[i] = contents(part)
+	return octets, changed, nil
+}
+
+// tag is the identifier octets of an element.
+func tag(element []byte) []byte {
+	n := 1
+	for element[0]&0x1f == 0x1f && element[n]&0x80 != 0 {
+		n++
 	}
-	return wrap(tagOctets, parts...), nil
+	if element[0]&0x1f == 0x1f {
+		n++
+	}
+	return element[:n]
 }
 
 // contents are those of an element that cursor has read.
@@ -194,7 +208,7 @@ func contents(element []byte) []byte {
 	return element[p.size:]
 }
 
-// elements are those inside one that cursor has read.
+// elements are those inside one that cursor has read, at most maxMembers.
 func elements(element []byte) ([][]byte, error) {
 	out := [][]byte{}
 	for c := (&cursor{rest: contents(element)}); !c.empty(); {
@@ -202,7 +216,9 @@ func elements(element []byte) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, e)
+		if out = append(out, e); len(out) > maxMembers {
+			return nil, fmt.Errorf("%w: too many members", ErrMalformed)
+		}
 	}
 	return out, nil
 }

@@ -78,7 +78,7 @@ func (s *SignerInfo) references(cert *x509.Certificate) (bool, error) {
 		}
 	}
 	for _, value := range v2 {
-		if err := checkSigningCertificateV2(value, cert); err != nil {
+		if err := checkSigningCertificateV2(value, cert, foreignHash); err != nil {
 			return false, err
 		}
 	}

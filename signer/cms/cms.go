@@ -51,6 +51,10 @@ var (
 // CCN-STIC 807 for keys that still may be met; the CA issues longer ones.
 const minRSABits = 2048
 
+// maxRSABits bounds what it costs to verify with a key that somebody made for
+// that purpose.
+const maxRSABits = 16 << 10
+
 // Object identifiers by the names that the RFCs give them; never written to.
 var (
 	idData               = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}

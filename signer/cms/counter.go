@@ -6,12 +6,8 @@ import "fmt"
 // is verified with its HashOf(s.Signature) as digest of the content, and may be
 // countersigned itself.
 func (s *SignerInfo) CounterSignatures() ([]*SignerInfo, error) {
-	values := s.UnsignedValues(idCounterSignature)
-	if len(values) > maxMembers {
-		return nil, fmt.Errorf("%w: %d countersignatures", ErrMalformed, len(values))
-	}
 	var counters []*SignerInfo
-	for _, value := range values {
+	for _, value := range s.UnsignedValues(idCounterSignature) {
 		counter, err := readSigner(value)
 		if err != nil {
 			return nil, err

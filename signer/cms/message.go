@@ -15,13 +15,16 @@ const (
 	// maxRest bounds everything but the content: certificates, revocation data
 	// and signers.
 	maxRest = 32 << 20
-	// maxMembers bounds how many certificates, revocation data or signers there
-	// may be, each on its own.
+	// maxRead bounds the certificates, which cost a multiple of their octets.
+	maxRead = 4 << 20
+	// maxMembers bounds how many certificates, revocation data, signers,
+	// attributes or values of one there may be, each on its own.
 	maxMembers = 4096
 )
 
 // Message is a SignedData of any producer, with any number of signers. It keeps
-// the octets of all that it does not change. It is not safe for concurrent use.
+// the octets of all that it does not change, but for lengths and strings that
+// stand as only BER allows. It is not safe for concurrent use.
 type Message struct {
 	// ContentType is eContentType, nil if encoding/asn1 cannot hold it.
 	ContentType asn1.ObjectIdentifier
@@ -54,9 +57,6 @@ func readSet(element []byte) (set, error) {
 	members, err := elements(element)
 	if err != nil {
 		return set{}, err
-	}
-	if len(members) > maxMembers {
-		return set{}, fmt.Errorf("%w: %d members", ErrMalformed, len(members))
 	}
 	return set{present: true, inOrder: slices.IsSortedFunc(members, bytes.Compare), elements: members}, nil
 }
@@ -172,8 +172,9 @@ func (m *Message) readContent(s *scanner) error {
 func (m *Message) readMembers(s *scanner) error {
 	for _, optional := range []struct {
 		identifier byte
+		most       int64
 		set        *set
-	}{{context0Set, &m.certificates}, {context1Set, &m.revocations}} {
+	}{{context0Set, maxRead, &m.certificates}, {context1Set, maxRest, &m.revocations}} {
 		there, err := s.at(optional.identifier)
 		if err != nil {
 			return err
@@ -181,7 +182,7 @@ func (m *Message) readMembers(s *scanner) error {
 		if !there {
 			continue
 		}
-		element, err := s.element(optional.identifier, maxRest)
+		element, err := s.element(optional.identifier, optional.most)
 		if err != nil {
 			return err
 		}

@@ -38,6 +38,15 @@ func (b *bench) write(name string, data []byte) string {
 	return b.path(name)
 }
 
+func (b *bench) read(name string) []byte {
+	b.Helper()
+	data, err := os.ReadFile(b.path(name))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data
+}
+
 // keep writes key and certificate of a signer, and gives openssl's arguments.
 func (b *bench) keep(name string, s *cmstest.Signer) []string {
 	b.Helper()
@@ -168,10 +177,7 @@ func TestOpenSSLMakes(t *testing.T) {
 					args = append(args, a)
 				}
 				b.must(args...)
-				made, err := os.ReadFile(b.path("made"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				made := b.read("made")
 				m := open(t, made)
 				if tc.want != nil {
 					tc.want(t, m)
@@ -199,7 +205,6 @@ func TestOpenSSLMakes(t *testing.T) {
 					t.Error("writing again gives other octets")
 				}
 				ours := authority.Signer(t, "p256")
-				b.keep("chain", signers[tc.kinds[0]])
 				chain := []string{"-certfile", b.allCertificates(certificates)}
 				b.accepts(again, detached, authority.Root, chain...)
 				if !m.ContentType.Equal([]int{1, 2, 840, 113549, 1, 7, 1}) {
@@ -279,11 +284,7 @@ func TestOpenSSLReSigns(t *testing.T) {
 		"cms", "-resign", "-binary", "-inform", "DER", "-outform", "DER",
 		"-in", b.write("ours", attached.Bytes()), "-out", b.path("both"),
 	}, b.keep("theirs", theirs)...)...)
-	both, err := os.ReadFile(b.path("both"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := open(t, both)
+	m := open(t, b.read("both"))
 	if len(m.Signers) != 2 {
 		t.Fatalf("got %d signers, want 2", len(m.Signers))
 	}

@@ -106,7 +106,7 @@ func (s *SignedData) checkAttributes(contentDigest []byte, cert *x509.Certificat
 	if !bytes.Equal(digest, contentDigest) {
 		return ErrDigest
 	}
-	return checkSigningCertificateV2(find(s.attributes, idSigningCertV2), cert)
+	return checkSigningCertificateV2(find(s.attributes, idSigningCertV2), cert, hashOf)
 }
 
 func find(attributes []Attribute, oid asn1.ObjectIdentifier) []byte {
