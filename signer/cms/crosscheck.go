@@ -18,9 +18,9 @@ import (
 // It knows nothing of RSASSA-PSS either. Where a signer uses that, it still reads
 // the message, and crypto/x509 judges the value over the attributes that it read.
 func CrossCheck(der, content []byte) error {
-	p7, err := pkcs7.Parse(der)
+	p7, err := crossRead(der)
 	if err != nil {
-		return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
+		return err
 	}
 	if len(p7.Content) == 0 {
 		p7.Content = content
@@ -29,63 +29,107 @@ func CrossCheck(der, content []byte) error {
 		return fmt.Errorf("%w: cross-check: another content", ErrInvalid)
 	}
 	for i := range p7.Signers {
-		if p7.Signers[i].DigestEncryptionAlgorithm.Algorithm.Equal(idRSASSAPSS) {
-			return crossCheckPSS(p7)
-		}
-	}
-	if err := p7.Verify(); err != nil {
-		return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
-	}
-	return nil
-}
-
-// crossCheckPSS takes each signer in turn: those with PSS here, the others as
-// ever.
-func crossCheckPSS(p7 *pkcs7.PKCS7) error {
-	for i := range p7.Signers {
-		signer := p7.Signers[i]
 		alone := *p7
 		alone.Signers = p7.Signers[i : i+1]
-		if !signer.DigestEncryptionAlgorithm.Algorithm.Equal(idRSASSAPSS) {
-			if err := alone.Verify(); err != nil {
-				return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
+		if alone.Signers[0].DigestEncryptionAlgorithm.Algorithm.Equal(idRSASSAPSS) {
+			hash := hashNamed(alone.Signers[0].DigestAlgorithm.Algorithm)
+			if hash == 0 {
+				return fmt.Errorf("%w: cross-check: digest algorithm", ErrUnsupported)
+			}
+			if err := crossCheckValue(&alone, sum(hash, content)); err != nil {
+				return err
 			}
 			continue
 		}
-		var digest []byte
-		for _, a := range signer.AuthenticatedAttributes {
-			if !a.Type.Equal(idMessageDigest) {
-				continue
-			}
-			if _, err := asn1.Unmarshal(a.Value.Bytes, &digest); err != nil {
-				return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
-			}
-		}
-		attributes, err := asn1.MarshalWithParams(signer.AuthenticatedAttributes, "set")
-		if err != nil {
-			return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
-		}
-		algorithm, hash := pssOfX509(signer.DigestAlgorithm.Algorithm)
-		certificate := alone.GetOnlySigner()
-		if certificate == nil || hash == 0 || !bytes.Equal(digest, sum(hash, p7.Content)) {
-			return fmt.Errorf("%w: cross-check: message-digest", ErrInvalid)
-		}
-		if err := certificate.CheckSignature(algorithm, attributes, signer.EncryptedDigest); err != nil {
+		if err := alone.Verify(); err != nil {
 			return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
 		}
 	}
 	return nil
 }
 
-func pssOfX509(digest asn1.ObjectIdentifier) (x509.SignatureAlgorithm, crypto.Hash) {
-	switch {
-	case digest.Equal(idSHA256):
-		return x509.SHA256WithRSAPSS, crypto.SHA256
-	case digest.Equal(idSHA384):
-		return x509.SHA384WithRSAPSS, crypto.SHA384
-	case digest.Equal(idSHA512):
-		return x509.SHA512WithRSAPSS, crypto.SHA512
-	default:
-		return x509.UnknownSignatureAlgorithm, 0
+// CrossCheckDigest is CrossCheck for a detached content that is too large to be
+// held: pkcs7 reads the message, crypto/x509 judges its one value.
+func CrossCheckDigest(der, digest []byte) error {
+	p7, err := crossRead(der)
+	if err != nil {
+		return err
 	}
+	if len(p7.Signers) != 1 || len(p7.Content) > 0 {
+		return fmt.Errorf("%w: cross-check: %d signers, %d octets attached", ErrInvalid, len(p7.Signers), len(p7.Content))
+	}
+	return crossCheckValue(p7, digest)
+}
+
+func crossRead(der []byte) (*pkcs7.PKCS7, error) {
+	p7, err := pkcs7.Parse(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
+	}
+	return p7, nil
+}
+
+// crossCheckValue judges the only signer of a message.
+func crossCheckValue(p7 *pkcs7.PKCS7, digest []byte) error {
+	signer := &p7.Signers[0]
+	var signed []byte
+	for _, a := range signer.AuthenticatedAttributes {
+		if !a.Type.Equal(idMessageDigest) {
+			continue
+		}
+		if _, err := asn1.Unmarshal(a.Value.Bytes, &signed); err != nil {
+			return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
+		}
+	}
+	attributes, err := asn1.MarshalWithParams(signer.AuthenticatedAttributes, "set")
+	if err != nil {
+		return fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)
+	}
+	certificate := p7.GetOnlySigner()
+	if certificate == nil || !bytes.Equal(signed, digest) {
+		return fmt.Errorf("%w: cross-check: message-digest or signer", ErrInvalid)
+	}
+	algorithm := crossAlgorithm(certificate, signer.DigestEncryptionAlgorithm.Algorithm, hashNamed(signer.DigestAlgorithm.Algorithm))
+	if err := certificate.CheckSignature(algorithm, attributes, signer.EncryptedDigest); err != nil {
+		return fmt.Errorf("%w: cross-check: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// hashNamed is 0 for all but the hashes that this package writes.
+func hashNamed(oid asn1.ObjectIdentifier) crypto.Hash {
+	switch {
+	case oid.Equal(idSHA256):
+		return crypto.SHA256
+	case oid.Equal(idSHA384):
+		return crypto.SHA384
+	case oid.Equal(idSHA512):
+		return crypto.SHA512
+	default:
+		return 0
+	}
+}
+
+// crossAlgorithm says it in the words of crypto/x509, which refuses what it does
+// not know.
+func crossAlgorithm(certificate *x509.Certificate, oid asn1.ObjectIdentifier, hash crypto.Hash) x509.SignatureAlgorithm {
+	for _, row := range []struct {
+		hash            crypto.Hash
+		pkcs, pss, ecds x509.SignatureAlgorithm
+	}{
+		{crypto.SHA256, x509.SHA256WithRSA, x509.SHA256WithRSAPSS, x509.ECDSAWithSHA256},
+		{crypto.SHA384, x509.SHA384WithRSA, x509.SHA384WithRSAPSS, x509.ECDSAWithSHA384},
+		{crypto.SHA512, x509.SHA512WithRSA, x509.SHA512WithRSAPSS, x509.ECDSAWithSHA512},
+	} {
+		switch {
+		case row.hash != hash:
+		case oid.Equal(idRSASSAPSS):
+			return row.pss
+		case certificate.PublicKeyAlgorithm == x509.ECDSA:
+			return row.ecds
+		default:
+			return row.pkcs
+		}
+	}
+	return x509.UnknownSignatureAlgorithm
 }
