@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/internal/bouncycastle"
+	"github.com/rubrica-firma/rubrica/internal/pkijs"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 )
@@ -56,8 +59,8 @@ func TestForeignVerdict(t *testing.T) {
 	}
 }
 
-// judge has a message judged by OpenSSL and BouncyCastle, and checks that the latter
-// reads in it what we read.
+// judge has a message judged by OpenSSL, BouncyCastle and pkijs, and checks that the
+// latter two read in it what we read.
 func (p *pki) judge(t *testing.T, der, detached []byte) []bouncycastle.Signer {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,15 +85,30 @@ func (p *pki) judge(t *testing.T, der, detached []byte) []bouncycastle.Signer {
 		}
 		p.same(t, dir, stamps, signers[j])
 	}
+	javascript, err := pkijs.Signatures(t, der, detached, p.root.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, j := range javascript { // both read the SETs in their order
+		var archives []time.Time
+		for _, a := range signers[i].Archives {
+			archives = append(archives, a.Time)
+		}
+		if diff := cmp.Diff(pkijs.Signer{Signature: signers[i].SignatureTimes, Archive: archives}, j); diff != "" {
+			t.Error(diff)
+		}
+	}
 	return signers
 }
 
-// same compares the time-stamps that both read, and asks OpenSSL about each token.
+// same compares the time-stamps that both read, and asks OpenSSL about the newest.
 func (p *pki) same(t *testing.T, dir string, stamps []*cades.TimeStamp, read bouncycastle.Signer) {
 	t.Helper()
 	var signature, archive []time.Time
 	for _, s := range stamps {
-		p.openSSLToken(t, dir, s)
+		if s == stamps[len(stamps)-1] {
+			p.openSSLToken(t, dir, s)
+		}
 		if s.Kind == cades.ArchiveTimeStamp {
 			archive = append(archive, s.Time)
 		} else {
@@ -143,6 +161,82 @@ func write(t *testing.T, dir, name string, data []byte) string {
 	path := filepath.Join(dir, name)
 	must(t, os.WriteFile(path, data, 0o600))
 	return path
+}
+
+// TestForeignRejects: what is wrong here is wrong for the others, too, so that
+// their yes means something.
+func TestForeignRejects(t *testing.T) {
+	t.Parallel()
+	p, stranger := newPKI(t), newPKI(t)
+	citizen := p.citizen(t, "p256")
+	content := []byte("contenido")
+	other := lta(t, p, citizen, content)
+	unsigned := func(m *cms.Message, oid asn1.ObjectIdentifier) []byte {
+		return m.Signers[0].UnsignedValues(oid)[0]
+	}
+	// swap puts an attribute of another signature of the same content in.
+	swap := func(oid asn1.ObjectIdentifier) func(*cms.Message) []byte {
+		return func(m *cms.Message) []byte {
+			must(t, m.ReplaceUnsigned(0, cms.Attribute{Type: oid, Value: unsigned(other, oid)}))
+			return encode(t, m)
+		}
+	}
+	flip := func(what func(m *cms.Message) []byte) func(*cms.Message) []byte {
+		return func(m *cms.Message) []byte {
+			old := what(m)
+			changed := bytes.Clone(old)
+			changed[len(changed)-1] ^= 1
+			return bytes.ReplaceAll(encode(t, m), old, changed)
+		}
+	}
+	for name, tc := range map[string]struct {
+		change  func(m *cms.Message) []byte
+		content []byte
+		root    *x509.Certificate
+	}{
+		"another content":      {func(m *cms.Message) []byte { return encode(t, m) }, []byte("otro"), p.root.Certificate},
+		"another root":         {func(m *cms.Message) []byte { return encode(t, m) }, content, stranger.root.Certificate},
+		"signature value":      {flip(func(m *cms.Message) []byte { return m.Signers[0].Signature }), content, p.root.Certificate},
+		"signed attribute":     {flip(func(m *cms.Message) []byte { return m.Signers[0].SignedAttributes[2:] }), content, p.root.Certificate},
+		"revocation value":     {flip(func(m *cms.Message) []byte { return m.CRLs()[0] }), content, p.root.Certificate},
+		"OCSP response":        {flip(func(m *cms.Message) []byte { return m.OCSPs()[0] }), content, p.root.Certificate},
+		"signature-time-stamp": {swap(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}), content, p.root.Certificate},
+		"archive time-stamp":   {swap(asn1.ObjectIdentifier{0, 4, 0, 1733, 2, 4}), content, p.root.Certificate},
+		"time-stamp, a bit": {flip(func(m *cms.Message) []byte {
+			return unsigned(m, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14})
+		}), content, p.root.Certificate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			der := tc.change(lta(t, p, citizen, content))
+			_, err := bouncycastle.Signatures(t, bouncycastle.Signature{
+				CMS: der, Content: tc.content, Root: tc.root, Intermediates: []*x509.Certificate{p.issuing.Certificate},
+			})
+			if rejected := new(bouncycastle.RejectedError); !errors.As(err, &rejected) {
+				t.Errorf("BouncyCastle: got %v, want a rejection", err)
+			}
+			_, err = pkijs.Signatures(t, der, tc.content, tc.root)
+			if rejected := new(pkijs.RejectedError); !errors.As(err, &rejected) {
+				t.Errorf("pkijs: got %v, want a rejection", err)
+			}
+			if tc.root == p.root.Certificate && accepted(t, der, tc.content) {
+				t.Error("got a sound signature")
+			}
+		})
+	}
+}
+
+// accepted says whether value, content and all time-stamps are sound for us.
+func accepted(t *testing.T, der, content []byte) bool {
+	t.Helper()
+	m := open(t, der)
+	s := m.Signers[0]
+	if s.Verify(s.Certificate(m.Certificates), digest(s.Hash, content)) != nil {
+		return false
+	}
+	stamps, err := cades.TimeStamps(m, 0)
+	must(t, err)
+	return !slices.ContainsFunc(stamps, func(s *cades.TimeStamp) bool { return s.Check(bytes.NewReader(content)) != nil })
 }
 
 // writePEM is for OpenSSL to sign with.
