@@ -37,6 +37,7 @@ func (v *validation) cms(ctx context.Context, in Input, report *Report) error {
 	if m.Attached() && in.Content != nil {
 		report.Warnings = append(report.Warnings, "the content stands in the signature: the other one was not looked at")
 	}
+	form := conforms(m, document)
 	for i := range m.Signers {
 		out := &Signature{Number: i + 1, Format: "CAdES", Structure: cades.LevelOf(m, i, v.pool.anchors...)}
 		if out.Structure == "" {
@@ -44,7 +45,7 @@ func (v *validation) cms(ctx context.Context, in Input, report *Report) error {
 		}
 		report.Signatures = append(report.Signatures, out)
 		v.validate(ctx, &signed{
-			report: out, message: m, index: i, digests: digests, format: repeated(m, i),
+			report: out, message: m, index: i, digests: digests, format: first(form, repeated(m, i)),
 			check: func(t *cades.TimeStamp) error { return t.Check(contentOf(m, in)) },
 		})
 	}

@@ -29,14 +29,14 @@ const (
 
 // answer is an OCSPResponse (RFC 6960, 4.2.1), read and not yet believed.
 type answer struct {
-	raw, tbs    []byte
-	algorithm   x509.SignatureAlgorithm
-	signature   []byte
-	byName      []byte // responderID: the one or the other
-	byKey       []byte
-	producedAt  time.Time
-	singles     []single
-	certificate []*x509.Certificate
+	raw, tbs     []byte
+	algorithm    x509.SignatureAlgorithm
+	signature    []byte
+	byName       []byte // responderID: the one or the other
+	byKey        []byte
+	producedAt   time.Time
+	singles      []single
+	certificates []*x509.Certificate
 }
 
 // single is what an answer says of one certificate.
@@ -104,14 +104,14 @@ func (a *answer) readBasic(input cryptobyte.String) error {
 		}
 		for !list.Empty() {
 			var one cryptobyte.String
-			if !list.ReadASN1Element(&one, der.SEQUENCE) || len(a.certificate) == maxPath {
+			if !list.ReadASN1Element(&one, der.SEQUENCE) || len(a.certificates) == maxPath {
 				return fmt.Errorf("%w: certificates", errOCSP)
 			}
 			c, err := x509.ParseCertificate(one)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errOCSP, err)
 			}
-			a.certificate = append(a.certificate, c)
+			a.certificates = append(a.certificates, c)
 		}
 	}
 	return a.readData(tbs)
@@ -227,10 +227,10 @@ func (s *single) about(c, issuer *x509.Certificate) bool {
 
 // signer finds the answer's certificate among its own, the authority's and
 // others.
-func (a *answer) signer(issuer *x509.Certificate, others []*x509.Certificate) *x509.Certificate {
-	for _, list := range [][]*x509.Certificate{{issuer}, a.certificate, others} {
+func (p *pool) signerOf(a *answer, issuer *x509.Certificate) *x509.Certificate {
+	for _, list := range [][]*x509.Certificate{{issuer}, a.certificates, p.bySubject[string(a.byName)]} {
 		for _, c := range list {
-			if a.named(c) && c.CheckSignature(a.algorithm, a.tbs, a.signature) == nil {
+			if a.named(c) && p.checkAnswer(a, c) == nil {
 				return c
 			}
 		}

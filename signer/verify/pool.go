@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"slices"
 	"time"
 )
@@ -35,6 +34,7 @@ type pool struct {
 	now       time.Time
 	bySubject map[string][]*x509.Certificate
 	byKey     map[string][]*x509.Certificate
+	byNumber  map[string][]*x509.Certificate // by issuer and serial number
 	anchors   []*x509.Certificate
 	answers   map[string][]*answer // by serial number
 	lists     map[string][]*list   // by issuer
@@ -43,14 +43,14 @@ type pool struct {
 	count     struct{ certificates, answers, lists int }
 	// damaged is what stands in the document and cannot be read.
 	damaged []string
-	checked map[[2]fingerprint]error
+	checked map[[2]any]error // what was signed, and the certificate of who did
 }
 
 func newPool(now time.Time, anchors []*x509.Certificate) *pool {
 	p := &pool{
-		now: now, bySubject: map[string][]*x509.Certificate{}, byKey: map[string][]*x509.Certificate{},
+		now: now, bySubject: map[string][]*x509.Certificate{}, byKey: map[string][]*x509.Certificate{}, byNumber: map[string][]*x509.Certificate{},
 		answers: map[string][]*answer{}, lists: map[string][]*list{},
-		origins: map[fingerprint]origin{}, proved: map[fingerprint]time.Time{}, checked: map[[2]fingerprint]error{},
+		origins: map[fingerprint]origin{}, proved: map[fingerprint]time.Time{}, checked: map[[2]any]error{},
 	}
 	for _, a := range anchors {
 		p.anchors = append(p.anchors, a)
@@ -76,10 +76,13 @@ func (p *pool) addCertificate(c *x509.Certificate, from origin) {
 	}
 	p.count.certificates++
 	p.bySubject[string(c.RawSubject)] = append(p.bySubject[string(c.RawSubject)], c)
+	p.byNumber[number(c)] = append(p.byNumber[number(c)], c)
 	if len(c.SubjectKeyId) > 0 {
 		p.byKey[string(c.SubjectKeyId)] = append(p.byKey[string(c.SubjectKeyId)], c)
 	}
 }
+
+func number(c *x509.Certificate) string { return string(c.RawIssuer) + c.SerialNumber.String() }
 
 func (p *pool) addAnswer(raw []byte, from origin) {
 	if !p.note(raw, from) || p.count.answers == maxAnswers {
@@ -94,7 +97,7 @@ func (p *pool) addAnswer(raw []byte, from origin) {
 	for _, s := range a.singles {
 		p.answers[s.serial.String()] = append(p.answers[s.serial.String()], a)
 	}
-	for _, c := range a.certificate {
+	for _, c := range a.certificates {
 		p.addCertificate(c, from)
 	}
 }
@@ -166,81 +169,23 @@ func (p *pool) issuers(c *x509.Certificate) []*x509.Certificate {
 }
 
 func (p *pool) check(c, issuer *x509.Certificate) error {
-	pair := [2]fingerprint{sha256.Sum256(c.Raw), sha256.Sum256(issuer.Raw)}
+	return p.once(c, issuer, func() error { return issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) })
+}
+
+func (p *pool) checkList(l *list, issuer *x509.Certificate) error {
+	return p.once(l, issuer, func() error { return issuer.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature) })
+}
+
+func (p *pool) checkAnswer(a *answer, signer *x509.Certificate) error {
+	return p.once(a, signer, func() error { return signer.CheckSignature(a.algorithm, a.tbs, a.signature) })
+}
+
+func (p *pool) once(what any, signer *x509.Certificate, check func() error) error {
+	pair := [2]any{what, signer}
 	err, known := p.checked[pair]
 	if !known {
-		err = issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
+		err = check()
 		p.checked[pair] = err
 	}
 	return err
-}
-
-// tampered names what the document holds and has been changed since it was
-// signed: something whose signer is at hand, and whose signature is wrong.
-func (p *pool) tampered() []string {
-	found := slices.Clone(p.damaged)
-	for _, list := range p.bySubject {
-		for _, c := range list {
-			if p.originOf(c.Raw) == inDocument && p.forged(c.AuthorityKeyId, c.RawIssuer, func(i *x509.Certificate) error { return p.check(c, i) }) {
-				found = append(found, "the certificate of "+c.Subject.String())
-			}
-		}
-	}
-	for _, lists := range p.lists {
-		for _, l := range lists {
-			if p.originOf(l.Raw) == inDocument && p.forged(l.AuthorityKeyId, l.RawIssuer, func(i *x509.Certificate) error {
-				return i.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature)
-			}) {
-				found = append(found, "the revocation list of "+l.Issuer.String())
-			}
-		}
-	}
-	seen := map[*answer]bool{}
-	for _, answers := range p.answers {
-		for _, a := range answers {
-			if !seen[a] && p.originOf(a.raw) == inDocument && p.forgedAnswer(a) {
-				found = append(found, "an OCSP answer of "+a.producedAt.Format(time.RFC3339))
-			}
-			seen[a] = true
-		}
-	}
-	slices.Sort(found)
-	return found
-}
-
-// forged is whether the key that must have signed something is at hand and has
-// not.
-func (p *pool) forged(keyID, issuer []byte, check func(*x509.Certificate) error) bool {
-	candidates := p.byKey[string(keyID)]
-	if len(keyID) == 0 {
-		candidates = p.bySubject[string(issuer)]
-	}
-	wrong := false
-	for _, i := range candidates {
-		err := check(i)
-		var insecure x509.InsecureAlgorithmError
-		if err == nil || errors.As(err, &insecure) || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			return false
-		}
-		wrong = true
-	}
-	return wrong
-}
-
-func (p *pool) forgedAnswer(a *answer) bool {
-	wrong := false
-	for _, list := range p.bySubject {
-		for _, c := range list {
-			if !a.named(c) {
-				continue
-			}
-			err := c.CheckSignature(a.algorithm, a.tbs, a.signature)
-			var insecure x509.InsecureAlgorithmError
-			if err == nil || errors.As(err, &insecure) {
-				return false
-			}
-			wrong = true
-		}
-	}
-	return wrong
 }

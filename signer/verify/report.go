@@ -103,6 +103,7 @@ type Placement struct {
 	SubFilter string `json:"sub_filter"`
 	Reason    string `json:"reason,omitempty"`
 	Location  string `json:"location,omitempty"`
+	Page      int    `json:"page,omitempty"` // 0: it is not shown
 	// Revision counts from 1; Revisions is how many the file has.
 	Revision  int `json:"revision"`
 	Revisions int `json:"revisions"`
@@ -115,12 +116,12 @@ type Placement struct {
 	Changes []Change `json:"changes_since,omitempty"`
 }
 
-// Change is something that a later revision changed.
+// Change is something that was changed after a signature, as signer/inspect
+// names and judges it.
 type Change struct {
-	Revision  int    `json:"revision"`
 	What      string `json:"what"`
-	Detail    string `json:"detail,omitempty"`
-	Permitted bool   `json:"permitted"`
+	Where     string `json:"where,omitempty"`
+	Judgement string `json:"judgement"` // permitted, suspect or forbidden
 }
 
 // conclude sums up.

@@ -139,7 +139,7 @@ func (v *validation) answered(a *answer, c, issuer *x509.Certificate) (*Revocati
 	if i < 0 {
 		return nil, nil
 	}
-	signer := a.signer(issuer, v.pool.bySubject[string(a.byName)])
+	signer := v.pool.signerOf(a, issuer)
 	if signer == nil || !v.mayAnswer(signer, a, issuer) {
 		return nil, nil
 	}
@@ -184,7 +184,7 @@ func (v *validation) mayAnswer(signer *x509.Certificate, a *answer, issuer *x509
 // listed is what a list says of a certificate (RFC 5280, 6.3.3).
 func (v *validation) listed(l *list, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
 	if !l.speaksOf(c) || issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0 ||
-		issuer.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature) != nil {
+		v.pool.checkList(l, issuer) != nil {
 		return nil, nil
 	}
 	e, revoked, err := l.entry(c)

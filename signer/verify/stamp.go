@@ -121,6 +121,9 @@ func (v *validation) timeStamp(ctx context.Context, kind string, raw []byte, mat
 
 // token goes through the building blocks.
 func (v *validation) token(ctx context.Context, t *token, out *TimeStamp, matches func(t *token) error) verdict {
+	if trouble := conforms(t.message, bytes.NewReader(t.raw)); trouble != nil {
+		return verdict{conclusion: trouble}
+	}
 	if err := matches(t); err != nil {
 		return verdict{conclusion: failed(HashFailure, "the time-stamp is of something else: %v", err)}
 	}

@@ -170,9 +170,9 @@ func (w *world) crlWith(tb testing.TB, issuer entity, at time.Time, extensions [
 
 // services is the list that time-stamping units' certificates name, and the
 // signer's does not.
-func (w *world) services(tb testing.TB, at time.Time) []byte {
+func (w *world) services(tb testing.TB, at time.Time, revoked ...ca.Revocation) []byte {
 	tb.Helper()
-	der, err := ca.CRL(ca.List{Number: 1, ThisUpdate: at, NextUpdate: at.AddDate(0, 0, 7), DistributionPoint: servicesList}, w.issuing.Certificate, w.issuing.key)
+	der, err := ca.CRL(ca.List{Number: 1, ThisUpdate: at, NextUpdate: at.AddDate(0, 0, 7), DistributionPoint: servicesList, Revoked: revoked}, w.issuing.Certificate, w.issuing.key)
 	must(tb, err)
 	return der
 }
@@ -247,12 +247,16 @@ func (w *world) signParams(tb testing.TB, by entity, p cades.Params) []byte {
 // raise opens a signature, changes it and writes it again.
 func raise(tb testing.TB, der []byte, change func(m *cms.Message)) []byte {
 	tb.Helper()
-	m, err := cms.Open(bytes.NewReader(der), int64(len(der)))
+	m, err := openMessage(der)
 	must(tb, err)
 	change(m)
 	var out bytes.Buffer
 	must(tb, m.Write(&out))
 	return out.Bytes()
+}
+
+func openMessage(der []byte) (*cms.Message, error) {
+	return cms.Open(bytes.NewReader(der), int64(len(der)))
 }
 
 // toT, toLT and toLTA raise a detached signature's level.

@@ -1,0 +1,82 @@
+package verify
+
+import (
+	"crypto/x509"
+	"errors"
+	"slices"
+	"time"
+)
+
+// tampered names what the document holds and has been changed since it was
+// signed: something whose signer is at hand, and whose signature is wrong; or
+// something that cannot be read.
+func (p *pool) tampered() []string {
+	found := slices.Clone(p.damaged)
+	for _, list := range p.bySubject {
+		for _, c := range list {
+			if p.originOf(c.Raw) == inDocument && (p.hasTwin(c) || p.forged(c.AuthorityKeyId, c.RawIssuer, func(i *x509.Certificate) error { return p.check(c, i) })) {
+				found = append(found, "the certificate of "+name(c))
+			}
+		}
+	}
+	for _, lists := range p.lists {
+		for _, l := range lists {
+			if p.originOf(l.Raw) == inDocument && p.forged(l.AuthorityKeyId, l.RawIssuer, func(i *x509.Certificate) error { return p.checkList(l, i) }) {
+				found = append(found, "the revocation list of "+l.Issuer.String())
+			}
+		}
+	}
+	seen := map[*answer]bool{}
+	for _, answers := range p.answers {
+		for _, a := range answers {
+			if !seen[a] && p.originOf(a.raw) == inDocument && p.forgedAnswer(a) {
+				found = append(found, "an OCSP answer of "+a.producedAt.Format(time.RFC3339))
+			}
+			seen[a] = true
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// hasTwin is whether there is another certificate of that issuer and serial
+// number, whose signature is right where this one's is wrong: no authority gives
+// a number twice (RFC 5280, 4.1.2.2).
+func (p *pool) hasTwin(c *x509.Certificate) bool {
+	return len(p.issuers(c)) == 0 && slices.ContainsFunc(p.byNumber[number(c)], func(other *x509.Certificate) bool {
+		return !other.Equal(c) && len(p.issuers(other)) > 0
+	})
+}
+
+// forged is whether the key that must have signed something is at hand and has
+// not.
+func (p *pool) forged(keyID, issuer []byte, check func(*x509.Certificate) error) bool {
+	candidates := p.byKey[string(keyID)]
+	if len(keyID) == 0 {
+		candidates = p.bySubject[string(issuer)]
+	}
+	return wrong(candidates, check)
+}
+
+func (p *pool) forgedAnswer(a *answer) bool {
+	var candidates []*x509.Certificate
+	for _, c := range p.all() {
+		if a.named(c) {
+			candidates = append(candidates, c)
+		}
+	}
+	return wrong(candidates, func(c *x509.Certificate) error { return p.checkAnswer(a, c) })
+}
+
+// wrong is whether there are candidates, and none of them signed. An algorithm
+// that crypto/x509 does not know leaves it open.
+func wrong(candidates []*x509.Certificate, check func(*x509.Certificate) error) bool {
+	for _, c := range candidates {
+		err := check(c)
+		var insecure x509.InsecureAlgorithmError
+		if err == nil || errors.As(err, &insecure) || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+			return false
+		}
+	}
+	return len(candidates) > 0
+}
