@@ -60,7 +60,7 @@ func (b *builder) revision(tb testing.TB, s style, objects map[int]pdf.Object) {
 		switch {
 		case objects[number] == nil:
 			places[number] = place{}
-		case s.packed && s.xref != "table" && !isStream && !(s.xref == "hybrid" && number == 1):
+		case s.packed && s.xref != "table" && !isStream && (s.xref != "hybrid" || number != 1):
 			packed = append(packed, number)
 		default:
 			places[number] = place{1, b.buf.Len(), 0}

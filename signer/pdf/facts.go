@@ -217,7 +217,7 @@ func (l *lexer) descend(path []Name) (int64, error) {
 		_, err := l.object(0)
 		return start, err
 	}
-	if !l.take('<') || !l.take('<') {
+	if opened := l.take('<'); !opened || !l.take('<') {
 		return 0, nil
 	}
 	for {

@@ -293,8 +293,13 @@ func TestLocate(t *testing.T) {
 		path []pdf.Name
 		want string
 	}{
-		{nil, object}, {[]pdf.Name{"A"}, "1"}, {[]pdf.Name{"V", "Contents"}, "<00 ff>"}, {[]pdf.Name{"V", "B"}, "[1 2]"},
-		{[]pdf.Name{"X"}, ""}, {[]pdf.Name{"A", "X"}, ""}, {[]pdf.Name{"V", "X"}, ""},
+		{nil, object},
+		{[]pdf.Name{"A"}, "1"},
+		{[]pdf.Name{"V", "Contents"}, "<00 ff>"},
+		{[]pdf.Name{"V", "B"}, "[1 2]"},
+		{[]pdf.Name{"X"}, ""},
+		{[]pdf.Name{"A", "X"}, ""},
+		{[]pdf.Name{"V", "X"}, ""},
 	} {
 		start, end, ok, err := f.Locate(pdf.Ref{Number: 4}, c.path...)
 		if err != nil || ok != (c.want != "") || ok && content[start:end] != c.want {

@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"encoding/ascii85"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -71,15 +72,35 @@ func (f *File) Raw(s *Stream) io.Reader {
 // octets, even in between, is DocumentTooComplex; filters of images are
 // DocumentUnsupported.
 func (f *File) Data(s *Stream, limit int64) ([]byte, error) {
+	r, err := f.Decoded(s, limit)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(r, limit)
+}
+
+// Decoded is Data to be read; the bound between filters holds, that of what
+// comes out is the reader's.
+func (f *File) Decoded(s *Stream, limit int64) (io.Reader, error) {
 	r, err := f.decode(s, limit)
 	if err != nil {
 		return nil, err
 	}
-	data, err := readAll(r, limit)
-	if err != nil {
-		return nil, f.inflating(err)
+	return judged{r, f}, nil
+}
+
+// judged makes a refusal of data that cannot be read.
+type judged struct {
+	r io.Reader
+	f *File
+}
+
+func (j judged) Read(b []byte) (int, error) {
+	n, err := j.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = j.f.inflating(err)
 	}
-	return data, nil
+	return n, err
 }
 
 // readAll refuses more than a number of octets.
@@ -88,7 +109,10 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	if int64(len(data)) > limit {
 		return nil, refuse(policies.DocumentTooComplex, "inflates too far")
 	}
-	return data, err //nolint:wrapcheck // the caller tells refusals from broken data
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // decode undoes filters one behind the other. What stands between two of them
@@ -102,7 +126,7 @@ func (f *File) decode(s *Stream, limit int64) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := f.Raw(s)
+	r := io.Reader(&sourced{f.Raw(s), f.src})
 	for i, name := range names {
 		if i > 0 {
 			r = &bounded{r: r, left: 3*limit + blockSize}
@@ -112,6 +136,20 @@ func (f *File) decode(s *Stream, limit int64) (io.Reader, error) {
 		}
 	}
 	return r, nil
+}
+
+// sourced remembers what the reader of the file says.
+type sourced struct {
+	r   io.Reader
+	src *source
+}
+
+func (s *sourced) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) && s.src.err == nil {
+		s.src.err = fmt.Errorf("reading the document: %w", err)
+	}
+	return n, err
 }
 
 // bounded refuses to read on.
@@ -125,7 +163,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, refuse(policies.DocumentTooComplex, "inflates too far")
 	}
-	return n, err //nolint:wrapcheck // a reader has to hand on io.EOF
+	return n, err
 }
 
 func (f *File) undo(r io.Reader, name Name, params Dict) (io.Reader, error) {
@@ -169,13 +207,13 @@ func inflate(r io.Reader) (io.Reader, error) {
 		return buffered, nil
 	}
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller tells refusals from broken data
+		return nil, err
 	}
 	if head[0]&0x0f != 8 || (int(head[0])<<8|int(head[1]))%31 != 0 || head[1]&0x20 != 0 {
 		return nil, errFilter
 	}
 	_, err = buffered.Discard(2)
-	return flate.NewReader(buffered), err //nolint:wrapcheck // two octets that are there
+	return flate.NewReader(buffered), err
 }
 
 // asciiHex undoes ASCIIHexDecode (ISO 32000-2, 7.4.2).
@@ -213,7 +251,7 @@ func (a *asciiHex) digit() (int, error) {
 		case errors.Is(err, io.EOF) || err == nil && c == '>':
 			a.done = true
 		case err != nil:
-			return 0, err //nolint:wrapcheck // the caller tells refusals from broken data
+			return 0, err
 		case isSpace(c):
 		case nibble(c) < 0:
 			return 0, errFilter
@@ -239,7 +277,7 @@ func (u *untilTilde) Read(p []byte) (int, error) {
 		u.done = true
 		return i, nil
 	}
-	return n, err //nolint:wrapcheck // a reader has to hand on io.EOF
+	return n, err
 }
 
 // runLength undoes RunLengthDecode (ISO 32000-2, 7.4.5).
@@ -281,7 +319,7 @@ func (l *runLength) run() error {
 		l.done = true
 		return nil
 	case err != nil:
-		return err //nolint:wrapcheck // the caller tells refusals from broken data
+		return err
 	case length < 128:
 		l.left, l.repeat = int(length)+1, false
 		return nil

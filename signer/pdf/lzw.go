@@ -69,7 +69,7 @@ func (z *lzw) step() error {
 			return nil
 		}
 		if err != nil {
-			return err //nolint:wrapcheck // the caller tells refusals from broken data
+			return err
 		}
 		z.bits, z.have = z.bits<<8|uint32(c), z.have+8
 	}

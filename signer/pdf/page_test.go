@@ -69,8 +69,10 @@ func TestPageTreeRefused(t *testing.T) {
 		"direct page": {[]string{catalog, "<</Type/Pages/Kids[<</Type/Page>>]>>"}, policies.DocumentDamaged},
 		"a font":      {[]string{catalog, pages, "<</Type/Font>>"}, policies.DocumentDamaged},
 		"kids":        {[]string{catalog, "<</Type/Pages/Kids 3 0 R>>", "(kids)"}, policies.DocumentDamaged},
-		"too many": {[]string{catalog, "<</Type/Pages/Kids[" + strings.Repeat("3 0 R ", 50_000) + "]>>", page},
-			policies.DocumentTooComplex},
+		"too many": {
+			[]string{catalog, "<</Type/Pages/Kids[" + strings.Repeat("3 0 R ", 50_000) + "]>>", page},
+			policies.DocumentTooComplex,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

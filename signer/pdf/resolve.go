@@ -82,7 +82,7 @@ func (f *File) load(r Ref) (Object, error) {
 func (l *lexer) header() (Ref, error) {
 	number, errNumber := l.integer()
 	generation, errGeneration := l.integer()
-	if errNumber != nil || errGeneration != nil || l.want("obj") != nil ||
+	if errNumber != nil || errGeneration != nil || !l.word("obj") ||
 		number < 0 || number > maxNumber || generation < 0 || generation > 65535 {
 		return Ref{}, errSyntax
 	}
@@ -121,7 +121,7 @@ func (f *File) indirect(at int64) (indirect, error) {
 		return found, f.syntax(err, "object syntax")
 	}
 	d, ok := o.(Dict)
-	if !ok || l.want("stream") != nil {
+	if !ok || !l.word("stream") {
 		return found, nil
 	}
 	if !l.dataStart() {
@@ -202,7 +202,7 @@ func (f *File) container(number int) (*container, error) {
 	}
 	data, err := readAll(r, maxContainer)
 	if err != nil {
-		return nil, f.inflating(err)
+		return nil, err
 	}
 	c, err := f.unpack(s.Dict, data)
 	if err != nil {
@@ -231,7 +231,7 @@ func (f *File) unpack(d Dict, data []byte) (*container, error) {
 			len(c.offsets) > 0 && first+offset < int64(c.offsets[len(c.offsets)-1]) {
 			return nil, f.src.damaged("object stream header")
 		}
-		c.numbers = append(c.numbers, int32(number))       //nolint:gosec // at most maxNumber
+		c.numbers = append(c.numbers, int32(number))
 		c.offsets = append(c.offsets, int32(first+offset)) //nolint:gosec // at most maxContainer
 	}
 	c.offsets = append(c.offsets, int32(size)) //nolint:gosec // at most maxContainer
@@ -240,7 +240,7 @@ func (f *File) unpack(d Dict, data []byte) (*container, error) {
 
 // structural undoes the filters of a stream that the file's structure needs.
 func (f *File) structural(s *Stream) (io.Reader, error) {
-	r, err := f.decode(s, maxInflated)
+	r, err := f.Decoded(s, maxInflated)
 	if err != nil {
 		return nil, err
 	}
@@ -258,10 +258,11 @@ func (m *metered) Read(b []byte) (int, error) {
 	if m.f.inflated += int64(n); m.f.inflated > maxInflated {
 		return 0, refuse(policies.DocumentTooComplex, "inflates too far")
 	}
-	return n, err //nolint:wrapcheck // a reader has to hand on io.EOF
+	return n, err
 }
 
-// inflating keeps a refusal; any other failure is the compressed data's.
+// inflating keeps a refusal; any other failure is the compressed data's, or
+// what the reader of the file said.
 func (f *File) inflating(err error) error {
 	if refusal := (*policies.Refusal)(nil); errors.As(err, &refusal) {
 		return err

@@ -39,7 +39,7 @@ func large(size int64) (file *io.SectionReader, read *int64) {
 }
 
 // TestLarge reads and updates a document of 150 MB, which is never held.
-func TestLarge(t *testing.T) { //nolint:paralleltest,tparallel // it measures memory
+func TestLarge(t *testing.T) { // not parallel: it measures memory
 	const size = 150 << 20
 	file, read := large(size)
 	var before, after runtime.MemStats
@@ -86,7 +86,7 @@ func TestLarge(t *testing.T) { //nolint:paralleltest,tparallel // it measures me
 }
 
 // TestSparse opens a cross-reference that spreads its entries over all numbers.
-func TestSparse(t *testing.T) { //nolint:paralleltest // it measures memory
+func TestSparse(t *testing.T) { // not parallel: it measures memory
 	b := newBuilder("1.7")
 	objects := map[int]pdf.Object{1: pdf.Dict{"Type": pdf.Name("Catalog")}}
 	b.revision(t, plainStyle, objects)

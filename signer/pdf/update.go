@@ -207,13 +207,3 @@ func (f *File) Append(update []byte) (*File, error) {
 	whole := Join(Part{f.src.r, f.src.size}, Octets(update))
 	return Open(whole, whole.Size())
 }
-
-// last is the greatest number that was met.
-func (t *table) last() int {
-	for i := len(t.pages)*pageOf - 1; i >= 0; i-- {
-		if t.get(i).kind != none {
-			return i
-		}
-	}
-	return 0
-}

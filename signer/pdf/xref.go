@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"iter"
 
 	"github.com/rubrica-firma/rubrica/policies"
 )
@@ -18,84 +17,6 @@ type Section struct {
 	// file; else 0.
 	XRefStm int64
 	Trailer Dict
-}
-
-// entryKind says what a cross-reference says of an object.
-type entryKind uint8
-
-const (
-	none entryKind = iota
-	free
-	plain
-	contained
-)
-
-// entry is an Entry in little memory.
-type entry struct {
-	at      int64  // offset, or the object stream's number
-	aux     uint32 // generation, or the index in the object stream
-	section uint16
-	kind    entryKind
-}
-
-func (e entry) ref(number int) Ref {
-	if e.kind == plain {
-		return Ref{number, int(e.aux)}
-	}
-	return Ref{number, 0}
-}
-
-func (e entry) exported() Entry {
-	if e.kind == contained {
-		return Entry{Container: int(e.at), Index: int(e.aux), Section: int(e.section)}
-	}
-	return Entry{Offset: e.at, Section: int(e.section)}
-}
-
-// same says that two entries of an object lead to the same place.
-func (e entry) same(other entry) bool {
-	return e.kind == other.kind && (e.kind == free || e.at == other.at && e.aux == other.aux)
-}
-
-// pageOf is how many entries of table stand together.
-const pageOf = 64
-
-// table holds entries by number, without memory for great gaps.
-type table struct {
-	pages []*[pageOf]entry
-}
-
-func (t *table) get(number int) entry {
-	if number < 0 || number/pageOf >= len(t.pages) || t.pages[number/pageOf] == nil {
-		return entry{}
-	}
-	return t.pages[number/pageOf][number%pageOf]
-}
-
-func (t *table) set(number int, e entry) {
-	for number/pageOf >= len(t.pages) {
-		t.pages = append(t.pages, nil)
-	}
-	page := &t.pages[number/pageOf]
-	if *page == nil {
-		*page = new([pageOf]entry)
-	}
-	(*page)[number%pageOf] = e
-}
-
-func (t *table) all() iter.Seq2[int, entry] {
-	return func(yield func(int, entry) bool) {
-		for i, page := range t.pages {
-			if page == nil {
-				continue
-			}
-			for j, e := range page {
-				if e.kind != none && !yield(i*pageOf+j, e) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // follow reads a chain of cross-references, newest first, from an offset.
@@ -222,7 +143,7 @@ func (f *File) section(at int64, put sink) (Section, error) {
 	s := Section{At: at}
 	var err error
 	if c, _ := l.peek(); c == 'x' {
-		if err := l.want("xref"); err != nil {
+		if !l.word("xref") {
 			return s, f.src.damaged("no cross-reference where one should be")
 		}
 		if s.Trailer, err = f.classic(l, put); err != nil {
@@ -322,14 +243,14 @@ func (f *File) tableEntry(l *lexer) (entry, error) {
 	switch {
 	case kind[0] == 'f':
 		// The list of free entries is of no use, and often wrong.
-		return entry{kind: free, at: offset, aux: uint32(min(generation, 1<<20))}, nil //nolint:gosec // bounded
+		return entry{kind: free, at: offset, aux: uint32(min(generation, 1<<20))}, nil
 	case kind[0] != 'n' || generation > 65535:
 		return entry{}, f.src.damaged("cross-reference entry")
 	case offset == 0:
 		// The header stands there: producers mean that there is no such object.
 		return entry{kind: free}, nil
 	default:
-		return entry{kind: plain, at: offset, aux: uint32(generation)}, nil //nolint:gosec // bounded
+		return entry{kind: plain, at: offset, aux: uint32(generation)}, nil
 	}
 }
 
@@ -348,7 +269,7 @@ func (f *File) crossReferenceStream(at int64, put func(int, entry)) (Dict, int64
 	if err != nil {
 		return nil, 0, err
 	}
-	if l = f.src.lexer(end); l.want("endobj") == nil {
+	if l = f.src.lexer(end); l.word("endobj") {
 		end = l.at()
 	}
 	widths, ok := integers(d["W"], 8)
@@ -384,7 +305,7 @@ func (f *File) streamHead(at int64) (Dict, *lexer, error) {
 	o, err := l.object(0)
 	f.trailers += l.cost
 	d, ok := o.(Dict)
-	if err != nil || !ok || l.want("stream") != nil || !l.dataStart() {
+	if err != nil || !ok || !l.word("stream") || !l.dataStart() {
 		return nil, nil, f.syntax(err, "no cross-reference where one should be")
 	}
 	return d, l, nil
