@@ -84,11 +84,11 @@ func AddArchiveTimeStamp(m *cms.Message, signer int, der, index []byte) error {
 // checkArchive refuses a token of something else, where the content's digest is
 // known without the content.
 func checkArchive(m *cms.Message, s *cms.SignerInfo, t *token, index []byte) error {
-	if !m.Attached() && t.hash != s.Hash {
-		return nil
-	}
 	digest := s.MessageDigest()
 	if t.hash != s.Hash {
+		if !m.Attached() {
+			return nil
+		}
 		var err error
 		if digest, err = contentDigest(m, s, nil, t.hash); err != nil {
 			return err
@@ -217,9 +217,12 @@ func (t *TimeStamp) checkedIndex() (*hashIndex, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	now, err := elements(t.message, t.signer, t.Hash)
-	if err != nil {
-		return nil, nil, err
+	now := t.subject.elements[t.Hash]
+	if now == nil {
+		if now, err = elements(t.subject.message, t.subject.signer, t.Hash); err != nil {
+			return nil, nil, err
+		}
+		t.subject.elements[t.Hash] = now
 	}
 	for _, list := range []struct {
 		what       string
@@ -253,20 +256,21 @@ func (t *TimeStamp) covered() Evidence {
 		named[string(h)] = true
 	}
 	var e Evidence
-	for _, c := range t.message.Certificates {
+	for _, c := range t.subject.message.Certificates {
 		if named[string(sum(t.Hash, c.Raw))] {
 			e.Certificates = append(e.Certificates, c)
 		}
 	}
-	for _, der := range t.message.CRLs() {
+	for _, der := range t.subject.message.CRLs() {
 		if named[string(sum(t.Hash, der))] {
 			e.CRLs = append(e.CRLs, der)
 		}
 	}
-	for _, der := range t.message.OCSPs() {
-		if slices.ContainsFunc(t.message.RawRevocations(), func(choice []byte) bool {
-			return named[string(sum(t.Hash, choice))] && holds(choice, der)
-		}) {
+	choices := slices.DeleteFunc(t.subject.message.RawRevocations(), func(choice []byte) bool {
+		return !named[string(sum(t.Hash, choice))]
+	})
+	for _, der := range t.subject.message.OCSPs() {
+		if slices.ContainsFunc(choices, func(choice []byte) bool { return holds(choice, der) }) {
 			e.OCSPs = append(e.OCSPs, der)
 		}
 	}
@@ -289,11 +293,11 @@ func (t *TimeStamp) archiveImprint(content io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest, err := contentDigest(t.message, t.signer, content, t.Hash)
+	digest, err := t.subject.contentDigest(content, t.Hash)
 	if err != nil {
 		return nil, err
 	}
-	return archiveImprint(t.message, t.signer, t.Hash, digest, index)
+	return archiveImprint(t.subject.message, t.subject.signer, t.Hash, digest, index)
 }
 
 // Covers says whether an archive time-stamp proves that an element existed at its

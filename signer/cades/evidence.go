@@ -86,19 +86,42 @@ func AddEvidence(m *cms.Message, signer int, e Evidence) error {
 // about them. Those responders count that the OCSP responses bring with them.
 // Anchors need neither. It looks at what there is, not at whether it is true.
 func Missing(ends []*x509.Certificate, e Evidence, anchors ...*x509.Certificate) []*x509.Certificate {
-	known := slices.Concat(e.Certificates, ends, anchors)
-	var responses []*answers
+	return readEvidence(e).missing(ends, anchors)
+}
+
+// known is evidence that has been read.
+type known struct {
+	certificates []*x509.Certificate
+	responses    []*answers
+	lists        []*list
+}
+
+// readEvidence leaves out what cannot be read.
+func readEvidence(e Evidence) known {
+	k := known{certificates: slices.Clone(e.Certificates)}
 	for _, der := range e.OCSPs {
 		if a, err := readOCSP(der); err == nil {
-			responses, known = append(responses, a), append(known, a.certificates...)
+			k.responses, k.certificates = append(k.responses, a), append(k.certificates, a.certificates...)
 		}
 	}
-	var lists []*list
 	for _, der := range e.CRLs {
 		if l, err := readCRL(der); err == nil {
-			lists = append(lists, l)
+			k.lists = append(k.lists, l)
 		}
 	}
+	return k
+}
+
+func (k known) and(other known) known {
+	return known{
+		certificates: slices.Concat(k.certificates, other.certificates),
+		responses:    slices.Concat(k.responses, other.responses),
+		lists:        slices.Concat(k.lists, other.lists),
+	}
+}
+
+func (k known) missing(ends, anchors []*x509.Certificate) []*x509.Certificate {
+	issuers := slices.Concat(anchors, ends, k.certificates)
 	var missing []*x509.Certificate
 	done := map[string]bool{}
 	for todo := slices.Clone(ends); len(todo) > 0; todo = todo[1:] {
@@ -107,26 +130,31 @@ func Missing(ends []*x509.Certificate, e Evidence, anchors ...*x509.Certificate)
 			continue
 		}
 		done[string(c.Raw)] = true
-		issuer := issuerOf(c, known)
+		issuer := issuerOf(c, issuers)
 		if issuer == nil {
 			missing = append(missing, c)
 			continue
 		}
-		todo = append(todo, issuer)
-		if unchecked(c) {
-			continue
-		}
-		covered := slices.ContainsFunc(lists, func(l *list) bool { return l.covers(c) })
-		if !covered {
-			if i := slices.IndexFunc(responses, func(a *answers) bool { return a.covers(c, issuer) }); i >= 0 {
-				covered, todo = true, append(todo, responses[i].certificates...)
-			}
-		}
+		responders, covered := k.covers(c, issuer)
 		if !covered {
 			missing = append(missing, c)
 		}
+		todo = append(append(todo, issuer), responders...)
 	}
 	return missing
+}
+
+// covers says whether there is a revocation value about c, or need not be, and
+// whose certificates it brings.
+func (k known) covers(c, issuer *x509.Certificate) (responders []*x509.Certificate, covered bool) {
+	if unchecked(c) || slices.ContainsFunc(k.lists, func(l *list) bool { return l.covers(c) }) {
+		return nil, true
+	}
+	i := slices.IndexFunc(k.responses, func(a *answers) bool { return a.covers(c, issuer) })
+	if i < 0 {
+		return nil, false
+	}
+	return k.responses[i].certificates, true
 }
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }

@@ -39,7 +39,7 @@ var (
 // B-T asks for a time-stamp of this signature value; B-LT besides for the
 // certificates up to self-signed ones, and revocation values for all below those,
 // of the signer and of that time-stamp; B-LTA for an archive time-stamp whose
-// index is sound and names all of that. Where a validator has anchors below the
+// index and imprint are sound and which covers all of that. Where a validator has anchors below the
 // self-signed certificates, the chain may end there.
 func LevelOf(m *cms.Message, signer int, anchors ...*x509.Certificate) Level {
 	s, err := signerOf(m, signer)
@@ -52,38 +52,52 @@ func LevelOf(m *cms.Message, signer int, anchors ...*x509.Certificate) Level {
 	}
 	stamps, err := TimeStamps(m, signer)
 	if err != nil {
-		return ""
+		return BB
 	}
-	level := BB
-	for _, t := range stamps {
-		if t.Kind != SignatureTimeStamp || t.Check(nil) != nil {
+	sound := slices.DeleteFunc(slices.Clone(stamps), func(t *TimeStamp) bool {
+		return t.Kind != SignatureTimeStamp || t.Check(nil) != nil
+	})
+	if len(sound) == 0 {
+		return BB
+	}
+	level, all := BT, readEvidence(EvidenceOf(m))
+	archive, archived := newest(stamps)
+	for _, t := range sound[:min(len(sound), maxJudged)] {
+		inside := readEvidence(EvidenceOf(t.token.message))
+		authority := t.token.signer.Certificate(slices.Concat(inside.certificates, m.Certificates))
+		if authority == nil {
 			continue
 		}
-		if reached := levelBy(t, certificate, stamps, anchors); reached.AtLeast(level) {
-			level = reached
+		ends := []*x509.Certificate{certificate, authority}
+		if len(all.and(inside).missing(ends, anchors)) > 0 {
+			continue
+		}
+		level = BLT
+		if archive != nil && archive.Covers(t.Token) && len(archived.and(inside).missing(ends, anchors)) == 0 {
+			return BLTA
 		}
 	}
 	return level
 }
 
-// levelBy is the level that one sound signature-time-stamp gives.
-func levelBy(t *TimeStamp, certificate *x509.Certificate, stamps []*TimeStamp, anchors []*x509.Certificate) Level {
-	inside := EvidenceOf(t.token.message)
-	all := EvidenceOf(t.message).Merge(inside)
-	authority := t.token.signer.Certificate(all.Certificates)
-	if authority == nil {
-		return BT
-	}
-	ends := []*x509.Certificate{certificate, authority}
-	if len(Missing(ends, all, anchors...)) > 0 {
-		return BT
-	}
-	for _, archive := range stamps {
-		if archive.Covers(t.Token) && len(Missing(ends, archive.covered().Merge(inside), anchors...)) == 0 {
-			return BLTA
+// maxJudged bounds the signature-time-stamps of which one may give the level.
+const maxJudged = 16
+
+// newest is the last archive time-stamp whose index is sound, and the imprint, too,
+// as far as it can be computed without a detached content; with the evidence that
+// it covers. An index names all that stands there at its time, so that those
+// before it cover no more.
+func newest(stamps []*TimeStamp) (*TimeStamp, known) {
+	for _, t := range slices.Backward(stamps) {
+		if t.Kind != ArchiveTimeStamp {
+			continue
+		}
+		_, index, err := t.checkedIndex()
+		if err == nil && checkArchive(t.subject.message, t.subject.signer, t.token, index) == nil {
+			return t, readEvidence(t.covered())
 		}
 	}
-	return BLT
+	return nil, known{}
 }
 
 // baseline says whether the signed attributes are those that every level has

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"io"
 	"slices"
@@ -91,6 +92,48 @@ func TestLevelOf(t *testing.T) {
 				t.Errorf("a signer that is not there: got %q", got)
 			}
 		})
+	}
+}
+
+// TestForgedArchive: an archive time-stamp of another signature does not lift this
+// one, even with an index that fits.
+func TestForgedArchive(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	citizen := p.citizen(t, "p256")
+	content := []byte("contenido")
+	archive := asn1.ObjectIdentifier{0, 4, 0, 1733, 2, 4}
+	m := lta(t, p, citizen, content)
+	must(t, m.RemoveUnsigned(0, archive))
+	if got := cades.LevelOf(m, 0); got != cades.BLT {
+		t.Fatalf("got %q, want %q", got, cades.BLT)
+	}
+	_, index, err := cades.ArchiveImprint(m, 0, bytes.NewReader(content), crypto.SHA256)
+	must(t, err)
+	token := open(t, p.stamp(t, crypto.SHA256, make([]byte, 32)))
+	must(t, token.AddUnsigned(0, cms.Attribute{Type: asn1.ObjectIdentifier{0, 4, 0, 19122, 1, 5}, Value: index}))
+	must(t, m.AddUnsigned(0, cms.Attribute{Type: archive, Value: encode(t, token)}))
+	if got := cades.LevelOf(m, 0); got != cades.BLT {
+		t.Errorf("got %q, want %q", got, cades.BLT)
+	}
+}
+
+// TestManyTimeStamps: their number is bounded.
+func TestManyTimeStamps(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	citizen := p.citizen(t, "p256")
+	m := p.sign(t, citizen, []byte("contenido"), suite{hash: crypto.SHA256}, false)
+	for i := range 300 {
+		must(t, m.AddUnsigned(0, cms.Attribute{
+			Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}, Value: tlv(0x30, []byte{0x04, 2, byte(i >> 8), byte(i)}),
+		}))
+	}
+	if _, err := cades.TimeStamps(m, 0); !errors.Is(err, cades.ErrTimeStamp) {
+		t.Errorf("got %v, want %v", err, cades.ErrTimeStamp)
+	}
+	if got := cades.LevelOf(m, 0); got != cades.BB {
+		t.Errorf("got %q, want %q", got, cades.BB)
 	}
 }
 

@@ -62,22 +62,36 @@ type TimeStamp struct {
 	Hash    crypto.Hash
 	Imprint []byte
 
-	message *cms.Message
-	signer  *cms.SignerInfo
+	subject *subject
 	token   *token
 }
 
+// subject is the signature that time-stamps are of, with what all of them need
+// and is long in the making.
+type subject struct {
+	message  *cms.Message
+	signer   *cms.SignerInfo
+	elements map[crypto.Hash]*hashIndex
+	content  map[crypto.Hash][]byte
+}
+
+// maxStamps bounds the time-stamps of one signer: one each year and some to
+// spare. Whoever wrote a message chose how many there are, and each costs.
+const maxStamps = 256
+
 // TimeStamps are those of one signer, the oldest first and any that cannot be
-// read before them.
+// read before them. They are of the message as it stands: after a change to it,
+// they have to be asked for again.
 func TimeStamps(m *cms.Message, signer int) ([]*TimeStamp, error) {
 	s, err := signerOf(m, signer)
 	if err != nil {
 		return nil, err
 	}
 	var stamps []*TimeStamp
+	of := &subject{message: m, signer: s, elements: map[crypto.Hash]*hashIndex{}, content: map[crypto.Hash][]byte{}}
 	add := func(kind Kind, values [][]byte) {
-		for _, der := range values {
-			t := &TimeStamp{Kind: kind, Token: der, message: m, signer: s}
+		for _, der := range values[:min(len(values), maxStamps+1)] {
+			t := &TimeStamp{Kind: kind, Token: der, subject: of}
 			if t.token, t.Err = readToken(der); t.Err == nil {
 				t.Time, t.Hash, t.Imprint = t.token.time, t.token.hash, t.token.imprint
 			}
@@ -91,6 +105,9 @@ func TimeStamps(m *cms.Message, signer int) ([]*TimeStamp, error) {
 	}
 	add(SignatureTimeStamp, s.UnsignedValues(idSignatureTimeStamp))
 	add(ArchiveTimeStamp, s.UnsignedValues(idArchiveTimeStamp))
+	if len(stamps) > maxStamps {
+		return nil, fmt.Errorf("%w: more than %d time-stamps", ErrTimeStamp, maxStamps)
+	}
 	slices.SortStableFunc(stamps, func(a, b *TimeStamp) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.rank(), b.rank()))
 	})
@@ -113,9 +130,9 @@ func (t *TimeStamp) Check(content io.Reader) error {
 	var err error
 	switch t.Kind {
 	case SignatureTimeStamp:
-		imprint = SignatureImprint(t.signer, t.Hash)
+		imprint = SignatureImprint(t.subject.signer, t.Hash)
 	case ContentTimeStamp:
-		imprint, err = contentDigest(t.message, t.signer, content, t.Hash)
+		imprint, err = t.subject.contentDigest(content, t.Hash)
 	case ArchiveTimeStamp:
 		imprint, err = t.archiveImprint(content)
 	}
@@ -177,6 +194,18 @@ func oldArchive(s *cms.SignerInfo) bool {
 
 // ErrContent is the answer to a content that is not the signed one.
 var ErrContent = errors.New("content is not the signed content")
+
+// contentDigest reads an attached content once for each hash.
+func (s *subject) contentDigest(content io.Reader, hash crypto.Hash) ([]byte, error) {
+	if digest, done := s.content[hash]; done {
+		return digest, nil
+	}
+	digest, err := contentDigest(s.message, s.signer, content, hash)
+	if err == nil && s.message.Attached() {
+		s.content[hash] = digest
+	}
+	return digest, err
+}
 
 // contentDigest is the hash of the content, after making sure that it is the
 // signed one: a time-stamp over another would be worthless for ever.
