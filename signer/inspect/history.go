@@ -11,36 +11,47 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
-// maxCompared bounds how many signatures are compared with the present.
-const maxCompared = 64
+// maxRevisions bounds how many revisions are looked into.
+const maxRevisions = 100
 
-// history tells what the document was before: what changed after its
-// signatures, and before there were any.
+// history tells what the document was before: what changed after each of its
+// signatures, those that were taken away included, and before there were any.
 func (i *inspector) history() error {
 	revisions := i.file.Revisions()
-	firstSigned := len(revisions) - 1
-	compared := 0
+	last := len(revisions) - 1
+	if last >= maxRevisions {
+		i.found(policies.FindingIncomplete, "document", "kind", "revisions")
+		return nil
+	}
+	firstSigned := last
+	sound := map[int64]bool{} // ends of signatures that cover a revision
+	for at, revision := range revisions {
+		older := i.file
+		if at < last {
+			var err error
+			if older, err = i.file.At(revision); err != nil && isRefusal(err) {
+				continue // what it signed cannot be sound
+			} else if err != nil {
+				return fmt.Errorf("reading an earlier revision: %w", err)
+			}
+		}
+		for _, s := range signaturesOf(older) {
+			end := (&reader{file: older}).coverage(s)
+			if sound[end] || !i.ends(revision, end) {
+				continue
+			}
+			sound[end] = true
+			firstSigned = min(firstSigned, at)
+			if at < last {
+				if err := i.since(older, s); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	for _, s := range i.signatures(i.fields) {
-		where := "field " + s.field.name
-		end := i.coverage(s)
-		at, ok := 0, false
-		if end >= 0 {
-			at, ok = revisionOf(revisions, i.file, end)
-		}
-		if !ok {
-			i.found(policies.FindingSignatureMalformed, where)
-			continue
-		}
-		firstSigned = min(firstSigned, at)
-		if at == len(revisions)-1 {
-			continue
-		}
-		if compared++; compared > maxCompared {
-			i.found(policies.FindingIncomplete, where)
-			break
-		}
-		if err := i.since(revisions[at], s, where); err != nil {
-			return err
+		if !sound[i.coverage(s)] {
+			i.found(policies.FindingSignatureMalformed, "field "+s.field.name)
 		}
 	}
 	if firstSigned > 0 {
@@ -49,20 +60,43 @@ func (i *inspector) history() error {
 	return nil
 }
 
-// since judges what came after a signature.
-func (i *inspector) since(revision pdf.Revision, s signed, where string) error {
-	older, err := i.file.At(revision)
-	if err == nil {
-		var changes []Change
-		if changes, err = Changes(older, i.file, i.permission(s.dict, s.field.dict)); err == nil {
-			i.judge(changes, where)
-			return nil
-		}
+func isRefusal(err error) bool {
+	refusal := (*policies.Refusal)(nil)
+	return errors.As(err, &refusal)
+}
+
+func signaturesOf(f *pdf.File) []signed {
+	r := &reader{file: f}
+	_, catalog := f.Catalog()
+	return r.signatures(r.fields(r.dict(catalog["AcroForm"])))
+}
+
+// ends says that a signature's cover ends where a revision does, but for white
+// space.
+func (i *inspector) ends(revision pdf.Revision, end int64) bool {
+	if end < 0 || end > revision.End || revision.End-end > 64 {
+		return false
 	}
-	if refusal := (*policies.Refusal)(nil); !errors.As(err, &refusal) {
+	rest := make([]byte, revision.End-end)
+	if _, err := io.ReadFull(io.NewSectionReader(i.file.Reader(), end, revision.End-end), rest); err != nil {
+		i.fail(err)
+		return false
+	}
+	return len(bytes.Trim(rest, "\x00\t\n\f\r ")) == 0
+}
+
+// since judges what came after a signature.
+func (i *inspector) since(older *pdf.File, s signed) error {
+	where := "field " + s.field.name
+	changes, err := Changes(older, i.file, PermissionOf(older, s.dict, s.field.dict))
+	switch {
+	case err == nil:
+		i.judge(changes, where)
+	case isRefusal(err):
+		i.found(policies.FindingSignatureBroken, where, "cause", err.Error())
+	default:
 		return fmt.Errorf("comparing with what was signed: %w", err)
 	}
-	i.found(policies.FindingSignatureBroken, where, "cause", err.Error())
 	return nil
 }
 
@@ -105,7 +139,7 @@ func (i *inspector) before(first, last pdf.Revision) error {
 // unlike: an earlier revision that cannot be read showed something else, or
 // nothing.
 func (i *inspector) unlike(err error) error {
-	if refusal := (*policies.Refusal)(nil); !errors.As(err, &refusal) {
+	if !isRefusal(err) {
 		return fmt.Errorf("reading an earlier revision: %w", err)
 	}
 	i.found(policies.FindingRevisionsChanged, "document", "cause", err.Error())

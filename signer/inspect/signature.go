@@ -127,7 +127,9 @@ func (r *reader) signatures(fields []*field) []signed {
 			continue
 		}
 		seen[ref] = isRef
-		if r.get(n.dict["V"]) != nil {
+		// One that cannot be read claims to be a signature all the same.
+		if value, err := r.file.Resolve(n.dict["V"]); err != nil || value != nil {
+			r.fail(err)
 			all = append(all, signed{n, r.dict(n.dict["V"]), ref})
 		}
 	}
@@ -189,23 +191,4 @@ func (r *reader) stands(s signed, from, to int64) bool {
 	start, end, ok, err := r.file.Locate(ref, path...)
 	r.fail(err)
 	return ok && start == from && end == to
-}
-
-// revisionOf gives the revision that ends where a signature's cover ends, but
-// for white space; false if there is none.
-func revisionOf(revisions []pdf.Revision, f *pdf.File, end int64) (int, bool) {
-	for i, revision := range revisions {
-		if revision.End < end {
-			continue
-		}
-		rest := make([]byte, min(revision.End-end, 64))
-		if revision.End-end > int64(len(rest)) {
-			return 0, false
-		}
-		if _, err := f.Reader().ReadAt(rest, end); len(rest) > 0 && err != nil {
-			return 0, false
-		}
-		return i, len(bytes.Trim(rest, "\x00\t\n\f\r ")) == 0
-	}
-	return 0, false
 }
