@@ -28,6 +28,9 @@ func CrossCheck(der, content []byte) error {
 	if !bytes.Equal(p7.Content, content) {
 		return fmt.Errorf("%w: cross-check: another content", ErrInvalid)
 	}
+	if len(p7.Signers) == 0 {
+		return fmt.Errorf("%w: cross-check: no signer", ErrInvalid)
+	}
 	for i := range p7.Signers {
 		alone := *p7
 		alone.Signers = p7.Signers[i : i+1]
@@ -61,7 +64,21 @@ func CrossCheckDigest(der, digest []byte) error {
 	return crossCheckValue(p7, digest)
 }
 
+// crossRead takes crls away first where OCSP answers are among them: pkcs7 knows
+// nothing but lists there, and would not find the signers behind them.
 func crossRead(der []byte) (*pkcs7.PKCS7, error) {
+	m, err := Open(bytes.NewReader(der), int64(len(der)))
+	if err != nil {
+		return nil, err
+	}
+	if len(m.CRLs()) < len(m.revocations.elements) {
+		var without bytes.Buffer
+		m.revocations = set{}
+		if err := m.Write(&without); err != nil {
+			return nil, err
+		}
+		der = without.Bytes()
+	}
 	p7, err := pkcs7.Parse(der)
 	if err != nil {
 		return nil, fmt.Errorf("%w: cross-check: %w", ErrMalformed, err)

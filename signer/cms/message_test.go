@@ -207,6 +207,12 @@ func TestEvidence(t *testing.T) {
 	}
 	der := written(t, m)
 	newBench(t).accepts(der, content, authority.Root, "-cades")
+	if err := cms.CrossCheck(der, content); err != nil {
+		t.Errorf("CrossCheck: %v", err)
+	}
+	if err := cms.CrossCheck(der, []byte("otro")); !errors.Is(err, cms.ErrInvalid) {
+		t.Errorf("CrossCheck of another content: got %v, want %v", err, cms.ErrInvalid)
+	}
 	m = open(t, der)
 	verified(t, m, content)
 	if diff := cmp.Diff([][]byte{token}, m.Signers[0].UnsignedValues(idStamp)); diff != "" {

@@ -173,6 +173,10 @@ func TestConforms(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, err, cms.ErrMalformed)
 		}
 	}
+	none := surgery(t, good, set(4, []byte{0x31, 0}))
+	if err := cms.CrossCheck(none, []byte("contenido")); !errors.Is(err, cms.ErrInvalid) {
+		t.Errorf("CrossCheck of no signer: got %v, want %v", err, cms.ErrInvalid)
+	}
 	// An attribute that encoding/asn1 has no type for.
 	large := around(0x30, []byte{6, 11, 0x69, 0x83, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, around(0x31, []byte{5, 0}))
 	m := open(t, signerSurgery(t, good, insert(6, around(0xa1, large))))

@@ -125,7 +125,7 @@ func TestNoSchemeForAnother(t *testing.T) {
 	}
 }
 
-// TestEveryBitIsSeen flips each bit of a message: what can still be opened,
+// TestEveryBitIsSeen flips bits of each octet of a message: what can still be opened,
 // conforms and verifies has changed in a certificate that is not the signer's,
 // or in the parameters of an algorithm, absent or NULL.
 func TestEveryBitIsSeen(t *testing.T) {
@@ -139,7 +139,7 @@ func TestEveryBitIsSeen(t *testing.T) {
 		if i >= root && i < root+len(s.Root.Raw) {
 			continue
 		}
-		for bit := range 8 {
+		for _, bit := range []int{i % 8, (i + 3) % 8} {
 			mutant := bytes.Clone(der)
 			mutant[i] ^= 1 << bit
 			m, err := cms.Open(bytes.NewReader(mutant), int64(len(mutant)))
