@@ -18,7 +18,7 @@ const (
 	// maxObject bounds the octets of one object, stream data apart.
 	maxObject = 16 << 20
 	// maxCost bounds the memory of one object.
-	maxCost = 48 << 20
+	maxCost = 24 << 20
 )
 
 // What objects cost in memory, roughly, in octets.

@@ -15,6 +15,8 @@ const (
 	maxInflated = 256 << 20
 	// maxContainer bounds one object stream.
 	maxContainer = 64 << 20
+	// maxKept bounds the memory of an object that is remembered.
+	maxKept = 4 << 20
 	// maxDepth bounds objects that need others to be read.
 	maxDepth = 16
 )
@@ -74,7 +76,9 @@ func (f *File) load(r Ref) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.objects.put(r.Number, o, cost+costKey)
+	if cost < maxKept {
+		f.objects.put(r.Number, o, cost+costKey)
+	}
 	return o, nil
 }
 
