@@ -65,7 +65,7 @@ func newDraft(f *pdf.File, o Options) (*draft, error) {
 // newName is a name that no field of the form has, and no lock covers if there is one.
 func (m *form) newName(p permissions) string {
 	name := ""
-	for n := len(m.names) + 1; ; n++ {
+	for n := len(m.fields) + 1; ; n++ {
 		name = fmt.Sprintf("Rubrica-%d", n)
 		free := func(l lock) bool { return l.action != pdf.Name("Include") || !l.covers(name) }
 		if !m.names[name] && !slices.ContainsFunc(p.locks, func(l lock) bool { return !free(l) }) {
@@ -156,42 +156,57 @@ func (d *draft) fillField(signature pdf.Ref) error {
 	d.update.Set(fd.ref, dict)
 	stamped := d.options.Stamp == nil
 	for _, id := range fd.widgets {
-		widget, err := d.file.Dict(id)
+		w, err := d.form.widget(id)
 		if err != nil {
 			return err
 		}
-		rect, err := d.file.Rect(widget["Rect"])
-		if err != nil {
+		if err := d.hang(id, w); err != nil {
 			return err
 		}
-		var form pdf.Ref
+		widget := dict
+		if id != fd.ref {
+			widget = w.dict.Clone()
+			// Poppler looks for the value here and does not inherit it. Where
+			// somebody signed before, the widget keeps what it has: others take
+			// a value there for a change.
+			if d.permitted.signed == 0 {
+				widget["V"] = signature
+			}
+		}
 		switch {
-		case !stamped && rect[2] > rect[0] && rect[3] > rect[1]:
-			l, err := d.inField(id, widget, rect)
+		case !stamped && w.shown:
+			l, err := d.inField(id, w)
 			if err != nil {
 				return err
 			}
-			form, stamped = l.form, true
+			widget["AP"], stamped = pdf.Dict{"N": l.form}, true
 		case widget["AP"] == nil:
 			// An annotation without an appearance is left to the reader's
 			// taste, which PDF/A forbids (ISO 19005-2, 6.3.3).
-			form = d.blank(rect)
-		default:
+			widget["AP"] = pdf.Dict{"N": d.blank(w.rect)}
+		case widget["V"] == nil:
 			continue
 		}
-		if id == fd.ref {
-			widget = dict
-		} else {
-			widget = widget.Clone()
-		}
-		delete(widget, "AS")
-		widget["AP"] = pdf.Dict{"N": form}
 		d.update.Set(id, widget)
 	}
 	if !stamped {
 		return refuseStamp("the field has no room")
 	}
 	return nil
+}
+
+// hang puts a widget among the annotations of the page that it names, where it
+// is missing: some producers leave that to the signer.
+func (d *draft) hang(id pdf.Ref, w widget) error {
+	at := slices.IndexFunc(d.pages, func(p pdf.Page) bool { return w.dict["P"] == pdf.Object(p.Ref) })
+	if at < 0 {
+		return nil
+	}
+	members, err := d.file.Array(d.pages[at].Dict["Annots"])
+	if err != nil || slices.Contains(members, pdf.Object(id)) {
+		return err
+	}
+	return d.annotate(d.pages[at], id)
 }
 
 // annotate puts a widget among the annotations of its page.

@@ -28,7 +28,7 @@ type Page struct {
 // EmptyField is a signature field that waits for its signature.
 type EmptyField struct {
 	Name string `json:"name"`
-	// Page counts from 1; 0 is a field that is not shown.
+	// Page counts from 1; 0 is a field of which nothing is shown.
 	Page int `json:"page,omitempty"`
 	// Rect is in default user space: left, lower, right, upper.
 	Rect [4]float64 `json:"rect,omitzero"`
@@ -83,21 +83,41 @@ func describe(m *form, pages []pdf.Page, permitted permissions) (Facts, error) {
 	return facts, nil
 }
 
-// place is where a field is shown first; page 0 is nowhere.
+// place is where there is something to see of a field first; page 0 is nowhere.
 func (m *form) place(fd *field, pages []pdf.Page) (page int, rect [4]float64, err error) {
 	for _, id := range fd.widgets {
-		widget, err := m.file.Dict(id)
+		w, err := m.widget(id)
 		if err != nil {
 			return 0, rect, err
 		}
-		if rect, err = m.file.Rect(widget["Rect"]); err != nil {
-			return 0, rect, err
+		if !w.shown {
+			continue
 		}
-		if page, err = m.pageOf(id, widget, pages); err != nil || page > 0 {
-			return page, rect, err
+		if page, err = m.pageOf(id, w.dict, pages); err != nil || page > 0 {
+			return page, w.rect, err
 		}
 	}
 	return 0, rect, nil
+}
+
+// widget is an annotation of a field; shown, if there is something to see of it.
+type widget struct {
+	dict  pdf.Dict
+	rect  [4]float64
+	shown bool
+}
+
+func (m *form) widget(id pdf.Ref) (widget, error) {
+	dict, err := m.file.Dict(id)
+	if err != nil {
+		return widget{}, err
+	}
+	rect, err := m.file.Rect(dict["Rect"])
+	if err != nil {
+		return widget{}, err
+	}
+	flags, err := m.file.Int(dict["F"], 0)
+	return widget{dict, rect, flags&annotationGone == 0 && rect[2] > rect[0] && rect[3] > rect[1]}, err
 }
 
 // pageOf finds a widget's page, counted from 1: the one that it names, or else

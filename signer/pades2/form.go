@@ -19,7 +19,8 @@ const (
 const (
 	fieldReadOnly   = 1 << 0
 	annotationPrint = 1 << 2
-	annotationFixed = 1 << 7 // Locked
+	annotationFixed = 1 << 7             // Locked
+	annotationGone  = 1<<0 | 1<<1 | 1<<5 // Invisible, Hidden, NoView
 	signaturesExist = 1 << 0
 	appendOnly      = 1 << 1
 )
@@ -169,13 +170,23 @@ func (m *form) signature(fd *field) (pdf.Dict, error) {
 	return dict, nil
 }
 
-// empty finds a field to fill by its full name.
+// empty finds a field to fill by its full name. The name of a branch stands for
+// the only signature field below it: some producers name field and widget.
 func (m *form) empty(name string) (*field, error) {
-	at := slices.IndexFunc(m.fields, func(fd *field) bool { return fd.name == name })
-	if at < 0 {
+	var found []*field
+	for _, fd := range m.fields {
+		if fd.name == name {
+			found = []*field{fd}
+			break
+		}
+		if strings.HasPrefix(fd.name, name+".") {
+			found = append(found, fd)
+		}
+	}
+	if len(found) != 1 {
 		return nil, policies.Refuse(policies.FieldUnknown, "field", name)
 	}
-	fd := m.fields[at]
+	fd := found[0]
 	signature, err := m.signature(fd)
 	if err != nil {
 		return nil, err

@@ -158,11 +158,24 @@ func askPdfsig(tb testing.TB, content []byte) map[string]verdict {
 	return verdicts
 }
 
-// checkPdfsig demands a verdict on the new signature, and on all others the same as before.
-func checkPdfsig(tb testing.TB, before, after []byte, wants ...string) {
+// judgement is what pdfsig and qpdf say of a document.
+type judgement struct {
+	verdicts map[string]verdict
+	status   int
+}
+
+func judge(tb testing.TB, content []byte) judgement {
 	tb.Helper()
-	old, now := askPdfsig(tb, before), askPdfsig(tb, after)
-	for ranges, v := range old {
+	status, _ := qpdfStatus(tb, content)
+	return judgement{askPdfsig(tb, content), status}
+}
+
+// check demands a verdict on the one signature that was added, the same verdicts
+// as before on all others, and that qpdf finds no more wrong than it did.
+func (j judgement) check(tb testing.TB, after []byte, wants ...string) {
+	tb.Helper()
+	now := askPdfsig(tb, after)
+	for ranges, v := range j.verdicts {
 		if now[ranges].validation != v.validation {
 			tb.Errorf("the signature over %s was %q and is %q", ranges, v.validation, now[ranges].validation)
 		}
@@ -177,6 +190,14 @@ func checkPdfsig(tb testing.TB, before, after []byte, wants ...string) {
 				tb.Errorf("pdfsig does not say %q:\n%s", want, v.text)
 			}
 		}
+	}
+	j.checkStructure(tb, after)
+}
+
+func (j judgement) checkStructure(tb testing.TB, after []byte) {
+	tb.Helper()
+	if is, out := qpdfStatus(tb, after); is != 0 && is != j.status {
+		tb.Errorf("qpdf --check: got status %d, before it was %d:\n%s", is, j.status, out)
 	}
 }
 
@@ -197,15 +218,6 @@ func qpdfStatus(tb testing.TB, content []byte) (int, string) {
 		tb.Fatalf("qpdf: %v", err)
 	}
 	return cmd.ProcessState.ExitCode(), string(out)
-}
-
-// checkQpdf demands that qpdf finds no more wrong than it did before.
-func checkQpdf(tb testing.TB, before, after []byte) {
-	tb.Helper()
-	was, _ := qpdfStatus(tb, before)
-	if is, out := qpdfStatus(tb, after); is != 0 && is != was {
-		tb.Errorf("qpdf --check: got status %d, before it was %d:\n%s", is, was, out)
-	}
 }
 
 func save(tb testing.TB, content []byte) string {

@@ -212,7 +212,7 @@ func (l Layout) Extract(update []byte) ([]byte, error) {
 func trimPadding(contents []byte) ([]byte, bool) {
 	var signature asn1.RawValue
 	padding, err := asn1.Unmarshal(contents, &signature)
-	if err != nil || len(bytes.Trim(padding, "\x00")) > 0 {
+	if err != nil || signature.Tag != asn1.TagSequence || len(bytes.Trim(padding, "\x00")) > 0 {
 		return nil, false
 	}
 	return signature.FullBytes, true

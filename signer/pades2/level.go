@@ -38,7 +38,7 @@ func LevelOf(f *pdf.File, s *Signature, signatures []*Signature, anchors ...*x50
 
 // open reads the CMS of a signature; nil if there is none.
 func open(s *Signature) *cms.Message {
-	der, err := cms.Trim(s.Contents)
+	der, err := s.CMS()
 	if err != nil {
 		return nil
 	}

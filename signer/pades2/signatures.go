@@ -2,10 +2,12 @@ package pades
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
@@ -38,7 +40,8 @@ type Signature struct {
 	// Locks are its FieldMDP transforms and its field's lock.
 	Locks []Lock
 
-	// Page is where it is shown, from 1; 0 is nowhere. Rect is in default user space.
+	// Page is where there is something to see of it, from 1; 0 is nowhere. Rect
+	// is in default user space.
 	Page int
 	Rect [4]float64
 
@@ -64,13 +67,14 @@ func (l Lock) Covers(name string) bool {
 	return lock{action: pdf.Name(l.Action), fields: l.Fields}.covers(name)
 }
 
-// Visible says whether there is something to see of the signature.
-func (s *Signature) Visible() bool {
-	return s.Page > 0 && s.Rect[2] > s.Rect[0] && s.Rect[3] > s.Rect[1]
+// CMS is what Contents hold, without the padding; maybe BER, as some signers write.
+func (s *Signature) CMS() ([]byte, error) {
+	der, err := cms.Trim(s.Contents)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contents of %s: %w", s.Field, err)
+	}
+	return der, nil
 }
-
-// CMS is what Contents hold, without the padding.
-func (s *Signature) CMS() ([]byte, bool) { return trimPadding(s.Contents) }
 
 // Signatures lists what the fields of the form hold, in the order of the
 // revisions that they end, and then what only the catalogue names.

@@ -1,6 +1,7 @@
 package pades
 
 import (
+	"math"
 	"slices"
 	"strconv"
 
@@ -43,20 +44,20 @@ func (d *draft) fresh() (look, error) {
 }
 
 // inField is the look of a widget of the field that is filled.
-func (d *draft) inField(id pdf.Ref, widget pdf.Dict, rect [4]float64) (look, error) {
+func (d *draft) inField(id pdf.Ref, w widget) (look, error) {
 	o := *d.options.Stamp
 	if o.Place != "" && o.Place != stamp.InField {
 		return look{}, refuseStamp("a named field has a place already")
 	}
 	o.Place = stamp.InField
-	number, err := d.form.pageOf(id, widget, d.pages)
+	number, err := d.form.pageOf(id, w.dict, d.pages)
 	if err != nil {
 		return look{}, err
 	}
 	if number == 0 {
 		return look{}, refuseStamp("the field is on no page")
 	}
-	return d.draw(d.pages[number-1], o, rect)
+	return d.draw(d.pages[number-1], o, w.rect)
 }
 
 // draw places the stamp on a page and puts it into the update.
@@ -95,16 +96,12 @@ func (d *draft) taken(page pdf.Page) ([][4]float64, error) {
 			if fd == d.target || !slices.Contains(annotations, pdf.Object(id)) {
 				continue
 			}
-			widget, err := d.file.Dict(id)
+			w, err := d.form.widget(id)
 			if err != nil {
 				return nil, err
 			}
-			rect, err := d.file.Rect(widget["Rect"])
-			if err != nil {
-				return nil, err
-			}
-			if rect[2] > rect[0] && rect[3] > rect[1] {
-				out = append(out, rect)
+			if w.shown {
+				out = append(out, w.rect)
 			}
 		}
 	}
@@ -123,7 +120,7 @@ func (d *draft) blank(rect [4]float64) pdf.Ref {
 func rectangle(r [4]float64) pdf.Array {
 	out := make(pdf.Array, 0, len(r))
 	for _, v := range r {
-		out = append(out, pdf.Real(strconv.FormatFloat(v, 'f', 3, 64)))
+		out = append(out, pdf.Real(strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)))
 	}
 	return out
 }
