@@ -63,8 +63,7 @@ func LevelOf(m *cms.Message, signer int, anchors ...*x509.Certificate) Level {
 	level, all := BT, readEvidence(EvidenceOf(m))
 	archive, archived := newest(stamps)
 	for _, t := range sound[:min(len(sound), maxJudged)] {
-		inside := readEvidence(EvidenceOf(t.token.message))
-		authority := t.token.signer.Certificate(slices.Concat(inside.certificates, m.Certificates))
+		inside, authority := readEvidence(t.Evidence()), t.Authority(m.Certificates...)
 		if authority == nil {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -48,6 +49,8 @@ const (
 	ContentTimeStamp   Kind = "content-time-stamp"
 	SignatureTimeStamp Kind = "signature-time-stamp"
 	ArchiveTimeStamp   Kind = "archive-time-stamp-v3"
+	// DocumentTimeStamp is a PDF's own (ISO 32000-2, 12.8.5), of its ByteRange.
+	DocumentTimeStamp Kind = "document-time-stamp"
 )
 
 // TimeStamp is one that stands in a signature. That it was read says nothing
@@ -114,6 +117,34 @@ func TimeStamps(m *cms.Message, signer int) ([]*TimeStamp, error) {
 	return stamps, nil
 }
 
+// ReadTimeStamp reads a token that stands by itself: a document time-stamp.
+func ReadTimeStamp(der []byte) (*TimeStamp, error) {
+	token, err := readToken(der)
+	if err != nil {
+		return nil, err
+	}
+	return &TimeStamp{
+		Kind: DocumentTimeStamp, Token: der, Time: token.time, Hash: token.hash, Imprint: token.imprint, token: token,
+	}, nil
+}
+
+// Evidence is what the token itself carries.
+func (t *TimeStamp) Evidence() Evidence {
+	if t.Err != nil {
+		return Evidence{}
+	}
+	return EvidenceOf(t.token.message)
+}
+
+// Authority is the certificate that signed the token: of those inside or else
+// of the given ones, nil if it is not among them.
+func (t *TimeStamp) Authority(others ...*x509.Certificate) *x509.Certificate {
+	if t.Err != nil {
+		return nil
+	}
+	return t.token.signer.Certificate(slices.Concat(t.token.message.Certificates, others))
+}
+
 // rank orders those of one second, in which they can only have been made so.
 func (t *TimeStamp) rank() int {
 	return slices.Index([]Kind{ContentTimeStamp, SignatureTimeStamp, ArchiveTimeStamp}, t.Kind)
@@ -121,7 +152,8 @@ func (t *TimeStamp) rank() int {
 
 // Check computes the imprint again and says whether the time-stamp is of this
 // signature. The content is that of a detached signature; of an attached one it
-// is nil, and so it may be for a signature-time-stamp.
+// is nil, and so it may be for a signature-time-stamp. For a document
+// time-stamp it is what the ByteRange covers.
 func (t *TimeStamp) Check(content io.Reader) error {
 	if t.Err != nil {
 		return t.Err
@@ -135,6 +167,8 @@ func (t *TimeStamp) Check(content io.Reader) error {
 		imprint, err = t.subject.contentDigest(content, t.Hash)
 	case ArchiveTimeStamp:
 		imprint, err = t.archiveImprint(content)
+	case DocumentTimeStamp:
+		imprint, err = documentDigest(content, t.Hash)
 	}
 	if err != nil {
 		return err
@@ -194,6 +228,17 @@ func oldArchive(s *cms.SignerInfo) bool {
 
 // ErrContent is the answer to a content that is not the signed one.
 var ErrContent = errors.New("content is not the signed content")
+
+func documentDigest(content io.Reader, hash crypto.Hash) ([]byte, error) {
+	if content == nil {
+		return nil, fmt.Errorf("%w: there is none", ErrContent)
+	}
+	h := hash.New()
+	if _, err := io.Copy(h, content); err != nil {
+		return nil, fmt.Errorf("reading the content: %w", err)
+	}
+	return h.Sum(nil), nil
+}
 
 // contentDigest reads an attached content once for each hash.
 func (s *subject) contentDigest(content io.Reader, hash crypto.Hash) ([]byte, error) {

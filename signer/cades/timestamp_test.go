@@ -175,6 +175,31 @@ func TestContentTimeStamp(t *testing.T) {
 	}
 }
 
+// TestReadTimeStamp reads a token that is not part of a CAdES signature.
+func TestReadTimeStamp(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	content := []byte("%PDF-1.7")
+	s, err := cades.ReadTimeStamp(p.stamp(t, crypto.SHA384, digest(crypto.SHA384, content)))
+	must(t, err)
+	if s.Kind != cades.DocumentTimeStamp || s.Hash != crypto.SHA384 || s.Time.Before(p.now) || s.Covers(content) {
+		t.Errorf("got %+v", s)
+	}
+	if c := s.Authority(); c == nil || !c.Equal(p.tsa.Certificate) || len(s.Evidence().Certificates) != 2 {
+		t.Errorf("got authority %v and %d certificates", c, len(s.Evidence().Certificates))
+	}
+	must(t, s.Check(bytes.NewReader(content)))
+	if err := s.Check(bytes.NewReader([]byte("%PDF-1.8"))); !errors.Is(err, cades.ErrTimeStamp) {
+		t.Errorf("another document: got %v", err)
+	}
+	if err := s.Check(nil); !errors.Is(err, cades.ErrContent) {
+		t.Errorf("no document: got %v", err)
+	}
+	if _, err := cades.ReadTimeStamp([]byte{0x30, 0}); !errors.Is(err, cades.ErrTimeStamp) {
+		t.Errorf("no token: got %v", err)
+	}
+}
+
 // TestForeign extends what OpenSSL signed: BER in pieces with the content inside,
 // by two signers, one after the other.
 func TestForeign(t *testing.T) {
