@@ -173,11 +173,11 @@ func (f *File) offsets() ([]int64, error) {
 	again.entries, again.trailers = 0, 0
 	for _, s := range f.sections {
 		known = append(known, s.At, s.XRefStm)
-		if _, err := again.section(s.At, func(_ int, e entry, _ bool) {
+		if _, err := again.section(s.At, s.mend(func(_ int, e entry, _ bool) {
 			if e.kind == plain {
 				known = append(known, e.at)
 			}
-		}); err != nil {
+		})); err != nil {
 			return nil, err
 		}
 	}

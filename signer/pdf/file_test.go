@@ -310,3 +310,37 @@ func TestLocate(t *testing.T) {
 		t.Errorf("got %v %v for an object that is none", ok, err)
 	}
 }
+
+// TestBridge reads a file whose newest revision denies its predecessors, one of
+// which was written when something stood before it that is gone.
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	good := classic("", catalog, pages, page, "(old)")
+	update := func(content, object string, number, previous int) string {
+		start := len(content) + len(object)
+		return content + object + fmt.Sprintf("xref\n%d 1\n%010d 00000 n \ntrailer\n<</Size 5/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n",
+			number, len(content), previous, start)
+	}
+	gone := "%" + strings.Repeat(" gone", 100) + "\n"
+	second := strings.Replace(update(good+gone, "4 0 obj\n(new)\nendobj\n", 4, strings.Index(good, "xref")), gone, "", 1)
+	f := open(t, []byte(update(second, "1 0 obj\n"+catalog+"\nendobj\n", 1, 0)))
+	if list, err := f.Pages(); err != nil || len(list) != 1 {
+		t.Errorf("got pages %v %v, want one", list, err)
+	}
+	if o, err := f.Resolve(pdf.Ref{Number: 4}); err != nil || o != pdf.String("new") {
+		t.Errorf("got %v %v, want the second revision's", o, err)
+	}
+	if odd := f.Irregularities(); len(odd) != 1 || odd[0].Kind != pdf.IrregularPrevious {
+		t.Errorf("got %v, want it said", odd)
+	}
+	if orphans, err := f.Orphans(); err != nil || len(orphans) > 0 {
+		t.Errorf("got orphans %v %v, want none", orphans, err)
+	}
+	if revisions := f.Revisions(); len(revisions) != 2 || revisions[0].End != int64(len(good)) {
+		t.Errorf("got %v, want the first and the last", revisions)
+	}
+	encrypted := classic("/Encrypt 4 0 R", catalog, pages, page, "<<>>")
+	content := update(encrypted, "1 0 obj\n"+catalog+"\nendobj\n", 1, 0)
+	_, err := pdf.Open(strings.NewReader(content), int64(len(content)))
+	wantRefusal(t, err, policies.DocumentEncrypted)
+}

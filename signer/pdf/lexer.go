@@ -168,6 +168,14 @@ func (l *lexer) integer() (int64, error) {
 	return n, nil
 }
 
+// integerAfter reads a keyword and an integer.
+func (l *lexer) integerAfter(word string) (int64, error) {
+	if !l.word(word) {
+		return 0, errSyntax
+	}
+	return l.integer()
+}
+
 // word reads a keyword and says whether it is the one that is wanted.
 func (l *lexer) word(want string) bool {
 	l.skipSpace()

@@ -94,7 +94,7 @@ func (f *File) reread(newest, oldest int) (*table, error) {
 	again := *f
 	again.table, again.sections, again.entries, again.trailers, again.irregular = table{}, nil, 0, 0, nil
 	for i := newest; i <= oldest && i < len(f.sections); i++ {
-		s, err := again.section(f.sections[i].At, again.put)
+		s, err := again.section(f.sections[i].At, f.sections[i].mend(again.put))
 		if err != nil {
 			return nil, err
 		}

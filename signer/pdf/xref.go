@@ -17,6 +17,18 @@ type Section struct {
 	// file; else 0.
 	XRefStm int64
 	Trailer Dict
+	// shift is how much too great its offsets are: see bridge.
+	shift int64
+}
+
+// mend wraps a sink for the entries of a section that is read again.
+func (s Section) mend(put sink) sink {
+	return func(number int, e entry, hidden bool) {
+		if e.kind == plain {
+			e.at -= s.shift
+		}
+		put(number, e, hidden)
+	}
 }
 
 // follow reads a chain of cross-references, newest first, from an offset.
@@ -44,7 +56,9 @@ func (f *File) follow(at int64) error {
 // bridge mends the chain of a producer that writes /Prev 0 for a revision that
 // has predecessors (early versions of DSS, behind a signature): what the
 // catalogue needs is not listed, and the tables that stand before go on with
-// the chain. Viewers rebuild such files to the same effect.
+// the chain. Where the startxref behind a table does not name its place, a
+// revision before it was taken out, and its offsets are all too great by as
+// much. Viewers rebuild such files to the same effect.
 func (f *File) bridge() error {
 	oldest := f.sections[len(f.sections)-1]
 	pages, isRef := f.catalog["Pages"].(Ref)
@@ -63,13 +77,18 @@ func (f *File) bridge() error {
 		}
 		probe := *f
 		probe.table, probe.irregular = table{}, nil
-		if _, err := probe.section(at, probe.put); encrypted(err) {
+		s, err := probe.section(at, probe.put)
+		if encrypted(err) {
 			return err
-		} else if err != nil {
+		}
+		if err != nil {
 			continue
 		}
-		s, err := f.section(at, f.put)
-		if err != nil || len(f.sections) >= maxSections {
+		l := f.src.lexer(s.End)
+		if said, err := l.integerAfter("startxref"); err == nil {
+			s.shift = said - at
+		}
+		if _, err := f.section(at, s.mend(f.put)); err != nil || len(f.sections) >= maxSections {
 			return refuse(policies.DocumentTooComplex, "too many revisions")
 		}
 		f.sections = append(f.sections, s)
