@@ -146,7 +146,7 @@ func TestAuthorityRevokedLater(t *testing.T) {
 	})
 	unit := certify(t, "Stamps of another", &root, stamping(day(3000)))
 	signature := raise(t, w.sign(t, w.signer, day(0)), func(m *cms.Message) {
-		must(t, cades.AddSignatureTimeStamp(m, 0, w.token(t, unit, day(0), crypto.SHA256, cades.SignatureImprint(m.Signers[0], crypto.SHA256))))
+		must(t, cades.AddSignatureTimeStamp(m, 0, w.token(t, unit, day(0), cades.SignatureImprint(m.Signers[0], crypto.SHA256))))
 	})
 	blt := w.toLT(t, signature, cades.Evidence{
 		Certificates: []*x509.Certificate{w.issuing.Certificate}, OCSPs: [][]byte{w.answer(t, w.signer, day(0), good)}, CRLs: [][]byte{w.crl(t, w.root, day(0)), w.crl(t, root, day(0))},

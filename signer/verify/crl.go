@@ -13,14 +13,17 @@ import (
 // errList is in every error about a revocation list that says nothing here.
 var errList = errors.New("no usable revocation list")
 
-// maxList bounds what is read of a list, in octets.
-const maxList = 64 << 20
+// What lists may be at most, each and together, in octets: read, they take some
+// five times as much.
+const (
+	maxList     = 16 << 20
+	maxAllLists = 32 << 20
+)
 
 // list is a complete, direct revocation list, read and not yet believed.
 type list struct {
 	*x509.RevocationList
 
-	entries map[string]x509.RevocationListEntry // by serial number
 	scope   scope
 	expired time.Time // expiredCertsOnCRL (ISO/IEC 9594-8, 9.5.2.8): from then on; zero: they leave
 }
@@ -86,20 +89,17 @@ func (l *list) speaksOf(c *x509.Certificate) bool {
 	})
 }
 
-// entry is what the list says of a certificate in its scope.
-func (l *list) entry(c *x509.Certificate) (x509.RevocationListEntry, bool, error) {
-	if l.entries == nil {
-		entries := make(map[string]x509.RevocationListEntry, len(l.RevokedCertificateEntries))
-		for _, e := range l.RevokedCertificateEntries {
-			for _, x := range e.Extensions {
-				if x.Critical { // certificateIssuer and what is not known (RFC 5280, 5.3)
-					return x509.RevocationListEntry{}, false, fmt.Errorf("%w: critical extension %v of an entry", errList, x.Id)
-				}
-			}
-			entries[e.SerialNumber.String()] = e
+// entry is what the list says of a certificate in its scope. An entry with a
+// critical extension, such as certificateIssuer, makes all of it unusable (RFC
+// 5280, 5.3): who does not understand it does not know of whom it speaks.
+func (l *list) entry(c *x509.Certificate) (found x509.RevocationListEntry, listed bool, err error) {
+	for _, e := range l.RevokedCertificateEntries {
+		if i := slices.IndexFunc(e.Extensions, func(x pkixExtension) bool { return x.Critical }); i >= 0 {
+			return found, false, fmt.Errorf("%w: critical extension %v of an entry", errList, e.Extensions[i].Id)
 		}
-		l.entries = entries
+		if e.SerialNumber.Cmp(c.SerialNumber) == 0 {
+			found, listed = e, true
+		}
 	}
-	e, listed := l.entries[c.SerialNumber.String()]
-	return e, listed, nil
+	return found, listed, nil
 }

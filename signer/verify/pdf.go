@@ -239,12 +239,16 @@ func (d *pdfDocument) digest(s *pdfSignature, h crypto.Hash) ([]byte, error) {
 		return nil, policies.Refuse(policies.DocumentTooComplex, "reason", "too much to hash")
 	}
 	w := h.New()
-	for i := 0; i < len(r); i += 2 {
-		if _, err := io.Copy(w, io.NewSectionReader(d.in.Document, r[i], r[i+1])); err != nil {
-			return nil, fmt.Errorf("hashing the document: %w", err)
-		}
+	if _, err := io.Copy(w, d.signed(s)); err != nil {
+		return nil, fmt.Errorf("hashing the document: %w", err)
 	}
 	return w.Sum(nil), nil
+}
+
+// signed reads what the ByteRange names.
+func (d *pdfDocument) signed(s *pdfSignature) io.Reader {
+	r := s.ByteRange
+	return io.MultiReader(io.NewSectionReader(d.in.Document, r[0], r[1]), io.NewSectionReader(d.in.Document, r[2], r[3]))
 }
 
 // documentTimeStamp validates a document time-stamp (EN 319 142-1, 5.4.3), and
@@ -254,7 +258,7 @@ func (d *pdfDocument) documentTimeStamp(ctx context.Context, s *pdfSignature) (*
 		return &TimeStamp{Kind: docTimeStamp, Conclusion: s.format.orPassed(), PDF: s.place}, nil
 	}
 	var problem error
-	out, _, _ := d.timeStamp(ctx, docTimeStamp, s.contents, func(t *token) error {
+	out, _ := d.timeStamp(ctx, docTimeStamp, s.contents, func(t *token) error {
 		imprint, err := d.digest(s, t.hash)
 		problem = err
 		if !bytes.Equal(imprint, t.imprint) {
@@ -341,7 +345,7 @@ func (d *pdfDocument) signature(ctx context.Context, s *pdfSignature, number int
 	}
 	one := &signed{
 		report: out, message: s.message, digests: map[crypto.Hash][]byte{hash: sum},
-		format: first(s.format, d.changedSince(s)), check: func(t *cades.TimeStamp) error { return d.checkStamp(s, t) },
+		format: first(s.format, d.changedSince(s)), check: func(t *cades.TimeStamp) error { return t.Check(d.signed(s)) },
 	}
 	for _, t := range d.stamps {
 		one.sealed = one.sealed || t.revision > s.Revision
@@ -351,16 +355,6 @@ func (d *pdfDocument) signature(ctx context.Context, s *pdfSignature, number int
 	}
 	d.validate(ctx, one)
 	return out, nil
-}
-
-// checkStamp recomputes what a time-stamp inside a signature is over; for
-// content-time-stamps that is the ByteRange.
-func (d *pdfDocument) checkStamp(s *pdfSignature, t *cades.TimeStamp) error {
-	r := s.ByteRange
-	if t.Kind == cades.SignatureTimeStamp {
-		return t.Check(nil)
-	}
-	return t.Check(io.MultiReader(io.NewSectionReader(d.in.Document, r[0], r[1]), io.NewSectionReader(d.in.Document, r[2], r[3])))
 }
 
 // changedSince compares what was signed with the document as it is.

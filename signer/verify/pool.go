@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"slices"
 	"time"
 )
@@ -13,6 +14,8 @@ const (
 	maxCertificates = 2000
 	maxAnswers      = 4000
 	maxLists        = 200
+	// maxChecks bounds signatures of certificates, answers and lists.
+	maxChecks = 4000
 )
 
 type fingerprint [sha256.Size]byte
@@ -36,11 +39,12 @@ type pool struct {
 	byKey     map[string][]*x509.Certificate
 	byNumber  map[string][]*x509.Certificate // by issuer and serial number
 	anchors   []*x509.Certificate
+	all       []*x509.Certificate  // in the order in which they came
 	answers   map[string][]*answer // by serial number
 	lists     map[string][]*list   // by issuer
 	origins   map[fingerprint]origin
 	proved    map[fingerprint]time.Time
-	count     struct{ certificates, answers, lists int }
+	count     struct{ certificates, answers, lists, octets int }
 	// damaged is what stands in the document and cannot be read.
 	damaged []string
 	checked map[[2]any]error // what was signed, and the certificate of who did
@@ -75,6 +79,7 @@ func (p *pool) addCertificate(c *x509.Certificate, from origin) {
 		return
 	}
 	p.count.certificates++
+	p.all = append(p.all, c)
 	p.bySubject[string(c.RawSubject)] = append(p.bySubject[string(c.RawSubject)], c)
 	p.byNumber[number(c)] = append(p.byNumber[number(c)], c)
 	if len(c.SubjectKeyId) > 0 {
@@ -103,7 +108,7 @@ func (p *pool) addAnswer(raw []byte, from origin) {
 }
 
 func (p *pool) addList(raw []byte, from origin) {
-	if !p.note(raw, from) || p.count.lists == maxLists {
+	if !p.note(raw, from) || p.count.lists == maxLists || p.count.octets+len(raw) > maxAllLists {
 		return
 	}
 	l, err := readList(raw)
@@ -112,6 +117,7 @@ func (p *pool) addList(raw []byte, from origin) {
 		return
 	}
 	p.count.lists++
+	p.count.octets += len(raw)
 	p.lists[string(l.RawIssuer)] = append(p.lists[string(l.RawIssuer)], l)
 }
 
@@ -180,10 +186,16 @@ func (p *pool) checkAnswer(a *answer, signer *x509.Certificate) error {
 	return p.once(a, signer, func() error { return signer.CheckSignature(a.algorithm, a.tbs, a.signature) })
 }
 
+// errTooMany is what a signature that was not looked at comes to.
+var errTooMany = errors.New("too many signatures to check")
+
 func (p *pool) once(what any, signer *x509.Certificate, check func() error) error {
 	pair := [2]any{what, signer}
 	err, known := p.checked[pair]
 	if !known {
+		if len(p.checked) >= maxChecks {
+			return errTooMany
+		}
 		err = check()
 		p.checked[pair] = err
 	}

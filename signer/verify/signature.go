@@ -83,7 +83,7 @@ func first(all ...*Conclusion) *Conclusion {
 // 5.2.3) and the cryptographic verification (5.2.7). The certificate may be known
 // even if something is wrong.
 func (v *validation) signedBy(s *cms.SignerInfo, certificates []*x509.Certificate, digest []byte) (*x509.Certificate, *Conclusion) {
-	c := s.Certificate(slices.Concat(certificates, v.pool.all()))
+	c := s.Certificate(slices.Concat(certificates, v.pool.all))
 	if c == nil {
 		return nil, indeterminate(NoSigningCertificateFound, "the signer's certificate is not there")
 	}
@@ -135,7 +135,7 @@ func (v *validation) stamps(ctx context.Context, s *signed) stamped {
 	slices.Reverse(all)
 	var earliest time.Time // of those over the signature value
 	for _, t := range all {
-		out, _, d := v.timeStamp(ctx, string(t.Kind), t.Token, func(*token) error { return s.check(t) })
+		out, d := v.timeStamp(ctx, string(t.Kind), t.Token, func(*token) error { return s.check(t) })
 		s.report.TimeStamps = append(s.report.TimeStamps, out)
 		switch {
 		case out.Indication == Failed:
@@ -330,13 +330,4 @@ func (p *pool) take(m *cms.Message) {
 	if unread := len(m.RawCertificates()) - len(m.Certificates); unread > 0 {
 		p.damaged = append(p.damaged, "a certificate that cannot be read")
 	}
-}
-
-// all are all certificates.
-func (p *pool) all() []*x509.Certificate {
-	var all []*x509.Certificate
-	for _, list := range p.bySubject {
-		all = append(all, list...)
-	}
-	return all
 }

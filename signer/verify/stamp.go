@@ -104,19 +104,19 @@ func (t *token) readInfo() error {
 // timeStamp validates a token (EN 319 102-1, 5.4) that should be over what
 // matches says. Other time-stamps that were validated before may prove since when
 // it exists.
-func (v *validation) timeStamp(ctx context.Context, kind string, raw []byte, matches func(t *token) error) (*TimeStamp, *token, verdict) {
+func (v *validation) timeStamp(ctx context.Context, kind string, raw []byte, matches func(t *token) error) (*TimeStamp, verdict) {
 	out := &TimeStamp{Kind: kind}
 	t, err := readToken(raw)
 	if err != nil {
 		out.Conclusion = *failed(FormatFailure, "%v", err)
-		return out, nil, verdict{}
+		return out, verdict{}
 	}
 	out.Time, out.Policy, out.Imprint = t.time, t.policy.String(), t.hash.String()
 	v.pool.take(t.message)
 	d := v.token(ctx, t, out, matches)
 	out.Conclusion = d.conclusion.orPassed()
 	out.Chain = v.chain(d)
-	return out, t, d
+	return out, d
 }
 
 // token goes through the building blocks.

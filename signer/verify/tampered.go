@@ -60,7 +60,7 @@ func (p *pool) forged(keyID, issuer []byte, check func(*x509.Certificate) error)
 
 func (p *pool) forgedAnswer(a *answer) bool {
 	var candidates []*x509.Certificate
-	for _, c := range p.all() {
+	for _, c := range p.all {
 		if a.named(c) {
 			candidates = append(candidates, c)
 		}
@@ -69,12 +69,12 @@ func (p *pool) forgedAnswer(a *answer) bool {
 }
 
 // wrong is whether there are candidates, and none of them signed. An algorithm
-// that crypto/x509 does not know leaves it open.
+// that crypto/x509 does not know leaves it open, and so does a check too many.
 func wrong(candidates []*x509.Certificate, check func(*x509.Certificate) error) bool {
 	for _, c := range candidates {
 		err := check(c)
 		var insecure x509.InsecureAlgorithmError
-		if err == nil || errors.As(err, &insecure) || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+		if err == nil || errors.Is(err, errTooMany) || errors.As(err, &insecure) || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
 			return false
 		}
 	}

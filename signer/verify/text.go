@@ -28,7 +28,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, warning := range r.Warnings {
 		t.line(0, "warning: %s", warning)
 	}
-	if _, err := io.WriteString(w, t.String()); err != nil {
+	if _, err := io.WriteString(w, strings.Join(t.lines, "")); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
@@ -50,7 +50,7 @@ func sentence(c Conclusion, signatures int) string {
 	}
 }
 
-type text struct{ strings.Builder }
+type text struct{ lines []string }
 
 // line writes one line. What comes from the document is kept from playing tricks
 // on a terminal.
@@ -61,7 +61,7 @@ func (t *text) line(depth int, format string, args ...any) {
 		}
 		return c
 	}, fmt.Sprintf(format, args...))
-	t.WriteString(strings.TrimRight(strings.Repeat("  ", depth)+line, " ") + "\n")
+	t.lines = append(t.lines, strings.TrimRight(strings.Repeat("  ", depth)+line, " ")+"\n")
 }
 
 func (t *text) conclusion(depth int, c Conclusion) {

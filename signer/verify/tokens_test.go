@@ -26,7 +26,7 @@ func TestTimeStamps(t *testing.T) {
 	bb := w.sign(t, w.signer, day(0))
 	with := func(unit entity, at time.Time, imprint func(*cms.SignerInfo) []byte) []byte {
 		return raise(t, bb, func(m *cms.Message) {
-			must(t, m.AddUnsigned(0, cms.Attribute{Type: idSignatureTimeStamp, Value: w.token(t, unit, at, crypto.SHA256, imprint(m.Signers[0]))}))
+			must(t, m.AddUnsigned(0, cms.Attribute{Type: idSignatureTimeStamp, Value: w.token(t, unit, at, imprint(m.Signers[0]))}))
 		})
 	}
 	right := func(s *cms.SignerInfo) []byte { return cades.SignatureImprint(s, crypto.SHA256) }
@@ -70,7 +70,7 @@ func TestTimeStamps(t *testing.T) {
 // falseToken is a token that somebody signs who may not.
 func (w *world) falseToken(tb testing.TB, by entity, imprint []byte) []byte {
 	tb.Helper()
-	real, err := openMessage(w.token(tb, w.unit, day(0), crypto.SHA256, imprint))
+	real, err := openMessage(w.token(tb, w.unit, day(0), imprint))
 	must(tb, err)
 	info := make([]byte, real.ContentSize())
 	_, err = real.Content().Read(info)
