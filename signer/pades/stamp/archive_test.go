@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/binary"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-text/typesetting/font/opentype"
+	"github.com/go-text/typesetting/font/opentype/tables"
 	"pgregory.net/rapid"
 
 	"github.com/rubrica-firma/rubrica/signer/pdf"
@@ -90,9 +93,9 @@ func TestFitForArchives(t *testing.T) {
 		// 19005-1, 6.4 and 6.2.5, 6.2.4, 6.1.10; 19005-2, 6.2.9: no transparency, no
 		// PostScript, no references, no device colours, no filter but those that any part has.
 		for _, forbidden := range []string{
-			"/Group", "/ExtGState", "/SMask", "/Subtype2", "/PS", "/Ref", "/OPI", "/Device", "/F ", "/Filter", "/JavaScript",
+			"/Group", "/ExtGState", "/SMask", "/Subtype2", "/PS", "/Ref", "/OPI", "/Device", "/Filter", "/JavaScript",
 		} {
-			if strings.Contains(strings.ReplaceAll(all, "/Font", ""), forbidden) && forbidden != "/F " {
+			if strings.Contains(all, forbidden) {
 				t.Errorf("%s: got %s, want none", name, forbidden)
 			}
 		}
@@ -104,26 +107,16 @@ func TestFitForArchives(t *testing.T) {
 			t.Errorf("%s: got another length than the content's", name)
 		}
 
-		ref, err := fontRef(head)
+		font := regexp.MustCompile(`/Font ?<</F (\d+) 0 R>>`).FindStringSubmatch(head)
+		if font == nil {
+			t.Fatalf("%s: got %s, want a font", name, head)
+		}
+		number, err := strconv.Atoi(font[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkFont(t, &added, ref, a)
+		checkFont(t, &added, pdf.Ref{Number: number}, a)
 	}
-}
-
-func fontRef(head string) (pdf.Ref, error) {
-	var ref pdf.Ref
-	digits := regexp.MustCompile(`/Font<</F (\d+) 0 R>>|/Font <</F (\d+) 0 R>>`).FindStringSubmatch(head)
-	for _, match := range digits[min(1, len(digits)):] {
-		for _, d := range match {
-			ref.Number = 10*ref.Number + int(d-'0')
-		}
-	}
-	if ref.Number == 0 {
-		return ref, errTypeface
-	}
-	return ref, nil
 }
 
 // checkFont checks 19005-1, 6.3 and 19005-2, 6.2.11.
@@ -149,17 +142,17 @@ func checkFont(t *testing.T, added *objects, ref pdf.Ref, a *Appearance) {
 	if err != nil {
 		t.Fatalf("opening the program: %v", err)
 	}
-	tables := map[string][]byte{}
+	parts := map[string][]byte{}
 	for _, tag := range []string{"glyf", "head", "hhea", "hmtx", "loca", "maxp"} {
-		if tables[tag], err = loader.RawTable(opentype.MustNewTag(tag)); err != nil {
+		if parts[tag], err = loader.RawTable(opentype.MustNewTag(tag)); err != nil {
 			t.Fatalf("table %s: %v", tag, err)
 		}
 	}
 	if sum := checksum(program); sum != 0xB1B0AFBA {
 		t.Errorf("got checksum %x of the program, want the constant", sum)
 	}
-	glyphs := int(binary.BigEndian.Uint16(tables["maxp"][4:]))
-	if len(tables["loca"]) != 4*(glyphs+1) || len(tables["hmtx"]) != 4*glyphs || glyphs != len(a.subset.glyphs) {
+	glyphs := int(binary.BigEndian.Uint16(parts["maxp"][4:]))
+	if len(parts["loca"]) != 4*(glyphs+1) || len(parts["hmtx"]) != 4*glyphs || glyphs != len(a.subset.glyphs) {
 		t.Errorf("got tables of different lengths for %d glyphs", glyphs)
 	}
 
@@ -177,7 +170,7 @@ func checkFont(t *testing.T, added *objects, ref pdf.Ref, a *Appearance) {
 	toUnicode := string(added.stream(t, whole["ToUnicode"]))
 	for cid := 1; cid < glyphs; cid++ {
 		width, _ := widths[cid].(int64)
-		advance := float64(binary.BigEndian.Uint16(tables["hmtx"][4*cid:])) * 1000 / float64(a.subset.face.upem)
+		advance := float64(binary.BigEndian.Uint16(parts["hmtx"][4*cid:])) * 1000 / float64(a.subset.face.upem)
 		if d := float64(width) - advance; d < -1 || d > 1 {
 			t.Errorf("got width %d of CID %d, want %.1f", width, cid, advance)
 		}
@@ -189,6 +182,76 @@ func checkFont(t *testing.T, added *objects, ref pdf.Ref, a *Appearance) {
 		if strings.Contains(toUnicode, bad) {
 			t.Errorf("got %q in ToUnicode, want none", bad)
 		}
+	}
+}
+
+// Every glyph of the subset draws what it draws in the typeface, hints aside.
+func TestSubsetDrawsTheSame(t *testing.T) {
+	t.Parallel()
+	o := sample()
+	o.Name, o.Reason = "ÁÉÍÓÚÜÑÇǺŀ½ɵ", "ἄᾧΰ لأإآ בּ Ệặ ẍ"
+	a, err := New(o, Box{300, 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := a.subset.program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader, err := opentype.NewLoader(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := func(tag string) []byte {
+		data, err := loader.RawTable(opentype.MustNewTag(tag))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	loca, err := tables.ParseLoca(raw("loca"), len(a.subset.glyphs), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tables.ParseGlyf(raw("glyf"), loca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := tables.ParseGlyf(a.subset.face.glyf, a.subset.face.loca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	composites := 0
+	for cid, g := range a.subset.glyphs {
+		gotGlyph, wantGlyph := got[cid], want[g]
+		switch data := wantGlyph.Data.(type) {
+		case tables.SimpleGlyph:
+			data.Instructions = nil
+			if simple, ok := gotGlyph.Data.(tables.SimpleGlyph); ok && len(simple.Instructions) == 0 {
+				simple.Instructions = nil
+				gotGlyph.Data = simple
+			}
+			wantGlyph.Data = data
+		case tables.CompositeGlyph:
+			composites++
+			parts, ok := gotGlyph.Data.(tables.CompositeGlyph)
+			if !ok || len(parts.Instructions) != 0 || len(parts.Glyphs) != len(data.Glyphs) {
+				t.Errorf("got %v of CID %d, want %d parts without hints", gotGlyph.Data, cid, len(data.Glyphs))
+				continue
+			}
+			data.Instructions, parts.Instructions = nil, nil
+			for i := range parts.Glyphs {
+				parts.Glyphs[i].GlyphIndex = tables.GlyphID(a.subset.glyphs[parts.Glyphs[i].GlyphIndex])
+				data.Glyphs[i].Flags &^= haveInstruction
+			}
+			wantGlyph.Data, gotGlyph.Data = data, parts
+		}
+		if !reflect.DeepEqual(gotGlyph, wantGlyph) {
+			t.Errorf("got another outline of CID %d than the typeface's glyph %d", cid, g)
+		}
+	}
+	if composites == 0 {
+		t.Error("got no composite glyph, want some to compare")
 	}
 }
 

@@ -18,16 +18,23 @@ import (
 
 // viewer is what a PDF viewer does with the operators that a stamp may use.
 type viewer struct {
-	t        testing.TB
-	a        *Appearance
-	face     *font.Face
-	matrix   [6]float64 // text matrix
-	scale    [4]float64 // of the check code: size and origin
-	size     float64
-	rise     float64
-	depth    int
-	text     strings.Builder
-	modules  [][3]int
+	t       testing.TB
+	a       *Appearance
+	face    *font.Face
+	matrix  [6]float64 // text matrix
+	scale   [4]float64 // of the check code: size and origin
+	size    float64
+	rise    float64
+	depth   int
+	text    strings.Builder
+	modules [][3]int
+	glyphs  []placed
+}
+
+// placed is a glyph's ink on the page.
+type placed struct {
+	text           string
+	x0, y0, x1, y1 float64
 }
 
 // interpret runs a content stream and fails the test if anything is painted outside the
@@ -114,7 +121,9 @@ func (v *viewer) show(line string) {
 			at := v.size / float64(v.a.subset.face.upem)
 			if box, ok := v.face.GlyphExtents(g); ok && box.Width != 0 {
 				x, y := v.matrix[4]+at*float64(box.XBearing), v.matrix[5]+v.rise+at*float64(box.YBearing)
-				v.inside("glyph "+v.a.subset.text[cid], x, y+at*float64(box.Height), x+at*float64(box.Width), y)
+				ink := placed{v.a.subset.text[cid], x, y + at*float64(box.Height), x + at*float64(box.Width), y}
+				v.inside("glyph "+ink.text, ink.x0, ink.y0, ink.x1, ink.y1)
+				v.glyphs = append(v.glyphs, ink)
 			}
 			v.matrix[4] += v.size * float64(v.a.subset.face.advance(g)) / em
 		}
@@ -201,6 +210,71 @@ func TestNoTextIsLost(t *testing.T) {
 	})
 }
 
+// Ink that stands out of its line makes room for itself.
+func TestTallInkMakesRoom(t *testing.T) {
+	t.Parallel()
+	face, err := loadTypeface()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := face.shaper()
+	tallest, deepest := 0, 0
+	for r := rune('!'); r < 0xffff; r++ {
+		p, err := s.paragraph(string(r), map[rune]bool{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.runes) == 0 {
+			continue
+		}
+		const size = 10
+		ink := s.shape(p, 0, len(p.runes))
+		tallest, deepest = max(tallest, ink.top), min(deepest, ink.bottom)
+		a, ok := s.arrange([]row{{cells: []cell{{text: p, scale: 1}}}}, 1000, size)
+		if !ok || len(a.pieces) != 1 {
+			t.Fatalf("%U: got %v, want one piece", r, a)
+		}
+		y := a.pieces[0].y
+		if y-size*float64(ink.top)/em < -eps || y-size*float64(ink.bottom)/em > a.height+eps || a.pieces[0].x+size*float64(ink.left)/em < -eps {
+			t.Errorf("%U: got its base at %.2f of %.2f with ink from %d to %d, want room for it", r, y, a.height, ink.bottom, ink.top)
+		}
+	}
+	if tallest <= ascent+100 || deepest >= -descent-100 {
+		t.Errorf("got ink from %d to %d at most, want some out of the line", deepest, tallest)
+	}
+}
+
+// Marks stand over and under their letters, and pairs are kerned.
+func TestGlyphsArePlaced(t *testing.T) {
+	t.Parallel()
+	o := Options{Name: "q\u0323 AV بَ"}
+	a, err := New(o, Box{200, 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(glyphs []placed, text string) placed {
+		t.Helper()
+		i := slices.IndexFunc(glyphs, func(p placed) bool { return p.text == text })
+		if i < 0 {
+			t.Fatalf("got %v, want %q among them", glyphs, text)
+		}
+		return glyphs[i]
+	}
+	glyphs := interpret(t, a).glyphs
+	for _, c := range []struct {
+		base, mark string
+		above      bool
+	}{{"q", "\u0323", false}, {"ب", "\u064e", true}} {
+		base, mark := find(glyphs, c.base), find(glyphs, c.mark)
+		if middle := (mark.x0 + mark.x1) / 2; middle < base.x0 || middle > base.x1 || mark.y0 > base.y1 != c.above || mark.y1 < base.y0 == c.above {
+			t.Errorf("got %q at %v of base %q at %v, want it above: %v", c.mark, mark, c.base, base, c.above)
+		}
+	}
+	if left, right := find(glyphs, "A"), find(glyphs, "V"); right.x0 >= left.x1 {
+		t.Errorf("got V at %.2f behind A until %.2f, want them kerned", right.x0, left.x1)
+	}
+}
+
 func FuzzNew(f *testing.F) {
 	f.Add("ANA NÚÑEZ PÉREZ", "Conformidad", "https://firma.example.es/v/K7QF28ABCD349ZXW", 212.0, 76.0)
 	f.Add("محمد بن عبد الله", "موافق 12-3.", "x", 640.0, 42.0)
@@ -277,7 +351,7 @@ func TestRefused(t *testing.T) {
 	long := sample()
 	long.Reason = strings.Repeat("a", maxText+1)
 	full := sample()
-	full.Reason = strings.Repeat("palabra ", 120)
+	full.Reason = strings.Repeat("palabra ", 60)
 	distant := sample()
 	distant.Time = time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

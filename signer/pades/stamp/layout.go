@@ -70,11 +70,27 @@ type area struct {
 // be too small to read.
 func (s *shaper) fit(rows []row, width, height, size float64) (area, bool) {
 	for ; size >= smallest; size *= step {
+		if s.surface(rows)*size*size > width*height {
+			continue
+		}
 		if a, ok := s.arrange(rows, width, size); ok && a.height <= height+eps {
 			return a, true
 		}
 	}
 	return area{}, false
+}
+
+// surface is less than rows take at size one, however they are laid out: it
+// saves trying sizes that are out of the question.
+func (s *shaper) surface(rows []row) float64 {
+	const sure = 0.5 * (ascent + descent) / em // blanks at the ends of lines take no room
+	total := 0.0
+	for _, r := range rows {
+		for _, c := range r.cells {
+			total += s.width(c) * c.scale * sure
+		}
+	}
+	return total * squeeze
 }
 
 // arrange lays rows out at one size. It says false if a character or a fixed

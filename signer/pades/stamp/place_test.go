@@ -45,6 +45,32 @@ func TestLocate(t *testing.T) {
 	}
 }
 
+// Margins are read upwards: the text's own right is the reader's up.
+func TestMarginsReadUpwards(t *testing.T) {
+	t.Parallel()
+	for rotate, want := range map[int][2]float64{0: {0, 1}, 90: {-1, 0}, 180: {0, -1}, 270: {1, 0}} {
+		for _, place := range []stamp.Place{stamp.LeftMargin, stamp.RightMargin} {
+			o := options()
+			o.Place = place
+			p, err := stamp.Locate(o, stamp.Page{Box: [4]float64{0, 0, 595, 842}, Rotate: rotate})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := [2]float64{p.Matrix[0], p.Matrix[1]}; got != want || p.Box.Width < 5*p.Box.Height {
+				t.Errorf("%s turned by %d: got direction %v in %v, want %v in a long box", place, rotate, got, p.Box, want)
+			}
+			// The turned box stays in the first quadrant.
+			for _, corner := range [][2]float64{{0, 0}, {p.Box.Width, p.Box.Height}} {
+				x := p.Matrix[0]*corner[0] + p.Matrix[2]*corner[1] + p.Matrix[4]
+				y := p.Matrix[1]*corner[0] + p.Matrix[3]*corner[1] + p.Matrix[5]
+				if x < 0 || y < 0 {
+					t.Errorf("%s turned by %d: got corner %.1f,%.1f, want none below zero", place, rotate, x, y)
+				}
+			}
+		}
+	}
+}
+
 func TestLocateRefuses(t *testing.T) {
 	t.Parallel()
 	a4 := stamp.Page{Box: [4]float64{0, 0, 595, 842}}

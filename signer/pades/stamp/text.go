@@ -12,7 +12,7 @@ import (
 
 // maxText is how long one text of a stamp may be, in characters: far more than
 // stays legible, and few enough to be laid out in milliseconds.
-const maxText = 1000
+const maxText = 500
 
 // substitute is drawn in place of characters that the typeface lacks.
 const substitute = unicode.ReplacementChar
@@ -116,7 +116,7 @@ func (s *shaper) cut(p *paragraph, from, room int, anywhere bool) (end, next int
 			for end > from+1 && p.runes[end-1] == ' ' {
 				end--
 			}
-			if p.widths[end]-p.widths[from] <= room+room/8 && s.shape(p, from, end).width() <= room {
+			if p.widths[end]-p.widths[from] <= room && s.shape(p, from, end).width() <= room {
 				return end, next
 			}
 		}
