@@ -3,7 +3,7 @@ package pades_test
 import (
 	"crypto"
 	"errors"
-	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -89,27 +89,33 @@ func TestCorpus(t *testing.T) {
 	s := cmstest.New(t, "p256")
 	var mu sync.Mutex
 	outcomes := map[string]string{}
-	t.Run("documents", func(t *testing.T) {
-		for file, words := range expected {
-			t.Run(file, func(t *testing.T) {
-				t.Parallel()
-				outcome := try(t, s, filepath.Join(dir, file), words)
-				mu.Lock()
-				defer mu.Unlock()
-				outcomes[file] = outcome
-			})
-		}
-	})
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "document\texpected\toutcome")
+	t.Cleanup(func() { t.Logf("%s\n%s", dir, tabulate(t, expected, outcomes)) })
+	for file, words := range expected {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			outcome := try(t, s, filepath.Join(dir, file), words)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[file] = outcome
+		})
+	}
+}
+
+func tabulate(t *testing.T, expected, outcomes map[string]string) string {
+	t.Helper()
+	table := "document\texpected\toutcome\n"
 	for _, file := range slices.Sorted(maps.Keys(outcomes)) {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", file, expected[file], outcomes[file])
+		table += file + "\t" + expected[file] + "\t" + outcomes[file] + "\n"
+	}
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(w, table); err != nil {
+		t.Fatal(err)
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s\n%s", dir, table.String())
+	return out.String()
 }
 
 // try signs a document in every way and says what came of it.

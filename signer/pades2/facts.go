@@ -1,6 +1,8 @@
 package pades
 
 import (
+	"slices"
+
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
@@ -133,10 +135,8 @@ func (m *form) pageOf(id pdf.Ref, widget pdf.Dict, pages []pdf.Page) (int, error
 		if err != nil {
 			return 0, err
 		}
-		for _, member := range members {
-			if member == pdf.Object(id) {
-				return i + 1, nil
-			}
+		if slices.Contains(members, pdf.Object(id)) {
+			return i + 1, nil
 		}
 	}
 	return 0, nil

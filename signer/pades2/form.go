@@ -166,7 +166,7 @@ func (m *form) signature(fd *field) (pdf.Dict, error) {
 	if err != nil {
 		return nil, err
 	}
-	dict, _ := value.(pdf.Dict) //nolint:errcheck // anything else is no signature
+	dict, _ := value.(pdf.Dict) // anything else is no signature
 	return dict, nil
 }
 

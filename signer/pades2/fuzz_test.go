@@ -110,9 +110,8 @@ func TestMutatedDocuments(t *testing.T) {
 			mutant[rapid.IntRange(0, len(mutant)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "octet")
 		}
 		p, err := prepare(mutant, options())
-		var refusal *policies.Refusal
 		if err != nil {
-			if !errors.As(err, &refusal) {
+			if _, ok := errors.AsType[*policies.Refusal](err); !ok {
 				t.Errorf("untyped error %v", err)
 			}
 			return
@@ -145,7 +144,7 @@ func large(size int64) (io.ReaderAt, int64) {
 	middle := size - int64(len(head)) - int64(len(tail))
 	start := int64(len(head)) + middle + 1
 	tail = append(tail, []byte("trailer\n<</Size 4 /Root 1 0 R>>\nstartxref\n")...)
-	tail = append(tail, []byte(pdf.Append(nil, start))...)
+	tail = pdf.Append(tail, start)
 	tail = append(tail, []byte("\n%%EOF\n")...)
 	whole := pdf.Join(pdf.Octets(head), pdf.Part{Reader: zeros{}, Size: middle}, pdf.Octets(tail))
 	return whole, whole.Size()

@@ -3,6 +3,8 @@ package pades
 import (
 	"bytes"
 	"crypto/x509"
+	"io"
+	"slices"
 
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
@@ -14,39 +16,76 @@ import (
 // whether anything is valid. Signatures are all of the document, as Signatures
 // lists them.
 //
-// B-T asks for a time-stamp inside the signature or a document time-stamp behind
-// it; B-LT besides for the certificates up to self-signed ones or to an anchor,
-// and revocation values for all below those, of the signer and of that
-// time-stamp; B-LTA for a document time-stamp that covers all of that.
+// B-T asks for a time-stamp of the signature value inside the signature, or for
+// a document time-stamp behind it; B-LT besides for the certificates up to
+// self-signed ones or to an anchor, and revocation values for all below those, of
+// the signer and of that time-stamp; B-LTA for a document time-stamp that covers
+// all of that.
 func LevelOf(f *pdf.File, s *Signature, signatures []*Signature, anchors ...*x509.Certificate) (cades.Level, error) {
 	if s.Type != "Sig" || s.SubFilter != "ETSI.CAdES.detached" || !s.Whole {
 		return "", nil
 	}
-	message := open(s)
-	if message == nil || len(message.Signers) != 1 || cades.LevelOf(message, 0) == "" {
-		return "", nil
+	der, err := s.CMS()
+	if err != nil {
+		return "", nil //nolint:nilerr // no signature has no level
+	}
+	message, err := cms.Open(bytes.NewReader(der), int64(len(der)))
+	if err != nil || len(message.Signers) != 1 || cades.LevelOf(message, 0) == "" {
+		return "", nil //nolint:nilerr // as above
 	}
 	l := leveller{file: f, signature: s, message: message, anchors: anchors}
+	l.stamps = s.stampsInside(message)
 	for _, other := range signatures {
-		if other.Type == "DocTimeStamp" && other.SubFilter == "ETSI.RFC3161" && other.Whole &&
-			other.Revision > s.Revision && open(other) != nil {
-			l.stamps = append(l.stamps, other)
+		if t := other.timeStamp(f); t != nil && other.Revision > s.Revision {
+			l.stamps = append(l.stamps, proof{t, other})
 		}
 	}
 	return l.level()
 }
 
-// open reads the CMS of a signature; nil if there is none.
-func open(s *Signature) *cms.Message {
+// Covered reads what the ByteRange names.
+func (s *Signature) Covered(f *pdf.File) io.Reader {
+	part := func(at, length int64) io.Reader { return io.NewSectionReader(f.Reader(), at, length) }
+	return io.MultiReader(part(s.ByteRange[0], s.ByteRange[1]), part(s.ByteRange[2], s.ByteRange[3]))
+}
+
+// timeStamp reads a document time-stamp; nil of anything else, and of one that
+// stamps something else.
+func (s *Signature) timeStamp(f *pdf.File) *cades.TimeStamp {
+	if s.Type != "DocTimeStamp" || s.SubFilter != "ETSI.RFC3161" || !s.Whole {
+		return nil
+	}
 	der, err := s.CMS()
 	if err != nil {
 		return nil
 	}
-	m, err := cms.Open(bytes.NewReader(der), int64(len(der)))
-	if err != nil {
+	t, err := cades.ReadTimeStamp(der)
+	if err != nil || t.Check(s.Covered(f)) != nil {
 		return nil
 	}
-	return m
+	return t
+}
+
+// stampsInside are the signature's own time-stamps.
+func (s *Signature) stampsInside(m *cms.Message) []proof {
+	stamps, err := cades.TimeStamps(m, 0)
+	if err != nil {
+		return nil // what cannot be read proves nothing
+	}
+	var out []proof
+	for _, t := range stamps {
+		if t.Kind == cades.SignatureTimeStamp && t.Check(nil) == nil {
+			out = append(out, proof{t, s})
+		}
+	}
+	return out
+}
+
+// proof is a time-stamp with the signature in which it stands: the one whose
+// level is asked for, or a document time-stamp.
+type proof struct {
+	*cades.TimeStamp
+	in *Signature
 }
 
 // leveller looks for the level of one signature.
@@ -54,86 +93,53 @@ type leveller struct {
 	file      *pdf.File
 	signature *Signature
 	message   *cms.Message
-	stamps    []*Signature // document time-stamps behind it
+	stamps    []proof
 	anchors   []*x509.Certificate
 }
 
 func (l leveller) level() (cades.Level, error) {
-	proofs, err := l.proofs()
-	if err != nil || len(proofs) == 0 {
-		return cades.BB, err
+	if len(l.stamps) == 0 {
+		return cades.BB, nil
 	}
-	whole, err := l.complete(l.file, proofs)
-	if err != nil || !whole {
+	if whole, err := l.complete(l.file, l.stamps); err != nil || !whole {
 		return cades.BT, err
 	}
-	for _, stamp := range l.stamps {
-		then, err := l.file.At(l.file.Revisions()[stamp.Revision])
+	for _, archive := range l.stamps {
+		if archive.Kind != cades.DocumentTimeStamp {
+			continue
+		}
+		then, err := l.file.At(l.file.Revisions()[archive.in.Revision])
 		if err != nil {
 			return cades.BLT, err
 		}
-		// A document time-stamp does not prove the time of its own evidence.
-		earlier := func(p proof) bool { return p.revision < stamp.Revision }
-		covered := proofs[:0:0]
-		for _, p := range proofs {
-			if earlier(p) {
-				covered = append(covered, p)
-			}
-		}
-		if whole, err := l.complete(then, covered); err != nil || whole {
-			return cades.BLTA, err
+		// None proves the time of its own evidence.
+		later := func(p proof) bool { return p.in.Revision >= archive.in.Revision }
+		covered := slices.DeleteFunc(slices.Clone(l.stamps), later)
+		if whole, err := l.complete(then, covered); err != nil {
+			return cades.BLT, err
+		} else if whole {
+			return cades.BLTA, nil
 		}
 	}
 	return cades.BLT, nil
 }
 
-// proof is a time-stamp that proves when the signature was there.
-type proof struct {
-	message  *cms.Message
-	contents []byte // of a document time-stamp
-	revision int
-}
-
-// proofs are the time-stamps inside the signature, and those behind it.
-func (l leveller) proofs() ([]proof, error) {
-	inside, err := cades.TimeStamps(l.message, 0)
-	if err != nil {
-		return nil, nil //nolint:nilerr // what cannot be read proves nothing
-	}
-	var out []proof
-	for _, t := range inside {
-		if t.Kind != cades.SignatureTimeStamp || t.Check(nil) != nil {
-			continue
-		}
-		if m, err := cms.Open(bytes.NewReader(t.Token), int64(len(t.Token))); err == nil {
-			out = append(out, proof{message: m, revision: l.signature.Revision})
-		}
-	}
-	for _, stamp := range l.stamps {
-		out = append(out, proof{message: open(stamp), contents: stamp.Contents, revision: stamp.Revision})
-	}
-	return out, nil
-}
-
-// complete says whether the document has, besides the signer's, the evidence of
-// at least one of the proofs.
-func (l leveller) complete(f *pdf.File, proofs []proof) (bool, error) {
+// complete says whether the document has the evidence about the signer and
+// about at least one of the time-stamps.
+func (l leveller) complete(f *pdf.File, stamps []proof) (bool, error) {
 	store, err := DSS(f)
 	if err != nil {
 		return false, err
 	}
 	evidence := store.For(l.signature.Contents).Merge(cades.EvidenceOf(l.message))
 	signer := l.message.Signers[0].Certificate(evidence.Certificates)
-	if signer == nil {
-		return false, nil
-	}
-	for _, p := range proofs {
-		all := evidence.Merge(cades.EvidenceOf(p.message))
-		if p.contents != nil {
-			all = all.Merge(store.VRI[VRI{Contents: p.contents}.Key()])
+	for _, p := range stamps {
+		all := evidence.Merge(p.Evidence()).Merge(store.For(p.in.Contents))
+		authority := p.Authority(all.Certificates...)
+		if signer == nil || authority == nil {
+			continue
 		}
-		authority := p.message.Signers[0].Certificate(all.Certificates)
-		if authority != nil && len(cades.Missing([]*x509.Certificate{signer, authority}, all, l.anchors...)) == 0 {
+		if len(cades.Missing([]*x509.Certificate{signer, authority}, all, l.anchors...)) == 0 {
 			return true, nil
 		}
 	}

@@ -148,6 +148,19 @@ func (h house) timeStamp(t *testing.T, content []byte) []byte {
 	return out
 }
 
+// stampOther appends a document time-stamp of something else.
+func (h house) stampOther(t *testing.T, content []byte) []byte {
+	t.Helper()
+	p, err := pades.PrepareTimeStamp(parse(t, content), 0)
+	if err != nil {
+		t.Fatalf("PrepareTimeStamp: %v", err)
+	}
+	if err := p.Layout.Embed(p.Update, h.stamps.Stamp(t, crypto.SHA256, make([]byte, 32))); err != nil {
+		t.Fatal(err)
+	}
+	return append(bytes.Clone(content), p.Update...)
+}
+
 func signatures(t *testing.T, content []byte) (*pdf.File, []*pades.Signature) {
 	t.Helper()
 	f := parse(t, content)
@@ -189,7 +202,7 @@ func TestLevels(t *testing.T) {
 			signed := h.signStamped(t, original)
 			checkLevel(t, "with a time-stamp", signed, cades.BT)
 
-			about := h.evidence(t, h.signer.Certificate, h.stamps.Signer.Certificate)
+			about := h.evidence(t, h.signer.Certificate, h.stamps.Certificate)
 			_, all := signatures(t, signed)
 			vri := []pades.VRI{{Contents: all[0].Contents, Evidence: about}}
 			half := about
@@ -204,10 +217,12 @@ func TestLevels(t *testing.T) {
 			archived := h.timeStamp(t, lasting)
 			checkLevel(t, "with a document time-stamp", archived, cades.BLTA)
 
+			checkLevel(t, "with a time-stamp of something else", h.stampOther(t, lasting), cades.BLT)
+
 			_, all = signatures(t, archived)
 			stamp := all[len(all)-1]
 			renewed := h.timeStamp(t, addEvidence(t, archived, []pades.VRI{{
-				Contents: stamp.Contents, Evidence: h.evidence(t, h.stamps.Signer.Certificate),
+				Contents: stamp.Contents, Evidence: h.evidence(t, h.stamps.Certificate),
 			}}, cades.Evidence{}))
 			checkLevel(t, "renewed", renewed, cades.BLTA)
 			sign(t, h.signer, renewed, mustPrepare(t, renewed, options()), crypto.SHA256)
@@ -223,7 +238,7 @@ func TestEvidenceMerges(t *testing.T) {
 	signed := sign(t, h.signer, content, mustPrepare(t, content, options()), crypto.SHA256)
 	_, all := signatures(t, signed)
 	own := pades.VRI{Contents: all[0].Contents, Evidence: h.evidence(t, h.signer.Certificate)}
-	other := pades.VRI{Contents: []byte("another"), Evidence: h.evidence(t, h.stamps.Signer.Certificate)}
+	other := pades.VRI{Contents: []byte("another"), Evidence: h.evidence(t, h.stamps.Certificate)}
 
 	once := addEvidence(t, signed, []pades.VRI{own}, cades.Evidence{})
 	update, err := pades.AddEvidence(parse(t, once), []pades.VRI{own}, own.Evidence)

@@ -122,7 +122,7 @@ func (m *form) read(fd *field) (*Signature, error) {
 		return nil, err
 	}
 	s := &Signature{Field: fd.name, FieldRef: fd.ref}
-	s.Ref, _ = fd.value.(pdf.Ref) //nolint:errcheck // zero says that it is none
+	s.Ref, _ = fd.value.(pdf.Ref) // zero says that it is none
 	if err := m.readDict(s, dict); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (m *form) readPerms(known []*Signature) ([]*Signature, error) {
 		if len(dict) == 0 {
 			continue
 		}
-		id, _ := perms[key].(pdf.Ref) //nolint:errcheck // zero says that it is none
+		id, _ := perms[key].(pdf.Ref) // zero says that it is none
 		at := slices.IndexFunc(known, func(s *Signature) bool { return s.Ref == id && id != pdf.Ref{} })
 		if at < 0 {
 			s := &Signature{Ref: id}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
-	"github.com/rubrica-firma/rubrica/signer/pades2"
+	pades "github.com/rubrica-firma/rubrica/signer/pades2"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
@@ -21,7 +21,7 @@ func objects(t *testing.T, update []byte) []string {
 	t.Helper()
 	var out []string
 	empty := regexp.MustCompile(`<0{100,}>`)
-	for _, part := range strings.Split(empty.ReplaceAllString(string(update), "<0…>"), "endobj\n") {
+	for part := range strings.SplitSeq(empty.ReplaceAllString(string(update), "<0…>"), "endobj\n") {
 		if _, object, ok := strings.Cut(part, " obj\n"); ok {
 			number, _, _ := strings.Cut(strings.TrimSpace(part), "\n")
 			out = append(out, strings.TrimSuffix(number, " obj")+" "+strings.TrimSpace(object))
@@ -134,31 +134,37 @@ func TestFields(t *testing.T) {
 		"merged": {
 			build("", "<</Type/Catalog /Pages 2 0 R /AcroForm<</Fields[4 0 R] /SigFlags 3>>>>", pages, annotated,
 				"<</FT/Sig /T(b) "+widget+">>"),
-			"b", []string{"/V 5 0 R", "/XObject", "/SubFilter"},
+			"b",
+			[]string{"/V 5 0 R", "/XObject", "/SubFilter"},
 		},
 		"indirect form, flags in an object": {
 			build("", "<</Type/Catalog /Pages 2 0 R /AcroForm 5 0 R>>", pages, annotated,
 				"<</FT/Sig /T(b) "+widget+">>", "<</Fields[4 0 R] /SigFlags 6 0 R /DA(/F 0 Tf)>>", "1"),
-			"b", []string{"/DA <2f462030205466>/Fields [4 0 R]/SigFlags 3", "/V 7 0 R", "/XObject", "/SubFilter"},
+			"b",
+			[]string{"/DA <2f462030205466>/Fields [4 0 R]/SigFlags 3", "/V 7 0 R", "/XObject", "/SubFilter"},
 		},
 		"nested, type inherited": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T(a) /Kids[5 0 R]>>", "<</Parent 4 0 R /T(b) /AP<</N 6 0 R>> "+widget+">>"),
-			"a.b", []string{"3 0 <</Annots [5 0 R]", "5 0 <<", "/SubFilter"},
+			"a.b",
+			[]string{"3 0 <</Annots [5 0 R]", "5 0 <<", "/SubFilter"},
 		},
 		"nested, by its branch": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T(a) /Kids[5 0 R]>>", "<</Parent 4 0 R /T(b) /AP<</N 6 0 R>> "+widget+">>"),
-			"a", []string{"3 0 <</Annots [5 0 R]", "5 0 <<", "/SubFilter"},
+			"a",
+			[]string{"3 0 <</Annots [5 0 R]", "5 0 <<", "/SubFilter"},
 		},
 		"not merged, nor among the annotations": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T(b) /Kids[5 0 R]>>", "<</Parent 4 0 R "+widget+">>"),
-			"b", []string{"3 0 <</Annots [5 0 R]", "5 0 <</AP <</N", "4 0 <</FT /Sig/Kids [5 0 R]", "/XObject", "/SubFilter"},
+			"b",
+			[]string{"3 0 <</Annots [5 0 R]", "5 0 <</AP <</N", "4 0 <</FT /Sig/Kids [5 0 R]", "/XObject", "/SubFilter"},
 		},
 		"without a widget": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T(b)>>"), "b", []string{"4 0 <<", "/SubFilter"},
 		},
 		"with a lock": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T(b) /Lock<</Action/Include /Fields[(x)]>>>>"),
-			"b", []string{"4 0 <<", "/Reference [<</Data 1 0 R/TransformMethod /FieldMDP/TransformParams <</Action /Include/Fields [<78>]/Type"},
+			"b",
+			[]string{"4 0 <<", "/Reference [<</Data 1 0 R/TransformMethod /FieldMDP/TransformParams <</Action /Include/Fields [<78>]/Type"},
 		},
 		"unicode": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Sig /T<feff00d1>>>"), "Ñ", []string{"4 0 <<", "/SubFilter"},
@@ -166,16 +172,19 @@ func TestFields(t *testing.T) {
 		"new, with an indirect list of fields and of annotations": {
 			build("", "<</Type/Catalog /Pages 2 0 R /AcroForm<</Fields 4 0 R /SigFlags 3>>>>", pages,
 				"<</Type/Page /Parent 2 0 R /Annots 5 0 R>>", "[6 0 R]", "[6 0 R]", "<</FT/Tx /T(x) /Subtype/Widget>>"),
-			"", []string{"4 0 [6 0 R 9 0 R]", "5 0 [6 0 R 9 0 R]", "9 0 <<", "/XObject", "/SubFilter"},
+			"",
+			[]string{"4 0 [6 0 R 9 0 R]", "5 0 [6 0 R 9 0 R]", "9 0 <<", "/XObject", "/SubFilter"},
 		},
 		"new, with annotations that two pages share": {
 			build("", catalog, "<</Type/Pages /Kids[3 0 R 4 0 R] /Count 2>>", "<</Type/Page /Parent 2 0 R /Annots 5 0 R>>",
 				"<</Type/Page /Parent 2 0 R /Annots 5 0 R>>", "[]"),
-			"", []string{"3 0 <</Annots [8 0 R]", "8 0 <<", "1 0 <<", "/XObject", "/SubFilter"},
+			"",
+			[]string{"3 0 <</Annots [8 0 R]", "8 0 <<", "1 0 <<", "/XObject", "/SubFilter"},
 		},
 		"new, its name is taken": {
 			withForm("/Fields[4 0 R] /SigFlags 3", "<</FT/Tx /T(Rubrica-1)>>"),
-			"", []string{"/T <527562726963612d32>", "3 0 <<", "1 0 <<", "/XObject", "/SubFilter"},
+			"",
+			[]string{"/T <527562726963612d32>", "3 0 <<", "1 0 <<", "/XObject", "/SubFilter"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
