@@ -219,12 +219,12 @@ func TestTallInkMakesRoom(t *testing.T) {
 	}
 	s := face.shaper()
 	tallest, deepest := 0, 0
-	for r := rune('!'); r < 0xffff; r++ {
+	for r := rune('!'); r < 0x2600; r++ {
 		p, err := s.paragraph(string(r), map[rune]bool{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(p.runes) == 0 {
+		if len(p.runes) == 0 || p.runes[0] == substitute {
 			continue
 		}
 		const size = 10
