@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 )
 
 // Identifier octets (X.690, 8.1.2) of the elements that SignedData is made of.
@@ -22,6 +23,10 @@ const (
 // maxDepth bounds how deep elements stand in each other. X.509, OCSP and
 // time-stamps inside time-stamps need some thirty.
 const maxDepth = 96
+
+// maxChanges bounds how many elements of another form than DER's may stand in
+// one. Streams have a few, whose contents are passed by.
+const maxChanges = 1 << 16
 
 // header is identifier and definite length in the fewest octets (X.690, 10.1).
 func header(identifier byte, length int64) []byte {
@@ -87,7 +92,21 @@ func readPrefix(b []byte) (prefix, error) {
 }
 
 // cursor reads BER elements from memory, one after the other.
-type cursor struct{ rest []byte }
+type cursor struct {
+	rest []byte
+	at   int // where rest begins
+}
+
+func (c *cursor) skip(n int) { c.rest, c.at = c.rest[n:], c.at+n }
+
+// inside is a cursor for the contents of the element that comes next.
+func (c *cursor) inside(p prefix) cursor {
+	inner := cursor{rest: c.rest[p.size:], at: c.at + p.size}
+	if !p.indefinite {
+		inner.rest = inner.rest[:p.length]
+	}
+	return inner
+}
 
 func (c *cursor) empty() bool { return len(c.rest) == 0 }
 
@@ -104,8 +123,17 @@ func (c *cursor) ended(indefinite bool) bool {
 // pieces, in itself and in what it contains, is given as it stands; in another
 // one, those parts of it are written anew, the way DER has them.
 func (c *cursor) element() ([]byte, error) {
-	e, _, err := c.walk(maxDepth)
-	return e, err
+	start := *c
+	var s shape
+	size, _, err := s.measure(c, maxDepth)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.changes) == 0 {
+		end := c.at - start.at
+		return start.rest[:end:end], nil
+	}
+	return s.write(make([]byte, 0, size), &start, false), nil
 }
 
 // expect reads an element with that identifier.
@@ -120,72 +148,108 @@ func (c *cursor) expect(identifier byte, what string) ([]byte, error) {
 	return e, nil
 }
 
-func (c *cursor) walk(depth int) (raw []byte, changed bool, err error) {
+// shape is which constructed elements have another form in DER, an element before
+// those in it.
+type shape struct{ changes []change }
+
+// change is an element that is written anew, with the length of its contents.
+type change struct{ at, length int }
+
+// measure reads an element, and gives its size in DER, and that of its contents.
+func (s *shape) measure(c *cursor, depth int) (size, body int, err error) {
 	p, err := readPrefix(c.rest)
 	if err != nil {
-		return nil, false, err
+		return 0, 0, err
 	}
-	start, available := c.rest, int64(len(c.rest)-p.size)
-	if depth == 0 || p.length > available {
-		return nil, false, fmt.Errorf("%w: too deep, or truncated", ErrMalformed)
+	if depth == 0 || p.length > int64(len(c.rest)-p.size) {
+		return 0, 0, fmt.Errorf("%w: too deep, or truncated", ErrMalformed)
 	}
-	if p.identifier == 0 && !p.indefinite && p.length == 0 {
-		return nil, false, fmt.Errorf("%w: end of contents", ErrMalformed)
-	}
-	if p.identifier&constructed == 0 {
-		end := p.size + int(p.length)
-		c.rest = start[end:]
-		return start[:end:end], false, nil
-	}
-	inner := cursor{rest: start[p.size:]}
-	if !p.indefinite {
-		inner.rest = inner.rest[:p.length]
-	}
-	inside, changed, err := inner.inside(p, depth)
-	if err != nil {
-		return nil, false, err
+	if c.rest[0] == 0 && c.rest[1] == 0 {
+		return 0, 0, fmt.Errorf("%w: end of contents", ErrMalformed)
 	}
 	end := p.size + int(p.length)
+	if p.identifier&constructed == 0 {
+		c.skip(end)
+		return end, int(p.length), nil
+	}
+	own, identifier := len(s.changes), len(tag(c.rest))
+	if s.changes = append(s.changes, change{at: c.at}); len(s.changes) > maxChanges {
+		return 0, 0, fmt.Errorf("%w: too loose", ErrMalformed)
+	}
+	inner := c.inside(p)
+	for !inner.ended(p.indefinite) {
+		if p.pieces() && !inner.string() {
+			return 0, 0, fmt.Errorf("%w: string in pieces", ErrMalformed)
+		}
+		whole, contents, err := s.measure(&inner, depth-1)
+		if err != nil {
+			return 0, 0, err
+		}
+		if p.pieces() {
+			whole = contents
+		}
+		body += whole
+	}
 	if p.indefinite {
-		end = len(start) - len(inner.rest) + 2
+		end = inner.at - c.at + 2
 	}
-	c.rest = start[end:]
-	if !changed {
-		return start[:end:end], false, nil
+	c.skip(end)
+	if !p.indefinite && !p.pieces() && len(s.changes) == own+1 {
+		s.changes = s.changes[:own]
+		return end, body, nil
 	}
-	if p.identifier == tagOctets|constructed {
-		return wrap(tagOctets, inside), true, nil
-	}
-	return bytes.Join([][]byte{tag(start), header(0, int64(len(inside)))[1:], inside}, nil), true, nil
+	s.changes[own].length = body
+	return identifier + lengthOctets(body) + body, body, nil
 }
 
-// inside gives the contents of a constructed element the way DER has them, and
-// says whether that, or the element around them, is another way than they stand.
-func (c *cursor) inside(p prefix, depth int) (octets []byte, changed bool, err error) {
-	pieces := p.identifier == tagOctets|constructed
-	changed = p.indefinite || pieces
-	body := c.rest
-	for !c.ended(p.indefinite) {
-		before := body[:len(body)-len(c.rest)]
-		part, other, err := c.walk(depth - 1)
-		if err != nil {
-			return nil, false, err
-		}
-		if other && !changed {
-			octets, changed = bytes.Clone(before), true
-		}
-		if pieces {
-			if part[0] != tagOctets {
-				return nil, false, fmt.Errorf("%w: string in pieces", ErrMalformed)
-			}
-			part = contents(part)
-		}
-		if changed {
-			octets = append(octets, part...)
-		}
+// write writes an element that was measured; of a piece, the contents only.
+func (s *shape) write(out []byte, c *cursor, piece bool) []byte {
+	p, err := readPrefix(c.rest)
+	if err != nil { // it was measured
+		return out
 	}
-	return octets, changed, nil
+	end := p.size + int(p.length)
+	if len(s.changes) == 0 || s.changes[0].at != c.at {
+		element := c.rest[:end]
+		c.skip(end)
+		if piece {
+			element = element[p.size:]
+		}
+		return append(out, element...)
+	}
+	length := s.changes[0].length
+	s.changes = s.changes[1:]
+	if !piece {
+		identifier := tag(c.rest)
+		if p.pieces() {
+			identifier = []byte{tagOctets}
+		}
+		out = append(append(out, identifier...), header(0, int64(length))[1:]...)
+	}
+	inner := c.inside(p)
+	for !inner.ended(p.indefinite) {
+		out = s.write(out, &inner, p.pieces())
+	}
+	if p.indefinite {
+		end = inner.at - c.at + 2
+	}
+	c.skip(end)
+	return out
 }
+
+// lengthOctets is how many octets a definite length takes.
+func lengthOctets(length int) int {
+	if length < 0x80 {
+		return 1
+	}
+	return 1 + (bits.Len(uint(length))+7)/8
+}
+
+// pieces is whether it is of an octet string in pieces.
+func (p prefix) pieces() bool { return p.identifier == tagOctets|constructed }
+
+// string is whether an octet string comes next.
+func (c *cursor) string() bool { return !c.empty() && c.rest[0]&^constructed == tagOctets }
 
 // tag is the identifier octets of an element.
 func tag(element []byte) []byte {

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -223,5 +224,39 @@ func TestPSSKeys(t *testing.T) {
 	verified(t, m, content, certificate)
 	if m.Signers[0].Scheme != cms.PSS {
 		t.Errorf("got %q, want %q", m.Signers[0].Scheme, cms.PSS)
+	}
+}
+
+// TestHostileMemory: what is made to cost much costs a small multiple of its
+// octets. It is not parallel: it measures the memory of the whole process.
+func TestHostileMemory(t *testing.T) {
+	s := cmstest.New(t, "p256")
+	good := s.Sign(t, []byte("contenido"), crypto.SHA256)
+	const size = 3 << 20
+	nulls := bytes.Repeat([]byte{5, 0}, size/2)
+	pieces := append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{4, 1, 0}, size/3)...), 0, 0)
+	values := func(value []byte) []byte {
+		attribute := around(0x30, []byte{6, 2, 0x2a, 3}, around(0x31, value))
+		return signerSurgery(t, good, func(members [][]byte) [][]byte { return slices.Insert(members, 6, around(0xa1, attribute)) })
+	}
+	members := func(at int, member []byte) []byte {
+		return surgery(t, good, func(members [][]byte) [][]byte { return slices.Insert(members, at, member) })
+	}
+	for name, der := range map[string][]byte{
+		"values of an attribute": values(nulls),
+		"a string in pieces":     values(pieces),
+		"members of crls":        members(4, around(0xa1, nulls)),
+		"nested in crls":         members(4, around(0xa1, bytes.Repeat([]byte{0x30, 0x80}, 90), nulls, make([]byte, 180))),
+		"empty, indefinite":      members(4, around(0xa1, around(0x30, bytes.Repeat([]byte{0x30, 0x80, 0, 0}, size/4)))),
+		"digest algorithms":      surgery(t, good, func(members [][]byte) [][]byte { members[1] = around(0x31, nulls); return members }),
+	} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		_, err := cms.Open(bytes.NewReader(der), int64(len(der)))
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8*size {
+			t.Errorf("%s: %d KB allocated for %d (%v)", name, used>>10, len(der)>>10, err)
+		}
 	}
 }
