@@ -94,7 +94,7 @@ func TestCollect(t *testing.T) {
 func TestCollectChain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
-	if _, err := h.collect(t); err != nil {
+	if err := h.collect(t); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
@@ -124,7 +124,7 @@ func TestCollectChain(t *testing.T) {
 				}
 				c.Trust = trusting(tc.trust...)
 			}
-			if _, err := h.collect(t); !errors.Is(err, tc.want) {
+			if err := h.collect(t); !errors.Is(err, tc.want) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})
@@ -142,11 +142,11 @@ func TestAcceptOlder(t *testing.T) {
 		t.Fatal("no Collector")
 	}
 	c.AcceptOlder = true
-	if _, err := h.collect(t); err != nil {
+	if err := h.collect(t); err != nil {
 		t.Errorf("an older answer: %v", err)
 	}
 	h.answers(func(a *ocsp.Response) { a.NextUpdate = a.ThisUpdate.Add(-time.Minute) })
-	if _, err := h.collect(t); !errors.Is(err, policies.Refuse(policies.EvidenceUnavailable)) {
+	if err := h.collect(t); !errors.Is(err, policies.Refuse(policies.EvidenceUnavailable)) {
 		t.Errorf("got %v, want %v", err, policies.EvidenceUnavailable)
 	}
 }

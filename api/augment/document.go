@@ -41,6 +41,8 @@ type Held struct {
 	CMS []byte // without padding
 	// Contents is the octet string that VRI is named by, with padding.
 	Contents []byte
+	// ByteRange is what it covers.
+	ByteRange [4]int64
 	// TimeStamp is whether it is a document time-stamp.
 	TimeStamp bool
 	// Whole is whether it covers all of the document as it was then, but for its

@@ -18,7 +18,7 @@ import (
 type Local struct {
 	file     *pdf.File
 	anchors  []*x509.Certificate
-	held     []*pades.Signature
+	held     []Held
 	prepared *pades.Prepared
 }
 
@@ -34,16 +34,26 @@ func OpenLocal(r io.ReaderAt, size int64, anchors ...*x509.Certificate) (*Local,
 // Reader reads the document as it stands.
 func (l *Local) Reader() *io.SectionReader { return l.file.Reader() }
 
-// Signatures implements Document. Usage rights are nobody's signatures of the
-// document.
+// Signatures implements Document.
 func (l *Local) Signatures(context.Context) ([]Held, error) {
-	all, err := pades.Signatures(l.file)
+	var err error
+	l.held, err = Signatures(l.file, l.anchors)
+	return l.held, err
+}
+
+// Signatures tells what a PDF holds, as Document has it. Usage rights are
+// nobody's signatures of the document. A chain that ends at one of the anchors
+// is whole.
+func Signatures(f *pdf.File, anchors []*x509.Certificate) ([]Held, error) {
+	all, err := pades.Signatures(f)
 	if err != nil {
 		return nil, err
 	}
-	l.held = l.held[:0]
-	var held []Held
-	last := -1
+	var (
+		held []Held
+		last *pades.Signature // the level of the others nobody asks for
+		at   int
+	)
 	for _, s := range all {
 		if s.Revision < 0 || s.UsageRights {
 			continue
@@ -54,13 +64,12 @@ func (l *Local) Signatures(context.Context) ([]Held, error) {
 		}
 		stamp := s.Type == "DocTimeStamp"
 		if !stamp {
-			last = len(held)
+			last, at = s, len(held)
 		}
-		l.held = append(l.held, s)
-		held = append(held, Held{CMS: der, Contents: s.Contents, TimeStamp: stamp, Whole: s.Whole})
+		held = append(held, Held{CMS: der, Contents: s.Contents, ByteRange: s.ByteRange, TimeStamp: stamp, Whole: s.Whole})
 	}
-	if last >= 0 { // the level of the others nobody asks for
-		held[last].Level, err = pades.LevelOf(l.file, l.held[last], all, l.anchors...)
+	if last != nil {
+		held[at].Level, err = pades.LevelOf(f, last, all, anchors...)
 	}
 	return held, err
 }
@@ -71,8 +80,8 @@ func (l *Local) Digest(_ context.Context, number int, hash crypto.Hash) ([]byte,
 		return nil, fmt.Errorf("%w: hash %v", ErrInvalid, hash)
 	}
 	h, r := hash.New(), l.held[number].ByteRange
-	for i := 0; i < len(r); i += 2 {
-		if n, err := io.Copy(h, io.NewSectionReader(l.file.Reader(), r[i], r[i+1])); err != nil || n != r[i+1] {
+	for _, part := range [][2]int64{{r[0], r[1]}, {r[2], r[3]}} {
+		if n, err := io.Copy(h, io.NewSectionReader(l.file.Reader(), part[0], part[1])); err != nil || n != part[1] {
 			return nil, fmt.Errorf("reading the document: %w", errors.Join(err, ErrInvalid))
 		}
 	}
