@@ -66,5 +66,5 @@ func (r *reader) hidesContent(annotation pdf.Dict, marks []point) bool {
 		return false
 	}
 	box := r.box(annotation["Rect"])
-	return box.area() > 0 && covered(marks, box) > 0 && r.opaque(r.appearance(annotation))
+	return box.area() > 0 && r.covered(marks, box) > 0 && r.opaque(r.appearance(annotation))
 }

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"io"
 
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
@@ -55,8 +56,15 @@ func (i *inspector) measure(s *pdf.Stream, at step) {
 // inflate counts what a stream inflates to. Data that break off are no matter:
 // what comes before counts.
 func (i *inspector) inflate(s *pdf.Stream, limit int64) (int64, error) {
-	data, err := i.file.Data(s, limit)
-	return int64(len(data)), err
+	r, err := i.file.Decoded(s, limit)
+	if err != nil {
+		return 0, err //nolint:wrapcheck // told apart by the caller
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(r, limit+1))
+	if n > limit {
+		return n, policies.Refuse(policies.DocumentTooComplex)
+	}
+	return n, err //nolint:wrapcheck // likewise
 }
 
 // imageSize is how many octets an image has by its dictionary.

@@ -157,7 +157,7 @@ func streamData(s *pdf.Stream) []byte {
 func appendTable(b []byte, entries map[int]string, trailer pdf.Dict) []byte {
 	at := len(b)
 	trailer = trailer.Clone()
-	trailer["Size"] = int64(64)
+	trailer["Size"] = int64(4000)
 	if previous := bytes.LastIndex(b, []byte("startxref\n")); previous >= 0 {
 		var offset int64
 		if _, err := fmt.Sscan(string(b[previous+len("startxref\n"):]), &offset); err != nil {
@@ -176,50 +176,50 @@ func appendTable(b []byte, entries map[int]string, trailer pdf.Dict) []byte {
 	return fmt.Appendf(b, "\nstartxref\n%d\n%%%%EOF\n", at)
 }
 
-func open(t testing.TB, doc []byte) *pdf.File {
-	t.Helper()
+func open(tb testing.TB, doc []byte) *pdf.File {
+	tb.Helper()
 	f, err := pdf.Open(bytes.NewReader(doc), int64(len(doc)))
 	if err != nil {
-		t.Fatalf("opening: %v", err)
+		tb.Fatalf("opening: %v", err)
 	}
 	return f
 }
 
 // draft is an update in the making.
 type draft struct {
-	t testing.TB
+	tb testing.TB
 	*pdf.Update
 }
 
 // update appends one, written by the project's own writer.
-func update(t testing.TB, doc []byte, change func(d draft)) []byte {
-	t.Helper()
-	u := open(t, doc).NewUpdate()
-	change(draft{t, u})
+func update(tb testing.TB, doc []byte, change func(d draft)) []byte {
+	tb.Helper()
+	u := open(tb, doc).NewUpdate()
+	change(draft{tb, u})
 	b, err := u.Bytes()
 	if err != nil {
-		t.Fatalf("writing the update: %v", err)
+		tb.Fatalf("writing the update: %v", err)
 	}
 	return slices.Concat(doc, b)
 }
 
 // dict gives a copy of a dictionary, to be changed and set again.
 func (d draft) dict(number int) pdf.Dict {
-	d.t.Helper()
+	d.tb.Helper()
 	o, err := d.Get(ref(number))
 	if err != nil {
-		d.t.Fatalf("reading object %d: %v", number, err)
+		d.tb.Fatalf("reading object %d: %v", number, err)
 	}
 	v, ok := o.(pdf.Dict)
 	if !ok {
-		d.t.Fatalf("object %d: got %T, want a dictionary", number, o)
+		d.tb.Fatalf("object %d: got %T, want a dictionary", number, o)
 	}
 	return v.Clone()
 }
 
 // set changes keys of a dictionary.
 func (d draft) set(number int, values pdf.Dict) {
-	d.t.Helper()
+	d.tb.Helper()
 	changed := d.dict(number)
 	for key, value := range values {
 		if changed[key] = value; value == nil {
@@ -231,8 +231,8 @@ func (d draft) set(number int, values pdf.Dict) {
 
 // insert appends to an array in a dictionary.
 func (d draft) insert(number int, key pdf.Name, member pdf.Object) {
-	d.t.Helper()
-	list, _ := d.dict(number)[key].(pdf.Array) //nolint:revive // absent is empty
+	d.tb.Helper()
+	list, _ := d.dict(number)[key].(pdf.Array)
 	d.set(number, pdf.Dict{key: append(slices.Clone(list), member)})
 }
 
@@ -248,11 +248,11 @@ type mark struct {
 }
 
 // sign appends a signature whose value is not one: inspection does not verify.
-func sign(t testing.TB, doc []byte, m mark) []byte {
-	t.Helper()
+func sign(tb testing.TB, doc []byte, m mark) []byte {
+	tb.Helper()
 	const digits = 64
-	u := open(t, doc).NewUpdate()
-	d := draft{t, u}
+	u := open(tb, doc).NewUpdate()
+	d := draft{tb, u}
 	byteRange := &pdf.Raw{Bytes: []byte("[0 " + strings.Repeat(" ", 40) + "]")}
 	hole := &pdf.Raw{Bytes: []byte("<300302010a" + strings.Repeat("0", digits-10) + ">")}
 	signature := pdf.Dict{
@@ -296,7 +296,7 @@ func sign(t testing.TB, doc []byte, m mark) []byte {
 	}
 	b, err := u.Bytes()
 	if err != nil {
-		t.Fatalf("writing the signature: %v", err)
+		tb.Fatalf("writing the signature: %v", err)
 	}
 	doc = slices.Concat(doc, b)
 	if byteRange.At == 0 {
@@ -316,11 +316,11 @@ func certify(level int64) pdf.Dict {
 }
 
 // changes compares a document with what was signed.
-func changes(t testing.TB, signed, newer []byte, permitted inspect.Permission) []inspect.Change {
-	t.Helper()
-	list, err := inspect.Changes(open(t, signed), open(t, newer), permitted)
+func changes(tb testing.TB, signed, newer []byte, permitted inspect.Permission) []inspect.Change {
+	tb.Helper()
+	list, err := inspect.Changes(open(tb, signed), open(tb, newer), permitted)
 	if err != nil {
-		t.Fatalf("Changes: %v", err)
+		tb.Fatalf("Changes: %v", err)
 	}
 	return list
 }
@@ -335,11 +335,11 @@ func count(list []inspect.Change, judgement inspect.Judgement) int {
 	return n
 }
 
-func report(t testing.TB, doc []byte) inspect.Report {
-	t.Helper()
-	r, err := inspect.File(open(t, doc))
+func report(tb testing.TB, doc []byte) inspect.Report {
+	tb.Helper()
+	r, err := inspect.File(open(tb, doc))
 	if err != nil {
-		t.Fatalf("File: %v", err)
+		tb.Fatalf("File: %v", err)
 	}
 	return r
 }

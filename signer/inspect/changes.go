@@ -70,11 +70,20 @@ const (
 // The error is a *policies.Refusal where a limit was met or a page tree cannot be
 // read; then nothing is known and nothing permitted.
 func Changes(older, newer *pdf.File, permitted Permission) ([]Change, error) {
+	orphans, err := newer.Orphans()
+	if err != nil {
+		return nil, fmt.Errorf("looking for objects: %w", err)
+	}
+	return compare(older, newer, permitted, orphans)
+}
+
+// compare is Changes for one who knows the newer file's orphans.
+func compare(older, newer *pdf.File, permitted Permission, orphans []pdf.Orphan) ([]Change, error) {
 	d := &differ{
 		old: &reader{file: older}, new: &reader{file: newer}, permitted: permitted,
 		seen: map[[2]pdf.Ref]bool{}, anchors: map[pdf.Ref]bool{},
 	}
-	if err := d.compare(); err != nil {
+	if err := d.compare(orphans); err != nil {
 		return nil, fmt.Errorf("comparing revisions: %w", err)
 	}
 	return d.changes, nil
@@ -95,11 +104,12 @@ type differ struct {
 	oldPages, newPages   []pdf.Page
 	oldFields, newFields []*field
 	drawn                map[int][]point // by page: what it said when it was signed
+	shownOn              map[pdf.Ref]int // the newer pages, by annotation
 	signatures           bool            // older has some
 	counts               map[Change]int
 }
 
-func (d *differ) compare() error {
+func (d *differ) compare(orphans []pdf.Orphan) error {
 	var err error
 	if d.oldPages, err = d.old.file.Pages(); err != nil {
 		return fmt.Errorf("reading the older pages: %w", err)
@@ -121,9 +131,7 @@ func (d *differ) compare() error {
 	d.form(oldForm, newForm)
 	d.pageTree(oldCatalog["Pages"], newCatalog["Pages"])
 	d.pages()
-	if err := d.irregular(); err != nil {
-		return err
-	}
+	d.irregular(orphans)
 	if d.steps > maxSteps {
 		return policies.Refuse(policies.DocumentTooComplex, "reason", "too much to compare")
 	}
@@ -132,7 +140,7 @@ func (d *differ) compare() error {
 			return r.err
 		}
 		if r.short {
-			return policies.Refuse(policies.DocumentTooComplex, "reason", "a stream is too long")
+			return policies.Refuse(policies.DocumentTooComplex, "reason", "too much to look at")
 		}
 	}
 	return nil
@@ -263,7 +271,7 @@ func (d *differ) structure(older, newer pdf.Object) {
 }
 
 // irregular reports what the update left for readers to disagree on.
-func (d *differ) irregular() error {
+func (d *differ) irregular(orphans []pdf.Orphan) {
 	from := d.old.file.Size()
 	for _, odd := range d.new.file.Irregularities() {
 		if odd.At < from {
@@ -277,10 +285,6 @@ func (d *differ) irregular() error {
 		}
 		d.tell(Irregular, judgement, fmt.Sprintf("%s, object %d %d", odd.Kind, odd.Ref.Number, odd.Ref.Generation))
 	}
-	orphans, err := d.new.file.Orphans()
-	if err != nil {
-		return fmt.Errorf("looking for objects: %w", err)
-	}
 	for _, orphan := range orphans {
 		if orphan.At < from {
 			continue
@@ -291,5 +295,4 @@ func (d *differ) irregular() error {
 		}
 		d.tell(Irregular, judgement, fmt.Sprintf("object %d %d in no cross-reference", orphan.Ref.Number, orphan.Ref.Generation))
 	}
-	return nil
 }

@@ -232,15 +232,16 @@ func (d *differ) hides(n *field, appearance *pdf.Stream, box rectangle) bool {
 	if box.area() > max(largeStamp, largest*rectangle(page.CropBox).area()) {
 		return true
 	}
-	return d.new.opaque(appearance) && covered(d.marks(index), box) > 0
+	return d.new.opaque(appearance) && d.new.covered(d.marks(index), box) > 0
 }
 
 // pageOf gives the index of the page that shows an annotation, or -1.
-func (d *differ) pageOf(ref pdf.Ref) int {
-	for i, page := range d.newPages {
-		if slices.Contains(d.new.array(page.Dict["Annots"]), pdf.Object(ref)) {
-			return i
-		}
+func (d *differ) pageOf(annotation pdf.Ref) int {
+	if d.shownOn == nil {
+		d.shownOn = d.new.shownOn(d.newPages)
+	}
+	if page, shown := d.shownOn[annotation]; shown {
+		return page
 	}
 	return -1
 }

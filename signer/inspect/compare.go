@@ -153,7 +153,7 @@ func (d *differ) sameData(a, b *pdf.Stream) bool {
 			return false
 		}
 		if errX != nil {
-			if errX != io.EOF { //nolint:errorlint // a reader gives io.EOF itself
+			if errX != io.EOF {
 				d.old.fail(errX)
 				return false
 			}

@@ -2,25 +2,18 @@ package inspect
 
 import (
 	"github.com/rubrica-firma/rubrica/policies"
-	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
 // form judges the fields: whether they show what they hold, and where a
 // signature would be seen.
 func (i *inspector) form() {
-	shownOn := map[pdf.Ref]int{}
-	for number, page := range i.pages {
-		for _, o := range i.array(page.Dict["Annots"]) {
-			if ref, ok := o.(pdf.Ref); ok {
-				shownOn[ref] = number + 1
-			}
-		}
-	}
+	shownOn := i.shownOn(i.pages)
 	for _, n := range i.fields {
 		switch {
 		case !n.isWidget():
 		case n.kind == "Sig":
-			i.place(n, shownOn[n.ref])
+			page, shown := shownOn[n.ref]
+			i.place(n, page, shown)
 		case i.integer(n.dict["F"])&(flagHidden|flagNoView) == 0:
 			i.value(n)
 		}
@@ -48,7 +41,7 @@ func (i *inspector) value(n *field) {
 }
 
 // place tells of empty signature fields that nobody would see.
-func (i *inspector) place(n *field, page int) {
+func (i *inspector) place(n *field, page int, shown bool) {
 	if i.get(n.value) != nil {
 		return
 	}
@@ -57,7 +50,7 @@ func (i *inspector) place(n *field, page int) {
 	switch {
 	case box.area() == 0:
 		i.found(policies.FindingSignatureInvisible, where)
-	case page == 0, !box.meets(rectangle(i.pages[page-1].CropBox)):
+	case !shown, !box.meets(rectangle(i.pages[page].CropBox)):
 		i.found(policies.FindingSignatureOffPage, where)
 	}
 }

@@ -3,6 +3,7 @@ package inspect_test
 import (
 	"bytes"
 	"compress/zlib"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,35 +17,33 @@ import (
 )
 
 // with gives the contract with keys of some objects changed.
-func with(t testing.TB, number int, values pdf.Dict) objects {
-	t.Helper()
+func with(tb testing.TB, number int, values pdf.Dict) objects {
+	tb.Helper()
 	all := contract()
-	change(t, all, number, values)
+	change(tb, all, number, values)
 	return all
 }
 
-func change(t testing.TB, all objects, number int, values pdf.Dict) {
-	t.Helper()
+func change(tb testing.TB, all objects, number int, values pdf.Dict) {
+	tb.Helper()
 	d, ok := all[number].(pdf.Dict)
 	if !ok {
-		t.Fatalf("object %d: got %T, want a dictionary", number, all[number])
+		tb.Fatalf("object %d: got %T, want a dictionary", number, all[number])
 	}
 	d = d.Clone()
-	for key, value := range values {
-		d[key] = value
-	}
+	maps.Copy(d, values)
 	all[number] = d
 }
 
-func deflated(t testing.TB, d pdf.Dict, data string) *pdf.Stream {
-	t.Helper()
+func deflated(tb testing.TB, d pdf.Dict, data string) *pdf.Stream {
+	tb.Helper()
 	var b bytes.Buffer
 	w := zlib.NewWriter(&b)
 	if _, err := w.Write([]byte(data)); err != nil {
-		t.Fatalf("deflating: %v", err)
+		tb.Fatalf("deflating: %v", err)
 	}
 	if err := w.Close(); err != nil {
-		t.Fatalf("deflating: %v", err)
+		tb.Fatalf("deflating: %v", err)
 	}
 	d = d.Clone()
 	d["Filter"] = pdf.Name("FlateDecode")

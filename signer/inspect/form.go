@@ -9,6 +9,9 @@ import (
 const (
 	// maxFields bounds the walk over a form.
 	maxFields = 100_000
+	// maxLevels bounds how deep fields may nest, and maxName what they are called.
+	maxLevels = 64
+	maxName   = 4096
 	// maxFieldText bounds what a field may say.
 	maxFieldText = 1 << 20
 )
@@ -39,6 +42,7 @@ type field struct {
 	flags  int64
 	parent *field
 	kids   []*field
+	level  int
 }
 
 // key identifies a node in two revisions of a form.
@@ -77,8 +81,11 @@ func (r *reader) fields(form pdf.Dict) []*field {
 		visited[ref] = isRef
 		n := r.field(ref, r.dict(top.object), top.parent)
 		all = append(all, n)
-		kids := r.array(n.dict["Kids"])
-		for _, kid := range slices.Backward(kids[:min(len(kids), maxFields)]) {
+		if n.level > maxLevels || len(n.name) > maxName {
+			r.short = true
+			continue
+		}
+		for _, kid := range slices.Backward(r.array(n.dict["Kids"])) {
 			stack = append(stack, item{kid, n})
 		}
 	}
@@ -89,6 +96,7 @@ func (r *reader) field(ref pdf.Ref, d pdf.Dict, parent *field) *field {
 	n := &field{ref: ref, dict: d, parent: parent}
 	if parent != nil {
 		n.name, n.kind, n.value, n.flags = parent.name, parent.kind, parent.value, parent.flags
+		n.level = parent.level + 1
 		parent.kids = append(parent.kids, n)
 	}
 	if d["T"] != nil {

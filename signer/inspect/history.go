@@ -88,7 +88,7 @@ func (i *inspector) ends(revision pdf.Revision, end int64) bool {
 // since judges what came after a signature.
 func (i *inspector) since(older *pdf.File, s signed) error {
 	where := "field " + s.field.name
-	changes, err := Changes(older, i.file, PermissionOf(older, s.dict, s.field.dict))
+	changes, err := compare(older, i.file, PermissionOf(older, s.dict, s.field.dict), i.orphans)
 	switch {
 	case err == nil:
 		i.judge(changes, where)
@@ -122,7 +122,7 @@ func (i *inspector) before(first, last pdf.Revision) error {
 	if err != nil {
 		return i.unlike(err)
 	}
-	changes, err := Changes(older, newer, Permission{})
+	changes, err := compare(older, newer, Permission{}, nil)
 	if err != nil {
 		return i.unlike(err)
 	}

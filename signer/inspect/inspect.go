@@ -25,12 +25,8 @@ func (r Report) Has(code policies.FindingCode) bool {
 	return false
 }
 
-const (
-	// maxObjects bounds how many objects are looked at.
-	maxObjects = 2_000_000
-	// maxLooks bounds what all pages together are drawn for.
-	maxLooks = 64 << 20
-)
+// maxObjects bounds how many objects are looked at.
+const maxObjects = 2_000_000
 
 // File inspects a document. The error is a *policies.Refusal where the document
 // has no pages that could be shown or met a limit of the reader, or else the
@@ -53,6 +49,7 @@ type inspector struct {
 	counts   map[policies.FindingCode]int
 
 	pages   []pdf.Page
+	orphans []pdf.Orphan
 	fields  []*field
 	visited map[visit]bool
 	layers  map[pdf.Ref]bool // optional content that something on a page uses
@@ -117,7 +114,7 @@ func (i *inspector) inspect() error {
 		return i.err
 	}
 	if i.short {
-		i.found(policies.FindingIncomplete, "document", "kind", "stream")
+		i.found(policies.FindingIncomplete, "document", "kind", "limits")
 	}
 	if i.err != nil {
 		i.found(policies.FindingUnreadable, "", "cause", i.err.Error())
@@ -170,11 +167,11 @@ func (i *inspector) structure() error {
 			// Readers agree on these. Objects behind the end are orphans.
 		}
 	}
-	orphans, err := i.file.Orphans()
-	if err != nil {
+	var err error
+	if i.orphans, err = i.file.Orphans(); err != nil {
 		return fmt.Errorf("looking for objects: %w", err)
 	}
-	for _, orphan := range orphans {
+	for _, orphan := range i.orphans {
 		code := policies.FindingObjectsUnlisted
 		if i.shadows(orphan) {
 			code = policies.FindingObjectsDuplicate
@@ -193,11 +190,9 @@ func (r *reader) shadows(orphan pdf.Orphan) bool {
 
 // over looks for annotations and fields that lie over what their page says.
 func (i *inspector) over() {
-	spent := 0
 	for number, page := range i.pages {
 		var candidates []pdf.Dict
-		annotations := i.array(page.Dict["Annots"])
-		for _, o := range annotations[:min(len(annotations), maxFields)] {
+		for _, o := range i.array(page.Dict["Annots"]) {
 			if d := i.dict(o); i.opaque(i.appearance(d)) {
 				candidates = append(candidates, d)
 			}
@@ -205,12 +200,7 @@ func (i *inspector) over() {
 		if len(candidates) == 0 {
 			continue
 		}
-		if spent > maxLooks {
-			i.found(policies.FindingIncomplete, fmt.Sprintf("page %d", number+1))
-			return
-		}
 		marks := i.marksOf(page)
-		spent += 16*len(marks) + maxContent/1024
 		for _, d := range candidates {
 			if i.hidesContent(d, marks) {
 				i.found(policies.FindingAnnotationCovers, fmt.Sprintf("page %d", number+1), "kind", string(i.name(d["Subtype"])))

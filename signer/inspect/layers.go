@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -19,7 +20,7 @@ func (i *inspector) optional(properties pdf.Dict) {
 	o := &occasions{inspector: i, base: i.dict(properties["D"]), states: map[pdf.Ref]bool{}, automatic: map[pdf.Ref]bool{}}
 	o.read(i.array(properties["OCGs"]))
 	used := false
-	for ref := range i.layers {
+	for _, ref := range slices.SortedFunc(maps.Keys(i.layers), func(a, b pdf.Ref) int { return a.Number - b.Number }) {
 		used = true
 		o.judge(ref, i.dict(ref))
 	}
@@ -160,7 +161,7 @@ func (o *occasions) expression(list pdf.Array, depth int) ([]pdf.Ref, bool) {
 	operator := o.name(list[0])
 	all, some := true, false
 	for _, member := range list[1:] {
-		value := false
+		var value bool
 		if ref, ok := member.(pdf.Ref); ok && isDict(o.get(ref)) {
 			groups = append(groups, ref)
 			value = o.state(ref)

@@ -13,9 +13,6 @@ const (
 	maxMarks = 50_000
 	// maxForms bounds how deep forms may hold forms.
 	maxForms = 8
-	// maxOperations bounds how much of one page is drawn, forms again and again
-	// included.
-	maxOperations = 2_000_000
 )
 
 // rectangle is left, bottom, right, top.
@@ -58,11 +55,10 @@ type point struct{ x, y float64 }
 // where each piece of text begins and ends, roughly, and where the middle of
 // each image is. It knows no fonts; a letter counts as half its size.
 type drawing struct {
-	reader     *reader
-	marks      []point
-	paints     bool // fills an area, without transparency
-	operations int
-	active     map[*pdf.Stream]bool
+	reader *reader
+	marks  []point
+	paints bool // fills an area, without transparency
+	active map[*pdf.Stream]bool
 }
 
 // marksOf gives what the content of a page, without annotations, says where.
@@ -105,8 +101,11 @@ func (r *reader) opaque(appearance *pdf.Stream) bool {
 }
 
 // covered says how many of the marks lie within a rectangle.
-func covered(marks []point, box rectangle) int {
+func (r *reader) covered(marks []point, box rectangle) int {
 	n := 0
+	if !r.spend(&r.operations, len(marks), maxOperations) {
+		return n
+	}
 	for _, mark := range marks {
 		if box.contains(mark.x, mark.y) {
 			n++
@@ -139,7 +138,7 @@ func (d *drawing) draw(content []byte, resources pdf.Dict, ctm matrix, depth int
 		d.mark(x, y)
 	}
 	for op := range operations(content) {
-		if d.operations++; d.operations > maxOperations {
+		if !d.reader.spend(&d.reader.operations, 1, maxOperations) {
 			return
 		}
 		switch op.operator {

@@ -15,7 +15,26 @@ const maxOperands = 1024
 type reader struct {
 	file  *pdf.File
 	err   error
-	short bool // a stream was too long to be read
+	short bool // a budget was met, and something was not looked at
+
+	items, octets, operations int
+}
+
+// What one reader may spend in all, so that whatever refers to what, time and
+// memory are bounded.
+const (
+	maxItems      = 5_000_000 // members of arrays, each time they are read
+	maxOctets     = 128 << 20 // of streams whose content is read
+	maxOperations = 2_000_000 // of content, and comparisons of what it draws
+)
+
+// spend counts; it is false when there is nothing left.
+func (r *reader) spend(account *int, n, limit int) bool {
+	*account += n
+	if *account > limit {
+		r.short = true
+	}
+	return *account <= limit
 }
 
 // fail keeps the first failure, unless a later one is not the document's alone:
@@ -52,7 +71,7 @@ func (r *reader) dict(o pdf.Object) pdf.Dict {
 
 func (r *reader) array(o pdf.Object) pdf.Array {
 	v, ok := r.get(o).(pdf.Array)
-	if !ok {
+	if !ok || !r.spend(&r.items, len(v), maxItems) {
 		return nil
 	}
 	return v
@@ -110,6 +129,9 @@ func (r *reader) data(s *pdf.Stream, limit int64) []byte {
 		return nil
 	}
 	r.fail(err)
+	if !r.spend(&r.octets, len(data), maxOctets) {
+		return nil
+	}
 	return data
 }
 
@@ -121,6 +143,19 @@ func (r *reader) numbers(o pdf.Object) []float64 {
 		out = append(out, float(r.get(member)))
 	}
 	return out
+}
+
+// shownOn gives the index of the page that shows an annotation.
+func (r *reader) shownOn(pages []pdf.Page) map[pdf.Ref]int {
+	shown := map[pdf.Ref]int{}
+	for index, page := range pages {
+		for _, o := range r.array(page.Dict["Annots"]) {
+			if ref, ok := o.(pdf.Ref); ok {
+				shown[ref] = index
+			}
+		}
+	}
+	return shown
 }
 
 // box reads a rectangle.

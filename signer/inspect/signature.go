@@ -44,14 +44,14 @@ func (r *reader) permission(signature, field pdf.Dict) Permission {
 			params := r.dict(reference["TransformParams"])
 			switch r.name(reference["TransformMethod"]) {
 			case "DocMDP":
-				p.restrict(r.level(params, 2))
+				p.Level = stricter(p.Level, r.level(params, 2))
 			case "FieldMDP":
 				p.Locks = append(p.Locks, r.lock(params))
 			}
 		}
 	}
 	if lock := r.dict(field["Lock"]); len(lock) > 0 {
-		p.restrict(r.level(lock, 0))
+		p.Level = stricter(p.Level, r.level(lock, 0))
 		p.Locks = append(p.Locks, r.lock(lock))
 	}
 	return p
@@ -70,10 +70,12 @@ func (r *reader) level(params pdf.Dict, absent int) int {
 	return 1
 }
 
-func (p *Permission) restrict(level int) {
-	if level > 0 && (p.Level == 0 || level < p.Level) {
-		p.Level = level
+// stricter is the smaller of two levels of which 0 says nothing.
+func stricter(a, b int) int {
+	if a == 0 || b > 0 && b < a {
+		return b
 	}
+	return a
 }
 
 func (r *reader) lock(d pdf.Dict) Lock {

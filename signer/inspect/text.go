@@ -22,6 +22,9 @@ func (r *reader) shown(appearance *pdf.Stream) (text string, plain bool) {
 	w := &writing{reader: r, fonts: map[pdf.Name]*font{}, plain: true}
 	w.resources = r.dict(appearance.Dict["Resources"])
 	for op := range operations(r.data(appearance, maxContent)) {
+		if !r.spend(&r.operations, 1, maxOperations) {
+			return "", false
+		}
 		w.take(op)
 	}
 	return w.text.String(), w.plain
@@ -123,7 +126,7 @@ func (f *font) differences(r *reader, list pdf.Array) {
 	for _, member := range list[:min(len(list), maxOperands)] {
 		switch v := r.get(member).(type) {
 		case int64:
-			code = uint32(v & 0xff) //nolint:gosec // one octet
+			code = uint32(v & 0xff)
 		case pdf.Name:
 			f.letters[code] = letterOf(string(v), code)
 			code++

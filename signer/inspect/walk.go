@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rubrica-firma/rubrica/policies"
@@ -33,8 +34,8 @@ func (i *inspector) walk() {
 	for _, key := range []pdf.Name{"Info", "Root"} {
 		stack = append(stack, step{object: trailer[key], where: "document"})
 	}
-	for n := len(i.pages) - 1; n >= 0; n-- {
-		stack = append(stack, step{object: i.pages[n].Ref, where: fmt.Sprintf("page %d", n+1)})
+	for n, page := range slices.Backward(i.pages) {
+		stack = append(stack, step{object: page.Ref, where: fmt.Sprintf("page %d", n+1)})
 	}
 	for seen := 0; len(stack) > 0; seen++ {
 		s := stack[len(stack)-1]
@@ -93,7 +94,8 @@ func (i *inspector) look(stack []step, d pdf.Dict, s step) []step {
 	if d["EF"] != nil {
 		i.found(policies.FindingAttachments, s.where)
 	}
-	for key, value := range d {
+	for _, key := range d.Keys() {
+		value := d[key]
 		next := step{object: value, where: s.where, parent: key}
 		switch key {
 		case "OpenAction":
@@ -114,8 +116,9 @@ func (i *inspector) look(stack []step, d pdf.Dict, s step) []step {
 		case "OC":
 			next.layer = true
 		case "Properties":
-			for _, property := range i.dict(value) {
-				stack = push(stack, step{object: property, where: s.where, layer: true})
+			properties := i.dict(value)
+			for _, name := range properties.Keys() {
+				stack = push(stack, step{object: properties[name], where: s.where, layer: true})
 			}
 			continue
 		}
@@ -135,9 +138,9 @@ func isDict(o pdf.Object) bool {
 func (i *inspector) triggers(stack []step, owner, triggers pdf.Dict, s step) []step {
 	kind := i.name(owner["Type"])
 	whole := kind == "Catalog" || kind == "Page" || owner["Pages"] != nil || owner["MediaBox"] != nil
-	for event, action := range triggers {
+	for _, event := range triggers.Keys() {
 		auto := whole || event == "PO" || event == "PC" || event == "PV" || event == "PI"
-		stack = push(stack, step{object: action, where: s.where, parent: event, auto: auto, action: true})
+		stack = push(stack, step{object: triggers[event], where: s.where, parent: event, auto: auto, action: true})
 	}
 	return stack
 }
