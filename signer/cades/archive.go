@@ -3,7 +3,6 @@ package cades
 import (
 	"bytes"
 	"crypto"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -16,18 +15,6 @@ import (
 // ErrChanged is the answer to a hash index that is not of the signature as it
 // stands now.
 var ErrChanged = errors.New("the signature has changed since the archive time-stamp was asked for")
-
-var idHashIndex = asn1.ObjectIdentifier{0, 4, 0, 19122, 1, 5}
-
-// hashIndex is ATSHashIndexV3 (EN 319 122-1, 5.5.2). Each entry is the hash of
-// an element with its tag and length; an unsigned attribute has one for each
-// value, with the attribute's type before it.
-type hashIndex struct {
-	Algorithm    pkix.AlgorithmIdentifier
-	Certificates [][]byte
-	Revocations  [][]byte
-	Attributes   [][]byte
-}
 
 // ArchiveImprint is what an archive-time-stamp-v3 of the signature, as it stands,
 // has to stamp, and the ats-hash-index-v3 that goes with it. The content is that
@@ -114,70 +101,6 @@ func archiveImprint(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash, content
 	return sum(hash, parts...), nil
 }
 
-// elements are the hashes of everything that an index may name now.
-func elements(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash) (*hashIndex, error) {
-	index := &hashIndex{Certificates: [][]byte{}, Revocations: [][]byte{}, Attributes: [][]byte{}}
-	for _, der := range m.RawCertificates() {
-		index.Certificates = append(index.Certificates, sum(hash, der))
-	}
-	for _, der := range m.RawRevocations() {
-		index.Revocations = append(index.Revocations, sum(hash, der))
-	}
-	for _, a := range s.Unsigned {
-		for _, der := range a.Values {
-			h, err := attributeHash(hash, a.Type, der)
-			if err != nil {
-				return nil, err
-			}
-			index.Attributes = append(index.Attributes, h)
-		}
-	}
-	return index, nil
-}
-
-func attributeHash(hash crypto.Hash, oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
-	attrType, err := asn1.Marshal(oid)
-	if err != nil {
-		return nil, fmt.Errorf("encoding attribute type %v: %w", oid, err)
-	}
-	return sum(hash, attrType, value), nil
-}
-
-// indexOf encodes the index. Its lists are sorted: the sets that they are of have
-// no order of their own, and so the same signature has the same index.
-func indexOf(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash) ([]byte, error) {
-	oid, err := hashIdentifier(hash)
-	if err != nil {
-		return nil, err
-	}
-	index, err := elements(m, s, hash)
-	if err != nil {
-		return nil, err
-	}
-	index.Algorithm.Algorithm = oid
-	for _, list := range [][][]byte{index.Certificates, index.Revocations, index.Attributes} {
-		slices.SortFunc(list, bytes.Compare)
-	}
-	der, err := asn1.Marshal(*index)
-	if err != nil {
-		return nil, fmt.Errorf("encoding ats-hash-index-v3: %w", err)
-	}
-	return der, nil
-}
-
-// readIndex demands DER (5.5.2).
-func readIndex(der []byte) (*hashIndex, error) {
-	var index hashIndex
-	rest, err := asn1.Unmarshal(der, &index)
-	if err != nil || len(rest) > 0 {
-		return nil, fmt.Errorf("%w: malformed ats-hash-index-v3", ErrTimeStamp)
-	}
-	if again, err := asn1.Marshal(index); err != nil || !bytes.Equal(again, der) {
-		return nil, fmt.Errorf("%w: ats-hash-index-v3 is not DER", ErrTimeStamp)
-	}
-	return &index, nil
-}
-
 // withIndex is the token with the index among its unsigned attributes, where
 // 5.5.2 wants it.
 func withIndex(t *token, index []byte) ([]byte, error) {
@@ -189,60 +112,6 @@ func withIndex(t *token, index []byte) ([]byte, error) {
 		return nil, fmt.Errorf("writing the token: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// index is the one ats-hash-index-v3 of an archive time-stamp, also as it stands.
-func (t *token) index() (*hashIndex, []byte, error) {
-	values := t.signer.UnsignedValues(idHashIndex)
-	if len(values) != 1 {
-		return nil, nil, fmt.Errorf("%w: an archive time-stamp with %d ats-hash-index-v3", ErrTimeStamp, len(values))
-	}
-	index, err := readIndex(values[0])
-	if err != nil {
-		return nil, nil, err
-	}
-	if hash, err := hashOf(index.Algorithm.Algorithm); err != nil || hash != t.hash {
-		return nil, nil, fmt.Errorf("%w: ats-hash-index-v3 by %v, the imprint by %v", ErrTimeStamp, index.Algorithm.Algorithm, t.hash)
-	}
-	return index, values[0], nil
-}
-
-// checkedIndex is the index after the check of 5.5.2: everything that it names is
-// still there.
-func (t *TimeStamp) checkedIndex() (*hashIndex, []byte, error) {
-	if t.Err != nil {
-		return nil, nil, t.Err
-	}
-	index, der, err := t.token.index()
-	if err != nil {
-		return nil, nil, err
-	}
-	now := t.subject.elements[t.Hash]
-	if now == nil {
-		if now, err = elements(t.subject.message, t.subject.signer, t.Hash); err != nil {
-			return nil, nil, err
-		}
-		t.subject.elements[t.Hash] = now
-	}
-	for _, list := range []struct {
-		what       string
-		named, now [][]byte
-	}{
-		{"certificate", index.Certificates, now.Certificates},
-		{"revocation value", index.Revocations, now.Revocations},
-		{"unsigned attribute", index.Attributes, now.Attributes},
-	} {
-		have := map[string]bool{}
-		for _, h := range list.now {
-			have[string(h)] = true
-		}
-		for _, h := range list.named {
-			if !have[string(h)] {
-				return nil, nil, fmt.Errorf("%w: a %s of its index is gone", ErrTimeStamp, list.what)
-			}
-		}
-	}
-	return index, der, nil
 }
 
 // covered is the evidence that an archive time-stamp covers.
@@ -319,8 +188,14 @@ func (t *TimeStamp) Covers(element []byte) bool {
 	if has(index.Certificates, h) || has(index.Revocations, h) {
 		return true
 	}
-	for _, oid := range []asn1.ObjectIdentifier{idSignatureTimeStamp, idArchiveTimeStamp} {
-		if h, err := attributeHash(t.Hash, oid, element); err == nil && has(index.Attributes, h) {
+	for _, a := range t.subject.signer.Unsigned {
+		if !a.Type.Equal(idSignatureTimeStamp) && !a.Type.Equal(idArchiveTimeStamp) ||
+			!slices.ContainsFunc(a.Values, func(v []byte) bool { return bytes.Equal(v, element) }) {
+			continue
+		}
+		one, err := attributeHash(t.Hash, a.Type, element)
+		whole, problem := wholeAttribute(t.Hash, a)
+		if err == nil && problem == nil && (has(index.Attributes, one) || has(index.Attributes, whole)) {
 			return true
 		}
 	}

@@ -121,6 +121,65 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestOldHashIndex reads archive time-stamps of TS 101 733, whose index names
+// attributes as a whole, and SHA-256 by saying nothing.
+func TestOldHashIndex(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	citizen := p.citizen(t, "p256")
+	content := []byte("contenido")
+	for name, tc := range map[string]struct {
+		hash     crypto.Hash
+		spoil    bool
+		expected error
+	}{
+		"SHA-256": {crypto.SHA256, false, nil},
+		"SHA-512": {crypto.SHA512, false, cades.ErrTimeStamp}, // by default it says SHA-256
+		"gone":    {crypto.SHA256, true, cades.ErrTimeStamp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := p.sign(t, citizen, content, suite{hash: crypto.SHA256}, false)
+			p.lift(t, m, 0, citizen, content, crypto.SHA256, cades.BT)
+			p.lift(t, m, 0, citizen, content, crypto.SHA256, cades.BLT)
+			var index struct{ Certificates, Revocations, Attributes [][]byte }
+			for _, raw := range m.RawCertificates() {
+				index.Certificates = append(index.Certificates, digest(tc.hash, raw))
+			}
+			for _, raw := range m.RawRevocations() {
+				index.Revocations = append(index.Revocations, digest(tc.hash, raw))
+			}
+			stamp := m.Signers[0].Unsigned[0]
+			attribute, err := asn1.Marshal(struct {
+				Type   asn1.ObjectIdentifier
+				Values []asn1.RawValue `asn1:"set"`
+			}{stamp.Type, []asn1.RawValue{{FullBytes: stamp.Values[0]}}})
+			must(t, err)
+			index.Attributes = [][]byte{digest(tc.hash, attribute)}
+			if tc.spoil {
+				index.Attributes[0][0] ^= 1
+			}
+			der, err := asn1.Marshal(index)
+			must(t, err)
+			parts := slices.Concat([][]byte{oid(t, "2a864886f70d010701"), digest(tc.hash, content)}, m.Signers[0].ImprintFields(), [][]byte{der})
+			token := open(t, p.stamp(t, tc.hash, digest(tc.hash, bytes.Join(parts, nil))))
+			must(t, token.AddUnsigned(0, cms.Attribute{Type: asn1.ObjectIdentifier{0, 4, 0, 1733, 2, 5}, Value: der}))
+			must(t, m.AddUnsigned(0, cms.Attribute{Type: asn1.ObjectIdentifier{0, 4, 0, 1733, 2, 4}, Value: encode(t, token)}))
+
+			stamps, err := cades.TimeStamps(m, 0)
+			must(t, err)
+			archive := stamps[len(stamps)-1]
+			if err := archive.Check(bytes.NewReader(content)); !errors.Is(err, tc.expected) {
+				t.Errorf("got %v, want %v", err, tc.expected)
+			}
+			want := map[bool]cades.Level{true: cades.BLTA, false: cades.BLT}[tc.expected == nil]
+			if got := cades.LevelOf(m, 0); got != want || archive.Covers(stamps[0].Token) != (tc.expected == nil) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // TestUnreadable: a token that is none does not hide the others.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
