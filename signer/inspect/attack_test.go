@@ -244,6 +244,16 @@ func formAttacks() []attack {
 				"Type": pdf.Name("XObject"), "Subtype": pdf.Name("Form"), "BBox": numbers(0, 0, 100, 20),
 			}, "0 0 m 5 5 9 9 7 7 c f"))}})
 		})},
+		{name: "a value in a font that lies", suspect: true, after: editing(func(d draft) {
+			lying := pdf.Dict{
+				"Type": pdf.Name("Font"), "Subtype": pdf.Name("Type1"), "Encoding": pdf.Name("WinAnsiEncoding"),
+				"FontDescriptor": d.Add(pdf.Dict{"FontFile": d.AddStream(pdf.Dict{}, []byte("nines that look like ones"))}),
+			}
+			d.set(amount, pdf.Dict{"V": pdf.String("1111"), "AP": pdf.Dict{"N": d.Add(content(pdf.Dict{
+				"Type": pdf.Name("XObject"), "Subtype": pdf.Name("Form"), "BBox": numbers(0, 0, 100, 20),
+				"Resources": pdf.Dict{"Font": pdf.Dict{"Helv": d.Add(lying)}},
+			}, shows("1111")))}})
+		})},
 		{name: "a box crossed in what it looks like", after: editing(func(d draft) {
 			d.set(agree, pdf.Dict{"AP": pdf.Dict{"N": pdf.Dict{"Yes": ref(blank), "Off": ref(crossed)}}})
 		})},

@@ -298,14 +298,21 @@ func (d *differ) written(older, newer *field, where string) {
 	}
 	was, _ := d.old.shown(d.old.appearance(older.dict))
 	agrees := d.new.agreement(newer)
-	is, _ := d.new.shown(d.new.appearance(newer.dict))
+	is, _, fonts := d.new.written(d.new.appearance(newer.dict))
 	refilled := d.probe(older.value, newer.value)
 	switch {
 	case agrees == differing, !refilled && (agrees != agreeing || bare(was) != bare(is)):
 		d.forbid(FieldChanged, where+" /AP")
-	case agrees == agreeing:
+	case agrees == agreeing && !slices.ContainsFunc(fonts, d.unseen):
 		d.tell(FormFilled, Permitted, where)
 	default:
 		d.tell(FormFilled, Suspect, where+" /AP")
 	}
+}
+
+// unseen says that a font came after the signature: what its letters look like
+// is its own affair.
+func (d *differ) unseen(font pdf.Object) bool {
+	ref, ok := font.(pdf.Ref)
+	return !ok || d.old.get(ref) == nil || d.probe(ref, ref)
 }

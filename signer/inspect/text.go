@@ -16,18 +16,25 @@ const maxMap = 1 << 20
 // be told: a font without a map to Unicode, letters drawn as shapes or images,
 // text that is clipped or not painted.
 func (r *reader) shown(appearance *pdf.Stream) (text string, plain bool) {
+	text, plain, _ = r.written(appearance)
+	return text, plain
+}
+
+// written is shown that also names the fonts whose word it takes for what their
+// letters look like.
+func (r *reader) written(appearance *pdf.Stream) (text string, plain bool, fonts []pdf.Object) {
 	if appearance == nil {
-		return "", true
+		return "", true, nil
 	}
 	w := &writing{reader: r, fonts: map[pdf.Name]*font{}, plain: true}
 	w.resources = r.dict(appearance.Dict["Resources"])
 	for op := range operations(r.data(appearance, maxContent)) {
 		if !r.spend(&r.operations, 1, maxOperations) {
-			return "", false
+			return "", false, nil
 		}
 		w.take(op)
 	}
-	return w.text.String(), w.plain
+	return w.text.String(), w.plain, w.own
 }
 
 type writing struct {
@@ -37,6 +44,7 @@ type writing struct {
 	font      *font
 	text      strings.Builder
 	plain     bool
+	own       []pdf.Object // fonts that bring their letters along
 }
 
 func (w *writing) take(op operation) {
@@ -85,8 +93,12 @@ func (w *writing) fontOf(name pdf.Name) *font {
 	_, catalog := r.file.Catalog()
 	w.fonts[name] = nil
 	for _, resources := range []pdf.Dict{w.resources, r.dict(r.dict(catalog["AcroForm"])["DR"])} {
-		if d := r.dict(r.dict(resources["Font"])[name]); len(d) > 0 {
+		o := r.dict(resources["Font"])[name]
+		if d := r.dict(o); len(d) > 0 {
 			w.fonts[name] = r.font(d)
+			if d["FontDescriptor"] != nil || d["ToUnicode"] != nil || r.name(d["Subtype"]) == "Type0" {
+				w.own = append(w.own, o)
+			}
 			break
 		}
 	}
