@@ -193,6 +193,9 @@ func (f *File) Locate(ref Ref, path ...Name) (start, end int64, ok bool, err err
 	if e.kind != plain || e.ref(ref.Number) != ref {
 		return 0, 0, false, nil
 	}
+	if err := f.work(0); err != nil {
+		return 0, 0, false, err
+	}
 	l := f.src.lexer(e.at)
 	got, err := l.header()
 	if err != nil || got != ref {

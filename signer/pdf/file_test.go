@@ -344,3 +344,33 @@ func TestBridge(t *testing.T) {
 	_, err := pdf.Open(strings.NewReader(content), int64(len(content)))
 	wantRefusal(t, err, policies.DocumentEncrypted)
 }
+
+// TestOverlap resolves objects each of which begins inside the one before: read
+// as often as they are named, they would take hours.
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	const count = 50_000
+	var b, table strings.Builder
+	b.WriteString("%PDF-1.7\n")
+	fmt.Fprintf(&table, "10 %d\n", count)
+	for i := range count {
+		fmt.Fprintf(&table, "%010d 00000 n \n", b.Len())
+		fmt.Fprintf(&b, "%d 0 obj(", i+10)
+	}
+	root := b.Len()
+	fmt.Fprintf(&b, "1 0 obj\n%s\nendobj\n%s\n", catalog, strings.Repeat(")", count))
+	start := b.Len()
+	fmt.Fprintf(&b, "xref\n1 1\n%010d 00000 n \n%strailer\n<</Root 1 0 R/Size %d>>\nstartxref\n%d\n%%%%EOF\n", root, &table, count+10, start)
+	f := open(t, []byte(b.String()))
+	begin := time.Now()
+	var last error
+	for ref := range f.Objects() {
+		if _, err := f.Resolve(ref); err != nil {
+			last = err
+		}
+	}
+	wantRefusal(t, last, policies.DocumentTooComplex)
+	if took := time.Since(begin); took > 2*bounded {
+		t.Errorf("took %v", took)
+	}
+}

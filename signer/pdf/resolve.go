@@ -111,6 +111,9 @@ func (f *File) indirect(at int64) (indirect, error) {
 	if at <= 0 || at >= f.src.size {
 		return indirect{}, f.src.damaged("an object outside the file")
 	}
+	if err := f.work(0); err != nil {
+		return indirect{}, err
+	}
 	l := f.src.lexer(at)
 	ref, err := l.header()
 	if err != nil {
@@ -139,9 +142,10 @@ func (f *File) indirect(at int64) (indirect, error) {
 	return found, err
 }
 
-// work bounds the time of reading the same octets again and again.
+// work bounds the time of reading the same octets again and again: objects may
+// begin inside each other. Once it refuses, it always does.
 func (f *File) work(octets int64) error {
-	if f.lexed += octets; f.lexed > 64<<20+16*(f.src.size+f.inflated) {
+	if f.lexed += octets; f.lexed > 32<<20+8*(f.src.size+f.inflated) {
 		return refuse(policies.DocumentTooComplex, "objects that overlap")
 	}
 	return nil
@@ -172,6 +176,9 @@ func (f *File) contained(e entry, number int) (Object, int, error) {
 	i := int(e.aux)
 	if i >= len(c.numbers) || int(c.numbers[i]) != number {
 		return nil, 0, f.src.damaged("object stream index")
+	}
+	if err := f.work(0); err != nil {
+		return nil, 0, err
 	}
 	l := memoryLexer(c.data[c.offsets[i]:c.offsets[i+1]])
 	o, err := l.object(0)

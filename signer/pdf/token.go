@@ -123,6 +123,11 @@ func (l *lexer) literal() (any, error) {
 			c = '\n'
 		}
 		out = append(out, c)
+		plain := l.pos
+		for l.pos < len(l.data) && l.data[l.pos] != '(' && l.data[l.pos] != ')' && l.data[l.pos] != '\\' && l.data[l.pos] != '\r' {
+			l.pos++
+		}
+		out = append(out, l.data[plain:l.pos]...)
 	}
 }
 
