@@ -144,6 +144,10 @@ func (b *builder) entries(places map[int]place, d pdf.Dict, s style) flow {
 		p := places[number]
 		row := binary.BigEndian.AppendUint32([]byte{byte(p.kind)}, uint32(p.at))
 		rows = append(rows, binary.BigEndian.AppendUint16(row, uint16(p.index)))
+		if n := len(index); n > 0 && index[n-2].(int64)+index[n-1].(int64) == int64(number) { //nolint:errcheck // appended below
+			index[n-1] = index[n-1].(int64) + 1 //nolint:errcheck // appended below
+			continue
+		}
 		index = append(index, int64(number), int64(1))
 	}
 	d["Type"], d["W"], d["Index"] = pdf.Name("XRef"), pdf.Array{int64(1), int64(4), int64(2)}, index
