@@ -70,9 +70,9 @@ func (l Layout) byteRange() []byte {
 }
 
 // Check says whether the update is laid out so: the ByteRange covers everything
-// but the value of /Contents, the hole holds nothing but hexadecimal digits, and
-// the slots of the claimed time hold a time, apart from each other and from both.
-// It reads no other octet.
+// but the value of /Contents, the hole is one hexadecimal string, and the places
+// of the claimed time hold a time, apart from each other and from both. It reads
+// no other octet.
 func (l Layout) Check(update []byte) error {
 	if l.Original <= 0 || len(l.SHA256) != crypto.SHA256.Size() || l.Size-l.Original != int64(len(update)) {
 		return fmt.Errorf("%w: sizes", ErrLayout)
@@ -100,8 +100,9 @@ func (l Layout) Check(update []byte) error {
 		return fmt.Errorf("%w: ByteRange", ErrLayout)
 	}
 	hole := at(l.HoleStart)[:l.HoleEnd-l.HoleStart]
+	// Whether they are digits is Extract's to see; nothing else can end the string.
 	if !bytes.HasSuffix(before(l.HoleStart), []byte("/Contents")) || len(hole) < 4 || len(hole)%2 != 0 ||
-		hole[0] != '<' || hole[len(hole)-1] != '>' || !isHex(hole[1:len(hole)-1]) {
+		hole[0] != '<' || bytes.IndexByte(hole, '>') != len(hole)-1 {
 		return fmt.Errorf("%w: Contents", ErrLayout)
 	}
 	if l.TimeAt != 0 {
@@ -197,8 +198,9 @@ func (l Layout) Extract(update []byte) ([]byte, error) {
 	if err := l.Check(update); err != nil {
 		return nil, err
 	}
-	hole, err := hex.AppendDecode(nil, update[l.HoleStart+1-l.Original:l.HoleEnd-1-l.Original])
-	if err != nil {
+	digits := update[l.HoleStart+1-l.Original : l.HoleEnd-1-l.Original]
+	hole, err := hex.AppendDecode(nil, digits)
+	if err != nil || !bytes.Equal(hex.AppendEncode(nil, hole), digits) {
 		return nil, fmt.Errorf("%w: Contents", ErrLayout)
 	}
 	signature, ok := trimPadding(hole)
@@ -237,13 +239,4 @@ func (l Layout) Verify(original io.Reader, update []byte, cert *x509.Certificate
 		return fmt.Errorf("verifying the signature: %w", err)
 	}
 	return nil
-}
-
-func isHex(b []byte) bool {
-	for _, c := range b {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }
