@@ -123,10 +123,11 @@ func (s message) check() error {
 	if err != nil {
 		return fmt.Errorf("hashing the content: %w", err)
 	}
-	return verify(s.Message, s.signer, digests[s.Signers[s.signer].Hash])
+	return sound(s.Message, s.signer, digests[s.Signers[s.signer].Hash])
 }
 
-func verify(m *cms.Message, signer int, digest []byte) error {
+// sound says whether a signer signed what has this digest.
+func sound(m *cms.Message, signer int, digest []byte) error {
 	s := m.Signers[signer]
 	if err := s.Verify(s.Certificate(m.Certificates), digest); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)

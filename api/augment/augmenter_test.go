@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/cms"
 	pades "github.com/rubrica-firma/rubrica/signer/pades2"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
+	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
 func content() []byte { return []byte("Solicitud de ayuda al alquiler\r\n") }
@@ -267,7 +269,7 @@ func TestPDF(t *testing.T) {
 		if !bytes.HasPrefix(all, raw) {
 			t.Errorf("%s: the document is another one", want)
 		}
-		h.judgePDF(t, all)
+		h.judgePDF(t, all, want)
 	}
 	doc := h.local(t, raw)
 	for _, want := range []cades.Level{cades.BT, cades.BLT, cades.BLTA} {
@@ -285,7 +287,7 @@ func TestPDF(t *testing.T) {
 	if got, err := h.PDF(t.Context(), doc, cades.BLTA); err != nil || got != cades.BLTA || len(octets(t, doc)) <= size {
 		t.Errorf("got %s, %v, want it renewed", got, err)
 	}
-	h.judgePDF(t, octets(t, doc))
+	h.judgePDF(t, octets(t, doc), cades.BLTA)
 }
 
 // TestPDFFailures: the level below is kept, and said.
@@ -308,7 +310,7 @@ func TestPDFFailures(t *testing.T) {
 			if got, err := h.PDF(t.Context(), doc, cades.BLTA); got != tc.kept || !errors.Is(err, tc.want) {
 				t.Errorf("got %s, %v, want %s and %v", got, err, tc.kept, tc.want)
 			}
-			h.judgePDF(t, octets(t, doc))
+			h.judgePDF(t, octets(t, doc), tc.kept)
 		})
 	}
 	h := newHouse(t, nil)
@@ -340,7 +342,7 @@ func (h *house) answers(bend func(*ocsp.Response)) { h.answer.Store(&bend) }
 
 // judgePDF has foreign readers look at the document, and OpenSSL at each
 // document time-stamp.
-func (h *house) judgePDF(t *testing.T, all []byte) {
+func (h *house) judgePDF(t *testing.T, all []byte, level cades.Level) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "f.pdf")
 	if err := os.WriteFile(path, all, 0o600); err != nil {
@@ -348,6 +350,13 @@ func (h *house) judgePDF(t *testing.T, all []byte) {
 	}
 	if out, err := exec.CommandContext(t.Context(), "qpdf", "--check", path).CombinedOutput(); err != nil {
 		t.Errorf("qpdf --check: %v\n%s", err, out)
+	}
+	if level.AtLeast(cades.BLT) { // with less, nothing is known about revocation
+		v := &verify.Verifier{Trust: []*x509.Certificate{h.Root}, Now: time.Now}
+		report, err := v.File(t.Context(), verify.Input{Name: "f.pdf", Document: bytes.NewReader(all), Size: int64(len(all))})
+		if err != nil || report.Indication != verify.Passed {
+			t.Errorf("%s: our verifier: %+v, %v", level, report, err)
+		}
 	}
 	out, err := exec.CommandContext(t.Context(), "pdfsig", "-nocert", path).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "Signature is Valid.") || strings.Contains(string(out), "Invalid") {

@@ -142,7 +142,7 @@ func (f *file) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("hashing the document: %w", err)
 	}
-	if err := verify(f.message, 0, digest); err != nil {
+	if err := sound(f.message, 0, digest); err != nil {
 		return err
 	}
 	for i := f.last + 1; i < len(f.held); i++ {
