@@ -26,7 +26,7 @@ DOC ?=
 # Citizens in the databases that `make bench SCALE=full` compares.
 FULLSCALE := 1000,100000,1000000
 
-.PHONY: run demo test faults check fmt bench fuzz build generate deps test-deps clean
+.PHONY: run demo test faults corpus check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
@@ -55,6 +55,11 @@ faults: test-deps ## end each process at each step of the ceremony FAULTS times,
 	FAULTS=$(FAULTS) FAULTS_REPORT=$(abspath var/faults.json) \
 		$(GO) test -count=1 -timeout 24h -v -tags failpoints -run '^Test(Crash|Fault)' ./internal/e2e
 
+# A folder of PDFs with a MANIFEST.tsv that says what is to become of each.
+corpus: deps ## sign every document of DIR, print a table, fail on any difference
+	@[ -n '$(DIR)' ] || { echo "name a folder with a MANIFEST.tsv: make corpus DIR=…" >&2; exit 1; }
+	RUBRICA_CORPUS=$(abspath $(DIR)) $(GO) test -count=1 -timeout 30m -v -run '^TestCorpus$$' ./signer/pades ./signer/inspect
+
 # One target after the other: go test -fuzz takes one at a time. A target whose
 # seeds are gone would run on nothing: that fails.
 fuzz: deps ## every fuzz target for FUZZTIME
@@ -67,7 +72,7 @@ fuzz: deps ## every fuzz target for FUZZTIME
 				echo "$$file: $$target has no seeds" >&2; exit 1; \
 			fi; \
 			echo "fuzz $$dir $$target $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$dir"; \
 		done; \
 	done
 

@@ -150,6 +150,29 @@ func network(address string) string {
 // Accept bounds the body of a route. A larger one is document_too_large; a
 // large one may have to wait for its turn.
 func (s *Site) Accept(limit int64) echo.MiddlewareFunc {
+	return s.bounded(limit, func(c echo.Context, size int64) (func(), error) {
+		if size < largeBody {
+			return func() {}, nil
+		}
+		weight := min(bodyCopies*size, s.Limits.BodyMemory)
+		if !s.memory.TryAcquire(weight) {
+			return nil, policies.Refuse(policies.Busy).After(5 * time.Second)
+		}
+		s.Patient(c, size)
+		return func() { s.memory.Release(weight) }, nil
+	})
+}
+
+// Stream bounds bodies that are never held: they take time, no memory.
+func (s *Site) Stream(limit int64) echo.MiddlewareFunc {
+	return s.bounded(limit, func(c echo.Context, size int64) (func(), error) {
+		s.Patient(c, size)
+		return func() {}, nil
+	})
+}
+
+// bounded refuses larger bodies, and asks admit before it lets one in.
+func (s *Site) bounded(limit int64, admit func(c echo.Context, size int64) (release func(), err error)) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
@@ -160,16 +183,13 @@ func (s *Site) Accept(limit int64) echo.MiddlewareFunc {
 			if size < 0 {
 				size = limit // it does not say: the worst is assumed
 			}
-			if size >= largeBody {
-				weight := min(bodyCopies*size, s.Limits.BodyMemory)
-				if !s.memory.TryAcquire(weight) {
-					return policies.Refuse(policies.Busy).After(5 * time.Second)
-				}
-				defer s.memory.Release(weight)
-				s.Patient(c, size)
+			release, err := admit(c, size)
+			if err != nil {
+				return err
 			}
+			defer release()
 			r.Body = http.MaxBytesReader(c.Response(), body, limit)
-			err := next(c)
+			err = next(c)
 			if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
 				return s.tooLarge(c, body)
 			}

@@ -21,7 +21,7 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	pades "github.com/rubrica-firma/rubrica/signer/pades2"
+	pades "github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	pades "github.com/rubrica-firma/rubrica/signer/pades2"
+	pades "github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 

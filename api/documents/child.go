@@ -1,6 +1,7 @@
 package documents
 
 import (
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,40 +14,84 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rubrica-firma/rubrica/api/augment"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/signer/inspect"
 	"github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
-// A job goes to the child as a frame, four octets of length and JSON, and the
-// document behind it. The reply is a frame and the update behind it.
+// A job goes to the child's standard input as a frame, four octets of length and
+// JSON. Its document is open already, as descriptor documentFile: the child reads
+// of it what it needs. The reply is a frame, and the update behind it.
 type job struct {
-	Kind    kind          `json:"kind"`
-	Options pades.Options `json:"options"`
-	Memory  int64         `json:"memory"`
-	CPU     int64         `json:"cpu"`
+	Kind     kind          `json:"kind"`
+	Options  pades.Options `json:"options,omitzero"`   // kindPrepare
+	Hole     int           `json:"hole,omitempty"`     // kindTimeStamp
+	Anchors  [][]byte      `json:"anchors,omitempty"`  // kindSignatures
+	Evidence []evidence    `json:"evidence,omitempty"` // kindEvidence
+	Memory   int64         `json:"memory"`
+	CPU      int64         `json:"cpu"`
 }
 
 type kind string
 
 const (
-	kindProbe   kind = "probe"
-	kindPrepare kind = "prepare"
+	kindProbe      kind = "probe"
+	kindInspect    kind = "inspect"
+	kindPrepare    kind = "prepare"
+	kindSignatures kind = "signatures"
+	kindEvidence   kind = "evidence"
+	kindTimeStamp  kind = "timestamp"
 )
 
 type reply struct {
-	Refusal    *refusal     `json:"refusal,omitempty"`
-	Layout     pades.Layout `json:"layout"`
-	Pages      []pades.Page `json:"pages,omitempty"`
-	Title      string       `json:"title,omitempty"`
-	Signatures int          `json:"signatures,omitempty"`
+	Refusal    *refusal       `json:"refusal,omitempty"`
+	Facts      Facts          `json:"facts,omitzero"`
+	Layout     pades.Layout   `json:"layout,omitzero"`
+	Signatures []augment.Held `json:"signatures,omitempty"`
+}
+
+// evidence is an augment.VRI, in DER.
+type evidence struct {
+	Contents     []byte   `json:"contents"`
+	Certificates [][]byte `json:"certificates,omitempty"`
+	OCSPs        [][]byte `json:"ocsps,omitempty"`
+	CRLs         [][]byte `json:"crls,omitempty"`
+}
+
+func raw(certificates []*x509.Certificate) [][]byte {
+	list := make([][]byte, len(certificates))
+	for i, certificate := range certificates {
+		list[i] = certificate.Raw
+	}
+	return list
+}
+
+func parse(list [][]byte) ([]*x509.Certificate, error) {
+	certificates := make([]*x509.Certificate, len(list))
+	for i, der := range list {
+		var err error
+		if certificates[i], err = x509.ParseCertificate(der); err != nil {
+			return nil, fmt.Errorf("reading a certificate: %w", err)
+		}
+	}
+	return certificates, nil
 }
 
 type refusal struct {
 	Code   policies.Code     `json:"code"`
 	Params map[string]string `json:"params,omitempty"`
+	Source string            `json:"source,omitempty"`
 }
 
-func (r *refusal) refusal() error { return &policies.Refusal{Code: r.Code, Params: r.Params} }
+func (r *refusal) refusal() error {
+	return &policies.Refusal{Code: r.Code, Params: r.Params, Source: r.Source}
+}
+
+// documentFile is the descriptor of the document.
+const documentFile = 3
 
 // Exit statuses besides 0.
 const (
@@ -56,8 +101,8 @@ const (
 )
 
 const (
-	maxFrame  = 4 << 20
-	maxUpdate = 8 << 20
+	maxFrame  = 16 << 20
+	maxUpdate = 16 << 20
 	// maxStack lets a recursion over a hostile document end early.
 	maxStack = 32 << 20
 	maxFiles = 64
@@ -74,34 +119,24 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 	if err := limit(j); err != nil {
 		return exitProtocol
 	}
-	switch j.Kind {
-	case kindProbe:
+	if j.Kind == kindProbe {
 		return 0
-	case kindPrepare:
-		content, err := io.ReadAll(stdin)
-		if err != nil {
-			return exitProtocol
-		}
-		return prepare(stdout, content, j.Options)
-	default:
+	}
+	file := os.NewFile(documentFile, "document")
+	if file == nil {
 		return exitProtocol
 	}
-}
-
-func prepare(stdout io.Writer, content []byte, o pades.Options) int {
-	var answer reply
-	var update []byte
-	p, err := pades.Prepare(content, o)
+	status, err := file.Stat()
+	if err != nil {
+		return exitProtocol
+	}
+	answer, update, err := do(j, file, status.Size())
 	var no *policies.Refusal
 	switch {
 	case errors.As(err, &no):
-		answer.Refusal = &refusal{Code: no.Code, Params: no.Params}
+		answer, update = reply{Refusal: &refusal{Code: no.Code, Params: no.Params, Source: no.Source}}, nil
 	case err != nil:
 		return exitProtocol
-	default:
-		answer.Layout, answer.Pages, answer.Title = p.Layout, p.Inspection.Pages, p.Inspection.Title
-		answer.Signatures = p.Inspection.Signatures
-		update = p.Content[p.Layout.Original:]
 	}
 	header, err := encodeFrame(answer)
 	if err != nil {
@@ -113,6 +148,68 @@ func prepare(stdout io.Writer, content []byte, o pades.Options) int {
 		}
 	}
 	return 0
+}
+
+// do is a job without its frames: what it answers, and what is to be appended to
+// the document.
+func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, err error) {
+	f, err := pdf.Open(content, size)
+	if err != nil {
+		return answer, nil, err
+	}
+	switch j.Kind {
+	case kindInspect:
+		if answer.Facts.Facts, err = pades.Describe(f); err != nil {
+			return answer, nil, err
+		}
+		answer.Facts.Findings, err = look(f)
+		return answer, nil, err
+	case kindPrepare:
+		p, err := pades.Prepare(f, j.Options)
+		if err != nil {
+			return answer, nil, err
+		}
+		answer.Facts.Facts, answer.Layout = p.Facts, p.Layout
+		answer.Facts.Findings, err = look(f)
+		return answer, p.Update, err
+	case kindSignatures:
+		anchors, err := parse(j.Anchors)
+		if err != nil {
+			return answer, nil, err
+		}
+		answer.Signatures, err = augment.Signatures(f, anchors)
+		return answer, nil, err
+	case kindEvidence:
+		update, err = addEvidence(f, j.Evidence)
+		return answer, update, err
+	case kindTimeStamp:
+		p, err := pades.PrepareTimeStamp(f, j.Hole)
+		if err != nil {
+			return answer, nil, err
+		}
+		answer.Layout = p.Layout
+		return answer, p.Update, nil
+	case kindProbe:
+	}
+	return answer, nil, fmt.Errorf("a job of kind %q: %w", j.Kind, errors.ErrUnsupported)
+}
+
+// look says what is in a document that a signer should know.
+func look(f *pdf.File) ([]policies.Finding, error) {
+	report, err := inspect.File(f)
+	return report.Findings, err
+}
+
+func addEvidence(f *pdf.File, about []evidence) ([]byte, error) {
+	list := make([]pades.VRI, len(about))
+	for i, e := range about {
+		certificates, err := parse(e.Certificates)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = pades.VRI{Contents: e.Contents, Evidence: cades.Evidence{Certificates: certificates, OCSPs: e.OCSPs, CRLs: e.CRLs}}
+	}
+	return pades.AddEvidence(f, list, cades.Evidence{})
 }
 
 // limit binds this process.

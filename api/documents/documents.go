@@ -3,20 +3,25 @@
 // files, no network, and nothing in its environment. Whatever happens to the
 // child, the process that asked gets an answer or a refusal.
 //
-// The child cannot change a document: Prepare takes from it only what is to be
-// appended, and checks where that claims to be.
+// The child cannot change a document: it only says what is to be appended, and
+// where things are in that is checked. It reads the document through a descriptor
+// and never holds it.
 package documents
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rubrica-firma/rubrica/api/augment"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
@@ -64,14 +69,19 @@ type Worker struct {
 	isolation Isolation
 }
 
-// Prepared is a document with an empty signature, ready for its claimed time
-// and its digest.
+// Facts are what is known of a document before it is signed.
+type Facts struct {
+	pades.Facts
+	Findings []policies.Finding `json:"findings,omitempty"`
+}
+
+// Prepared is what an empty signature appends to a document: ready for its claimed
+// time and its digest, or for the token of a time-stamp.
 type Prepared struct {
-	Content    []byte
-	Layout     pades.Layout
-	Pages      []pades.Page
-	Title      string
-	Signatures int
+	Facts
+
+	Update []byte
+	Layout pades.Layout
 }
 
 // New makes a Worker and finds out, once, how far children can be isolated here.
@@ -96,7 +106,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	}
 	for _, isolation := range []Isolation{Namespaces, ProcessOnly} {
 		w.isolation = isolation
-		_, err := w.ask(ctx, job{Kind: kindProbe}, nil, 0)
+		err := w.probe(ctx)
 		if err == nil {
 			return w, nil
 		}
@@ -110,45 +120,81 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 // Isolation says what separates the children from the rest of the machine.
 func (w *Worker) Isolation() Isolation { return w.isolation }
 
-// Prepare appends an empty signature to a PDF, or answers with a *policies.Refusal.
-func (w *Worker) Prepare(ctx context.Context, content []byte, o pades.Options) (*Prepared, error) {
-	// What a look at the first octets decides needs no process.
-	if len(content) == 0 {
+// Inspect says what is in a PDF, or answers with a *policies.Refusal.
+func (w *Worker) Inspect(ctx context.Context, f *File) (Facts, error) {
+	answer, _, err := w.ask(ctx, job{Kind: kindInspect}, f, maxFrame)
+	if err != nil {
+		return Facts{}, err
+	}
+	return answer.Facts, nil
+}
+
+// Prepare makes an empty signature for a PDF, or answers with a
+// *policies.Refusal.
+func (w *Worker) Prepare(ctx context.Context, f *File, o pades.Options) (*Prepared, error) {
+	// What a look at the size decides needs no process.
+	if f.Size() == 0 {
 		return nil, policies.Refuse(policies.DocumentEmpty)
 	}
-	out, err := w.ask(ctx, job{Kind: kindPrepare, Options: o}, content, maxUpdate)
+	return w.prepare(ctx, f, job{Kind: kindPrepare, Options: o})
+}
+
+// PrepareTimeStamp makes an empty document time-stamp for a PDF.
+func (w *Worker) PrepareTimeStamp(ctx context.Context, f *File, hole int) (*Prepared, error) {
+	return w.prepare(ctx, f, job{Kind: kindTimeStamp, Hole: hole})
+}
+
+// prepare believes the child only that its update is laid out as it says, behind
+// this very document.
+func (w *Worker) prepare(ctx context.Context, f *File, j job) (*Prepared, error) {
+	answer, update, err := w.ask(ctx, j, f, maxUpdate)
 	if err != nil {
 		return nil, err
 	}
-	reply, update, err := decodeReply(out)
+	sum, err := f.SHA256()
 	if err != nil {
-		return nil, fmt.Errorf("reading the document worker's answer: %w", err)
+		return nil, err
 	}
-	if reply.Refusal != nil {
-		return nil, reply.Refusal.refusal()
-	}
-	p := &Prepared{
-		Content: make([]byte, 0, len(content)+len(update)), Layout: reply.Layout,
-		Pages: reply.Pages, Title: reply.Title, Signatures: reply.Signatures,
-	}
-	p.Content = append(append(p.Content, content...), update...)
-	if reply.Layout.Original != len(content) {
+	if answer.Layout.Original != f.Size() || !bytes.Equal(answer.Layout.SHA256, sum) {
 		return nil, fmt.Errorf("reading the document worker's answer: %w", pades.ErrLayout)
 	}
-	if err := reply.Layout.Check(p.Content); err != nil {
+	if err := answer.Layout.Check(update); err != nil {
 		return nil, fmt.Errorf("reading the document worker's answer: %w", err)
 	}
-	return p, nil
+	return &Prepared{Facts: answer.Facts, Update: update, Layout: answer.Layout}, nil
+}
+
+// Signatures are the signatures and time-stamps of a PDF. A chain that ends at
+// one of the anchors is whole.
+func (w *Worker) Signatures(ctx context.Context, f *File, anchors []*x509.Certificate) ([]augment.Held, error) {
+	answer, _, err := w.ask(ctx, job{Kind: kindSignatures, Anchors: raw(anchors)}, f, maxFrame)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Signatures, nil
+}
+
+// AddEvidence gives what is to be appended to a PDF so that it holds validation
+// data. Nothing to add is nothing.
+func (w *Worker) AddEvidence(ctx context.Context, f *File, about []augment.VRI) ([]byte, error) {
+	j := job{Kind: kindEvidence}
+	for _, v := range about {
+		j.Evidence = append(j.Evidence, evidence{
+			Contents: v.Contents, Certificates: raw(v.Certificates), OCSPs: v.OCSPs, CRLs: v.CRLs,
+		})
+	}
+	_, update, err := w.ask(ctx, j, f, maxUpdate)
+	return update, err
 }
 
 // PageImage draws a page, counted from 1, as PNG at the given dots per inch.
-func (w *Worker) PageImage(ctx context.Context, content []byte, page, dpi int) ([]byte, error) {
+func (w *Worker) PageImage(ctx context.Context, f *File, page, dpi int) ([]byte, error) {
 	if page < 1 {
 		return nil, policies.Refuse(policies.NotFound)
 	}
 	dpi = min(max(dpi, minDPI), maxDPI)
 	n := strconv.Itoa(page)
-	pixmap, err := w.draw(ctx, content, maxImage, "pdftoppm", "-q", "-cropbox", "-r", strconv.Itoa(dpi), "-f", n, "-l", n, "-")
+	pixmap, err := w.draw(ctx, f, maxImage, "pdftoppm", "-q", "-cropbox", "-r", strconv.Itoa(dpi), "-f", n, "-l", n, documentPath)
 	if err != nil {
 		return nil, err
 	}
@@ -159,21 +205,29 @@ func (w *Worker) PageImage(ctx context.Context, content []byte, page, dpi int) (
 }
 
 // PageText is the text of a page, counted from 1, in reading order.
-func (w *Worker) PageText(ctx context.Context, content []byte, page int) (string, error) {
+func (w *Worker) PageText(ctx context.Context, f *File, page int) (string, error) {
 	if page < 1 {
 		return "", policies.Refuse(policies.NotFound)
 	}
 	n := strconv.Itoa(page)
-	out, err := w.draw(ctx, content, maxText, "pdftotext", "-q", "-enc", "UTF-8", "-nopgbrk", "-f", n, "-l", n, "-", "-")
+	out, err := w.draw(ctx, f, maxText, "pdftotext", "-q", "-enc", "UTF-8", "-nopgbrk", "-f", n, "-l", n, documentPath, "-")
 	return string(out), err
 }
 
 // TextPreview gives the beginning of a document that is plain text, for those
 // that are signed as CAdES and are no PDF. It needs no child: nothing is parsed.
-func TextPreview(content []byte, limit int) (string, bool) {
-	cut := content[:min(len(content), limit)]
-	for len(cut) < len(content) && len(cut) > 0 && !utf8.RuneStart(content[len(cut)]) {
-		cut = cut[:len(cut)-1]
+func TextPreview(f *File, limit int) (string, bool) {
+	cut := make([]byte, min(f.Size(), int64(limit)))
+	if _, err := f.ReadAt(cut, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", false
+	}
+	if f.Size() > int64(len(cut)) { // it may end within a letter
+		for range utf8.UTFMax {
+			if r, size := utf8.DecodeLastRune(cut); r != utf8.RuneError || size != 1 {
+				break
+			}
+			cut = cut[:len(cut)-1]
+		}
 	}
 	if !utf8.Valid(cut) {
 		return "", false

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -25,21 +25,45 @@ const (
 	ProcessOnly Isolation = "process"
 )
 
-// ask runs a job in a child of our own and gives its reply, at most limit octets.
-func (w *Worker) ask(ctx context.Context, j job, content []byte, limit int) ([]byte, error) {
+// documentPath is where a child finds its document, open already.
+const documentPath = "/proc/self/fd/3"
+
+// ask runs a job in a child of our own and gives its reply and what follows it,
+// at most limit octets.
+func (w *Worker) ask(ctx context.Context, j job, f *File, limit int) (*reply, []byte, error) {
 	j.Memory, j.CPU = w.limits.Memory, w.seconds()
 	header, err := encodeFrame(j)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	stdin := io.MultiReader(bytes.NewReader(header), bytes.NewReader(content))
-	return w.run(ctx, spawn{command: w.command, stdin: stdin, limit: limit})
+	out, err := w.run(ctx, spawn{command: w.command, stdin: header, file: f, limit: limit})
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, rest, err := decodeReply(out)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the document worker's answer: %w", err)
+	}
+	if answer.Refusal != nil {
+		return nil, nil, answer.Refusal.refusal()
+	}
+	return answer, rest, nil
+}
+
+// probe starts a child that does nothing.
+func (w *Worker) probe(ctx context.Context) error {
+	header, err := encodeFrame(job{Kind: kindProbe, Memory: w.limits.Memory, CPU: w.seconds()})
+	if err != nil {
+		return err
+	}
+	_, err = w.run(ctx, spawn{command: w.command, stdin: header})
+	return err
 }
 
 // draw runs a program of poppler over a document. prlimit and setpriv set its
 // limits and then become it. A Go program in their place would be dearer to
 // start, and may itself need memory that it has just given up.
-func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ...string) ([]byte, error) {
+func (w *Worker) draw(ctx context.Context, f *File, limit int, program ...string) ([]byte, error) {
 	command := append([]string{
 		"prlimit",
 		"--as=" + strconv.FormatInt(w.limits.Memory, 10),
@@ -49,7 +73,7 @@ func (w *Worker) draw(ctx context.Context, content []byte, limit int, program ..
 		"--core=0",
 		"setpriv", "--no-new-privs", "--",
 	}, program...)
-	return w.run(ctx, spawn{command: command, stdin: bytes.NewReader(content), limit: limit, poppler: true})
+	return w.run(ctx, spawn{command: command, file: f, limit: limit, poppler: true})
 }
 
 // seconds is the limit of processor time, rounded up.
@@ -58,8 +82,9 @@ func (w *Worker) seconds() int64 { return int64((w.limits.CPU + time.Second - 1)
 // spawn is a child to be.
 type spawn struct {
 	command []string
-	stdin   io.Reader
-	limit   int // octets of output
+	stdin   []byte
+	file    *File // nil for a probe
+	limit   int   // octets of output
 	poppler bool
 }
 
@@ -79,7 +104,10 @@ func (w *Worker) run(ctx context.Context, s spawn) ([]byte, error) {
 	// its memory limit comes near.
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "GOGC=off"}
 	cmd.Dir = "/"
-	cmd.Stdin = s.stdin
+	cmd.Stdin = bytes.NewReader(s.stdin)
+	if s.file != nil {
+		cmd.ExtraFiles = []*os.File{s.file.file}
+	}
 	cmd.Stdout = out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// The whole process group: what a child starts in its turn is not ours to

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
@@ -44,8 +45,8 @@ type Register interface {
 
 // Viewer draws untrusted documents. *documents.Worker fulfils it.
 type Viewer interface {
-	PageImage(ctx context.Context, content []byte, page, dpi int) ([]byte, error)
-	PageText(ctx context.Context, content []byte, page int) (string, error)
+	PageImage(ctx context.Context, f *documents.File, page, dpi int) ([]byte, error)
+	PageText(ctx context.Context, f *documents.File, page int) (string, error)
 }
 
 // DoorConfig names the parts of a Door.
@@ -67,14 +68,18 @@ type DoorConfig struct {
 }
 
 // Door serves the pages: decode, one domain call, a view.
-type Door struct{ DoorConfig }
+type Door struct {
+	DoorConfig
+	site *api.Site // that Room hangs it in
+}
 
 // NewDoor makes a Door.
-func NewDoor(c DoorConfig) *Door { return &Door{c} }
+func NewDoor(c DoorConfig) *Door { return &Door{DoorConfig: c} }
 
 // Room hangs the pages' routes in the site. Where somebody may guess, the pace
 // of one address is bounded.
 func (d *Door) Room(site *api.Site) {
+	d.site = site
 	g, paced := site.Pages(), site.Attempts()
 	g.GET("/", d.home)
 	g.GET(AssetsPrefix+"*", echo.WrapHandler(d.Pages.Assets()))

@@ -79,7 +79,11 @@ func (d *Door) consent(c echo.Context, v visitor) error {
 	// The citizen has said yes: whether the browser still waits changes nothing.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signingTime)
 	defer cancel()
-	return d.Module.Sign(ctx, authorised.SAD)
+	if err := d.Module.Sign(ctx, authorised.SAD); err != nil {
+		return err
+	}
+	d.Requests.AugmentSoon(ctx, v.RequestID)
+	return nil
 }
 
 // spent answers a session that has ended while its request was open. If its

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"bytes"
 	"fmt"
 	"mime"
 	"net/http"
@@ -47,14 +46,16 @@ const textPreview = 64 << 10
 
 func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Opened, error) {
 	o := Opened{Document: document(r, doc)}
-	content, err := d.Requests.Original(c.Request().Context(), r.ID, doc)
-	if err != nil {
-		return o, err
-	}
 	if doc.Pages == 0 {
-		if strings.HasPrefix(doc.MediaType, "text/plain") {
-			o.Text, _ = documents.TextPreview(content, textPreview)
+		if !strings.HasPrefix(doc.MediaType, "text/plain") {
+			return o, nil
 		}
+		f, err := d.Requests.Original(c.Request().Context(), r.ID, doc)
+		if err != nil {
+			return o, err
+		}
+		defer f.Close()
+		o.Text, _ = documents.TextPreview(f, textPreview)
 		return o, nil
 	}
 	o.Page = within(c.QueryParam("pagina"), doc.Pages)
@@ -73,7 +74,12 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 		o.TextURL = reviewURL(r.ID, doc.Ordinal, o.Page) + "&" + textQuery + "=1#texto"
 		return o, nil
 	}
-	if text, err := d.Viewer.PageText(c.Request().Context(), content, o.Page); err == nil {
+	f, err := d.Requests.Preview(c.Request().Context(), r.ID, doc)
+	if err != nil {
+		return o, err
+	}
+	defer f.Close()
+	if text, err := d.Viewer.PageText(c.Request().Context(), f, o.Page); err == nil {
 		o.Text = strings.TrimSpace(text)
 	}
 	// Whoever reads the text goes on reading it on the other pages.
@@ -86,12 +92,20 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 }
 
 func document(r signer.Request, doc signer.Document) Document {
-	return Document{
+	out := Document{
 		Number: doc.Ordinal, Title: doc.Name, Kind: kind(doc), Size: doc.Size, Pages: doc.Pages,
 		Fingerprint: fmt.Sprintf("%x", doc.SHA256),
 		OpenURL:     reviewURL(r.ID, doc.Ordinal, 1),
 		OriginalURL: at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "original"),
+		Stamped:     requests.Stamped(doc),
 	}
+	for _, code := range doc.Findings {
+		out.Findings = append(out.Findings, policies.Finding{Code: policies.FindingCode(code)})
+	}
+	if doc.Lacking != "" {
+		out.Lacking = policies.Refuse(doc.Lacking)
+	}
+	return out
 }
 
 // kind names a document's type as people do.
@@ -142,15 +156,16 @@ func (d *Door) pageImage(c echo.Context) error {
 		return policies.Refuse(policies.NotFound)
 	}
 	ctx := c.Request().Context()
-	content, err := d.Requests.Original(ctx, r.ID, doc)
+	f, err := d.Requests.Preview(ctx, r.ID, doc)
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	dpi := pageDPI
 	if c.QueryParam(largeQuery) != "" {
 		dpi = largeDPI
 	}
-	image, err := d.Viewer.PageImage(ctx, content, page, dpi)
+	image, err := d.Viewer.PageImage(ctx, f, page, dpi)
 	if err != nil {
 		return err
 	}
@@ -165,11 +180,11 @@ func (d *Door) original(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	content, err := d.Requests.Original(c.Request().Context(), r.ID, doc)
+	f, err := d.Requests.Original(c.Request().Context(), r.ID, doc)
 	if err != nil {
 		return err
 	}
-	return attach(c, requests.Result{Name: doc.Name, MediaType: doc.MediaType, Content: content})
+	return d.attach(c, requests.Result{Name: doc.Name, MediaType: doc.MediaType, File: f})
 }
 
 func (d *Door) signed(c echo.Context) error {
@@ -181,16 +196,19 @@ func (d *Door) signed(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return attach(c, result)
+	return d.attach(c, result)
 }
 
 // attach hands a file over for saving, never for showing: an applicant's HTML
 // must not run under this origin.
-func attach(c echo.Context, f requests.Result) error {
+func (d *Door) attach(c echo.Context, f requests.Result) error {
+	defer f.File.Close()
 	header := c.Response().Header()
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
 	header.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	return c.Stream(http.StatusOK, f.MediaType, bytes.NewReader(f.Content))
+	header.Set("Content-Length", strconv.FormatInt(f.File.Size(), 10))
+	d.site.Patient(c, f.File.Size())
+	return c.Stream(http.StatusOK, f.MediaType, f.File.Reader())
 }

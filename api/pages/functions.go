@@ -19,6 +19,8 @@ func (p *Pages) functions(m *catalogue.Messages) template.FuncMap {
 		"t": func(id string, pairs ...any) (string, error) { return p.say(m, id, pairs) },
 		// refusal puts a refusal into words.
 		"refusal": func(r *policies.Refusal) catalogue.RefusalText { return m.Refusal(r) },
+		// finding puts something found in a document into words.
+		"finding": func(f policies.Finding) catalogue.RefusalText { return m.Finding(f) },
 		// where tells a place at which a refusal can be mended.
 		"where": m.Where,
 		// asset gives the address of an embedded file.

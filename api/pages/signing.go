@@ -85,10 +85,14 @@ type Document struct {
 	Fingerprint string // SHA-256, hexadecimal
 	OpenURL     string // shows it on the review page
 	OriginalURL string // downloads what is to be signed
+	// Findings are what an inspection found in it that a signer should know.
+	Findings []policies.Finding
+	Stamped  bool // the signature will be seen in the document, and is on the page shown
 	// After the ceremony:
 	SignedURL  string            // downloads the signed document
 	ReceiptURL string            // may be empty
 	Failure    *policies.Refusal // why it was not signed
+	Lacking    *policies.Refusal // why it does not yet have all that was asked for
 }
 
 // Opened is the page of a document that the reader looks at.

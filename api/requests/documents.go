@@ -5,17 +5,18 @@ import (
 	"context"
 	"crypto"
 	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
@@ -33,17 +34,16 @@ func (s *Service) Fix(ctx context.Context, requestID string, ticket signer.Ticke
 		return r, nil
 	}
 	at := s.Now().UTC().Truncate(time.Second)
+	by, err := s.signatory(ctx, r.Identifier)
+	if err != nil {
+		return r, err
+	}
+	by.Organisation = r.Application.Organisation
 	fixed := make([]signer.Fixed, len(r.Documents))
 	for i, d := range r.Documents {
-		content, err := s.content(ctx, r.ID, d)
-		if err != nil {
-			return r, err
-		}
-		digest, err := settle(d, content, at)
-		if err != nil {
+		if fixed[i], err = s.settle(ctx, r.ID, d, at, by); err != nil {
 			return r, fmt.Errorf("fixing document %d: %w", d.Ordinal, err)
 		}
-		fixed[i] = signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Hash: signer.SHA256, Digest: digest}
 	}
 	if err := s.Store.FixDocuments(ctx, r.ID, hash, fixed); err != nil {
 		return r, err
@@ -60,75 +60,130 @@ func fixedFor(r signer.Request, ticketHash []byte) bool {
 	return true
 }
 
-// settle is the digest that a signature at this time covers. The claimed time
-// is part of a PDF, so it is written into the content first.
-func settle(d signer.Document, content []byte, at time.Time) ([]byte, error) {
-	if d.Format != signer.PAdES {
-		sum := sha256.Sum256(content)
-		return sum[:], nil
-	}
-	layout, err := layoutOf(d)
+// settle gives a document its signing time, and the digest that a signature at
+// this time covers.
+func (s *Service) settle(ctx context.Context, requestID string, d signer.Document, at time.Time, by signatory) (signer.Fixed, error) {
+	fixed := signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Hash: signer.SHA256, Digest: d.SHA256}
+	f, err := s.original(ctx, requestID, d)
 	if err != nil {
-		return nil, err
+		return fixed, err
 	}
-	if err := layout.FixTime(content, at); err != nil {
-		return nil, err
+	defer f.Close()
+	if d.Format != signer.PAdES {
+		return fixed, nil
 	}
-	return layout.Digest(content, crypto.SHA256)
+	options, err := optionsOf(d)
+	if err != nil {
+		return fixed, err
+	}
+	layout, update, err := s.prepared(ctx, requestID, d)
+	if err != nil {
+		return fixed, err
+	}
+	// A stamp shows the signer's name, which may not have been known when the
+	// request came. And an older version of this service prepared otherwise.
+	if options.Stamp != nil || update == nil {
+		again, err := s.Worker.Prepare(ctx, f, options.forPDF(by, at, d.Level))
+		if err != nil {
+			return fixed, err
+		}
+		layout, update = again.Layout, again.Update
+		fixed.Update = update
+		if fixed.Layout, err = json.Marshal(layout); err != nil {
+			return fixed, fmt.Errorf("keeping the layout: %w", err)
+		}
+	}
+	if err := layout.FixTime(update, at); err != nil {
+		return fixed, err
+	}
+	fixed.Digest, err = layout.Digest(f.Reader(), update, crypto.SHA256)
+	return fixed, err
 }
 
-func layoutOf(d signer.Document) (pades.Layout, error) {
-	var l pades.Layout
-	if err := json.Unmarshal(d.Layout, &l); err != nil {
-		return l, fmt.Errorf("reading a stored layout: %w", err)
+// prepared is what a prepared signature appends to a PDF, and how it is laid out.
+func (s *Service) prepared(ctx context.Context, requestID string, d signer.Document) (pades.Layout, []byte, error) {
+	var layout pades.Layout
+	if err := json.Unmarshal(d.Layout, &layout); err != nil {
+		return layout, nil, fmt.Errorf("reading a stored layout: %w", err)
 	}
-	return l, nil
+	update, err := s.Store.Update(ctx, requestID, d.Ordinal)
+	return layout, update, err
+}
+
+func optionsOf(d signer.Document) (Options, error) {
+	var o Options
+	if err := json.Unmarshal(d.Options, &o); err != nil {
+		return o, fmt.Errorf("reading stored options: %w", err)
+	}
+	return o, nil
 }
 
 // errDamaged means that the database holds another document than was taken in.
 // That is nobody's refusal: it must wake an operator.
 var errDamaged = errors.New("a stored document is not the one that came")
 
-// content reads a document as it came, with the prepared update behind it for
-// PAdES. What the citizen is shown and what is signed begin here, so that it is
-// held against the hash that the log has.
-func (s *Service) content(ctx context.Context, requestID string, d signer.Document) ([]byte, error) {
-	content, err := s.Store.Content(ctx, requestID, d.Ordinal)
+// original reads a document as it came. What the citizen is shown and what is
+// signed begin here, so that it is held against the hash that the log has.
+func (s *Service) original(ctx context.Context, requestID string, d signer.Document, parts ...[]byte) (*documents.File, error) {
+	f, err := documents.Spool(func(f *documents.File) error {
+		if err := s.Store.WriteContent(ctx, f, requestID, d.Ordinal); err != nil {
+			return err
+		}
+		if sum, err := f.SHA256(); err != nil || !bytes.Equal(sum, d.SHA256) {
+			return errors.Join(errDamaged, err)
+		}
+		for _, part := range parts {
+			if _, err := f.Write(part); err != nil {
+				return fmt.Errorf("writing a document: %w", err)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errDamaged) {
+		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, err)
+	}
+	return f, err
+}
+
+// Original is the document as it came, to the byte. It is to be closed.
+func (s *Service) Original(ctx context.Context, requestID string, d signer.Document) (*documents.File, error) {
+	return s.original(ctx, requestID, d)
+}
+
+// Preview is the document as it will look when it is signed: with the stamp, if
+// there is one. It is to be closed.
+func (s *Service) Preview(ctx context.Context, requestID string, d signer.Document) (*documents.File, error) {
+	options, err := optionsOf(d)
 	if err != nil {
 		return nil, err
 	}
-	if content == nil {
-		return nil, policies.Refuse(policies.NotFound)
+	if options.Stamp == nil {
+		return s.original(ctx, requestID, d)
 	}
-	if int64(len(content)) < d.Size {
-		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, errDamaged)
-	}
-	if sum := sha256.Sum256(content[:d.Size]); !bytes.Equal(sum[:], d.SHA256) {
-		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, errDamaged)
-	}
-	return content, nil
-}
-
-// Original is the document as it came, to the byte.
-func (s *Service) Original(ctx context.Context, requestID string, d signer.Document) ([]byte, error) {
-	content, err := s.content(ctx, requestID, d)
+	layout, update, err := s.prepared(ctx, requestID, d)
 	if err != nil {
 		return nil, err
 	}
-	return content[:d.Size], nil
+	if !d.SigningTime.IsZero() {
+		if err := layout.FixTime(update, d.SigningTime); err != nil {
+			return nil, err
+		}
+	}
+	return s.original(ctx, requestID, d, update)
 }
 
-// Result is a signed document.
+// Result is a signed document. Its file is to be closed.
 type Result struct {
 	Name      string // of a file
 	MediaType string
-	Content   []byte
+	Level     cades.Level // that it has
+	File      *documents.File
 }
 
 // Result puts the signature where its format wants it. It is computed from
-// what was stored when the key was used, the same each time, and checked
-// before it leaves: digest, attributes, value, and the whole by a second
-// implementation.
+// what was stored when the key was used and what has been added since, and
+// checked before it leaves: digest, attributes, value, and the whole by a
+// second implementation.
 func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Result, error) {
 	if r.State != signer.Signed {
 		return Result{}, policies.Refuse(policies.RequestState, "state", string(r.State))
@@ -137,28 +192,66 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 		return Result{}, policies.Refuse(policies.NotFound)
 	}
 	d := r.Documents[ordinal-1]
-	content, err := s.content(ctx, r.ID, d)
+	added, err := s.Store.Augmented(ctx, r.ID, ordinal)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.verify(ctx, d, content); err != nil {
-		return Result{}, fmt.Errorf("verifying document %d of %s: %w", ordinal, r.ID, err)
+	if added == nil {
+		added = &signer.Augmented{Ordinal: ordinal, Reached: cades.BB, CMS: d.CMS}
 	}
-	out, err := assemble(d, content)
+	f, err := s.assemble(ctx, r.ID, d, added)
 	if err != nil {
 		return Result{}, fmt.Errorf("assembling document %d of %s: %w", ordinal, r.ID, err)
 	}
-	return out, nil
+	return Result{Name: FileName(d), MediaType: resultType(d.Format), Level: added.Reached, File: f}, nil
+}
+
+// assemble makes the file that leaves.
+func (s *Service) assemble(ctx context.Context, requestID string, d signer.Document, a *signer.Augmented) (*documents.File, error) {
+	original, err := s.original(ctx, requestID, d)
+	if err != nil {
+		return nil, err
+	}
+	defer original.Close()
+	if d.Format != signer.PAdES {
+		if err := s.verify(ctx, d, d.SHA256, a.CMS); err != nil {
+			return nil, err
+		}
+		if d.Format == signer.CAdESDetached {
+			return documents.HeldFile(a.CMS)
+		}
+		return documents.Spool(func(f *documents.File) error {
+			m, err := cms.Open(bytes.NewReader(a.CMS), int64(len(a.CMS)))
+			if err != nil {
+				return err
+			}
+			return m.WriteAttached(f, original.Reader(), original.Size())
+		})
+	}
+	layout, update, err := s.prepared(ctx, requestID, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := layout.FixTime(update, d.SigningTime); err != nil {
+		return nil, err
+	}
+	digest, err := layout.Digest(original.Reader(), update, crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.verify(ctx, d, digest, a.CMS); err != nil {
+		return nil, err
+	}
+	if err := layout.Embed(update, a.CMS); err != nil {
+		return nil, err
+	}
+	return documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update), bytes.NewReader(a.Tail)))
 }
 
 // verify checks a stored signature against what is about to leave, by our own
 // rules with the certificate on record, and once more by a second
-// implementation. It settles the content on the way.
-func (s *Service) verify(ctx context.Context, d signer.Document, content []byte) error {
-	digest, err := settle(d, content, d.SigningTime)
-	if err != nil {
-		return err
-	}
+// implementation. What a signature has gained since must not have changed it.
+func (s *Service) verify(ctx context.Context, d signer.Document, digest, augmented []byte) error {
 	signed, err := cms.Parse(d.CMS)
 	if err != nil {
 		return err
@@ -177,42 +270,33 @@ func (s *Service) verify(ctx context.Context, d signer.Document, content []byte)
 	if err := cms.Verify(d.CMS, digest, certificate); err != nil {
 		return err
 	}
-	covered, err := covered(d, content)
+	if err := cms.CrossCheckDigest(d.CMS, digest); err != nil {
+		return err
+	}
+	if bytes.Equal(augmented, d.CMS) {
+		return nil
+	}
+	gained, err := cms.Open(bytes.NewReader(augmented), int64(len(augmented)))
 	if err != nil {
 		return err
 	}
-	return cms.CrossCheck(d.CMS, covered)
+	if len(gained.Signers) != 1 || !bytes.Equal(gained.Signers[0].Signature, signed.Signature) ||
+		!bytes.Equal(gained.Signers[0].SignedAttributes, signed.SignedAttributes) {
+		return fmt.Errorf("%w: what it has gained changed it", cms.ErrInvalid)
+	}
+	return gained.Signers[0].Verify(certificate, digest)
 }
 
-// covered is what the signature covers, in one piece.
-func covered(d signer.Document, content []byte) ([]byte, error) {
-	if d.Format != signer.PAdES {
-		return content, nil
-	}
-	layout, err := layoutOf(d)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat(content[:layout.HoleStart], content[layout.HoleEnd:]), nil
-}
-
-func assemble(d signer.Document, content []byte) (Result, error) {
-	switch d.Format {
+func resultType(f signer.Format) string {
+	switch f {
 	case signer.PAdES:
-		layout, err := layoutOf(d)
-		if err != nil {
-			return Result{}, err
-		}
-		err = layout.Embed(content, d.CMS)
-		return Result{Name: FileName(d), MediaType: pdf, Content: content}, err
+		return pdf
 	case signer.CAdESDetached:
-		return Result{Name: FileName(d), MediaType: "application/pkcs7-signature", Content: d.CMS}, nil
+		return "application/pkcs7-signature"
 	case signer.CAdESAttached:
-		var out bytes.Buffer
-		err := cms.Attach(&out, d.CMS, bytes.NewReader(content), int64(len(content)))
-		return Result{Name: FileName(d), MediaType: "application/pkcs7-mime", Content: out.Bytes()}, err
+		return "application/pkcs7-mime"
 	}
-	return Result{}, fmt.Errorf("unknown format %q", d.Format)
+	return "application/octet-stream"
 }
 
 // FileName is the name under which a browser saves the result.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -106,7 +108,7 @@ func TestFixRefuses(t *testing.T) {
 	}{
 		{"spent", `UPDATE tickets SET spent_at = now(), sealed_key = NULL`, policies.SessionExpired},
 		{"gone", `DELETE FROM tickets`, policies.SessionExpired},
-		{"content gone", `UPDATE documents SET content = NULL`, policies.NotFound},
+		{"content gone", `DELETE FROM contents`, policies.NotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,17 +177,21 @@ func TestResult(t *testing.T) {
 			if got.Name != tt.name || got.MediaType != tt.mediaType {
 				t.Errorf("got %s, %s, want %s, %s", got.Name, got.MediaType, tt.name, tt.mediaType)
 			}
-			tt.check(t, h, r, got.Content)
+			content := whole(t, got.File)
+			tt.check(t, h, r, content)
 			again, err := h.Result(t.Context(), r, 1)
-			if err != nil || !bytes.Equal(again.Content, got.Content) {
-				t.Errorf("a second time: got %d other bytes, %v, want the same", len(again.Content), err)
+			if err != nil {
+				t.Fatalf("a second time: %v", err)
+			}
+			if twice := whole(t, again.File); !bytes.Equal(twice, content) {
+				t.Errorf("a second time: got %d other bytes, want the same", len(twice))
 			}
 
 			for _, ordinal := range []int{-1, 0, 2} {
 				_, err := h.Result(t.Context(), r, ordinal)
 				wantRefusal(t, err, policies.NotFound)
 			}
-			h.exec(`UPDATE documents SET content = NULL`, nil)
+			h.exec(`DELETE FROM contents`, nil)
 			_, err = h.Result(t.Context(), r, 1)
 			wantRefusal(t, err, policies.NotFound)
 			r.State = signer.Signing
@@ -195,13 +201,25 @@ func TestResult(t *testing.T) {
 	}
 }
 
+// whole reads a file and closes it.
+func whole(t *testing.T, f *documents.File) []byte {
+	t.Helper()
+	defer f.Close()
+	content, err := io.ReadAll(f.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 // checkPDF asks the layout and pdfsig about a signed PDF.
 func checkPDF(t *testing.T, h *house, r signer.Request, content []byte) {
 	t.Helper()
 	if !bytes.HasPrefix(content, pdf(t).Content) {
 		t.Error("got a PDF that does not begin with the one that came")
 	}
-	if err := layout(t, r).Verify(content, h.signer.Certificate); err != nil {
+	size := len(pdf(t).Content)
+	if err := layout(t, r).Verify(bytes.NewReader(content[:size]), content[size:], h.signer.Certificate); err != nil {
 		t.Errorf("verifying the PDF: %v", err)
 	}
 	file := filepath.Join(t.TempDir(), "signed.pdf")
@@ -241,37 +259,53 @@ func wantDamage(t *testing.T, err error) {
 // TestDamagedContent flips bits of a stored document, before and after it is fixed.
 func TestDamagedContent(t *testing.T) {
 	t.Parallel()
-	const flip = `UPDATE documents SET content = set_byte(content, @at, get_byte(content, @at) # 1)`
+	const (
+		flip       = `UPDATE content_pieces SET data = set_byte(data, @at, get_byte(data, @at) # 1)`
+		flipUpdate = `UPDATE documents SET update = set_byte(update, @at, get_byte(update, @at) # 1)`
+	)
 	for _, upload := range []requests.Upload{pdf(t), text(signer.CAdESDetached), text(signer.CAdESAttached)} {
 		t.Run(string(upload.Format), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			r := h.signed(upload)
 			size := len(upload.Content)
-			places := []int{0, size / 2, size - 1}
-			if upload.Format == signer.PAdES {
-				l := layout(t, r)
-				places = append(places, size, l.ByteRangeAt+20, l.HoleStart, l.HoleEnd-1, l.TimeAt-1, l.Size-1)
+			result := func() error {
+				got, err := h.Result(t.Context(), r, 1)
+				if err == nil {
+					got.File.Close()
+				}
+				return err
 			}
-			for _, at := range places {
+			original := func() error {
+				f, err := h.Original(t.Context(), r.ID, r.Documents[0])
+				if err == nil {
+					f.Close()
+				}
+				return err
+			}
+			for _, at := range []int{0, size / 2, size - 1} {
 				args := pgx.NamedArgs{"at": at}
 				h.exec(flip, args)
-				_, err := h.Result(t.Context(), r, 1)
-				wantDamage(t, err)
-				if at < size {
-					_, err = h.Original(t.Context(), r.ID, r.Documents[0])
-					wantDamage(t, err)
-				}
+				wantDamage(t, result())
+				wantDamage(t, original())
 				h.exec(flip, args)
 			}
-			if _, err := h.Result(t.Context(), r, 1); err != nil {
+			if upload.Format == signer.PAdES {
+				l := layout(t, r)
+				for _, at := range []int64{l.Original, l.ByteRangeAt + 1, l.HoleStart, l.HoleEnd - 1, l.TimeAt, l.Size - 1} {
+					args := pgx.NamedArgs{"at": at - l.Original}
+					h.exec(flipUpdate, args)
+					wantDamage(t, result())
+					h.exec(flipUpdate, args)
+				}
+			}
+			if err := result(); err != nil {
 				t.Fatalf("with all bits put back: %v", err)
 			}
-			h.exec(`UPDATE documents SET content = substring(content FROM 1 FOR @size)`, pgx.NamedArgs{"size": size - 1})
-			_, err := h.Original(t.Context(), r.ID, r.Documents[0])
-			wantDamage(t, err)
+			h.exec(`UPDATE content_pieces SET data = substring(data FROM 1 FOR @size)`, pgx.NamedArgs{"size": size - 1})
+			wantDamage(t, original())
 			h.exec(`UPDATE requests SET state = 'pending', closed_at = NULL`, nil)
-			_, err = h.Fix(t.Context(), r.ID, h.ticket(r.ID))
+			_, err := h.Fix(t.Context(), r.ID, h.ticket(r.ID))
 			wantDamage(t, err)
 		})
 	}
@@ -284,24 +318,24 @@ func TestDamagedCMS(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	r := h.signed(text(signer.CAdESDetached))
-	whole := r.Documents[0].CMS
-	issuer := bytes.Index(whole, h.signer.Root.Raw)
+	signature := r.Documents[0].CMS
+	issuer := bytes.Index(signature, h.signer.Root.Raw)
 	if issuer < 0 {
 		t.Fatal("got a CMS without its issuer's certificate")
 	}
-	for at := range whole {
+	for at := range signature {
 		if at >= issuer && at < issuer+len(h.signer.Root.Raw) {
 			continue
 		}
-		r.Documents[0].CMS = bytes.Clone(whole)
+		r.Documents[0].CMS = bytes.Clone(signature)
 		r.Documents[0].CMS[at] ^= 1
 		if _, err := h.Result(t.Context(), r, 1); err == nil {
-			t.Errorf("octet %d of %d: got a result, want it refused", at, len(whole))
+			t.Errorf("octet %d of %d: got a result, want it refused", at, len(signature))
 		} else {
 			wantDamage(t, err)
 		}
 	}
-	r.Documents[0].CMS = whole
+	r.Documents[0].CMS = signature
 	h.exec(`DELETE FROM certificates`, nil)
 	_, err := h.Result(t.Context(), r, 1)
 	wantDamage(t, err)

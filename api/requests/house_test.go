@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,11 +22,16 @@ import (
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+// TestMain makes the test binary its own document worker.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "document-worker" {
+		os.Exit(documents.Main(os.Stdin, os.Stdout))
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 const (
 	identifier = "12345678Z"
@@ -52,17 +58,6 @@ type opener struct{ db *store.DB }
 func (o opener) Open(ctx context.Context, id string) error {
 	_, err := o.db.OpenRequest(ctx, id, audit.Entry{Type: audit.SignRequested, Operation: id, At: o.db.Now(), Person: identifier})
 	return err
-}
-
-// preparer does what the document worker does, in this process.
-type preparer struct{}
-
-func (preparer) Prepare(_ context.Context, content []byte, o pades.Options) (*documents.Prepared, error) {
-	p, err := pades.Prepare(content, o)
-	if err != nil {
-		return nil, err
-	}
-	return &documents.Prepared{Content: p.Content, Layout: p.Layout, Pages: p.Inspection.Pages}, nil
 }
 
 // house is the service on a real database, each process in its role, and a
@@ -97,9 +92,14 @@ func newHouse(t *testing.T) *house {
 	if err := h.db.AddApplication(t.Context(), h.client, h.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
+	worker, err := documents.New(t.Context(), documents.Config{Command: []string{os.Args[0], "document-worker"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.Service = *requests.New(requests.Config{
-		Store: store.ForPublic(public), Opener: opener{h.db}, Preparer: preparer{}, Rules: policies.DefaultRules(),
-		Limits: requests.Limits{DocumentBytes: 1 << 20, Documents: 3, Life: time.Hour}, Now: h.clock.Now,
+		Store: store.ForPublic(public), Opener: opener{h.db}, Worker: worker, Rules: policies.DefaultRules(),
+		Documents: policies.DefaultDocumentRules(), Logger: slog.New(slog.DiscardHandler),
+		Limits: requests.Limits{DocumentBytes: 2 << 20, InlineBytes: 1 << 20, Documents: 3, Life: time.Hour}, Now: h.clock.Now,
 	})
 	return h
 }

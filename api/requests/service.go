@@ -1,12 +1,16 @@
 package requests
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"mime"
 	"net/url"
 	"slices"
@@ -15,9 +19,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rubrica-firma/rubrica/api/augment"
 	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
 
@@ -34,13 +41,26 @@ type Store interface {
 	EarlierRequest(ctx context.Context, applicationID, key string, bodyHash []byte) (string, error)
 	// Request reads one request (policies.RequestUnknown).
 	Request(ctx context.Context, id string) (signer.Request, error)
-	// Content reads a document's bytes; for PAdES the prepared ones, of which
-	// the document as it came is the prefix of Document.Size bytes. Nil means
-	// that the retention is over.
-	Content(ctx context.Context, requestID string, ordinal int) ([]byte, error)
-	// FixDocuments stores contents, signing times and digests for a ticket, all
-	// or none, and only while the request is pending and the ticket is live.
+	// AddUpload stores a content that a later request names. It reads
+	// upload.Size octets.
+	AddUpload(ctx context.Context, u signer.Upload, content io.Reader) error
+	// Upload reads what is known of an application's upload
+	// (policies.UploadUnknown), WriteUpload its octets (policies.NotFound).
+	Upload(ctx context.Context, applicationID, id string) (signer.Upload, error)
+	WriteUpload(ctx context.Context, w io.Writer, id string) error
+	// WriteContent reads a document as it came. policies.NotFound means that the
+	// retention is over.
+	WriteContent(ctx context.Context, w io.Writer, requestID string, ordinal int) error
+	// Update is what a prepared signature appends to a PDF.
+	Update(ctx context.Context, requestID string, ordinal int) ([]byte, error)
+	// FixDocuments stores signing times, digests and what was prepared anew for a
+	// ticket, all or none, and only while the request is pending and the ticket
+	// is live.
 	FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error
+	// Augmented is what a signature has gained, nil if nothing; Augment keeps it,
+	// unless what is there reaches as far.
+	Augmented(ctx context.Context, requestID string, ordinal int) (*signer.Augmented, error)
+	Augment(ctx context.Context, requestID string, a signer.Augmented, now time.Time) error
 	// Certificate reads an issued certificate, DER, by its serial in lower-case
 	// hexadecimal (policies.NotFound).
 	Certificate(ctx context.Context, serial string) ([]byte, error)
@@ -54,32 +74,49 @@ type Opener interface {
 	Open(ctx context.Context, requestID string) error
 }
 
-// Preparer places the signature in a PDF, in a process that may die of it.
-// *documents.Worker fulfils it.
-type Preparer interface {
-	Prepare(ctx context.Context, content []byte, o pades.Options) (*documents.Prepared, error)
+// Worker does what parses a stranger's document, in a process that may die of
+// it. *documents.Worker fulfils it.
+type Worker interface {
+	// Prepare places the signature in a PDF.
+	Prepare(ctx context.Context, f *documents.File, o pades.Options) (*documents.Prepared, error)
+	// Inspect says what is in a PDF that is signed from outside.
+	Inspect(ctx context.Context, f *documents.File) (documents.Facts, error)
+	// Signatures, AddEvidence and PrepareTimeStamp lift a signed PDF to a higher
+	// level; the latter two say what is to be appended.
+	Signatures(ctx context.Context, f *documents.File, anchors []*x509.Certificate) ([]augment.Held, error)
+	AddEvidence(ctx context.Context, f *documents.File, about []augment.VRI) ([]byte, error)
+	PrepareTimeStamp(ctx context.Context, f *documents.File, hole int) (*documents.Prepared, error)
 }
 
 // Limits bound what is taken in.
 type Limits struct {
 	DocumentBytes int64
-	Documents     int
-	Life          time.Duration // how long the citizen has
+	// InlineBytes bounds a document that stands in the request itself, in memory.
+	InlineBytes int64
+	Documents   int
+	Life        time.Duration // how long the citizen has
+	UploadLife  time.Duration // how long an upload waits for its request
 }
 
-// DefaultLimits are 20 MB a document, ten documents, seven days.
+// DefaultLimits are 100 MB a document, 20 MB inside a request, ten documents,
+// seven days.
 func DefaultLimits() Limits {
-	return Limits{DocumentBytes: 20 << 20, Documents: 10, Life: 7 * 24 * time.Hour}
+	return Limits{DocumentBytes: 100 << 20, InlineBytes: 20 << 20, Documents: 10, Life: 7 * 24 * time.Hour, UploadLife: 24 * time.Hour}
 }
 
 // Config names the parts of a Service.
 type Config struct {
-	Store    Store
-	Opener   Opener
-	Preparer Preparer
-	Rules    policies.Rules
-	Limits   Limits
-	Now      func() time.Time
+	Store     Store
+	Opener    Opener
+	Worker    Worker
+	Augmenter Augmenter
+	// Trust gives the certificates at which chains of ours end.
+	Trust     augment.Trust
+	Rules     policies.Rules
+	Documents policies.DocumentRules
+	Limits    Limits
+	Logger    *slog.Logger
+	Now       func() time.Time
 }
 
 // Service is the doors' common core.
@@ -105,7 +142,13 @@ type Upload struct {
 	Name      string
 	MediaType string
 	Format    signer.Format
-	Content   []byte
+	Level     cades.Level // empty for B-B
+	// Content is the document itself; if it is nil, ID names one that the
+	// application has uploaded.
+	Content    []byte
+	ID         string
+	Options    Options
+	Attributes signer.Attributes
 }
 
 // Submit takes a request in. The same idempotency key with the same body gives
@@ -160,12 +203,18 @@ func (s *Service) checkUpload(d Upload) error {
 		return policies.Refuse(policies.RequestMalformed, "field", "media_type")
 	case !d.Format.Known():
 		return policies.Refuse(policies.RequestMalformed, "field", "format")
-	case len(d.Content) == 0:
+	case d.ID == "" && len(d.Content) == 0:
 		return policies.Refuse(policies.DocumentEmpty)
-	case int64(len(d.Content)) > s.Limits.DocumentBytes:
-		return policies.Refuse(policies.DocumentTooLarge, "limit", fmt.Sprintf("%d MB", s.Limits.DocumentBytes>>20))
+	case d.ID != "" && d.Content != nil:
+		return policies.Refuse(policies.RequestMalformed, "field", "upload")
+	case int64(len(d.Content)) > s.Limits.InlineBytes:
+		return tooLarge(s.Limits.InlineBytes)
 	}
-	return nil
+	return d.checkSignature()
+}
+
+func tooLarge(limit int64) error {
+	return policies.Refuse(policies.DocumentTooLarge, "limit", fmt.Sprintf("%d MB", limit>>20))
 }
 
 // inDocument adds to a refusal which document it is about.
@@ -215,43 +264,147 @@ func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
 		IdempotencyKey: sub.IdempotencyKey,
 		BodyHash:       sub.BodyHash,
 	}
+	signatory, err := s.signatory(ctx, sub.Identifier)
+	if err != nil {
+		return "", err
+	}
+	signatory.Organisation = sub.Client.Organisation
 	for i, upload := range sub.Documents {
-		d, content, err := s.prepare(ctx, upload)
+		f, err := s.takeIn(ctx, sub.Client.ID, upload)
+		if err != nil {
+			return "", inDocument(err, i)
+		}
+		defer f.Close()
+		d, update, err := s.prepare(ctx, upload, f, signatory)
 		if err != nil {
 			return "", inDocument(err, i)
 		}
 		d.Ordinal = i + 1
 		n.Request.Documents = append(n.Request.Documents, d)
-		n.Contents = append(n.Contents, content)
+		n.Contents = append(n.Contents, signer.NewContent{
+			Upload: upload.ID, Open: func() (io.Reader, error) { return f.Reader(), nil }, Update: update,
+		})
 	}
 	id, _, err := s.Store.AddRequest(ctx, n)
 	return id, err
 }
 
+// Upload takes in a document that a request of the same application will name.
+func (s *Service) Upload(ctx context.Context, applicationID string, content io.Reader) (signer.Upload, error) {
+	f, err := documents.NewFile(io.LimitReader(content, s.Limits.DocumentBytes+1))
+	if err != nil {
+		return signer.Upload{}, err
+	}
+	defer f.Close()
+	switch {
+	case f.Size() == 0:
+		return signer.Upload{}, policies.Refuse(policies.DocumentEmpty)
+	case f.Size() > s.Limits.DocumentBytes:
+		return signer.Upload{}, tooLarge(s.Limits.DocumentBytes)
+	}
+	u := signer.Upload{ID: rand.Text(), ApplicationID: applicationID, Size: f.Size(), CreatedAt: s.Now()}
+	if u.SHA256, err = f.SHA256(); err != nil {
+		return u, err
+	}
+	return u, s.Store.AddUpload(ctx, u, f.Reader())
+}
+
+// takeIn puts a document into a file.
+func (s *Service) takeIn(ctx context.Context, applicationID string, u Upload) (*documents.File, error) {
+	if u.ID == "" {
+		return documents.HeldFile(u.Content)
+	}
+	known, err := s.Store.Upload(ctx, applicationID, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := documents.Spool(func(f *documents.File) error { return s.Store.WriteUpload(ctx, f, u.ID) })
+	if err != nil {
+		return nil, err
+	}
+	if sum, err := f.SHA256(); err != nil || !bytes.Equal(sum, known.SHA256) {
+		f.Close()
+		return nil, fmt.Errorf("reading the upload %s: %w", u.ID, errors.Join(errDamaged, err))
+	}
+	return f, nil
+}
+
 const pdf = "application/pdf"
 
-func (s *Service) prepare(ctx context.Context, u Upload) (signer.Document, []byte, error) {
-	sum := sha256.Sum256(u.Content)
-	d := signer.Document{Name: u.Name, MediaType: canonical(u.MediaType), Format: u.Format, Size: int64(len(u.Content)), SHA256: sum[:]}
-	if u.Format != signer.PAdES && d.MediaType != pdf {
-		return d, u.Content, nil
+// prepare settles what can be settled before the citizen comes.
+func (s *Service) prepare(ctx context.Context, u Upload, f *documents.File, by signatory) (signer.Document, []byte, error) {
+	d := signer.Document{
+		Name: u.Name, MediaType: canonical(u.MediaType), Format: u.Format, Size: f.Size(),
+		Level: cmp.Or(u.Level, cades.BB), Attributes: u.Attributes,
 	}
-	prepared, err := s.Preparer.Prepare(ctx, u.Content, pades.Options{Time: s.Now()})
+	var err error
+	if d.SHA256, err = f.SHA256(); err != nil {
+		return d, nil, err
+	}
+	if d.Options, err = json.Marshal(u.Options); err != nil {
+		return d, nil, fmt.Errorf("keeping the options: %w", err)
+	}
 	if u.Format != signer.PAdES {
-		// Any file can be signed as CAdES; that one can be drawn is a help only.
-		if err == nil {
-			d.Pages = len(prepared.Pages)
+		d.Attributes.MimeType = d.MediaType
+		if d.MediaType != pdf {
+			return d, nil, nil
 		}
-		return d, u.Content, nil
+		// Any file can be signed as CAdES; that one can be drawn is a help only.
+		facts, err := s.Worker.Inspect(ctx, f)
+		if err == nil {
+			d.Pages = len(facts.Pages)
+			d.Findings = codes(facts.Findings)
+		}
+		return d, nil, nil
 	}
+	prepared, err := s.Worker.Prepare(ctx, f, u.Options.forPDF(by, s.Now(), d.Level))
 	if err != nil {
 		return d, nil, err
 	}
-	d.MediaType, d.Pages = pdf, len(prepared.Pages)
+	warnings, refusal := policies.JudgeDocument(prepared.Findings, s.Documents)
+	if refusal != nil {
+		return d, nil, refusal
+	}
+	d.MediaType, d.Pages, d.Findings = pdf, len(prepared.Pages), codes(warnings)
 	if d.Layout, err = json.Marshal(prepared.Layout); err != nil {
 		return d, nil, fmt.Errorf("keeping the layout: %w", err)
 	}
-	return d, prepared.Content, nil
+	return d, prepared.Update, nil
+}
+
+// signatory is who signs, as a stamp says it.
+type signatory struct {
+	Name, Identifier string
+	Organisation     string // that asks
+}
+
+// masked shows of an identifier what publications show.
+func masked(identifier string) string {
+	id, err := citizen.ParseIdentifier(identifier)
+	if err != nil {
+		return ""
+	}
+	return id.Masked()
+}
+
+func codes(findings []policies.Finding) []string {
+	var list []string
+	for _, f := range findings {
+		if code := string(f.Code); !slices.Contains(list, code) {
+			list = append(list, code)
+		}
+	}
+	return list
+}
+
+// signatory looks up the name of who is to sign. A stranger has none yet: it is
+// looked up again before the citizen sees the document.
+func (s *Service) signatory(ctx context.Context, identifier string) (signatory, error) {
+	citizen, _, err := s.Store.Person(ctx, identifier)
+	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
+		return signatory{}, err
+	}
+	return signatory{Name: strings.TrimSpace(citizen.GivenName + " " + citizen.Surnames), Identifier: masked(identifier)}, nil
 }
 
 // Preflight says what stands between the request's citizen and a signature

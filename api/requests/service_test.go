@@ -17,6 +17,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 func TestSubmit(t *testing.T) {
@@ -27,17 +28,20 @@ func TestSubmit(t *testing.T) {
 		ID: got.ID, Application: h.client.Application, Identifier: identifier, Title: "Solicitud de ayuda", Locale: "es",
 		ReturnURL: returnURL, State: signer.Pending, CreatedAt: got.CreatedAt, ExpiresAt: got.CreatedAt.Add(time.Hour),
 		Documents: []signer.Document{
-			{Ordinal: 1, Name: "Solicitud.PDF", MediaType: "application/pdf", Format: signer.PAdES, Size: int64(len(pdf(t).Content)), Pages: 1},
-			{Ordinal: 2, Name: "acta.txt", MediaType: "text/plain; charset=utf-8", Format: signer.CAdESDetached, Size: 18},
+			{Ordinal: 1, Name: "Solicitud.PDF", MediaType: "application/pdf", Format: signer.PAdES, Size: int64(len(pdf(t).Content)), Pages: 1, Level: cades.BB},
+			{Ordinal: 2, Name: "acta.txt", MediaType: "text/plain; charset=utf-8", Format: signer.CAdESDetached, Size: 18, Level: cades.BB, Attributes: signer.Attributes{MimeType: "text/plain; charset=utf-8"}},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(signer.Document{}, "SHA256", "Layout")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(signer.Document{}, "SHA256", "Layout", "Options"), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
 	for i, want := range [][]byte{pdf(t).Content, text(signer.CAdESDetached).Content} {
 		original, err := h.Original(t.Context(), got.ID, got.Documents[i])
-		if err != nil || !bytes.Equal(original, want) {
-			t.Errorf("document %d: got %d bytes, %v, want it as it came", i+1, len(original), err)
+		if err != nil {
+			t.Fatalf("document %d: %v", i+1, err)
+		}
+		if content := whole(t, original); !bytes.Equal(content, want) {
+			t.Errorf("document %d: got %d bytes, want it as it came", i+1, len(content))
 		}
 	}
 }

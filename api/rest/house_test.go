@@ -29,6 +29,7 @@ import (
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 )
 
@@ -46,6 +47,8 @@ type memory struct {
 	tokens   map[string]signer.AccessToken
 	requests map[string]signer.Request
 	keys     map[string]signer.NewRequest
+	uploads  map[string]signer.Upload
+	uploaded map[string][]byte
 	citizens map[string]signer.Citizen
 	keyOf    map[string]*signer.Credential
 	acts     []citizen.Act
@@ -65,7 +68,7 @@ func newMemory() *memory {
 			"office": client("office", api.ScopeRegistration),
 		},
 		tokens: map[string]signer.AccessToken{}, requests: map[string]signer.Request{},
-		keys: map[string]signer.NewRequest{}, citizens: map[string]signer.Citizen{},
+		keys: map[string]signer.NewRequest{}, uploads: map[string]signer.Upload{}, uploaded: map[string][]byte{}, citizens: map[string]signer.Citizen{},
 	}
 }
 
@@ -129,6 +132,11 @@ func (m *memory) move(id string, to signer.State) {
 	if to.Final() {
 		r.ClosedAt = r.CreatedAt.Add(time.Hour)
 	}
+	if to == signer.Signed {
+		for i := range r.Documents {
+			r.Documents[i].Reached = cades.BB
+		}
+	}
 	m.requests[id] = r
 }
 
@@ -142,7 +150,41 @@ func (m *memory) Request(_ context.Context, id string) (signer.Request, error) {
 	return r, nil
 }
 
-func (m *memory) Content(context.Context, string, int) ([]byte, error) { return nil, nil }
+func (m *memory) WriteContent(context.Context, io.Writer, string, int) error { return nil }
+
+func (m *memory) Update(context.Context, string, int) ([]byte, error) { return nil, nil }
+
+func (m *memory) Augmented(context.Context, string, int) (*signer.Augmented, error) { return nil, nil }
+
+func (m *memory) Augment(context.Context, string, signer.Augmented, time.Time) error { return nil }
+
+func (m *memory) AddUpload(_ context.Context, u signer.Upload, content io.Reader) error {
+	data, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.uploads[u.ID], m.uploaded[u.ID] = u, data
+	return nil
+}
+
+func (m *memory) Upload(_ context.Context, applicationID, id string) (signer.Upload, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.uploads[id]
+	if !ok || u.ApplicationID != applicationID {
+		return u, policies.Refuse(policies.UploadUnknown)
+	}
+	return u, nil
+}
+
+func (m *memory) WriteUpload(_ context.Context, w io.Writer, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err := w.Write(m.uploaded[id])
+	return err
+}
 
 func (m *memory) FixDocuments(context.Context, string, []byte, []signer.Fixed) error { return nil }
 
@@ -183,13 +225,16 @@ func (m *memory) Perform(_ context.Context, a citizen.Act) (citizen.Receipt, err
 }
 
 // pdfs prepares nothing, but knows what a PDF begins with.
-type pdfs struct{}
+type pdfs struct{ requests.Worker }
 
-func (pdfs) Prepare(_ context.Context, content []byte, _ pades.Options) (*documents.Prepared, error) {
-	if !bytes.HasPrefix(content, []byte("%PDF-")) {
+func (pdfs) Prepare(_ context.Context, f *documents.File, _ pades.Options) (*documents.Prepared, error) {
+	head := make([]byte, 5)
+	if _, err := f.ReadAt(head, 0); err != nil || string(head) != "%PDF-" {
 		return nil, policies.Refuse(policies.DocumentNotPDF)
 	}
-	return &documents.Prepared{Content: content, Pages: make([]pades.Page, 3)}, nil
+	facts := documents.Facts{Findings: []policies.Finding{{Code: policies.FindingJavaScriptForm}}}
+	facts.Pages = make([]pades.Page, 3)
+	return &documents.Prepared{Facts: facts, Update: []byte("update")}, nil
 }
 
 // core is the real one, save that signatures come from nowhere.
@@ -202,7 +247,8 @@ func (core) Result(_ context.Context, r signer.Request, ordinal int) (requests.R
 	case ordinal < 1 || ordinal > len(r.Documents):
 		return requests.Result{}, policies.Refuse(policies.NotFound)
 	}
-	return requests.Result{Name: "Solicitud de María-firmado.pdf", MediaType: "application/pdf", Content: []byte("%PDF- signed")}, nil
+	f, err := documents.HeldFile([]byte("%PDF- signed"))
+	return requests.Result{Name: "Solicitud de María-firmado.pdf", MediaType: "application/pdf", Level: cades.BT, File: f}, err
 }
 
 // house is a running site with the door in it.
@@ -272,7 +318,7 @@ func build(t *testing.T) *house {
 	limits := requests.DefaultLimits()
 	limits.Documents = 2
 	service := requests.New(requests.Config{
-		Store: m, Opener: m, Preparer: pdfs{}, Rules: policies.DefaultRules(), Limits: limits, Now: time.Now,
+		Store: m, Opener: m, Worker: pdfs{}, Rules: policies.DefaultRules(), Documents: policies.DefaultDocumentRules(), Limits: limits, Now: time.Now,
 	})
 	room, err := rest.Room(rest.Config{
 		Requests: core{service}, Store: m, Register: m, Limits: limits,

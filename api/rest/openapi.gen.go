@@ -32,6 +32,138 @@ func (e Format) Valid() bool {
 	}
 }
 
+// Defines values for Level.
+const (
+	LevelB   Level = "B-B"
+	LevelLT  Level = "B-LT"
+	LevelLTA Level = "B-LTA"
+	LevelT   Level = "B-T"
+)
+
+// Valid indicates whether the value is a known member of the Level enum.
+func (e Level) Valid() bool {
+	switch e {
+	case LevelB:
+		return true
+	case LevelLT:
+		return true
+	case LevelLTA:
+		return true
+	case LevelT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsCertification.
+const (
+	Annotations SignatureOptionsCertification = "annotations"
+	FormFilling SignatureOptionsCertification = "form-filling"
+	NoChanges   SignatureOptionsCertification = "no-changes"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsCertification enum.
+func (e SignatureOptionsCertification) Valid() bool {
+	switch e {
+	case Annotations:
+		return true
+	case FormFilling:
+		return true
+	case NoChanges:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsCommitment.
+const (
+	ProofOfApproval SignatureOptionsCommitment = "proof-of-approval"
+	ProofOfCreation SignatureOptionsCommitment = "proof-of-creation"
+	ProofOfDelivery SignatureOptionsCommitment = "proof-of-delivery"
+	ProofOfOrigin   SignatureOptionsCommitment = "proof-of-origin"
+	ProofOfReceipt  SignatureOptionsCommitment = "proof-of-receipt"
+	ProofOfSender   SignatureOptionsCommitment = "proof-of-sender"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsCommitment enum.
+func (e SignatureOptionsCommitment) Valid() bool {
+	switch e {
+	case ProofOfApproval:
+		return true
+	case ProofOfCreation:
+		return true
+	case ProofOfDelivery:
+		return true
+	case ProofOfOrigin:
+		return true
+	case ProofOfReceipt:
+		return true
+	case ProofOfSender:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsPolicy.
+const (
+	PolicyAGE19 SignatureOptionsPolicy = "age-1.9"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsPolicy enum.
+func (e SignatureOptionsPolicy) Valid() bool {
+	switch e {
+	case PolicyAGE19:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StampPlace.
+const (
+	BottomLeft   StampPlace = "bottom-left"
+	BottomMargin StampPlace = "bottom-margin"
+	BottomRight  StampPlace = "bottom-right"
+	FieldPlace   StampPlace = "field"
+	LeftMargin   StampPlace = "left-margin"
+	RectPlace    StampPlace = "rect"
+	RightMargin  StampPlace = "right-margin"
+	TopLeft      StampPlace = "top-left"
+	TopMargin    StampPlace = "top-margin"
+	TopRight     StampPlace = "top-right"
+)
+
+// Valid indicates whether the value is a known member of the StampPlace enum.
+func (e StampPlace) Valid() bool {
+	switch e {
+	case BottomLeft:
+		return true
+	case BottomMargin:
+		return true
+	case BottomRight:
+		return true
+	case FieldPlace:
+		return true
+	case LeftMargin:
+		return true
+	case RectPlace:
+		return true
+	case RightMargin:
+		return true
+	case TopLeft:
+		return true
+	case TopMargin:
+		return true
+	case TopRight:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for State.
 const (
 	Expired  State = "expired"
@@ -94,12 +226,25 @@ func (e Where) Valid() bool {
 
 // Document defines model for Document.
 type Document struct {
+	Findings []Finding `json:"findings"`
+
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-	// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
-	Format    Format `json:"format"`
-	MediaType string `json:"media_type"`
-	Name      string `json:"name"`
-	Ordinal   int    `json:"ordinal"`
+	// any content and `cades-attached` around it (EN 319 122-1).
+	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level        Level    `json:"level"`
+	LevelMissing *Refusal `json:"level_missing,omitempty"`
+
+	// LevelReached What the signature has now; absent until it is signed. Where it is
+	// lower than `level`, it is valid, `level_missing` says what lacks, and it is
+	// tried again: look again later.
+	LevelReached *Level `json:"level_reached,omitempty"`
+	MediaType    string `json:"media_type"`
+	Name         string `json:"name"`
+	Ordinal      int    `json:"ordinal"`
 
 	// Pages Absent where it is no PDF.
 	Pages *int `json:"pages,omitempty"`
@@ -114,24 +259,50 @@ type Document struct {
 	Size int64 `json:"size"`
 }
 
+// Finding Something in the document that a signer should know, and that did not forbid signing it.
+type Finding struct {
+	// Code Stable.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Title  string `json:"title"`
+}
+
 // Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
+// any content and `cades-attached` around it (EN 319 122-1).
 type Format string
+
+// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+// well, `B-LTA` with a time-stamp over all of that.
+type Level string
 
 // NewDocument defines model for NewDocument.
 type NewDocument struct {
-	// Content The document, at most 20 MB, in base64.
-	Content []byte `json:"content"`
+	// Content The document in base64, at most 20 MB. Larger ones, of up to 100 MB, are
+	// uploaded first. Exactly one of `content` and `upload` is there.
+	Content *[]byte `json:"content,omitempty"`
 
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-	// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
+	// any content and `cades-attached` around it (EN 319 122-1).
 	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level *Level `json:"level,omitempty"`
 
 	// MediaType Example: application/pdf
 	MediaType string `json:"media_type"`
 
 	// Name File name that the citizen reads, without a path.
 	Name string `json:"name"`
+
+	// Signature How the signature is to be. All of it may be left out; the members that
+	// are about PDF are refused for other formats.
+	Signature *SignatureOptions `json:"signature,omitempty"`
+
+	// Upload The `id` of a document that was uploaded before.
+	Upload *string `json:"upload,omitempty"`
 }
 
 // NewSignatureRequest defines model for NewSignatureRequest.
@@ -267,6 +438,50 @@ type Refusal struct {
 	Title  string  `json:"title"`
 }
 
+// SignatureOptions How the signature is to be. All of it may be left out; the members that
+// are about PDF are refused for other formats.
+type SignatureOptions struct {
+	// Certification Certifies the PDF and says what may be changed afterwards (DocMDP, ISO
+	// 32000-2, 12.8.2.2). Only a document without signatures can be certified.
+	Certification *SignatureOptionsCertification `json:"certification,omitempty"`
+
+	// Commitment Commitment type (EN 319 122-1, 5.2.3), for CAdES.
+	Commitment *SignatureOptionsCommitment `json:"commitment,omitempty"`
+
+	// Country Signer's location (EN 319 122-1, 5.2.6), ISO 3166-1 alpha-2, for CAdES.
+	Country *string `json:"country,omitempty"`
+
+	// Field Full name of an empty signature field of the PDF that is to be signed;
+	// a new one is made where there is none.
+	Field *string `json:"field,omitempty"`
+
+	// Locality Signer's location, for CAdES.
+	Locality *string `json:"locality,omitempty"`
+
+	// Location Where, as a PDF's signature says it.
+	Location *string `json:"location,omitempty"`
+
+	// Policy Signature policy (EN 319 122-1, 5.2.9). `age-1.9` is that of the Administración General del Estado.
+	Policy *SignatureOptionsPolicy `json:"policy,omitempty"`
+
+	// Reason Why the signer signs, as a PDF's signature says it.
+	Reason *string `json:"reason,omitempty"`
+
+	// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+	// check it.
+	Stamp *Stamp `json:"stamp,omitempty"`
+}
+
+// SignatureOptionsCertification Certifies the PDF and says what may be changed afterwards (DocMDP, ISO
+// 32000-2, 12.8.2.2). Only a document without signatures can be certified.
+type SignatureOptionsCertification string
+
+// SignatureOptionsCommitment Commitment type (EN 319 122-1, 5.2.3), for CAdES.
+type SignatureOptionsCommitment string
+
+// SignatureOptionsPolicy Signature policy (EN 319 122-1, 5.2.9). `age-1.9` is that of the Administración General del Estado.
+type SignatureOptionsPolicy string
+
 // SignatureRequest defines model for SignatureRequest.
 type SignatureRequest struct {
 	// ClosedAt When the state became final.
@@ -296,9 +511,46 @@ type Signer struct {
 	Identifier string `json:"identifier"`
 }
 
+// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+// check it.
+type Stamp struct {
+	// CheckURL Page on which it is checked; becomes a QR code.
+	CheckURL *string `json:"check_url,omitempty"`
+
+	// Csv Code with which the document can be checked (código seguro de verificación).
+	Csv *string `json:"csv,omitempty"`
+
+	// Page From 1; -1 is the last one, -2 the one before. The first unless told.
+	Page *int `json:"page,omitempty"`
+
+	// Place A corner or a margin of the page, `rect` for the place that `rect`
+	// gives, `field` for that of the signature field. The lower right corner
+	// unless told.
+	Place *StampPlace `json:"place,omitempty"`
+
+	// Rect Left, bottom, right and top in points (1/72 inch) from the lower left corner of the
+	// page as readers see it.
+	Rect *[]float32 `json:"rect,omitempty"`
+}
+
+// StampPlace A corner or a margin of the page, `rect` for the place that `rect`
+// gives, `field` for that of the signature field. The lower right corner
+// unless told.
+type StampPlace string
+
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
 // `refused` (by the citizen) and `expired` are final.
 type State string
+
+// Upload defines model for Upload.
+type Upload struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+
+	// Sha256 In lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
 
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
@@ -334,6 +586,9 @@ type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// UploadDocument Upload a document that a request will name
+	// (POST /v1/documents)
+	UploadDocument(ctx echo.Context) error
 	// PerformOfficeAct Carry out what an office has signed
 	// (POST /v1/office/acts)
 	PerformOfficeAct(ctx echo.Context) error
@@ -354,6 +609,15 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// UploadDocument converts echo context to params.
+func (w *ServerInterfaceWrapper) UploadDocument(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UploadDocument(ctx)
+	return err
 }
 
 // PerformOfficeAct converts echo context to params.
@@ -515,6 +779,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/signature-requests", wrapper.CreateSignatureRequest, options.OperationMiddlewares["createSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id", wrapper.GetSignatureRequest, options.OperationMiddlewares["getSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/documents/:ordinal/signed", wrapper.GetSignedDocument, options.OperationMiddlewares["getSignedDocument"]...)
+	router.POST(options.BaseURL+"/v1/documents", wrapper.UploadDocument, options.OperationMiddlewares["uploadDocument"]...)
 	router.POST(options.BaseURL+"/v1/preflight", wrapper.PreflightCitizen, options.OperationMiddlewares["preflightCitizen"]...)
 	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)
 

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -14,6 +16,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -68,10 +71,12 @@ func submission(order NewSignatureRequest) (requests.Submission, error) {
 		return requests.Submission{}, err
 	}
 	sub := requests.Submission{Identifier: identifier.String(), Title: order.Title, Locale: locale, ReturnURL: order.ReturnURL}
-	for _, document := range order.Documents {
-		sub.Documents = append(sub.Documents, requests.Upload{
-			Name: document.Name, MediaType: document.MediaType, Format: signer.Format(document.Format), Content: document.Content,
-		})
+	for i, document := range order.Documents {
+		upload, err := parseDocument(document, fmt.Sprintf("/documents/%d", i))
+		if err != nil {
+			return requests.Submission{}, err
+		}
+		sub.Documents = append(sub.Documents, upload)
 	}
 	return sub, nil
 }
@@ -117,9 +122,30 @@ func (d *door) GetSignedDocument(c echo.Context, id RequestID, ordinal int) erro
 	if err != nil {
 		return err
 	}
-	d.site.Patient(c, int64(len(result.Content)))
-	c.Response().Header().Set(echo.HeaderContentDisposition, attachment(result.Name))
-	return c.Blob(http.StatusOK, result.MediaType, result.Content)
+	defer result.File.Close()
+	d.site.Patient(c, result.File.Size())
+	header := c.Response().Header()
+	header.Set(echo.HeaderContentDisposition, attachment(result.Name))
+	header.Set(echo.HeaderContentLength, strconv.FormatInt(result.File.Size(), 10))
+	header.Set(levelHeader, string(result.Level))
+	return c.Stream(http.StatusOK, result.MediaType, result.File.Reader())
+}
+
+// levelHeader says what the signature that is sent has.
+const levelHeader = "Rubrica-Signature-Level"
+
+// UploadDocument implements ServerInterface.
+func (d *door) UploadDocument(c echo.Context) error {
+	if kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEOctetStream {
+		return malformed(echo.HeaderContentType)
+	}
+	u, err := d.Requests.Upload(c.Request().Context(), api.ClientOf(c).ID, c.Request().Body)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, Upload{
+		ID: u.ID, Size: u.Size, Sha256: hex.EncodeToString(u.SHA256), ExpiresAt: u.CreatedAt.Add(d.Limits.UploadLife).UTC(),
+	})
 }
 
 // own reads a request of the calling application. Another's does not exist
@@ -152,30 +178,43 @@ func (d *door) encode(c echo.Context, r signer.Request) ([]byte, error) {
 	if !r.ClosedAt.IsZero() {
 		out.ClosedAt = new(r.ClosedAt.UTC())
 	}
-	for _, document := range r.Documents {
-		out.Documents = append(out.Documents, d.document(r, document))
-	}
 	messages := d.site.Messages(c)
+	for _, document := range r.Documents {
+		out.Documents = append(out.Documents, d.document(r, document, messages))
+	}
 	for _, obstacle := range obstacles {
-		text := messages.Refusal(obstacle)
-		refusal := Refusal{Code: string(obstacle.Code), Title: text.Title, Detail: text.Detail, Remedy: text.Remedy}
-		if obstacle.Source != "" {
-			refusal.Source = &obstacle.Source
-		}
-		out.Refusals = append(out.Refusals, refusal)
+		out.Refusals = append(out.Refusals, refusal(obstacle, messages))
 	}
 	return json.Marshal(out)
 }
 
-func (d *door) document(r signer.Request, document signer.Document) Document {
+func refusal(r *policies.Refusal, messages *catalogue.Messages) Refusal {
+	text := messages.Refusal(r)
+	out := Refusal{Code: string(r.Code), Title: text.Title, Detail: text.Detail, Remedy: text.Remedy}
+	if r.Source != "" {
+		out.Source = &r.Source
+	}
+	return out
+}
+
+func (d *door) document(r signer.Request, document signer.Document, messages *catalogue.Messages) Document {
 	out := Document{
-		Ordinal: document.Ordinal, Name: document.Name, Format: Format(document.Format), MediaType: document.MediaType,
-		Size: document.Size, Sha256: hex.EncodeToString(document.SHA256),
+		Ordinal: document.Ordinal, Name: document.Name, Format: Format(document.Format), Level: Level(document.Level),
+		MediaType: document.MediaType, Size: document.Size, Sha256: hex.EncodeToString(document.SHA256),
+		Findings: make([]Finding, 0, len(document.Findings)),
+	}
+	for _, code := range document.Findings {
+		text := messages.Finding(policies.Finding{Code: policies.FindingCode(code)})
+		out.Findings = append(out.Findings, Finding{Code: code, Title: text.Title, Detail: text.Detail})
 	}
 	if document.Pages > 0 {
 		out.Pages = &document.Pages
 	}
 	if r.State == signer.Signed {
+		out.LevelReached = new(Level(document.Reached))
+		if document.Lacking != "" {
+			out.LevelMissing = new(refusal(policies.Refuse(document.Lacking), messages))
+		}
 		out.SignedURL = new(d.site.URL(fmt.Sprintf("%s/documents/%d/signed", pathOf(r.ID), document.Ordinal)))
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"io"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,6 +29,7 @@ type Requests interface {
 	Preflight(ctx context.Context, r signer.Request) ([]*policies.Refusal, error)
 	Outlook(ctx context.Context, identifier string) (policies.Report, error)
 	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
+	Upload(ctx context.Context, applicationID string, content io.Reader) (signer.Upload, error)
 }
 
 // Store reads requests.
@@ -72,12 +74,13 @@ func Room(config Config) (func(*api.Site), error) {
 	}
 	return func(site *api.Site) {
 		d := &door{Config: config, site: site}
-		large := site.Accept(api.AcceptedBytes(config.Limits.Documents, config.Limits.DocumentBytes))
+		large := site.Accept(api.AcceptedBytes(config.Limits.Documents, config.Limits.InlineBytes))
 		application, office := site.Bearer(api.ScopeSignature), site.Bearer(api.ScopeRegistration)
 		v1 := site.Door("/v1/")
 		RegisterHandlersWithOptions(v1, d, RegisterHandlersOptions{
 			OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 				"createSignatureRequest": {application, needsKey, large},
+				"uploadDocument":         {application, site.Stream(config.Limits.DocumentBytes)},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
 				"preflightCitizen":       {application, site.Accept(questionLimit)},

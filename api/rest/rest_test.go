@@ -51,9 +51,15 @@ func TestSignatureRequest(t *testing.T) {
 		Documents: []rest.Document{
 			{
 				Ordinal: 1, Name: "solicitud.pdf", MediaType: "application/pdf", Format: rest.Pades, Size: 12, Pages: new(3),
-				Sha256: sha256Of("%PDF-1.7 …"),
+				Sha256: sha256Of("%PDF-1.7 …"), Level: rest.LevelB,
+				Findings: []rest.Finding{{
+					Code: "javascript_form", Title: made.Documents[0].Findings[0].Title, Detail: made.Documents[0].Findings[0].Detail,
+				}},
 			},
-			{Ordinal: 2, Name: "datos.xml", MediaType: "text/xml; charset=utf-8", Format: rest.CadesAttached, Size: 4, Sha256: sha256Of("<a/>")},
+			{
+				Ordinal: 2, Name: "datos.xml", MediaType: "text/xml; charset=utf-8", Format: rest.CadesAttached, Size: 4, Sha256: sha256Of("<a/>"),
+				Level: rest.LevelB, Findings: []rest.Finding{},
+			},
 		},
 		Refusals: []rest.Refusal{{
 			Code: "citizen_unknown", Title: "La persona no está registrada", Detail: "No hay ningún registro con este DNI o NIE.",
@@ -333,7 +339,7 @@ func TestClient(t *testing.T) {
 	}
 	order := client.NewSignatureRequest{
 		Signer: client.Signer{Identifier: spaniard}, Title: "Solicitud", ReturnURL: returnURL,
-		Documents: []client.NewDocument{{Name: "a.bin", MediaType: "application/octet-stream", Format: client.CadesDetached, Content: []byte{0, 1, 2}}},
+		Documents: []client.NewDocument{{Name: "a.bin", MediaType: "application/octet-stream", Format: client.CadesDetached, Content: new([]byte{0, 1, 2})}},
 	}
 	made, err := c.CreateSignatureRequestWithResponse(t.Context(), &client.CreateSignatureRequestParams{IdempotencyKey: "k"}, order)
 	if err := client.Check(made, err); err != nil {

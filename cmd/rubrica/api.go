@@ -57,6 +57,11 @@ type APICommand struct {
 	QuestionsPerSecond int `help:"OCSP requests a second from one address, beyond those answered from memory." default:"200"`
 	StampsPerSecond    int `help:"Time-stamps a second for one address." default:"50"`
 
+	EvidenceSettings
+	// DocumentRules are exceptions to what is done about findings in documents
+	// (docs/formats.md): a finding's code, and refuse, warn or allow.
+	DocumentRules map[string]string `name:"document-rules" help:"What to do about a finding in a document, such as javascript_form=refuse;attachments=warn." placeholder:"FINDING=VERDICT"`
+
 	// MailServer takes letters to citizens.
 	MailServer string `help:"SMTP server, host:port." required:""`
 	MailFrom   string `help:"Sender of letters." default:"no-responder@localhost"`
@@ -98,14 +103,22 @@ func (c *APICommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := c.handler(ctx, parts{public: public, client: client, desk: desk, sentences: sentences, logger: logger})
+	core, worker, err := c.core(ctx, public, client, logger)
+	if err != nil {
+		return err
+	}
+	handler, err := c.handler(parts{
+		public: public, client: client, desk: desk, core: core, worker: worker, sentences: sentences, logger: logger,
+	})
 	if err != nil {
 		return err
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.serve(ctx, answering("api", "http/answering", handler)) })
-	group.Go(func() error { return db.Deliver(ctx, logger, mailer.Deliver) })
+	group.Go(func() error {
+		return db.Work(ctx, logger, store.Duties{Deliver: mailer.Deliver, Augment: core.Augment})
+	})
 	group.Go(func() error { c.keepPurging(ctx, public, logger); return nil })
 	group.Go(func() error { desk.Follow(ctx); return nil })
 	return group.Wait()
@@ -128,24 +141,43 @@ type parts struct {
 	public    store.Public
 	client    *rpc.Client
 	desk      *validation.Desk
+	core      *requests.Service
+	worker    *documents.Worker
 	sentences *catalogue.Catalogue
 	logger    *slog.Logger
 }
 
-// handler puts the rooms into the site.
-func (c *APICommand) handler(ctx context.Context, p parts) (http.Handler, error) {
-	public, module := p.public, announced(p.client)
+// core is what all doors share, and the worker that reads documents for it.
+func (c *APICommand) core(ctx context.Context, public store.Public, client *rpc.Client, logger *slog.Logger) (*requests.Service, *documents.Worker, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
+		return nil, nil, fmt.Errorf("finding this program: %w", err)
 	}
 	worker, err := documents.New(ctx, documents.Config{Command: []string{program, documentWorker}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	core := requests.New(requests.Config{
-		Store: public, Opener: module, Preparer: worker, Rules: c.rules(), Limits: requests.DefaultLimits(), Now: time.Now,
-	})
+	base, err := c.plainURL()
+	if err != nil {
+		return nil, nil, err
+	}
+	augmenter, trust, err := c.augmenter(public, client, base, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	judgement, err := policies.DefaultDocumentRules().With(c.DocumentRules)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading document-rules: %w", err)
+	}
+	return requests.New(requests.Config{
+		Store: public, Opener: announced(client), Worker: worker, Augmenter: augmenter, Trust: trust,
+		Rules: c.rules(), Documents: judgement, Limits: requests.DefaultLimits(), Logger: logger, Now: time.Now,
+	}), worker, nil
+}
+
+// handler puts the rooms into the site.
+func (c *APICommand) handler(p parts) (http.Handler, error) {
+	public, module, core, worker := p.public, announced(p.client), p.core, p.worker
 	drawn, err := pages.New(pages.Options{
 		Catalogue: p.sentences, Development: c.Development, Logger: p.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},

@@ -37,6 +37,9 @@ type CLI struct {
 	HSM HSMCommand `cmd:"" name:"hsm" help:"What a PKCS#11 token can do."`
 	Key KeyCommand `cmd:"" help:"Secret keys of the token, and where citizens' keys are kept."`
 
+	Verify VerifyCommand `cmd:"" help:"Say whether the signatures of a file are valid, and what that rests on."`
+	Extend ExtendCommand `cmd:"" help:"Bring the signatures of a file to a higher level, or renew its archive."`
+
 	Demo DemoCommand `cmd:"" production:"never" help:"Carry one signature through without a hand, in an environment that is up."`
 
 	Bench   BenchCommand   `cmd:"" production:"never" help:"Measure the service against limits taken in the same run."`

@@ -92,7 +92,7 @@ func (s *Spine) prepare(ctx context.Context) ([]*thread.Citizen, error) {
 // ceremony is one signature from request to result.
 func (s *Spine) ceremony(ctx context.Context, c *thread.Citizen, walk thread.Walk) error {
 	request, err := s.World.Ask(ctx, c, "Solicitud de ayuda",
-		client.NewDocument{Name: s.Name, MediaType: "application/pdf", Format: "pades", Content: s.PDF})
+		client.NewDocument{Name: s.Name, MediaType: "application/pdf", Format: "pades", Content: &s.PDF})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func BenchmarkIdentify(b *testing.B) {
 		b.Fatal(err)
 	}
 	r, err := shared.world.Ask(b.Context(), known, "Solicitud", client.NewDocument{
-		Name: "nota.txt", MediaType: "text/plain", Format: "cades-detached", Content: []byte("Nota.\n"),
+		Name: "nota.txt", MediaType: "text/plain", Format: "cades-detached", Content: new([]byte("Nota.\n")),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -156,7 +156,7 @@ func (b *tab) download(selector string) string {
 func TestCitizen(t *testing.T) {
 	t.Parallel()
 	own := filepath.Join(t.TempDir(), "Acta de la reunión.pdf")
-	if err := os.WriteFile(own, sample(t, "pdf-lib.pdf").Content, 0o600); err != nil {
+	if err := os.WriteFile(own, *sample(t, "pdf-lib.pdf").Content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -191,7 +191,7 @@ func TestReview(t *testing.T) {
 	t.Parallel()
 	b, c := newTab(t), certified(t)
 	document := filepath.Join(t.TempDir(), "solicitud.pdf")
-	if err := os.WriteFile(document, sample(t, "solicitud.pdf").Content, 0o600); err != nil {
+	if err := os.WriteFile(document, *sample(t, "solicitud.pdf").Content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.apply(c, document)

@@ -27,8 +27,8 @@ func TestProducers(t *testing.T) {
 	}
 	content := []byte("De cualquier clase\x00\xff\r\n")
 	documents = append(documents,
-		client.NewDocument{Name: "datos.bin", MediaType: "application/octet-stream", Format: "cades-detached", Content: content},
-		client.NewDocument{Name: "datos.bin", MediaType: "application/octet-stream", Format: "cades-attached", Content: content})
+		client.NewDocument{Name: "datos.bin", MediaType: "application/octet-stream", Format: "cades-detached", Content: &content},
+		client.NewDocument{Name: "datos.bin", MediaType: "application/octet-stream", Format: "cades-attached", Content: &content})
 	c := active(t)
 	for len(documents) > 0 {
 		batch := documents[:min(6, len(documents))]
@@ -46,7 +46,7 @@ func TestProducers(t *testing.T) {
 			case "cades-attached":
 				checkCMS(t, signed, nil)
 			default:
-				if !bytes.HasPrefix(signed, document.Content) {
+				if !bytes.HasPrefix(signed, *document.Content) {
 					t.Errorf("%s: the signed file does not begin with the document as it came", document.Name)
 				}
 				file := filepath.Join(t.TempDir(), document.Name)
@@ -83,7 +83,7 @@ func TestBadRequests(t *testing.T) {
 	c := certified(t)
 	good := sample(t, "cairo.pdf")
 	pdf := func(content []byte) func(*client.NewSignatureRequest) {
-		return func(o *client.NewSignatureRequest) { o.Documents[0].Content = content }
+		return func(o *client.NewSignatureRequest) { o.Documents[0].Content = &content }
 	}
 	for name, test := range map[string]struct {
 		spoil func(*client.NewSignatureRequest)
@@ -92,10 +92,10 @@ func TestBadRequests(t *testing.T) {
 	}{
 		"not a PDF":                  {pdf([]byte("Estimado señor:")), "document_not_pdf", "no lo es"},
 		"encrypted":                  {pdf(encrypted(t)), "document_encrypted", "cifrado"},
-		"truncated":                  {pdf(good.Content[:len(good.Content)/2]), "document_damaged", "le falta una parte"},
-		"garbage after the end":      {pdf(append(bytes.Clone(good.Content), bytes.Repeat([]byte("basura\n"), 500)...)), "document_damaged", "le falta una parte"},
-		"0 bytes":                    {pdf(nil), "document_empty", "no tiene contenido"},
-		"21 MB":                      {pdf(append(bytes.Clone(good.Content), make([]byte, 21<<20)...)), "document_too_large", "20 MB"},
+		"truncated":                  {pdf((*good.Content)[:len(*good.Content)/2]), "document_damaged", "le falta una parte"},
+		"garbage after the end":      {pdf(append(bytes.Clone(*good.Content), bytes.Repeat([]byte("basura\n"), 500)...)), "document_damaged", "le falta una parte"},
+		"0 bytes":                    {pdf([]byte{}), "document_empty", "no tiene contenido"},
+		"21 MB":                      {pdf(append(bytes.Clone(*good.Content), make([]byte, 21<<20)...)), "document_too_large", "20 MB"},
 		"no documents":               {func(o *client.NewSignatureRequest) { o.Documents = []client.NewDocument{} }, "request_malformed", "documents"},
 		"eleven documents":           {func(o *client.NewSignatureRequest) { o.Documents = elevenNotes() }, "request_too_many_documents", "10"},
 		"unknown format":             {func(o *client.NewSignatureRequest) { o.Documents[0].Format = "xades" }, "request_malformed", "format"},

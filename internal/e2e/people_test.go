@@ -53,7 +53,7 @@ func certified(t *testing.T) *thread.Citizen {
 }
 
 func note() client.NewDocument {
-	return client.NewDocument{Name: "nota.txt", MediaType: "text/plain", Format: "cades-detached", Content: []byte("Nota.\n")}
+	return client.NewDocument{Name: "nota.txt", MediaType: "text/plain", Format: "cades-detached", Content: new([]byte("Nota.\n"))}
 }
 
 // sample is a real PDF of testdata.
@@ -63,7 +63,7 @@ func sample(t *testing.T, name string) client.NewDocument {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client.NewDocument{Name: name, MediaType: "application/pdf", Format: "pades", Content: content}
+	return client.NewDocument{Name: name, MediaType: "application/pdf", Format: "pades", Content: &content}
 }
 
 func ask(t *testing.T, c *thread.Citizen, documents ...client.NewDocument) *client.SignatureRequest {

@@ -52,9 +52,18 @@ func (d *Demonstration) Run(ctx context.Context) error {
 		return err
 	}
 	request, err := d.World.Ask(ctx, citizen, strings.TrimSuffix(d.Name, ".pdf"),
-		client.NewDocument{Name: d.Name, MediaType: "application/pdf", Format: "pades", Content: d.PDF},
-		client.NewDocument{Name: contentFile, MediaType: "application/octet-stream", Format: "cades-detached", Content: content},
-		client.NewDocument{Name: contentFile, MediaType: "application/octet-stream", Format: "cades-attached", Content: content})
+		client.NewDocument{
+			Name: d.Name, MediaType: "application/pdf", Format: client.Pades, Content: &d.PDF, Level: new(client.LevelLTA),
+			Signature: &client.SignatureOptions{
+				Reason: new("Solicitud firmada por su titular"),
+				Stamp:  &client.Stamp{Place: new(client.LeftMargin), Csv: new("DEMO-2026-0001"), CheckURL: new("https://sede.example.es/csv/DEMO-2026-0001")},
+			},
+		},
+		client.NewDocument{
+			Name: contentFile, MediaType: "application/octet-stream", Format: client.CadesDetached, Content: &content,
+			Level: new(client.LevelLT),
+		},
+		client.NewDocument{Name: contentFile, MediaType: "application/octet-stream", Format: client.CadesAttached, Content: &content})
 	if err != nil {
 		return err
 	}

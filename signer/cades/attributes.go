@@ -129,10 +129,9 @@ type Policy struct {
 // del Estado (Resolución de 29 de noviembre de 2012, BOE of 13 December 2012).
 // Its publisher identifies the document by this SHA-1 and no other hash, so
 // validators of the administration look for this one: the value is that of the
-// Ministry's own signing client (ctt-gob-es/clienteafirma, policy.properties) and
-// of the Tax Agency's specification of Veri*factu signatures. That SHA-1 has
-// collisions is of no use to a forger here: the document was written by who
-// published the hash.
+// Ministry's own signing client (ctt-gob-es/clienteafirma, policy.properties).
+// That SHA-1 has collisions is of no use to a forger here: the document was
+// written by who published the hash.
 func AGE19() *Policy {
 	return &Policy{
 		OID:           asn1.ObjectIdentifier{2, 16, 724, 1, 3, 1, 1, 2, 1, 9},

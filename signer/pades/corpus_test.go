@@ -1,158 +1,238 @@
 package pades_test
 
 import (
-	"bytes"
 	"crypto"
 	"errors"
+	"io"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/policies"
-	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
-// claimed is the signing time of the tests.
-var claimed = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+// expectation is what a corpus says of a document.
+type expectation struct{ sign, refuse bool }
 
-// bounded is how long any document may take, signed or refused.
-const bounded = 2 * time.Second
+// expect reads the words of a MANIFEST.tsv.
+func expect(words string) (expectation, bool) {
+	either := []string{"or refused", "or signed", "or repaired", "else signable"}
+	switch {
+	case slices.ContainsFunc(either, func(s string) bool { return strings.Contains(words, s) }):
+		return expectation{sign: true, refuse: true}, true
+	case strings.HasPrefix(words, "signable"):
+		return expectation{sign: true}, true
+	case strings.HasPrefix(words, "must be refused"):
+		return expectation{refuse: true}, true
+	default:
+		return expectation{}, false
+	}
+}
 
-// TestCorpus signs every document of testdata/pdf and asks pdfsig, which shares
-// no code with pdfsign or with us. RUBRICA_CORPUS names a directory of further
-// documents: those may be refused, with a refusal, but what is signed has to be
-// valid.
+// documents lists a folder with what is expected of each: by its MANIFEST.tsv,
+// or that all can be signed where it has none.
+func documents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	expected := map[string]string{}
+	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv"))
+	if errors.Is(err, os.ErrNotExist) {
+		paths, err := filepath.Glob(filepath.Join(dir, "*.pdf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			expected[filepath.Base(path)] = "signable"
+		}
+		return expected
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.Collect(strings.Lines(string(manifest)))
+	column := slices.Index(strings.Split(strings.TrimSpace(lines[0]), "\t"), "expected")
+	if column < 0 {
+		t.Fatal("the manifest has no column \"expected\"")
+	}
+	for _, line := range lines[1:] {
+		cells := strings.Split(strings.TrimRight(line, "\r\n"), "\t")
+		if len(cells) <= column {
+			t.Fatalf("short line in the manifest: %q", line)
+		}
+		expected[cells[0]] = cells[column]
+	}
+	return expected
+}
+
+// TestCorpus signs every document of a folder in every way that suits it, and
+// asks pdfsig and qpdf. RUBRICA_CORPUS names the folder; testdata/pdf is the
+// project's own.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	s := cmstest.New(t, "p256")
-	ours := documents(t, filepath.Join("..", "..", "testdata", "pdf"))
-	if len(ours) == 0 {
-		t.Fatal("testdata/pdf has no documents")
+	dir := os.Getenv("RUBRICA_CORPUS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "testdata", "pdf")
 	}
-	for _, path := range ours {
-		t.Run(filepath.Base(path), func(t *testing.T) {
+	expected := documents(t, dir)
+	if len(expected) == 0 {
+		t.Fatalf("%s has no documents", dir)
+	}
+	s := cmstest.New(t, "p256")
+	var mu sync.Mutex
+	outcomes := map[string]string{}
+	t.Cleanup(func() { t.Logf("%s\n%s", dir, tabulate(t, expected, outcomes)) })
+	for file, words := range expected {
+		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			if err := signAndAsk(t, s, path); err != nil {
-				t.Errorf("refused: %v", err)
-			}
+			outcome := try(t, s, filepath.Join(dir, file), words)
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[file] = outcome
 		})
 	}
-	if dir := os.Getenv("RUBRICA_CORPUS"); dir != "" {
-		for _, path := range documents(t, dir) {
-			t.Run(filepath.Base(path), func(t *testing.T) {
-				t.Parallel()
-				err := signAndAsk(t, s, path)
-				if refusal := (*policies.Refusal)(nil); err != nil && !errors.As(err, &refusal) {
-					t.Errorf("got %v, want a refusal", err)
-				}
-				t.Logf("%v", err)
-			})
-		}
-	}
 }
 
-func documents(t *testing.T, dir string) []string {
+func tabulate(t *testing.T, expected, outcomes map[string]string) string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.pdf"))
+	table := "document\texpected\toutcome\n"
+	for _, file := range slices.Sorted(maps.Keys(outcomes)) {
+		table += file + "\t" + expected[file] + "\t" + outcomes[file] + "\n"
+	}
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(w, table); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// try signs a document in every way and says what came of it.
+func try(t *testing.T, s *cmstest.Signer, path, words string) string {
+	t.Helper()
+	want, known := expect(words)
+	if !known {
+		t.Fatalf("the manifest expects %q, which means nothing here", words)
+	}
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return paths
-}
-
-// signAndAsk signs a document, twice over, and gives the refusal if there is one.
-func signAndAsk(t *testing.T, s *cmstest.Signer, path string) error {
-	t.Helper()
-	original, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content := original
-	for round := range 2 {
+	done := []string{}
+	refused := ""
+	var before judgement // of the base
+	attempt := func(name string, base []byte, o pades.Options, may expectation) []byte {
 		begin := time.Now()
-		p, err := pades.Prepare(content, options())
+		p, err := prepare(base, o)
 		if took := time.Since(begin); took > bounded {
-			t.Errorf("took %v, want at most %v", took, bounded)
+			t.Errorf("%s took %v, want at most %v", name, took, bounded)
 		}
-		if err != nil {
-			if round > 0 {
-				t.Errorf("our own signature cannot be countersigned: %v", err)
+		var refusal *policies.Refusal
+		switch {
+		case errors.As(err, &refusal):
+			if !may.refuse {
+				t.Errorf("%s: got %v, want it signed", name, err)
 			}
-			return err
+			refused = strings.TrimPrefix(refusal.Error(), "refused: ")
+			return nil
+		case err != nil:
+			t.Errorf("%s: got %v, want a refusal", name, err)
+			return nil
+		case !may.sign:
+			t.Errorf("%s: got it signed, want it refused", name)
+			return nil
 		}
-		sign(t, s, p)
-		if !bytes.HasPrefix(p.Content, content) {
-			t.Error("the document's octets changed")
+		if before.verdicts == nil {
+			before = judge(t, base)
 		}
-		askPdfsig(t, p.Content, p.Inspection.Signatures+1)
-		content = p.Content
+		out := sign(t, s, base, p, crypto.SHA256)
+		before.check(t, out, sound()...)
+		done = append(done, name)
+		return out
 	}
-	return nil
-}
-
-func options() pades.Options {
-	return pades.Options{
-		Name: `Begoña Núñez (\ "Ĩ⠩")`, Reason: "Solicitud de ayuda) /M (D:1", Location: "A Coruña", Time: claimed,
+	first := attempt("new field", content, options(), want)
+	if first == nil {
+		return "refused: " + refused
 	}
-}
-
-// sign does what the ceremony does with a prepared document.
-func sign(tb testing.TB, s *cmstest.Signer, p *pades.Prepared) {
-	tb.Helper()
-	if err := p.Layout.FixTime(p.Content, claimed.Add(time.Hour)); err != nil {
-		tb.Fatalf("fixing the time: %v", err)
+	either := expectation{sign: true, refuse: true}
+	for name, place := range map[string]stamp.Place{"corner": stamp.BottomRight, "margin": stamp.LeftMargin} {
+		o := options()
+		o.Stamp = stamped(place)
+		attempt(name, content, o, either)
 	}
-	digest, err := p.Layout.Digest(p.Content, crypto.SHA256)
+	facts, err := pades.Describe(parse(t, content))
 	if err != nil {
-		tb.Fatalf("hashing: %v", err)
-	}
-	der := s.SignParams(tb, cades.Params{ContentDigest: digest, Hash: crypto.SHA256, Certificate: s.Certificate, PAdES: true})
-	if err := p.Layout.Embed(p.Content, der); err != nil {
-		tb.Fatalf("embedding: %v", err)
-	}
-	if err := p.Layout.Verify(p.Content, s.Certificate); err != nil {
-		tb.Fatalf("Verify: %v", err)
-	}
-}
-
-// askPdfsig checks the newest of the given number of signatures.
-func askPdfsig(t *testing.T, content []byte, signatures int) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "signed.pdf")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "env", "TZ=UTC", "pdfsig", "-nocert", path).CombinedOutput()
+	certify := expectation{sign: facts.Signatures == 0, refuse: facts.Signatures > 0 || facts.Permission < pades.Any}
+	o := options()
+	o.Certify = pades.FillAndSign
+	attempt("certified", content, o, certify)
+	for _, field := range facts.Fields {
+		o := options()
+		o.Field = field.Name
+		if attempt("field "+field.Name, content, o, expectation{sign: true}) == nil {
+			continue
+		}
+		if field.Page > 0 {
+			o.Stamp = stamped(stamp.InField)
+			attempt("stamp in "+field.Name, content, o, either)
+		}
+	}
+	if strings.Contains(words, "into") && len(facts.Fields) == 0 {
+		t.Error("no empty field was found")
+	}
+	unchanged(t, content, first)
+	before = judgement{}
+	attempt("again", first, options(), expectation{sign: true})
+	slices.Sort(done)
+	return "signed: " + strings.Join(done, ", ")
+}
+
+// unchanged checks that a signature leaves alone what PDF/A and forms need.
+func unchanged(t *testing.T, before, after []byte) {
+	t.Helper()
+	was, is := parse(t, before), parse(t, after)
+	_, old := was.Catalog()
+	_, now := is.Catalog()
+	for _, key := range old.Keys() {
+		if key == "AcroForm" {
+			continue
+		}
+		if string(pdf.Append(nil, old[key])) != string(pdf.Append(nil, now[key])) {
+			t.Errorf("the catalogue's %s changed", key)
+		}
+	}
+	oldForm, err := was.Dict(old["AcroForm"])
 	if err != nil {
-		t.Fatalf("pdfsig: %v\n%s", err, out)
+		t.Fatal(err)
 	}
-	var sections []string
-	for _, section := range strings.Split(string(out), "Signature #")[1:] {
-		if !strings.Contains(section, "The signature form field is not signed.") {
-			sections = append(sections, section)
+	form, err := is.Dict(now["AcroForm"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range oldForm.Keys() {
+		if key != "Fields" && key != "SigFlags" && string(pdf.Append(nil, oldForm[key])) != string(pdf.Append(nil, form[key])) {
+			t.Errorf("the form's %s changed", key)
 		}
 	}
-	if len(sections) != signatures {
-		t.Fatalf("pdfsig finds %d signatures, want %d\n%s", len(sections), signatures, out)
+	if form["NeedAppearances"] != oldForm["NeedAppearances"] {
+		t.Error("NeedAppearances changed")
 	}
-	// pdfsig's order is that of the fields, where ours is the last.
-	last := sections[signatures-1]
-	for _, want := range []string{
-		"Signature Validation: Signature is Valid.", "Total document signed", "ETSI.CAdES.detached",
-		"Signing Hash Algorithm: SHA-256", "Signing Time: Mar 04 2026 06:06:07",
-	} {
-		if !strings.Contains(last, want) {
-			t.Errorf("pdfsig does not say %q:\n%s", want, last)
-		}
-	}
-	for _, section := range sections {
-		if strings.Contains(section, "Digest Mismatch") {
-			t.Errorf("a signature broke:\n%s", section)
+	for _, key := range []pdf.Name{"Info", "Root"} {
+		if was.Trailer()[key] != is.Trailer()[key] {
+			t.Errorf("the trailer's %s changed", key)
 		}
 	}
 }

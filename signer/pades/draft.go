@@ -2,355 +2,355 @@ package pades
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"maps"
-	"math/big"
-	"strconv"
-	"strings"
+	"slices"
 
-	"github.com/digitorus/pdf"
-	"github.com/digitorus/pdfsign/sign"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
-// draft is one run of pdfsign and what is made of it. Of its update the
-// signature dictionary and the field are kept, with texts overwritten in the
-// width of placeholders. The catalogue and the cross-reference, where pdfsign
-// loses or garbles entries, are written anew behind them.
+// draft is an update in the making: signature dictionary, field, widget, page,
+// form and catalogue.
 type draft struct {
-	before   *Inspection
-	options  Options
-	original int
-	content  []byte
-	layout   Layout
-	objects  [3]written // signature dictionary, field, catalogue
-	field    string
+	file    *pdf.File
+	form    *form
+	pages   []pdf.Page
+	facts   Facts
+	options Options
+	update  *pdf.Update
+
+	permitted permissions
+
+	target *field // the field to fill; nil makes a new one
+	name   string // its full name
+
+	byteRange, contents *pdf.Raw
+	claimed             *pdf.Raw // the value of /M; nil where there is none
+
+	drawn   stamp.Drawn
+	missing []rune
 }
 
-// written is an object of the update.
-type written struct{ number, offset int }
+// newDraft reads what there is.
+func newDraft(f *pdf.File, o Options) (*draft, error) {
+	d := &draft{file: f, options: o, update: f.NewUpdate()}
+	if d.options.Hole == 0 {
+		d.options.Hole = DefaultHole
+	}
+	var err error
+	if d.form, err = readForm(f); err != nil {
+		return nil, err
+	}
+	if d.pages, err = f.Pages(); err != nil {
+		return nil, err
+	}
+	if d.permitted, err = d.form.permissions(); err != nil {
+		return nil, err
+	}
+	if d.facts, err = describe(d.form, d.pages, d.permitted); err != nil {
+		return nil, err
+	}
+	if o.Field == "" {
+		d.name = d.form.newName(d.permitted)
+		return d, nil
+	}
+	if d.target, err = d.form.empty(o.Field); err != nil {
+		return nil, err
+	}
+	d.name = d.target.name
+	return d, d.form.checkSeed(d.target, o)
+}
 
-func (w written) ref() ref { return ref{w.number, 0} }
+// newName is a name that no field of the form has, and no lock covers if there is one.
+func (m *form) newName(p permissions) string {
+	name := ""
+	for n := len(m.fields) + 1; ; n++ {
+		name = fmt.Sprintf("Rubrica-%d", n)
+		free := func(l lock) bool { return l.action != pdf.Name("Include") || !l.covers(name) }
+		if !m.names[name] && !slices.ContainsFunc(p.locks, func(l lock) bool { return !free(l) }) {
+			return name
+		}
+	}
+}
 
-// fieldPlaceholder is what pdfsign calls the first field that it makes.
-const fieldPlaceholder = "(Signature 1)"
-
-func (d *draft) write(content []byte) error {
-	out, err := d.run(content)
+// write puts the signature dictionary and all around it into the update.
+func (d *draft) write(signature pdf.Dict) error {
+	d.byteRange = &pdf.Raw{Bytes: bytes.Repeat([]byte(" "), byteRangeWidth)}
+	d.contents = &pdf.Raw{Bytes: append(append([]byte("<"), bytes.Repeat([]byte("0"), 2*d.options.Hole)...), '>')}
+	signature["ByteRange"], signature["Contents"] = d.byteRange, d.contents
+	references, err := d.references()
 	if err != nil {
 		return err
 	}
-	// pdfsign looks for its own placeholders in the whole document, and a
-	// document may contain them.
-	if !bytes.HasPrefix(out, content) {
-		return unsupported("the document's own octets would change")
+	if len(references) > 0 {
+		signature["Reference"] = references
 	}
-	update := bytes.Clone(out[len(content):])
-	if update, err = d.finish(update); err != nil {
-		return err
-	}
-	if err := d.fillIn(update); err != nil {
-		return err
-	}
-	d.content = append(bytes.Clone(content), update...)
-	copy(d.content[d.layout.ByteRangeAt:], d.layout.byteRange())
-	if err := d.layout.Check(d.content); err != nil {
-		return unsupported(err.Error())
-	}
-	return d.layout.FixTime(d.content, d.options.Time)
-}
-
-// run has pdfsign write its update with a key that is none. It panics on some
-// inputs; worse ends are the document worker's to contain.
-func (d *draft) run(content []byte) (out []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = damaged("pdfsign gave up")
-		}
-	}()
-	reader, err := pdf.NewReader(bytes.NewReader(content), int64(len(content)))
-	if err != nil {
-		return nil, unsupported("pdfsign cannot read it")
-	}
-	var buffer bytes.Buffer
-	c := sign.SignContext{
-		PDFReader:  reader,
-		InputFile:  bytes.NewReader(content),
-		OutputFile: &buffer,
-		SignData: sign.SignData{
-			Signature: sign.SignDataSignature{
-				CertType: sign.ApprovalSignature,
-				Info: sign.SignDataSignatureInfo{
-					Name:     placeholder(d.options.Name),
-					Reason:   placeholder(d.options.Reason),
-					Location: placeholder(d.options.Location),
-					Date:     d.options.Time,
-				},
-			},
-			Signer:          nobody{},
-			DigestAlgorithm: crypto.SHA256,
-			Certificate:     nobody{}.certificate(),
-			SubFilter:       sign.SubFilterETSICAdESDetached,
-		},
-		SignatureMaxLengthBase: uint32(2 * d.options.Hole), //nolint:gosec // at most maxHole
-	}
-	if err := c.SignPDF(); err != nil {
-		return nil, unsupported("pdfsign cannot sign it")
-	}
-	return buffer.Bytes(), nil
-}
-
-// placeholder is as long as textString's form of s without brackets; pdfsign puts its own around.
-func placeholder(s string) string {
-	if s == "" {
-		return ""
-	}
-	return strings.Repeat("x", len(textString(s))-2)
-}
-
-// finish keeps the first two objects of pdfsign's update and writes the rest.
-func (d *draft) finish(update []byte) ([]byte, error) {
-	rest := 0
-	for i, head := range []string{"<<\n /Type /Sig\n", "<<\n  /Type /Annot\n", "<<\n  /Type /Catalog\n"} {
-		at := bytes.Index(update[rest:], []byte(" 0 obj\n"+head))
-		if at < 0 {
-			return nil, unsupported("the update is not as expected")
-		}
-		rest += at
-		header := bytes.LastIndexByte(update[:rest], '\n') + 1
-		number, err := strconv.Atoi(string(update[header:rest]))
-		if _, taken := d.before.file.xref[number]; err != nil || taken || number > maxObjects {
-			return nil, unsupported("the update is not as expected")
-		}
-		d.objects[i] = written{number, d.original + header}
-	}
-	catalog := d.newCatalog()
-	out := fmt.Appendf(update[:rest:rest], " 0 obj\n%s\nendobj\n", catalog)
-	return d.crossReference(out), nil
-}
-
-// newCatalog is the document's catalogue with the new field, and nothing else
-// changed but what a signature needs: SigFlags 3 (ISO 32000-2, table 225) and
-// a version of at least 1.5 for the form's entries.
-func (d *draft) newCatalog() []byte {
-	catalog, form := maps.Clone(d.before.catalog), maps.Clone(d.before.form)
-	form["Fields"] = append(append(array{}, d.before.fields...), d.objects[1].ref())
-	form["SigFlags"] = int64(3)
-	catalog["AcroForm"] = form
-	declared, ok := catalog["Version"].(name)
-	if header := string(d.before.file.data[5:8]); header < "1.5" && (!ok || declared < "1.5") {
-		catalog["Version"] = name("1.5")
-	}
-	return appendObject(nil, catalog)
-}
-
-// crossReference appends a section of the kind that the document's newest one
-// has (ISO 32000-2, 7.5.8.4 lets them not be mixed without need) and the end of the file.
-func (d *draft) crossReference(update []byte) []byte {
-	file, objects := d.before.file, d.objects[:]
-	start := d.original + len(update)
-	if file.streamed {
-		objects = append(objects, written{d.objects[2].number + 1, start})
-	}
-	trailer := maps.Clone(file.trailer)
-	for _, key := range []name{"Type", "W", "Index", "Length", "Filter", "DecodeParms"} {
-		delete(trailer, key)
-	}
-	size, _ := trailer["Size"].(int64)
-	trailer["Root"] = d.objects[2].ref()
-	trailer["Prev"] = int64(file.start)
-	trailer["Size"] = max(size, int64(objects[len(objects)-1].number+1))
-	if file.streamed {
-		update = appendStream(update, trailer, objects)
+	id := d.update.Add(signature)
+	var fresh pdf.Object
+	if d.target == nil {
+		fresh, err = d.newField(id)
 	} else {
-		update = append(update, "xref\n"...)
-		for _, o := range objects {
-			update = fmt.Appendf(update, "%d 1\n%010d 00000 n \n", o.number, o.offset)
-		}
-		update = append(appendObject(append(update, "trailer\n"...), trailer), '\n')
+		err = d.fillField(id)
 	}
-	return fmt.Appendf(update, "startxref\n%d\n%%%%EOF\n", start)
-}
-
-// appendStream writes a cross-reference stream, which lists itself last.
-func appendStream(update []byte, trailer dict, objects []written) []byte {
-	var entries []byte
-	index := array{}
-	for _, o := range objects {
-		index = append(index, int64(o.number), int64(1))
-		entries = binary.BigEndian.AppendUint64(append(entries, 1), uint64(o.offset)) //nolint:gosec // an offset is positive
-	}
-	trailer["Type"] = name("XRef")
-	trailer["W"] = array{int64(1), int64(8), int64(0)}
-	trailer["Index"] = index
-	trailer["Length"] = int64(len(entries))
-	update = fmt.Appendf(update, "%d 0 obj\n", objects[len(objects)-1].number)
-	update = append(appendObject(update, trailer), "\nstream\n"...)
-	return append(append(update, entries...), "\nendstream\nendobj\n"...)
-}
-
-// fillIn overwrites the placeholders in the update and notes the layout.
-func (d *draft) fillIn(update []byte) error {
-	byteRange, err := once(update, byteRangeKey)
 	if err != nil {
 		return err
 	}
-	hole, err := once(update, contentsKey+"<")
-	if err != nil {
-		return err
-	}
-	start := hole + len(contentsKey)
-	length := bytes.IndexByte(update[start:], '>')
-	if length < 2*d.options.Hole {
-		return unsupported("the update is not as expected")
-	}
-	end := start + length + 1
-	copy(update[start+1:end-1], bytes.Repeat([]byte("0"), length-1))
-	for key, value := range map[string]string{
-		"/Name": d.options.Name, "/Reason": d.options.Reason, "/Location": d.options.Location,
-	} {
-		if value == "" {
-			continue
+	return d.enrol(fresh, id)
+}
+
+// references are the transforms (ISO 32000-2, 12.8.2): what a certification
+// permits, and what the field's lock asks for.
+func (d *draft) references() (pdf.Array, error) {
+	var out pdf.Array
+	add := func(method pdf.Name, params pdf.Dict) {
+		params["Type"], params["V"] = pdf.Name("TransformParams"), pdf.Name("1.2")
+		reference := pdf.Dict{"Type": pdf.Name("SigRef"), "TransformMethod": method, "TransformParams": params}
+		if method == "FieldMDP" { // where Data is required (table 256)
+			reference["Data"], _ = d.file.Catalog()
 		}
-		at, err := once(update[end:], key+" ("+placeholder(value)+")")
+		out = append(out, reference)
+	}
+	if d.options.Certify != 0 {
+		add("DocMDP", pdf.Dict{"P": int64(d.options.Certify)})
+	}
+	if d.target == nil {
+		return out, nil
+	}
+	lock, err := d.file.Dict(d.target.dict["Lock"])
+	if err != nil || len(lock) == 0 {
+		return out, err
+	}
+	params := pdf.Dict{}
+	for _, key := range []pdf.Name{"Action", "Fields"} {
+		if params[key], err = d.file.Resolve(lock[key]); err != nil {
+			return nil, err
+		}
+	}
+	add("FieldMDP", params)
+	return out, nil
+}
+
+// newField is a field and its widget in one object (ISO 32000-2, 12.7.5.5),
+// printed and locked, as PDF/A wants annotations.
+func (d *draft) newField(signature pdf.Ref) (pdf.Ref, error) {
+	l, err := d.fresh()
+	if err != nil {
+		return pdf.Ref{}, err
+	}
+	id := d.update.Add(pdf.Dict{
+		"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"),
+		"FT": pdf.Name("Sig"), "T": pdf.TextString(d.name), "V": signature,
+		"F": int64(annotationPrint | annotationFixed), "P": l.page.Ref,
+		"Rect": l.rect, "AP": pdf.Dict{"N": l.form},
+	})
+	return id, d.annotate(l.page, id)
+}
+
+// fillField puts the signature into the field, which may be another object than
+// its widgets.
+func (d *draft) fillField(signature pdf.Ref) error {
+	fd := d.target
+	dict := fd.dict.Clone()
+	dict["V"] = signature
+	d.update.Set(fd.ref, dict)
+	stamped := d.options.Stamp == nil
+	for _, id := range fd.widgets {
+		w, err := d.form.widget(id)
 		if err != nil {
 			return err
 		}
-		copy(update[end+at+len(key)+1:], textString(value))
+		if err := d.hang(id, w); err != nil {
+			return err
+		}
+		widget := dict
+		if id != fd.ref {
+			widget = w.dict.Clone()
+			// Poppler looks for the value here and does not inherit it. Where
+			// somebody signed before, the widget keeps what it has: others take
+			// a value there for a change.
+			if d.permitted.signed == 0 {
+				widget["V"] = signature
+			}
+		}
+		switch {
+		case !stamped && w.shown:
+			l, err := d.inField(id, w)
+			if err != nil {
+				return err
+			}
+			widget["AP"], stamped = pdf.Dict{"N": l.form}, true
+		case widget["AP"] == nil:
+			// An annotation without an appearance is left to the reader's
+			// taste, which PDF/A forbids (ISO 19005-2, 6.3.3).
+			widget["AP"] = pdf.Dict{"N": d.blank(w.rect)}
+		case widget["V"] == nil:
+			continue
+		}
+		d.update.Set(id, widget)
 	}
-	if d.field, err = d.before.fieldName(); err != nil {
-		return err
-	}
-	title, err := once(update, "/T "+fieldPlaceholder)
-	if err != nil {
-		return err
-	}
-	copy(update[title+len("/T ("):], d.field)
-	claimed, err := once(update, "/M (D:")
-	if err != nil {
-		return err
-	}
-	d.layout = Layout{
-		Original:    d.original,
-		ByteRangeAt: d.original + byteRange,
-		HoleStart:   d.original + start,
-		HoleEnd:     d.original + end,
-		TimeAt:      d.original + claimed + len("/M ("),
-		Size:        d.original + len(update),
-	}
-	// Our ByteRange may be shorter than pdfsign's: blank the rest.
-	list := bytes.IndexByte(update[byteRange:], ']')
-	if list < 0 || byteRange+list > hole || len(d.layout.byteRange()) > hole-byteRange {
-		return unsupported("the update is not as expected")
-	}
-	for i := range update[byteRange : byteRange+list+1] {
-		update[byteRange+i] = ' '
+	if !stamped {
+		return refuseStamp("the field has no room")
 	}
 	return nil
 }
 
-// nobody is the signer that pdfsign gets: it signs nothing with no key, and the
-// result is thrown away.
-type nobody struct{}
-
-func (nobody) Public() crypto.PublicKey {
-	return &ecdsa.PublicKey{Curve: elliptic.P256()}
-}
-
-func (nobody) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return []byte{0}, nil
-}
-
-func (n nobody) certificate() *x509.Certificate {
-	emptySequence := []byte{0x30, 0x00}
-	return &x509.Certificate{
-		Raw: emptySequence, RawIssuer: emptySequence, SerialNumber: big.NewInt(1),
-		PublicKeyAlgorithm: x509.ECDSA, PublicKey: n.Public(),
+// hang puts a widget among the annotations of the page that it names, where it
+// is missing: some producers leave that to the signer.
+func (d *draft) hang(id pdf.Ref, w widget) error {
+	at := slices.IndexFunc(d.pages, func(p pdf.Page) bool { return w.dict["P"] == pdf.Object(p.Ref) })
+	if at < 0 {
+		return nil
 	}
+	members, err := d.file.Array(d.pages[at].Dict["Annots"])
+	if err != nil || slices.Contains(members, pdf.Object(id)) {
+		return err
+	}
+	return d.annotate(d.pages[at], id)
 }
 
-// checkAgain reads the result as a stranger's document and compares.
-func (d *draft) checkAgain() error {
-	after, err := inspect(d.content)
+// annotate puts a widget among the annotations of its page.
+func (d *draft) annotate(page pdf.Page, widget pdf.Ref) error {
+	members, err := d.file.Array(page.Dict["Annots"])
 	if err != nil {
-		return unsupported("the result cannot be read")
+		return err
 	}
-	before := d.before
-	for number, p := range before.file.xref {
-		if after.file.xref[number] != p {
-			return unsupported("an object would change")
+	members = append(slices.Clone(members), widget)
+	list, indirect := page.Dict["Annots"].(pdf.Ref)
+	shared := func(p pdf.Page) bool { return p.Ref != page.Ref && p.Dict["Annots"] == pdf.Object(list) }
+	if indirect && !slices.ContainsFunc(d.pages, shared) {
+		d.update.Set(list, members)
+		return nil
+	}
+	dict := page.Dict.Clone()
+	dict["Annots"] = members
+	d.update.Set(page.Ref, dict)
+	return nil
+}
+
+// enrol adds a new field to the form, a certification to the permissions, and
+// says in the form that there is a signature now. Nothing else of either, or of
+// the catalogue, changes.
+func (d *draft) enrol(fresh pdf.Object, signature pdf.Ref) error {
+	root, catalog := d.file.Catalog()
+	catalog = catalog.Clone()
+	form := d.form.dict.Clone()
+	changed := false
+	if fresh != nil {
+		members := append(slices.Clone(d.form.members), fresh)
+		if list, indirect := form["Fields"].(pdf.Ref); indirect {
+			d.update.Set(list, members)
+		} else {
+			form["Fields"], changed = members, true
 		}
 	}
-	checks := []struct {
-		ok     bool
-		reason string
+	flags, err := d.file.Int(form["SigFlags"], 0)
+	if err != nil {
+		return err
+	}
+	if want := flags | signaturesExist | appendOnly; want != flags {
+		form["SigFlags"], changed = want, true
+	}
+	replaced := false
+	replace := func(key pdf.Name, value pdf.Dict) {
+		if id, indirect := catalog[key].(pdf.Ref); indirect {
+			d.update.Set(id, value)
+			return
+		}
+		catalog[key], replaced = value, true
+	}
+	if changed {
+		replace("AcroForm", form)
+	}
+	if d.options.Certify != 0 {
+		perms, err := d.file.Dict(catalog["Perms"])
+		if err != nil {
+			return err
+		}
+		perms = perms.Clone()
+		perms["DocMDP"] = signature
+		replace("Perms", perms)
+	}
+	if replaced {
+		d.update.Set(root, catalog)
+	}
+	return nil
+}
+
+// checkSeed honours what the field demands of its signature (ISO 32000-2, table
+// 237), as far as it is known before the signature.
+func (m *form) checkSeed(fd *field, o Options) error {
+	seed, err := m.file.Dict(fd.dict["SV"])
+	if err != nil || len(seed) == 0 {
+		return err
+	}
+	flags, err := m.file.Int(seed["Ff"], 0)
+	if err != nil {
+		return err
+	}
+	refuse := func(what string) error {
+		return policies.Refuse(policies.DocumentUnsupported, "reason", "the field demands another "+what)
+	}
+	const filter, subFilter, version, reasons, legal, appearance = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 8
+	has := func(key pdf.Name, accepted ...pdf.Object) (bool, error) {
+		value, err := m.file.Resolve(seed[key])
+		if err != nil {
+			return false, err
+		}
+		members, isArray := value.(pdf.Array)
+		if !isArray {
+			members = pdf.Array{value}
+		}
+		return slices.ContainsFunc(members, func(o pdf.Object) bool { return slices.Contains(accepted, o) }), nil
+	}
+	for _, demand := range []struct {
+		flag     int64
+		key      pdf.Name
+		accepted []pdf.Object
 	}{
-		{after.root == d.objects[2].ref(), "another catalogue"},
-		{after.Signatures == before.Signatures+1, "no further signature"},
-		{len(after.Pages) == len(before.Pages), "another number of pages"},
-		{after.file.trailer["Prev"] == int64(before.file.start), "another previous cross-reference"},
-		{after.names["."+d.field], "another field"},
-	}
-	for _, key := range []name{"ID", "Info"} {
-		same := bytes.Equal(appendObject(nil, after.file.trailer[key]), appendObject(nil, before.file.trailer[key]))
-		checks = append(checks, struct {
-			ok     bool
-			reason string
-		}{same, "another trailer"})
-	}
-	size, ok := after.file.trailer["Size"].(int64)
-	for number := range after.file.xref {
-		ok = ok && int64(number) < size
-	}
-	checks = append(checks, struct {
-		ok     bool
-		reason string
-	}{ok, "a wrong size"})
-	for _, check := range checks {
-		if !check.ok {
-			return unsupported("the result has " + check.reason)
+		{filter, "Filter", []pdf.Object{pdf.Name("Adobe.PPKLite")}},
+		{subFilter, "SubFilter", []pdf.Object{pdf.Name("ETSI.CAdES.detached")}},
+		{version, "V", []pdf.Object{int64(1), int64(2), int64(3)}},
+		{reasons, "Reasons", []pdf.Object{pdf.String(o.Reason), pdf.TextString(o.Reason)}},
+		{legal, "LegalAttestation", nil},
+		{appearance, "AppearanceFilter", nil},
+	} {
+		if flags&demand.flag == 0 || seed[demand.key] == nil {
+			continue
+		}
+		if ok, err := has(demand.key, demand.accepted...); err != nil || !ok {
+			return errorOr(err, refuse(string(demand.key)))
 		}
 	}
-	return d.checkSignature(after)
+	return m.checkSeedMDP(seed, o, refuse)
 }
 
-// checkSignature finds the new signature the way a verifier does.
-func (d *draft) checkSignature(after *Inspection) error {
-	field, err := after.file.dict(d.objects[1].ref())
-	if err != nil {
-		return unsupported("the result has no readable field")
+// checkSeedMDP reads what kind of signature the field is for (table 237, MDP and Cert).
+func (m *form) checkSeedMDP(seed pdf.Dict, o Options, refuse func(string) error) error {
+	if mdp, err := m.file.Dict(seed["MDP"]); err != nil {
+		return err
+	} else if len(mdp) > 0 {
+		p, err := m.file.Int(mdp["P"], 0)
+		if err != nil {
+			return err
+		}
+		if p != int64(o.Certify) {
+			return refuse("MDP")
+		}
 	}
-	signature, err := after.file.dict(field["V"])
+	certificate, err := m.file.Dict(seed["Cert"])
 	if err != nil {
-		return unsupported("the result has no readable signature")
+		return err
 	}
-	covered, ok := integersWide(signature["ByteRange"])
-	hole, isText := signature["Contents"].(text)
-	claimed, isTime := signature["M"].(text)
-	if !ok || covered != d.layout.ByteRange() || !isText || len(hole) != d.layout.Hole() ||
-		signature["SubFilter"] != name("ETSI.CAdES.detached") ||
-		!isTime || string(claimed) != d.options.Time.UTC().Format(timeLayout) {
-		return unsupported("the result has another signature")
+	if flags, err := m.file.Int(certificate["Ff"], 0); err != nil || flags != 0 {
+		return errorOr(err, refuse("Cert"))
 	}
 	return nil
 }
 
-func integersWide(o object) (out [4]int, ok bool) {
-	list, isArray := o.(array)
-	if !isArray || len(list) != len(out) {
-		return out, false
+func errorOr(err, other error) error {
+	if err != nil {
+		return err
 	}
-	for i, member := range list {
-		n, isInteger := member.(int64)
-		if !isInteger {
-			return out, false
-		}
-		out[i] = int(n)
-	}
-	return out, true
+	return other
 }

@@ -1,130 +1,247 @@
 package pades
 
-import "github.com/rubrica-firma/rubrica/policies"
+import (
+	"slices"
+	"strings"
 
-// inspectForm walks the form's fields (ISO 32000-2, 12.7).
-func (i *Inspection) inspectForm(catalog dict) error {
-	form, err := i.file.dict(catalog["AcroForm"])
-	if err != nil {
-		return err
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
+)
+
+const (
+	// maxFields bounds the walk over the form.
+	maxFields = 50_000
+	// maxSignatures is more than any procedure has signers.
+	maxSignatures = 1000
+)
+
+// Bits of Ff, F and SigFlags (ISO 32000-2, tables 227, 167 and 225).
+const (
+	fieldReadOnly   = 1 << 0
+	annotationPrint = 1 << 2
+	annotationFixed = 1 << 7             // Locked
+	annotationGone  = 1<<0 | 1<<1 | 1<<5 // Invisible, Hidden, NoView
+	signaturesExist = 1 << 0
+	appendOnly      = 1 << 1
+)
+
+// form is a document's interactive form (ISO 32000-2, 12.7).
+type form struct {
+	file    *pdf.File
+	dict    pdf.Dict  // AcroForm
+	members pdf.Array // its Fields
+	fields  []*field  // those with a type of their own, in the document's order
+	names   map[string]bool
+	others  bool // it has fields that are no signatures
+}
+
+// field is a field of the form, with what it inherits.
+type field struct {
+	ref     pdf.Ref
+	dict    pdf.Dict
+	name    string // full, 12.7.4.2
+	kind    pdf.Object
+	flags   int64
+	value   pdf.Object // as it stands: a signature is large
+	widgets []pdf.Ref  // where it is shown; ref itself where both are one object
+}
+
+// readForm walks the form's fields with a stack of its own, parents first.
+func readForm(f *pdf.File) (*form, error) {
+	_, catalog := f.Catalog()
+	out := &form{file: f, names: map[string]bool{}}
+	var err error
+	if out.dict, err = f.Dict(catalog["AcroForm"]); err != nil {
+		return nil, err
 	}
-	if form["XFA"] != nil {
-		return refuse(policies.DocumentUnsupported, "XFA form")
+	if out.members, err = f.Array(out.dict["Fields"]); err != nil {
+		return nil, err
 	}
-	if i.fields, err = i.file.array(form["Fields"]); err != nil {
-		return err
-	}
-	i.form = form
 	type node struct {
-		object object
-		name   string
-		kind   object
+		object pdf.Object
+		parent *field
 	}
 	var stack []node
-	for _, field := range i.fields {
-		stack = append(stack, node{field, "", nil})
+	push := func(members pdf.Array, parent *field) {
+		for _, member := range slices.Backward(members) {
+			stack = append(stack, node{member, parent})
+		}
 	}
-	visited := map[ref]bool{}
-	for count := 0; len(stack) > 0; count++ {
+	push(out.members, &field{})
+	visited := map[pdf.Ref]bool{}
+	for len(stack) > 0 {
 		n := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		id, ok := n.object.(ref)
-		if !ok || visited[id] || count > maxFields {
-			return refuse(policies.DocumentUnsupported, "the form is not a tree")
+		if n.object == nil {
+			continue // as readers do
 		}
-		visited[id] = true
-		field, err := i.file.dict(id)
+		id, ok := n.object.(pdf.Ref)
+		if !ok || visited[id] {
+			return nil, policies.Refuse(policies.DocumentUnsupported, "reason", "the form is not a tree")
+		}
+		if visited[id] = true; len(visited) > maxFields {
+			return nil, policies.Refuse(policies.DocumentTooComplex, "reason", "too many form fields")
+		}
+		dict, err := f.Dict(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if field["FT"] != nil {
-			n.kind = field["FT"]
+		if len(dict) == 0 {
+			continue // what a reference to nothing stands for
 		}
-		if title, err := i.file.resolve(field["T"]); err == nil && title != nil {
-			n.name += "." + decodeText(title)
-			i.names[n.name] = true
-		}
-		if err := i.inspectField(field, n.kind); err != nil {
-			return err
-		}
-		kids, err := i.file.array(field["Kids"])
+		kids, err := f.Array(dict["Kids"])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, kid := range kids {
-			stack = append(stack, node{kid, n.name, n.kind})
+		if dict["T"] == nil && n.parent.ref != (pdf.Ref{}) && len(kids) == 0 {
+			n.parent.widgets = append(n.parent.widgets, id)
+			continue
 		}
+		fd, err := out.inherit(n.parent, id, dict)
+		if err != nil {
+			return nil, err
+		}
+		if out.fields = append(out.fields, fd); dict["Subtype"] == pdf.Name("Widget") {
+			fd.widgets = append(fd.widgets, id)
+		}
+		push(kids, fd)
+	}
+	return out, out.tidy()
+}
+
+// inherit reads a field below its parent.
+func (m *form) inherit(parent *field, id pdf.Ref, dict pdf.Dict) (*field, error) {
+	fd := &field{ref: id, dict: dict, name: parent.name, kind: parent.kind, flags: parent.flags, value: parent.value}
+	title, err := m.file.Resolve(dict["T"])
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := title.(pdf.String); ok {
+		if fd.name != "" {
+			fd.name += "."
+		}
+		fd.name += pdf.DecodeText(s)
+		m.names[fd.name] = true
+	}
+	if dict["FT"] != nil {
+		if fd.kind, err = m.file.Resolve(dict["FT"]); err != nil {
+			return nil, err
+		}
+	}
+	if dict["V"] != nil {
+		fd.value = dict["V"]
+	}
+	flags, err := m.file.Resolve(dict["Ff"])
+	if err != nil {
+		return nil, err
+	}
+	if n, ok := flags.(int64); ok {
+		fd.flags = n
+	}
+	return fd, nil
+}
+
+// tidy keeps the fields of which something may be asked: signatures, and no
+// mere branches of the tree.
+func (m *form) tidy() error {
+	m.others = slices.ContainsFunc(m.fields, func(fd *field) bool { return fd.kind != nil && fd.kind != pdf.Name("Sig") })
+	m.fields = slices.DeleteFunc(m.fields, func(fd *field) bool {
+		return fd.kind != pdf.Name("Sig") || len(fd.widgets) == 0 && fd.dict["Kids"] != nil
+	})
+	signed := 0
+	for _, fd := range m.fields {
+		if fd.value != nil {
+			signed++
+		}
+	}
+	if signed > maxSignatures {
+		return policies.Refuse(policies.DocumentTooComplex, "reason", "too many signatures")
 	}
 	return nil
 }
 
-// inspectField counts signatures and refuses those that forbid more: a
-// certification without changes, or a signed field whose lock says so
-// (ISO 32000-2, 12.7.5.5 and table 236).
-func (i *Inspection) inspectField(field dict, kind object) error {
-	if kind != name("Sig") {
-		i.Form = i.Form || kind != nil
-		return nil
-	}
-	value, err := i.file.resolve(field["V"])
+// signature is the dictionary that a field holds; nil where it is empty.
+func (m *form) signature(fd *field) (pdf.Dict, error) {
+	value, err := m.file.Resolve(fd.value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	signature, signed := value.(dict)
-	if !signed {
-		return nil
-	}
-	i.Signatures++
-	lock, err := i.file.dict(field["Lock"])
-	if err != nil {
-		return err
-	}
-	if lock["P"] == int64(1) {
-		return refuse(policies.DocumentCertified, "a signed field locks the document")
-	}
-	return i.file.checkDocMDP(signature)
+	dict, _ := value.(pdf.Dict) // anything else is no signature
+	return dict, nil
 }
 
-// checkPermissions looks at the certification that the catalogue names.
-func (f *file) checkPermissions(catalog dict) error {
-	permissions, err := f.dict(catalog["Perms"])
-	if err != nil {
-		return err
+// empty finds a field to fill by its full name. The name of a branch stands for
+// the only signature field below it: some producers name field and widget.
+func (m *form) empty(name string) (*field, error) {
+	var found []*field
+	for _, fd := range m.fields {
+		if fd.name == name {
+			found = []*field{fd}
+			break
+		}
+		if strings.HasPrefix(fd.name, name+".") {
+			found = append(found, fd)
+		}
 	}
-	signature, err := f.dict(permissions["DocMDP"])
-	if err != nil {
-		return err
+	if len(found) != 1 {
+		return nil, policies.Refuse(policies.FieldUnknown, "field", name)
 	}
-	return f.checkDocMDP(signature)
+	fd := found[0]
+	signature, err := m.signature(fd)
+	if err != nil {
+		return nil, err
+	}
+	if signature != nil {
+		return nil, policies.Refuse(policies.FieldUnknown, "field", name, "reason", "signed already")
+	}
+	if fd.flags&fieldReadOnly != 0 {
+		return nil, refuseCertified("the field is read-only")
+	}
+	return fd, nil
 }
 
-// checkDocMDP refuses where a signature's DocMDP transform permits no changes
-// (ISO 32000-2, 12.8.2.2: P is 2 where it is not given).
-func (f *file) checkDocMDP(signature dict) error {
-	references, err := f.array(signature["Reference"])
+// lock names a set of fields (ISO 32000-2, tables 236 and 259).
+type lock struct {
+	action pdf.Object
+	fields []string
+}
+
+// readLock reads a lock dictionary or FieldMDP parameters.
+func (m *form) readLock(dict pdf.Dict) (lock, error) {
+	l := lock{}
+	var err error
+	if l.action, err = m.file.Resolve(dict["Action"]); err != nil {
+		return l, err
+	}
+	members, err := m.file.Array(dict["Fields"])
 	if err != nil {
-		return err
+		return l, err
 	}
-	for _, member := range references {
-		reference, err := f.dict(member)
+	for _, member := range members {
+		title, err := m.file.Resolve(member)
 		if err != nil {
-			return err
+			return l, err
 		}
-		method, err := f.resolve(reference["TransformMethod"])
-		if err != nil {
-			return err
-		}
-		params, err := f.dict(reference["TransformParams"])
-		if err != nil {
-			return err
-		}
-		level, err := f.resolve(params["P"])
-		if err != nil {
-			return err
-		}
-		if method == name("DocMDP") && level == int64(1) {
-			return refuse(policies.DocumentCertified, "certified without changes")
+		if s, ok := title.(pdf.String); ok {
+			l.fields = append(l.fields, pdf.DecodeText(s))
 		}
 	}
-	return nil
+	return l, nil
+}
+
+// covers says whether the lock holds for a field. A name stands for all below it.
+func (l lock) covers(name string) bool {
+	named := slices.ContainsFunc(l.fields, func(listed string) bool {
+		return name == listed || strings.HasPrefix(name, listed+".")
+	})
+	switch l.action {
+	case pdf.Name("All"):
+		return true
+	case pdf.Name("Include"):
+		return named
+	case pdf.Name("Exclude"):
+		return !named
+	default:
+		return false
+	}
 }

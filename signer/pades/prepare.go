@@ -1,100 +1,218 @@
+// Package pades puts PAdES baseline signatures (EN 319 142-1 V1.2.1) into PDFs
+// in two phases, so that no key is needed while a PDF is read and no PDF is read
+// while a key is at hand:
+//
+//   - Prepare makes an update with an empty hole that is to be appended to a
+//     document, whose own octets never change. It parses what strangers wrote,
+//     so it runs in a document worker; so do PrepareTimeStamp and AddEvidence,
+//     which lift a signature to the levels B-LT and B-LTA.
+//   - A Layout says where the hole and the claimed time are. Its methods move
+//     octets and hash, parse nothing, and run anywhere.
+//
+// Signatures, DSS and LevelOf read what stands in a document.
 package pades
 
 import (
 	"bytes"
-	"encoding/binary"
+	"crypto"
+	"errors"
 	"fmt"
+	"io"
 	"time"
-	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
+	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
+
+// ErrOptions is in every error about options that no document could satisfy.
+var ErrOptions = errors.New("cannot prepare a signature so")
 
 const (
-	// DefaultHole has room for an RSA-4096 signature, a chain of three
-	// certificates and, later, a signature time-stamp with its own chain.
-	DefaultHole = 16 << 10
-	maxHole     = 1 << 20
-	maxText     = 512
+	maxHole = 1 << 20
+	maxText = 512
 )
 
-// Options are what the signature dictionary says besides the signature.
+// Options are what the signature says besides the signature, and where it goes.
 type Options struct {
-	// Name, Reason and Location are shown by PDF viewers; may be empty.
-	Name     string `json:"name,omitempty"`
-	Reason   string `json:"reason,omitempty"`
-	Location string `json:"location,omitempty"`
-	// Hole is the least number of octets to keep for the CMS; 0 means DefaultHole.
+	// Name, Reason, Location and ContactInfo are shown by PDF viewers; may be empty.
+	Name        string `json:"name,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Location    string `json:"location,omitempty"`
+	ContactInfo string `json:"contact_info,omitempty"`
+	// Field is the full name of an empty signature field to fill; empty makes a new one.
+	Field string `json:"field,omitempty"`
+	// Certify makes a certification signature (ISO 32000-2, 12.8.1) that
+	// permits so much; 0 makes an approval signature.
+	Certify Permission `json:"certify,omitempty"`
+	// Hole is how many octets to keep for the CMS, as HoleFor computes it; 0
+	// means DefaultHole.
 	Hole int `json:"hole,omitempty"`
 	// Time is the claimed time until Layout.FixTime sets it anew.
 	Time time.Time `json:"time"`
+	// Stamp makes the signature visible.
+	Stamp *stamp.Options `json:"stamp,omitempty"`
+}
+
+func (o Options) check() error {
+	if o.Hole < 0 || o.Hole > maxHole || o.Certify < 0 || o.Certify > Annotate {
+		return fmt.Errorf("%w: hole or permission out of bounds", ErrOptions)
+	}
+	for _, s := range []string{o.Name, o.Reason, o.Location, o.ContactInfo, o.Field} {
+		if len(s) > maxText || !utf8.ValidString(s) {
+			return fmt.Errorf("%w: a text is too long or no UTF-8", ErrOptions)
+		}
+	}
+	return nil
 }
 
 // Prepared is a document with an empty signature.
 type Prepared struct {
-	// Content begins with the original document, octet by octet.
-	Content    []byte
-	Layout     Layout
-	Inspection *Inspection
+	// Update is to be appended to the document.
+	Update []byte
+	Layout Layout
+	// Field is the full name of the signature's field.
+	Field string
+	// Facts are those of the document as it was given.
+	Facts Facts
+	// Missing are the characters that the stamp's typeface lacks.
+	Missing []rune
 }
 
-// Prepare appends an empty, invisible approval signature to a PDF, or answers
-// with a *policies.Refusal. The same input gives the same output.
+// Prepare makes an update with an empty signature, or answers with a
+// *policies.Refusal. The same input gives the same output.
 //
-// What pdfsign wrote is taken apart and read again before it is handed out:
-// the document's objects are where they were, the catalogue lost nothing, and
-// the new signature is what a reader finds.
-func Prepare(content []byte, o Options) (*Prepared, error) {
-	if o.Hole == 0 {
-		o.Hole = DefaultHole
+// Before the update is handed out, it is read again behind the document as a
+// stranger's: the new signature is what a reader finds.
+func Prepare(f *pdf.File, o Options) (*Prepared, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	if o.Hole < 0 || o.Hole > maxHole || max(len(o.Name), len(o.Reason), len(o.Location)) > maxText {
-		return nil, fmt.Errorf("preparing a PDF: hole or texts out of bounds")
-	}
-	before, err := Inspect(content)
+	claimed, err := formatTime(o.Time)
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{before: before, options: o, original: len(content)}
-	if err := d.write(content); err != nil {
+	d, err := newDraft(f, o)
+	if err != nil {
 		return nil, err
 	}
-	if err := d.checkAgain(); err != nil {
+	if err := d.permitted.allow(d.name, d.target == nil, o); err != nil {
 		return nil, err
 	}
-	return &Prepared{Content: d.content, Layout: d.layout, Inspection: before}, nil
-}
-
-// unsupported is the answer to every surprise: rather no signature than one
-// that readers understand differently.
-func unsupported(reason string) error { return refuse(policies.DocumentUnsupported, reason) }
-
-// textString writes a text string in hexadecimal UTF-16BE (ISO 32000-2, 7.9.2.2):
-// the one form in which no character of a name can end the string.
-func textString(s string) []byte {
-	b := []byte("\xfe\xff")
-	for _, unit := range utf16.Encode([]rune(s)) {
-		b = binary.BigEndian.AppendUint16(b, unit)
+	d.claimed = &pdf.Raw{Bytes: claimed}
+	signature := pdf.Dict{
+		"Type":      pdf.Name("Sig"),
+		"Filter":    pdf.Name("Adobe.PPKLite"),
+		"SubFilter": pdf.Name("ETSI.CAdES.detached"),
+		"M":         d.claimed,
 	}
-	return appendObject(nil, text(b))
-}
-
-// fieldName is a name that no field of the form has, and of one length.
-func (i *Inspection) fieldName() (string, error) {
-	for n := i.Signatures + 1; n < 1000; n++ {
-		candidate := fmt.Sprintf("Rubrica-%03d", n)
-		if !i.names["."+candidate] {
-			return candidate, nil
+	for key, text := range map[pdf.Name]string{
+		"Name": o.Name, "Reason": o.Reason, "Location": o.Location, "ContactInfo": o.ContactInfo,
+	} {
+		if text != "" {
+			signature[key] = pdf.TextString(text)
 		}
 	}
-	return "", refuse(policies.DocumentTooComplex, "too many signatures")
+	if err := d.write(signature); err != nil {
+		return nil, err
+	}
+	return d.finish()
 }
 
-// once finds the only occurrence of a mark.
-func once(b []byte, mark string) (int, error) {
-	at := bytes.Index(b, []byte(mark))
-	if at < 0 || bytes.Contains(b[at+1:], []byte(mark)) {
-		return 0, unsupported("the update is not as expected")
+// PrepareTimeStamp makes an update with an empty document time-stamp (EN 319
+// 142-1, 5.4.3; ISO 32000-2, 12.8.5), invisible and in a field of its own.
+// Its Layout claims no time: the token does. No permission forbids one: updates
+// that only add document time-stamps and validation data are no changes (ISO
+// 32000-2, 12.8.2.2.2).
+func PrepareTimeStamp(f *pdf.File, hole int) (*Prepared, error) {
+	o := Options{Hole: hole}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	return at, nil
+	d, err := newDraft(f, o)
+	if err != nil {
+		return nil, err
+	}
+	err = d.write(pdf.Dict{
+		"Type":      pdf.Name("DocTimeStamp"),
+		"Filter":    pdf.Name("Adobe.PPKLite"),
+		"SubFilter": pdf.Name("ETSI.RFC3161"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.finish()
+}
+
+// finish turns the draft into octets, reads them as a stranger's document, and
+// notes where things are.
+func (d *draft) finish() (*Prepared, error) {
+	update, err := d.update.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("writing the update: %w", err)
+	}
+	hash := crypto.SHA256.New()
+	if _, err := io.Copy(hash, d.file.Reader()); err != nil {
+		return nil, fmt.Errorf("reading the document: %w", err)
+	}
+	l := Layout{
+		Original:    d.file.Size(),
+		SHA256:      hash.Sum(nil),
+		ByteRangeAt: d.byteRange.At,
+		HoleStart:   d.contents.At,
+		HoleEnd:     d.contents.At + int64(len(d.contents.Bytes)),
+		Size:        d.file.Size() + int64(len(update)),
+	}
+	if d.claimed != nil {
+		l.TimeAt = d.claimed.At
+	}
+	if d.drawn.Raw != nil {
+		l.Shown = d.drawn.Slots()
+	}
+	copy(update[l.ByteRangeAt-l.Original:], l.byteRange())
+	after, err := d.file.Append(update)
+	if err != nil {
+		return nil, strange("no readable structure")
+	}
+	if err := l.Check(update); err != nil {
+		return nil, fmt.Errorf("checking the update: %w", err)
+	}
+	if err := d.checkAgain(after, l); err != nil {
+		return nil, err
+	}
+	return &Prepared{Update: update, Layout: l, Field: d.name, Facts: d.facts, Missing: d.missing}, nil
+}
+
+// strange is the answer to every surprise: rather no signature than one that
+// readers understand differently.
+func strange(what string) error {
+	return policies.Refuse(policies.DocumentUnsupported, "reason", "the result has "+what)
+}
+
+// checkAgain finds the new signature the way a verifier does.
+func (d *draft) checkAgain(after *pdf.File, l Layout) error {
+	root, catalog := d.file.Catalog()
+	newRoot, newCatalog := after.Catalog()
+	if root != newRoot || newCatalog["Pages"] != catalog["Pages"] {
+		return strange("another catalogue")
+	}
+	form, err := readForm(after)
+	if err != nil {
+		return strange("no readable form")
+	}
+	for _, fd := range form.fields {
+		if fd.name != d.name {
+			continue
+		}
+		s, err := form.read(fd)
+		if err != nil || s == nil {
+			return strange("no readable signature")
+		}
+		if s.ByteRange != l.ByteRange() || len(s.Contents) != l.Hole() || len(bytes.Trim(s.Contents, "\x00")) > 0 {
+			return strange("another signature")
+		}
+		return nil
+	}
+	return strange("no signature")
 }

@@ -76,6 +76,138 @@ func (e Format) Valid() bool {
 	}
 }
 
+// Defines values for Level.
+const (
+	LevelB   Level = "B-B"
+	LevelLT  Level = "B-LT"
+	LevelLTA Level = "B-LTA"
+	LevelT   Level = "B-T"
+)
+
+// Valid indicates whether the value is a known member of the Level enum.
+func (e Level) Valid() bool {
+	switch e {
+	case LevelB:
+		return true
+	case LevelLT:
+		return true
+	case LevelLTA:
+		return true
+	case LevelT:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsCertification.
+const (
+	Annotations SignatureOptionsCertification = "annotations"
+	FormFilling SignatureOptionsCertification = "form-filling"
+	NoChanges   SignatureOptionsCertification = "no-changes"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsCertification enum.
+func (e SignatureOptionsCertification) Valid() bool {
+	switch e {
+	case Annotations:
+		return true
+	case FormFilling:
+		return true
+	case NoChanges:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsCommitment.
+const (
+	ProofOfApproval SignatureOptionsCommitment = "proof-of-approval"
+	ProofOfCreation SignatureOptionsCommitment = "proof-of-creation"
+	ProofOfDelivery SignatureOptionsCommitment = "proof-of-delivery"
+	ProofOfOrigin   SignatureOptionsCommitment = "proof-of-origin"
+	ProofOfReceipt  SignatureOptionsCommitment = "proof-of-receipt"
+	ProofOfSender   SignatureOptionsCommitment = "proof-of-sender"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsCommitment enum.
+func (e SignatureOptionsCommitment) Valid() bool {
+	switch e {
+	case ProofOfApproval:
+		return true
+	case ProofOfCreation:
+		return true
+	case ProofOfDelivery:
+		return true
+	case ProofOfOrigin:
+		return true
+	case ProofOfReceipt:
+		return true
+	case ProofOfSender:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SignatureOptionsPolicy.
+const (
+	PolicyAGE19 SignatureOptionsPolicy = "age-1.9"
+)
+
+// Valid indicates whether the value is a known member of the SignatureOptionsPolicy enum.
+func (e SignatureOptionsPolicy) Valid() bool {
+	switch e {
+	case PolicyAGE19:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StampPlace.
+const (
+	BottomLeft   StampPlace = "bottom-left"
+	BottomMargin StampPlace = "bottom-margin"
+	BottomRight  StampPlace = "bottom-right"
+	FieldPlace   StampPlace = "field"
+	LeftMargin   StampPlace = "left-margin"
+	RectPlace    StampPlace = "rect"
+	RightMargin  StampPlace = "right-margin"
+	TopLeft      StampPlace = "top-left"
+	TopMargin    StampPlace = "top-margin"
+	TopRight     StampPlace = "top-right"
+)
+
+// Valid indicates whether the value is a known member of the StampPlace enum.
+func (e StampPlace) Valid() bool {
+	switch e {
+	case BottomLeft:
+		return true
+	case BottomMargin:
+		return true
+	case BottomRight:
+		return true
+	case FieldPlace:
+		return true
+	case LeftMargin:
+		return true
+	case RectPlace:
+		return true
+	case RightMargin:
+		return true
+	case TopLeft:
+		return true
+	case TopMargin:
+		return true
+	case TopRight:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for State.
 const (
 	Expired  State = "expired"
@@ -145,12 +277,25 @@ type ActKind string
 
 // Document defines model for Document.
 type Document struct {
+	Findings []Finding `json:"findings"`
+
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-	// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
-	Format    Format `json:"format"`
-	MediaType string `json:"media_type"`
-	Name      string `json:"name"`
-	Ordinal   int    `json:"ordinal"`
+	// any content and `cades-attached` around it (EN 319 122-1).
+	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level        Level    `json:"level"`
+	LevelMissing *Refusal `json:"level_missing,omitempty"`
+
+	// LevelReached What the signature has now; absent until it is signed. Where it is
+	// lower than `level`, it is valid, `level_missing` says what lacks, and it is
+	// tried again: look again later.
+	LevelReached *Level `json:"level_reached,omitempty"`
+	MediaType    string `json:"media_type"`
+	Name         string `json:"name"`
+	Ordinal      int    `json:"ordinal"`
 
 	// Pages Absent where it is no PDF.
 	Pages *int `json:"pages,omitempty"`
@@ -165,9 +310,22 @@ type Document struct {
 	Size int64 `json:"size"`
 }
 
+// Finding Something in the document that a signer should know, and that did not forbid signing it.
+type Finding struct {
+	// Code Stable.
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	Title  string `json:"title"`
+}
+
 // Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
+// any content and `cades-attached` around it (EN 319 122-1).
 type Format string
+
+// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+// well, `B-LTA` with a time-stamp over all of that.
+type Level string
 
 // NewCitizen defines model for NewCitizen.
 type NewCitizen struct {
@@ -199,18 +357,31 @@ type NewCitizen struct {
 
 // NewDocument defines model for NewDocument.
 type NewDocument struct {
-	// Content The document, at most 20 MB, in base64.
-	Content []byte `json:"content"`
+	// Content The document in base64, at most 20 MB. Larger ones, of up to 100 MB, are
+	// uploaded first. Exactly one of `content` and `upload` is there.
+	Content *[]byte `json:"content,omitempty"`
 
 	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
-	// any content and `cades-attached` around it (EN 319 122-1), all at B-B.
+	// any content and `cades-attached` around it (EN 319 122-1).
 	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level *Level `json:"level,omitempty"`
 
 	// MediaType Example: application/pdf
 	MediaType string `json:"media_type"`
 
 	// Name File name that the citizen reads, without a path.
 	Name string `json:"name"`
+
+	// Signature How the signature is to be. All of it may be left out; the members that
+	// are about PDF are refused for other formats.
+	Signature *SignatureOptions `json:"signature,omitempty"`
+
+	// Upload The `id` of a document that was uploaded before.
+	Upload *string `json:"upload,omitempty"`
 }
 
 // NewSignatureRequest defines model for NewSignatureRequest.
@@ -384,6 +555,50 @@ type Refusal struct {
 	Title  string  `json:"title"`
 }
 
+// SignatureOptions How the signature is to be. All of it may be left out; the members that
+// are about PDF are refused for other formats.
+type SignatureOptions struct {
+	// Certification Certifies the PDF and says what may be changed afterwards (DocMDP, ISO
+	// 32000-2, 12.8.2.2). Only a document without signatures can be certified.
+	Certification *SignatureOptionsCertification `json:"certification,omitempty"`
+
+	// Commitment Commitment type (EN 319 122-1, 5.2.3), for CAdES.
+	Commitment *SignatureOptionsCommitment `json:"commitment,omitempty"`
+
+	// Country Signer's location (EN 319 122-1, 5.2.6), ISO 3166-1 alpha-2, for CAdES.
+	Country *string `json:"country,omitempty"`
+
+	// Field Full name of an empty signature field of the PDF that is to be signed;
+	// a new one is made where there is none.
+	Field *string `json:"field,omitempty"`
+
+	// Locality Signer's location, for CAdES.
+	Locality *string `json:"locality,omitempty"`
+
+	// Location Where, as a PDF's signature says it.
+	Location *string `json:"location,omitempty"`
+
+	// Policy Signature policy (EN 319 122-1, 5.2.9). `age-1.9` is that of the Administración General del Estado.
+	Policy *SignatureOptionsPolicy `json:"policy,omitempty"`
+
+	// Reason Why the signer signs, as a PDF's signature says it.
+	Reason *string `json:"reason,omitempty"`
+
+	// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+	// check it.
+	Stamp *Stamp `json:"stamp,omitempty"`
+}
+
+// SignatureOptionsCertification Certifies the PDF and says what may be changed afterwards (DocMDP, ISO
+// 32000-2, 12.8.2.2). Only a document without signatures can be certified.
+type SignatureOptionsCertification string
+
+// SignatureOptionsCommitment Commitment type (EN 319 122-1, 5.2.3), for CAdES.
+type SignatureOptionsCommitment string
+
+// SignatureOptionsPolicy Signature policy (EN 319 122-1, 5.2.9). `age-1.9` is that of the Administración General del Estado.
+type SignatureOptionsPolicy string
+
 // SignatureRequest defines model for SignatureRequest.
 type SignatureRequest struct {
 	// ClosedAt When the state became final.
@@ -413,9 +628,46 @@ type Signer struct {
 	Identifier string `json:"identifier"`
 }
 
+// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+// check it.
+type Stamp struct {
+	// CheckURL Page on which it is checked; becomes a QR code.
+	CheckURL *string `json:"check_url,omitempty"`
+
+	// Csv Code with which the document can be checked (código seguro de verificación).
+	Csv *string `json:"csv,omitempty"`
+
+	// Page From 1; -1 is the last one, -2 the one before. The first unless told.
+	Page *int `json:"page,omitempty"`
+
+	// Place A corner or a margin of the page, `rect` for the place that `rect`
+	// gives, `field` for that of the signature field. The lower right corner
+	// unless told.
+	Place *StampPlace `json:"place,omitempty"`
+
+	// Rect Left, bottom, right and top in points (1/72 inch) from the lower left corner of the
+	// page as readers see it.
+	Rect *[]float32 `json:"rect,omitempty"`
+}
+
+// StampPlace A corner or a margin of the page, `rect` for the place that `rect`
+// gives, `field` for that of the signature field. The lower right corner
+// unless told.
+type StampPlace string
+
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
 // `refused` (by the citizen) and `expired` are final.
 type State string
+
+// Upload defines model for Upload.
+type Upload struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+
+	// Sha256 In lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
 
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
@@ -523,6 +775,18 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// UploadDocumentWithBody Upload a document that a request will name
+	//
+	// The body is the document, of up to 100 MB; it is streamed and never held
+	// in memory. The answer's `id` stands as `upload` in a signature request,
+	// in any number of them. A document that no request has used is forgotten
+	// at `expires_at`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
+	UploadDocumentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PerformOfficeActWithBody Carry out what an office has signed
 	//
 	// The body is a JWS in compact serialization (RFC 7515). Its header is
@@ -592,6 +856,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/signature-requests/{id}/documents/{ordinal}/signed (the `GetSignedDocument` operationId).
 	GetSignedDocument(ctx context.Context, id RequestID, ordinal int, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// UploadDocumentWithBody Upload a document that a request will name
+//
+// The body is the document, of up to 100 MB; it is streamed and never held
+// in memory. The answer's `id` stands as `upload` in a signature request,
+// in any number of them. A document that no request has used is forgotten
+// at `expires_at`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
+func (c *Client) UploadDocumentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadDocumentRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // PerformOfficeActWithBody Carry out what an office has signed
@@ -732,6 +1018,35 @@ func (c *Client) GetSignedDocument(ctx context.Context, id RequestID, ordinal in
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewUploadDocumentRequestWithBody constructs an http.Request for the UploadDocument method, with any body, and a specified content type
+func NewUploadDocumentRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/documents")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewPerformOfficeActRequestWithBody constructs an http.Request for the PerformOfficeAct method, with any body, and a specified content type
@@ -990,6 +1305,18 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// UploadDocumentWithBodyWithResponse Upload a document that a request will name
+	//
+	// The body is the document, of up to 100 MB; it is streamed and never held
+	// in memory. The answer's `id` stands as `upload` in a signature request,
+	// in any number of them. A document that no request has used is forgotten
+	// at `expires_at`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
+	UploadDocumentWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadDocumentResponse, error)
+
 	// PerformOfficeActWithBodyWithResponse Carry out what an office has signed
 	//
 	// The body is a JWS in compact serialization (RFC 7515). Its header is
@@ -1063,6 +1390,131 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/signature-requests/{id}/documents/{ordinal}/signed (the `GetSignedDocument` operationId).
 	GetSignedDocumentWithResponse(ctx context.Context, id RequestID, ordinal int, reqEditors ...RequestEditorFn) (*GetSignedDocumentResponse, error)
+}
+
+// UploadDocumentResponse401Headers the declared response headers of an HTTP 401 response for UploadDocument
+type UploadDocumentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UploadDocumentResponse403Headers the declared response headers of an HTTP 403 response for UploadDocument
+type UploadDocumentResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// UploadDocumentResponse429Headers the declared response headers of an HTTP 429 response for UploadDocument
+type UploadDocumentResponse429Headers struct {
+	RetryAfter *int
+}
+
+// UploadDocumentResponse503Headers the declared response headers of an HTTP 503 response for UploadDocument
+type UploadDocumentResponse503Headers struct {
+	RetryAfter *int
+}
+
+type UploadDocumentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Upload
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *Problem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UploadDocumentResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UploadDocumentResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UploadDocumentResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UploadDocumentResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UploadDocumentResponse) GetJSON201() *Upload {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON413() *Problem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UploadDocumentResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadDocumentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadDocumentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadDocumentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadDocumentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // PerformOfficeActResponse401Headers the declared response headers of an HTTP 401 response for PerformOfficeAct
@@ -1711,6 +2163,24 @@ func (r GetSignedDocumentResponse) ContentType() string {
 	return ""
 }
 
+// UploadDocumentWithBodyWithResponse Upload a document that a request will name
+//
+// The body is the document, of up to 100 MB; it is streamed and never held
+// in memory. The answer's `id` stands as `upload` in a signature request,
+// in any number of them. A document that no request has used is forgotten
+// at `expires_at`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
+func (c *ClientWithResponses) UploadDocumentWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadDocumentResponse, error) {
+	rsp, err := c.UploadDocumentWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadDocumentResponse(rsp)
+}
+
 // PerformOfficeActWithBodyWithResponse Carry out what an office has signed
 //
 // The body is a JWS in compact serialization (RFC 7515). Its header is
@@ -1825,6 +2295,131 @@ func (c *ClientWithResponses) GetSignedDocumentWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseGetSignedDocumentResponse(rsp)
+}
+
+// ParseUploadDocumentResponse parses an HTTP response from a UploadDocumentWithResponse call
+func ParseUploadDocumentResponse(rsp *http.Response) (*UploadDocumentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadDocumentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Upload
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers UploadDocumentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UploadDocumentResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers UploadDocumentResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers UploadDocumentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParsePerformOfficeActResponse parses an HTTP response from a PerformOfficeActWithResponse call

@@ -119,6 +119,8 @@ type homeView struct {
 	Identifier     string
 	Title          string
 	Format         client.Format
+	Level          client.Level
+	Stamp          bool
 	Problem        *client.Problem
 	Latest         []record
 }
@@ -131,6 +133,10 @@ func (s *Sede) homeView(r *http.Request) homeView {
 	v := homeView{
 		Inbox: s.config.Inbox, Service: s.config.Service, Latest: s.archive.latest(8),
 		Identifier: r.FormValue("identifier"), Title: r.FormValue("title"), Format: client.Format(r.FormValue("format")),
+		Level: client.Level(r.FormValue("level")), Stamp: r.FormValue("stamp") != "",
+	}
+	if v.Level == "" {
+		v.Level = client.LevelLTA
 	}
 	if v.Format == "" {
 		v.Format = client.Pades
@@ -154,6 +160,43 @@ func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	order, err := s.order(r.Context(), v, name, content)
+	if err == nil {
+		err = s.request(w, r, v, order, content)
+	}
+	if problem, ok := errors.AsType[*client.Problem](err); ok {
+		s.refuse(w, r, problem)
+		return
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// inline is the largest document that stands in the request itself.
+const inline = 4 << 20
+
+// order is the document as the form wants it signed. A large one is uploaded
+// first.
+func (s *Sede) order(ctx context.Context, v homeView, name string, content []byte) (client.NewDocument, error) {
+	d := client.NewDocument{Name: name, MediaType: mediaType(name), Format: v.Format, Level: &v.Level}
+	if v.Stamp && v.Format == client.Pades {
+		d.Signature = &client.SignatureOptions{Stamp: &client.Stamp{Place: new(client.BottomRight)}}
+	}
+	if len(content) <= inline {
+		d.Content = &content
+		return d, nil
+	}
+	answer, err := s.service.UploadDocumentWithBodyWithResponse(ctx, "application/octet-stream", bytes.NewReader(content))
+	if err = client.Check(answer, err); err != nil {
+		return d, err
+	}
+	d.Upload = &answer.JSON201.ID
+	return d, nil
+}
+
+// request asks for the signature and sends the citizen to sign.
+func (s *Sede) request(w http.ResponseWriter, r *http.Request, v homeView, order client.NewDocument, content []byte) error {
 	answer, err := s.service.CreateSignatureRequestWithResponse(r.Context(),
 		&client.CreateSignatureRequestParams{IdempotencyKey: rand.Text()},
 		client.NewSignatureRequest{
@@ -161,26 +204,20 @@ func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
 			ReturnURL: ReturnURL(s.config.Self),
 			Title:     v.Title,
 			Locale:    new("es"),
-			Documents: []client.NewDocument{{Name: name, MediaType: mediaType(name), Format: v.Format, Content: content}},
+			Documents: []client.NewDocument{order},
 		})
-	err = client.Check(answer, err)
-	if problem, ok := errors.AsType[*client.Problem](err); ok {
-		s.refuse(w, r, problem)
-		return
-	}
-	if err != nil {
-		s.fail(w, r, err)
-		return
+	if err = client.Check(answer, err); err != nil {
+		return err
 	}
 	request := answer.JSON201
 	err = s.archive.add(record{
-		ID: request.ID, Title: v.Title, Signer: v.Identifier, Name: name, Format: v.Format, AskedAt: time.Now(),
+		ID: request.ID, Title: v.Title, Signer: v.Identifier, Name: order.Name, Format: v.Format, AskedAt: time.Now(),
 	}, content)
 	if err != nil {
-		s.fail(w, r, err)
-		return
+		return err
 	}
 	http.Redirect(w, r, request.SigningURL, http.StatusSeeOther)
+	return nil
 }
 
 // document is what was uploaded, or the sample.

@@ -10,7 +10,7 @@ import (
 // Names of the resources.
 const (
 	fontName  = "F"
-	spaceName = "G" // calibrated grey
+	spaceName = "Grey" // calibrated grey
 )
 
 // content writes a content stream (ISO 32000-2, 7.8.2).

@@ -13,8 +13,8 @@ import (
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
-	"github.com/rubrica-firma/rubrica/signer/pades2"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
-	"github.com/rubrica-firma/rubrica/signer/pades2"
 )
 
 func TestDeterministic(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
+	pades "github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
-	pades "github.com/rubrica-firma/rubrica/signer/pades2"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 

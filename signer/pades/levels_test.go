@@ -15,7 +15,7 @@ import (
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	"github.com/rubrica-firma/rubrica/signer/pades2"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 

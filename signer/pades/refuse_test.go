@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
-	"github.com/rubrica-firma/rubrica/signer/pades2"
 )
 
 // refused says whether an error is the refusal that a test wants; empty is none.

@@ -1,0 +1,116 @@
+package documents
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is a document on its way through this process: in a file without a name,
+// which is gone with its last descriptor, so that neither a large document nor
+// many of them take memory, and a child reads it where it likes. It is safe for
+// concurrent use until it is closed.
+type File struct {
+	file *os.File
+	size int64
+	sum  hash.Hash // of everything; nil where it has to be computed anew
+}
+
+// NewFile takes a content in.
+func NewFile(content io.Reader) (*File, error) {
+	return Spool(func(f *File) error {
+		_, err := io.Copy(f, content)
+		return err
+	})
+}
+
+// HeldFile takes in what is in memory.
+func HeldFile(parts ...[]byte) (*File, error) {
+	readers := make([]io.Reader, len(parts))
+	for i, part := range parts {
+		readers[i] = bytes.NewReader(part)
+	}
+	return NewFile(io.MultiReader(readers...))
+}
+
+// Spool takes in what write writes; its error is returned as it is.
+func Spool(write func(f *File) error) (*File, error) {
+	file, err := nameless()
+	if err != nil {
+		return nil, fmt.Errorf("making a temporary file (TMPDIR names where; it needs room for the documents in flight): %w", err)
+	}
+	f := &File{file: file, sum: sha256.New()}
+	if err := write(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// nameless makes a file that no path leads to.
+func nameless() (*os.File, error) {
+	dir := os.TempDir()
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), filepath.Join(dir, "document")), nil //nolint:gosec // a descriptor is not negative
+	}
+	// Not every file system has O_TMPFILE.
+	file, err := os.CreateTemp(dir, "document-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// Write appends. It belongs to whoever makes the file.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.file.WriteAt(p, f.size)
+	f.size += int64(n)
+	if f.sum != nil {
+		f.sum.Write(p[:n])
+	}
+	return n, err
+}
+
+// Replace overwrites octets that are there. It belongs to whoever makes the file.
+func (f *File) Replace(p []byte, at int64) error {
+	if at < 0 || at+int64(len(p)) > f.size {
+		return fmt.Errorf("replacing %d octets at %d of %d: %w", len(p), at, f.size, io.ErrUnexpectedEOF)
+	}
+	f.sum = nil
+	_, err := f.file.WriteAt(p, at)
+	return err
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *File) ReadAt(p []byte, at int64) (int, error) { return f.file.ReadAt(p, at) }
+
+// Size is in octets.
+func (f *File) Size() int64 { return f.size }
+
+// SHA256 is of everything that has been written.
+func (f *File) SHA256() ([]byte, error) {
+	if f.sum == nil {
+		sum := sha256.New()
+		if _, err := io.Copy(sum, f.Reader()); err != nil {
+			return nil, fmt.Errorf("reading a document again: %w", err)
+		}
+		f.sum = sum
+	}
+	return f.sum.Sum(nil), nil
+}
+
+// Reader reads from the beginning, each time anew.
+func (f *File) Reader() *io.SectionReader { return io.NewSectionReader(f.file, 0, f.size) }
+
+// Close forgets the document.
+func (f *File) Close() { _ = f.file.Close() } // what could not be written was said by Write

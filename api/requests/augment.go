@@ -1,0 +1,259 @@
+package requests
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/api/augment"
+	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/signer/cms"
+	"github.com/rubrica-firma/rubrica/signer/pades"
+)
+
+// Augmenter lifts signatures to higher levels. *augment.Augmenter fulfils it.
+type Augmenter interface {
+	// CMS adds to a signer of a message what the level asks for; content gives
+	// the detached content. What is reached stands in the message, whatever the
+	// error says.
+	CMS(ctx context.Context, m *cms.Message, signer int, content func() (io.Reader, error), want cades.Level) (cades.Level, error)
+	// PDF does the same for a document's last signature.
+	PDF(ctx context.Context, doc augment.Document, want cades.Level) (cades.Level, error)
+}
+
+// soon is how long somebody who waits for a result waits for its higher level.
+const soon = 5 * time.Second
+
+// AugmentSoon tries to reach the levels that were asked for while the citizen
+// still looks on. What fails now, the job does later.
+func (s *Service) AugmentSoon(ctx context.Context, requestID string) {
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	if err := s.Augment(ctx, requestID); err != nil {
+		s.Logger.WarnContext(ctx, "augmentation_delayed", "request", requestID, "error", err)
+	}
+}
+
+// Augment brings each signature of a request towards the level that was asked
+// for. An error means that it is worth another try.
+func (s *Service) Augment(ctx context.Context, requestID string) error {
+	r, err := s.Store.Request(ctx, requestID)
+	if err != nil {
+		return err
+	}
+	if r.State != signer.Signed {
+		return nil
+	}
+	var problems []error
+	for _, d := range r.Documents {
+		if d.Reached.AtLeast(d.Level) {
+			continue
+		}
+		if err := s.augment(ctx, r, d); err != nil {
+			problems = append(problems, fmt.Errorf("document %d: %w", d.Ordinal, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// augment works at one signature, and keeps what it has come to.
+func (s *Service) augment(ctx context.Context, r signer.Request, d signer.Document) error {
+	original, err := s.original(ctx, r.ID, d)
+	if errors.Is(err, policies.Refuse(policies.NotFound)) {
+		return nil // the retention is over
+	}
+	if err != nil {
+		return err
+	}
+	defer original.Close()
+	gained := signer.Augmented{Ordinal: d.Ordinal, CMS: d.CMS, Reached: cades.BB}
+	var problem error
+	if d.Format == signer.PAdES {
+		problem, err = s.augmentPDF(ctx, r, d, original, &gained)
+	} else {
+		problem, err = s.augmentCMS(ctx, d, original, &gained)
+	}
+	if err != nil {
+		return err
+	}
+	if problem != nil {
+		gained.Lacking = lacking(problem)
+	}
+	if err := s.Store.Augment(context.WithoutCancel(ctx), r.ID, gained, s.Now()); err != nil {
+		return fmt.Errorf("keeping what a signature has gained: %w", err)
+	}
+	if final(problem) {
+		s.Logger.ErrorContext(ctx, "augmentation_impossible", "request", r.ID, "document", d.Ordinal, "error", problem)
+		return nil
+	}
+	return problem
+}
+
+// final reports whether another try would end the same way.
+func final(problem error) bool {
+	for _, end := range []error{augment.ErrInvalid, augment.ErrUntrusted, augment.ErrShort, augment.ErrLevel, augment.ErrForbidden, augment.ErrNoRoom} {
+		if errors.Is(problem, end) {
+			return true
+		}
+	}
+	_, revoked := errors.AsType[*augment.RevokedError](problem)
+	return revoked
+}
+
+// lacking is what is said of a level that is not reached.
+func lacking(problem error) policies.Code {
+	if errors.Is(problem, policies.Refuse(policies.TimeStampUnavailable)) {
+		return policies.TimeStampUnavailable
+	}
+	return policies.EvidenceUnavailable
+}
+
+func (s *Service) augmentCMS(ctx context.Context, d signer.Document, original *documents.File, gained *signer.Augmented) (problem, err error) {
+	m, err := cms.Open(bytes.NewReader(d.CMS), int64(len(d.CMS)))
+	if err != nil {
+		return nil, err
+	}
+	gained.Reached, problem = s.Augmenter.CMS(ctx, m, 0, func() (io.Reader, error) { return original.Reader(), nil }, d.Level)
+	var out bytes.Buffer
+	if err := m.Write(&out); err != nil {
+		return nil, fmt.Errorf("writing a signature: %w", err)
+	}
+	gained.CMS = out.Bytes()
+	return problem, nil
+}
+
+func (s *Service) augmentPDF(ctx context.Context, r signer.Request, d signer.Document, original *documents.File, gained *signer.Augmented) (problem, err error) {
+	layout, update, err := s.prepared(ctx, r.ID, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := layout.FixTime(update, d.SigningTime); err != nil {
+		return nil, err
+	}
+	if err := layout.Embed(update, d.CMS); err != nil {
+		return nil, err
+	}
+	doc := &signedPDF{worker: s.Worker, layout: layout, update: update, base: layout.Size, cms: d.CMS}
+	if doc.anchors, err = s.Trust(ctx); err != nil {
+		return nil, fmt.Errorf("reading whom to trust: %w", err)
+	}
+	if doc.file, err = documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update))); err != nil {
+		return nil, err
+	}
+	defer doc.file.Close()
+	gained.Reached, problem = s.Augmenter.PDF(ctx, doc, d.Level)
+	gained.CMS = doc.cms
+	if gained.Tail, err = doc.tail(); err != nil {
+		return nil, err
+	}
+	return problem, nil
+}
+
+// signedPDF is an augment.Document whose parsing happens in the document worker.
+type signedPDF struct {
+	worker   Worker
+	anchors  []*x509.Certificate
+	file     *documents.File
+	layout   pades.Layout // of the signature
+	update   []byte       // with the signature
+	base     int64        // where the signed document ends
+	cms      []byte
+	held     []augment.Held
+	prepared *documents.Prepared
+}
+
+var _ augment.Document = (*signedPDF)(nil)
+
+// tail is what follows the signed document.
+func (p *signedPDF) tail() ([]byte, error) {
+	tail := make([]byte, p.file.Size()-p.base)
+	if _, err := io.ReadFull(io.NewSectionReader(p.file, p.base, int64(len(tail))), tail); err != nil {
+		return nil, fmt.Errorf("reading what was appended: %w", err)
+	}
+	return tail, nil
+}
+
+// Signatures implements augment.Document.
+func (p *signedPDF) Signatures(ctx context.Context) ([]augment.Held, error) {
+	var err error
+	if p.held, err = p.worker.Signatures(ctx, p.file, p.anchors); err != nil {
+		return nil, err
+	}
+	if last := len(p.held) - 1; last >= 0 && p.file.Size() == p.base {
+		p.held[last].Room = p.layout.Hole()
+	}
+	return p.held, nil
+}
+
+// Digest implements augment.Document.
+func (p *signedPDF) Digest(_ context.Context, number int, hash crypto.Hash) ([]byte, error) {
+	if number < 0 || number >= len(p.held) || !hash.Available() {
+		return nil, fmt.Errorf("hashing for signature %d by %v: %w", number, hash, errors.ErrUnsupported)
+	}
+	h, r := hash.New(), p.held[number].ByteRange
+	for i := 0; i < len(r); i += 2 {
+		if n, err := io.Copy(h, io.NewSectionReader(p.file, r[i], r[i+1])); err != nil || n != r[i+1] {
+			return nil, fmt.Errorf("reading what signature %d covers: %w", number, errors.Join(err, augment.ErrInvalid))
+		}
+	}
+	return h.Sum(nil), nil
+}
+
+// Embed implements augment.Document.
+func (p *signedPDF) Embed(_ context.Context, signature []byte) error {
+	if p.file.Size() != p.base {
+		return augment.ErrNoRoom
+	}
+	if err := p.layout.Embed(p.update, signature); err != nil {
+		if errors.Is(err, pades.ErrTooLarge) {
+			return fmt.Errorf("%w: %w", augment.ErrNoRoom, err)
+		}
+		return err
+	}
+	p.cms = signature
+	return p.file.Replace(p.update, p.layout.Original)
+}
+
+// AddEvidence implements augment.Document.
+func (p *signedPDF) AddEvidence(ctx context.Context, about []augment.VRI) error {
+	update, err := p.worker.AddEvidence(ctx, p.file, about)
+	if err != nil {
+		return err
+	}
+	_, err = p.file.Write(update)
+	return err
+}
+
+// PrepareTimeStamp implements augment.Document.
+func (p *signedPDF) PrepareTimeStamp(ctx context.Context, hash crypto.Hash, hole int) ([]byte, error) {
+	var err error
+	if p.prepared, err = p.worker.PrepareTimeStamp(ctx, p.file, hole); err != nil {
+		return nil, err
+	}
+	return p.prepared.Layout.Digest(p.file.Reader(), p.prepared.Update, hash)
+}
+
+// CompleteTimeStamp implements augment.Document.
+func (p *signedPDF) CompleteTimeStamp(_ context.Context, token []byte) error {
+	prepared := p.prepared
+	if prepared == nil {
+		return fmt.Errorf("completing a document time-stamp that was not prepared: %w", augment.ErrInvalid)
+	}
+	p.prepared = nil
+	if err := prepared.Layout.Embed(prepared.Update, token); err != nil {
+		if errors.Is(err, pades.ErrTooLarge) {
+			return fmt.Errorf("%w: %w", augment.ErrNoRoom, err)
+		}
+		return err
+	}
+	_, err := p.file.Write(prepared.Update)
+	return err
+}

@@ -1,0 +1,71 @@
+package rest
+
+import (
+	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+)
+
+// parseDocument reads a document of a request, which stands at the given place.
+// The rules about it are the core's.
+func parseDocument(document NewDocument, at string) (requests.Upload, error) {
+	u := requests.Upload{Name: document.Name, MediaType: document.MediaType, Format: signer.Format(document.Format)}
+	switch {
+	case (document.Content == nil) == (document.Upload == nil):
+		return u, malformed(at + "/content")
+	case document.Content != nil:
+		u.Content = *document.Content
+	default:
+		u.ID = *document.Upload
+		if !printable(u.ID) {
+			return u, malformed(at + "/upload")
+		}
+	}
+	if document.Level != nil {
+		u.Level = cades.Level(*document.Level)
+	}
+	if document.Signature == nil {
+		return u, nil
+	}
+	o := document.Signature
+	u.Options = requests.Options{Reason: value(o.Reason), Location: value(o.Location), Field: value(o.Field)}
+	u.Attributes = signer.Attributes{Country: value(o.Country), Locality: value(o.Locality)}
+	if o.Commitment != nil {
+		u.Attributes.Commitment = string(*o.Commitment)
+	}
+	if o.Policy != nil {
+		u.Attributes.Policy = string(*o.Policy)
+	}
+	if o.Certification != nil {
+		permitted, known := map[SignatureOptionsCertification]int{NoChanges: 1, FormFilling: 2, Annotations: 3}[*o.Certification]
+		if !known {
+			return u, malformed(at + "/signature/certification")
+		}
+		u.Options.Certify = permitted
+	}
+	if o.Stamp == nil {
+		return u, nil
+	}
+	u.Options.Stamp = &requests.Stamp{Page: value(o.Stamp.Page), CSV: value(o.Stamp.Csv), URL: value(o.Stamp.CheckURL)}
+	if o.Stamp.Place != nil {
+		u.Options.Stamp.Place = string(*o.Stamp.Place)
+	}
+	if o.Stamp.Rect != nil {
+		if len(*o.Stamp.Rect) != len(u.Options.Stamp.Rect) {
+			return u, malformed(at + "/signature/stamp/rect")
+		}
+		for i, side := range *o.Stamp.Rect {
+			u.Options.Stamp.Rect[i] = float64(side)
+		}
+	}
+	return u, nil
+}
+
+// value is what a member holds, or nothing.
+func value[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
+	}
+	return *p
+}
