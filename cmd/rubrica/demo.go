@@ -50,7 +50,11 @@ func (c *DemoCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d := thread.Demonstration{World: world, RootFile: c.RootFile, Dir: c.Output, Out: os.Stdout}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	d := thread.Demonstration{World: world, RootFile: c.RootFile, Dir: c.Output, Program: program, Out: os.Stdout}
 	d.Name, d.PDF = sede.Sample()
 	if c.Document != "" {
 		d.Name = filepath.Base(c.Document)

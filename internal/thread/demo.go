@@ -14,13 +14,14 @@ import (
 )
 
 // Demonstration signs one PDF and one file of any kind, leaves what came out in
-// Dir, and asks foreign validators what they think of it.
+// Dir, and asks foreign validators, and our own, what they think of it.
 type Demonstration struct {
 	World    *World
 	Name     string // of the PDF
 	PDF      []byte
 	RootFile string // root certificate of the service, PEM
 	Dir      string
+	Program  string // this one, which verifies too
 	Out      io.Writer
 }
 
@@ -115,6 +116,8 @@ func (d *Demonstration) validate(ctx context.Context) error {
 		{[]string{"pdfsig", "-nocert", signedPDF}, []string{"Signature is Valid.", "Total document signed", "ETSI.CAdES.detached"}},
 		{openssl("-in", detachedFile, "-content", contentFile), []string{"CAdES Verification successful"}},
 		{openssl("-in", attachedFile), []string{"CAdES Verification successful"}},
+		{[]string{d.Program, "verify", "--trust", rootFile, signedPDF}, []string{"TOTAL-PASSED", "level B-LTA"}},
+		{[]string{d.Program, "verify", "--trust", rootFile, "--content", contentFile, detachedFile}, []string{"TOTAL-PASSED", "level B-LT"}},
 	}
 	var failures []error
 	for _, check := range checks {
@@ -122,7 +125,7 @@ func (d *Demonstration) validate(ctx context.Context) error {
 		cmd.Dir = d.Dir
 		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 		output, err := cmd.CombinedOutput()
-		d.say("\n$ %s\n%s", strings.Join(check.command, " "), strings.TrimSpace(string(output)))
+		d.say("\n$ %s %s\n%s", filepath.Base(check.command[0]), strings.Join(check.command[1:], " "), strings.TrimSpace(string(output)))
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%w: %s: %w", ErrRejected, check.command[0], err))
 			continue

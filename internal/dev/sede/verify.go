@@ -47,8 +47,11 @@ func pdfsig(ctx context.Context, dir, file string) (verdict, error) {
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "HOME=" + dir}
 	v, err := run(cmd)
 	v.Program = "pdfsig (poppler)"
-	// Its exit status says only whether the file could be read.
-	v.Valid = v.Valid && strings.Contains(v.Says, "Signature is Valid.") && strings.Contains(v.Says, "Total document signed")
+	// Its exit status says only whether the file could be read. Document
+	// time-stamps it lists without judging them; the last of all signatures and
+	// time-stamps has to cover the whole, unless validation data stand behind it.
+	v.Valid = v.Valid && strings.Contains(v.Says, "Signature is Valid.") && !strings.Contains(v.Says, "Signature is Invalid") &&
+		!strings.Contains(v.Says, "Digest Mismatch")
 	v.Says = strings.ReplaceAll(v.Says, file, "documento")
 	return v, err
 }
