@@ -45,8 +45,13 @@ func TS119312() Algorithms {
 		Digests: []DigestRule{
 			{Name: "SHA-1", Until: day(2012, time.August)},
 			{Name: "SHA-224", Until: day(2026, time.January)},
-			{Name: "SHA-256"}, {Name: "SHA-384"}, {Name: "SHA-512"}, {Name: "SHA-512/256"},
-			{Name: "SHA3-256"}, {Name: "SHA3-384"}, {Name: "SHA3-512"},
+			{Name: "SHA-256"},
+			{Name: "SHA-384"},
+			{Name: "SHA-512"},
+			{Name: "SHA-512/256"},
+			{Name: "SHA3-256"},
+			{Name: "SHA3-384"},
+			{Name: "SHA3-512"},
 		},
 		Keys: []KeyRule{
 			{Kind: "RSA", Bits: 786, Until: day(2010, time.August)},

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/signer/cades"
-	pades "github.com/rubrica-firma/rubrica/signer/pades2"
+	pades "github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
@@ -259,19 +259,22 @@ func TestMutations(t *testing.T) {
 			}
 		}
 	}
-	t.Run("PDF", func(t *testing.T) {
-		t.Parallel()
-		mutate(t, document, 250, func(b []byte) (bool, string) {
-			r, err := v.File(context.Background(), verify.Input{Document: bytes.NewReader(b), Size: int64(len(b))})
-			if err != nil {
-				return false, err.Error()
-			}
-			return r.Indication == verify.Passed && r.Signatures[0].Level == cades.BT, r.Reason
+	archived := w.stampPDF(t, w.store(t, document, w.evidence(t, day(0).Add(time.Minute))), w.unit, day(0).Add(2*time.Minute))
+	for level, original := range map[cades.Level][]byte{cades.BT: document, cades.BLTA: archived} {
+		t.Run("PDF "+string(level), func(t *testing.T) {
+			t.Parallel()
+			mutate(t, original, 300, func(b []byte) (bool, string) {
+				r, err := v.File(context.Background(), verify.Input{Document: bytes.NewReader(b), Size: int64(len(b))})
+				if err != nil {
+					return false, err.Error()
+				}
+				return r.Indication == verify.Passed && r.Signatures[0].Level == level, r.Reason
+			})
 		})
-	})
+	}
 	t.Run("CMS", func(t *testing.T) {
 		t.Parallel()
-		mutate(t, der, 500, func(b []byte) (bool, string) {
+		mutate(t, der, 800, func(b []byte) (bool, string) {
 			r, err := v.File(context.Background(), verify.Input{Document: bytes.NewReader(b), Size: int64(len(b)), Content: bytes.NewReader(content), ContentSize: int64(len(content))})
 			if err != nil {
 				return false, err.Error()

@@ -43,10 +43,13 @@ type pool struct {
 	answers   map[string][]*answer // by serial number
 	lists     map[string][]*list   // by issuer
 	origins   map[fingerprint]origin
+	seen      map[fingerprint]bool
 	proved    map[fingerprint]time.Time
 	count     struct{ certificates, answers, lists, octets int }
 	// damaged is what stands in the document and cannot be read.
 	damaged []string
+	// odd are certificates in the document that crypto/x509 does not read.
+	odd     [][]byte
 	checked map[[2]any]error // what was signed, and the certificate of who did
 }
 
@@ -54,7 +57,7 @@ func newPool(now time.Time, anchors []*x509.Certificate) *pool {
 	p := &pool{
 		now: now, bySubject: map[string][]*x509.Certificate{}, byKey: map[string][]*x509.Certificate{}, byNumber: map[string][]*x509.Certificate{},
 		answers: map[string][]*answer{}, lists: map[string][]*list{},
-		origins: map[fingerprint]origin{}, proved: map[fingerprint]time.Time{}, checked: map[[2]any]error{},
+		origins: map[fingerprint]origin{}, seen: map[fingerprint]bool{}, proved: map[fingerprint]time.Time{}, checked: map[[2]any]error{},
 	}
 	for _, a := range anchors {
 		p.anchors = append(p.anchors, a)
@@ -63,19 +66,21 @@ func newPool(now time.Time, anchors []*x509.Certificate) *pool {
 	return p
 }
 
-// note says whether something is new. What stands in the document is of the
-// document, even if it was given before.
-func (p *pool) note(raw []byte, from origin) bool {
-	f := sha256.Sum256(raw)
-	old, known := p.origins[f]
-	if !known || from == inDocument && old != inDocument {
+// note says whether something is new as what it is taken for. What stands in the
+// document is of the document, even if it was given before.
+func (p *pool) note(kind byte, raw []byte, from origin) bool {
+	f := fingerprint(sha256.Sum256(raw))
+	if old, known := p.origins[f]; !known || from == inDocument && old != inDocument {
 		p.origins[f] = from
 	}
+	seen := fingerprint(sha256.Sum256(append([]byte{kind}, f[:]...)))
+	known := p.seen[seen]
+	p.seen[seen] = true
 	return !known
 }
 
 func (p *pool) addCertificate(c *x509.Certificate, from origin) {
-	if !p.note(c.Raw, from) || p.count.certificates == maxCertificates {
+	if !p.note('c', c.Raw, from) || p.count.certificates == maxCertificates {
 		return
 	}
 	p.count.certificates++
@@ -90,7 +95,7 @@ func (p *pool) addCertificate(c *x509.Certificate, from origin) {
 func number(c *x509.Certificate) string { return string(c.RawIssuer) + c.SerialNumber.String() }
 
 func (p *pool) addAnswer(raw []byte, from origin) {
-	if !p.note(raw, from) || p.count.answers == maxAnswers {
+	if !p.note('a', raw, from) || p.count.answers == maxAnswers {
 		return
 	}
 	a, err := readAnswer(raw)
@@ -108,7 +113,7 @@ func (p *pool) addAnswer(raw []byte, from origin) {
 }
 
 func (p *pool) addList(raw []byte, from origin) {
-	if !p.note(raw, from) || p.count.lists == maxLists || p.count.octets+len(raw) > maxAllLists {
+	if !p.note('l', raw, from) || p.count.lists == maxLists || p.count.octets+len(raw) > maxAllLists {
 		return
 	}
 	l, err := readList(raw)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	pades "github.com/rubrica-firma/rubrica/signer/pades2"
+	pades "github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
@@ -224,5 +224,43 @@ func TestFetch(t *testing.T) {
 	expect(t, r, outcome{verify.Passed, "", cades.BB})
 	if len(f.asked) != 1 || r.Signatures[0].Chain[0].Revocation.Origin != "fetched" || r.Signatures[0].Chain[1].Revocation.Origin != "given" {
 		t.Errorf("got %v asked, chain %+v", f.asked, r.Signatures[0].Chain)
+	}
+}
+
+// TestOddCertificate is one that an authority has made, and crypto/x509 does not
+// read: it spoils nothing, unless it was changed.
+func TestOddCertificate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	odd := certify(t, "Odd", &w.issuing, nil)
+	// Not before the year 0, which is none; the signature is made anew.
+	tbs := bytes.Replace(bytes.Clone(odd.RawTBSCertificate), []byte(odd.NotBefore.Format("060102150405Z")), []byte("ABCDEFGHIJKLZ"), 1)
+	value, err := w.issuing.key.Sign(nil, sum(tbs), crypto.SHA256)
+	must(t, err)
+	var parts struct{ TBS, Algorithm, Value asn1.RawValue }
+	_, err = asn1.Unmarshal(odd.Raw, &parts)
+	must(t, err)
+	raw := func(value []byte) []byte {
+		der, err := asn1.Marshal(struct {
+			TBS, Algorithm asn1.RawValue
+			Value          asn1.BitString
+		}{asn1.RawValue{FullBytes: tbs}, parts.Algorithm, asn1.BitString{Bytes: value, BitLength: 8 * len(value)}})
+		must(t, err)
+		return der
+	}
+	known := w.evidence(t, day(0))
+	for _, test := range []struct {
+		name string
+		raw  []byte
+		want outcome
+	}{
+		{"made so", raw(value), outcome{verify.Passed, "", cades.BB}},
+		{"changed", raw(flip(value, len(value)-1)), outcome{verify.Indeterminate, verify.SigConstraintsFailure, cades.BB}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			der := raise(t, w.sign(t, w.signer, day(0)), func(m *cms.Message) { must(t, m.AddCertificates(&x509.Certificate{Raw: test.raw})) })
+			expect(t, check(t, w.verifier(day(0), known), der), test.want)
+		})
 	}
 }

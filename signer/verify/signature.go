@@ -156,7 +156,7 @@ func (v *validation) stamps(ctx context.Context, s *signed) stamped {
 			found.archive = append(found.archive, d)
 			v.pool.prove(si.Signature, out.Time)
 			v.pool.proveCovered(s.message, all, t, out.Time)
-		case cades.ContentTimeStamp:
+		default: // content-time-stamp
 			if out.Time.After(s.after) {
 				s.after = out.Time
 			}
@@ -327,7 +327,16 @@ func (s *Signature) describe(si *cms.SignerInfo) {
 // take makes known what a message brings with it.
 func (p *pool) take(m *cms.Message) {
 	p.add(cades.EvidenceOf(m), inDocument)
-	if unread := len(m.RawCertificates()) - len(m.Certificates); unread > 0 {
-		p.damaged = append(p.damaged, "a certificate that cannot be read")
+	if len(m.RawCertificates()) == len(m.Certificates) {
+		return
+	}
+	for _, raw := range m.RawCertificates() {
+		if _, err := x509.ParseCertificate(raw); err != nil && !slices.Contains(otherCertificates(), raw[0]) {
+			p.odd = append(p.odd, raw)
+		}
 	}
 }
+
+// otherCertificates are the identifiers of CertificateChoices that are no
+// certificates of X.509 public keys, and of no use here (RFC 5652, 10.2.2).
+func otherCertificates() []byte { return []byte{0xa0, 0xa1, 0xa2, 0xa3} }

@@ -1,10 +1,15 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"slices"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // tampered names what the document holds and has been changed since it was
@@ -12,6 +17,11 @@ import (
 // something that cannot be read.
 func (p *pool) tampered() []string {
 	found := slices.Clone(p.damaged)
+	for _, raw := range p.odd {
+		if p.spoilt(raw) {
+			found = append(found, "a certificate that cannot be read")
+		}
+	}
 	for _, list := range p.bySubject {
 		for _, c := range list {
 			if p.originOf(c.Raw) == inDocument && (p.hasTwin(c) || p.forged(c.AuthorityKeyId, c.RawIssuer, func(i *x509.Certificate) error { return p.check(c, i) })) {
@@ -37,6 +47,29 @@ func (p *pool) tampered() []string {
 	}
 	slices.Sort(found)
 	return found
+}
+
+// spoilt tells a certificate that was changed from one that its authority has
+// made so that crypto/x509 does not read it: the latter's signature is right.
+func (p *pool) spoilt(raw []byte) bool {
+	var certificate, tbs, algorithm, fields, issuer cryptobyte.String
+	var value asn1.BitString
+	input := cryptobyte.String(raw)
+	if !input.ReadASN1(&certificate, der.SEQUENCE) || !input.Empty() ||
+		!certificate.ReadASN1Element(&tbs, der.SEQUENCE) || !certificate.ReadASN1Element(&algorithm, der.SEQUENCE) ||
+		!certificate.ReadASN1BitString(&value) || !certificate.Empty() {
+		return true
+	}
+	inner := tbs
+	var again cryptobyte.String
+	if !inner.ReadASN1(&fields, der.SEQUENCE) || !fields.SkipOptionalASN1(explicit(0)) || !fields.SkipASN1(der.INTEGER) ||
+		!fields.ReadASN1Element(&again, der.SEQUENCE) || !fields.ReadASN1Element(&issuer, der.SEQUENCE) || !bytes.Equal(algorithm, again) {
+		return true
+	}
+	kind, err := signatureAlgorithm(algorithm)
+	return err != nil || !slices.ContainsFunc(p.bySubject[string(issuer)], func(c *x509.Certificate) bool {
+		return c.CheckSignature(kind, tbs, value.RightAlign()) == nil
+	})
 }
 
 // hasTwin is whether there is another certificate of that issuer and serial
