@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/policies"
-	pades "github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/inspect"
-	pades "github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	pades "github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 

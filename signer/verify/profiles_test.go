@@ -9,7 +9,7 @@ import (
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/ca/lint"
 	"github.com/rubrica-firma/rubrica/signer/cades"
-	pades "github.com/rubrica-firma/rubrica/signer/pades"
+	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 

@@ -59,9 +59,10 @@ func (v *validation) revocation(ctx context.Context, c, issuer *x509.Certificate
 		return &Revocation{Status: StatusGood, Source: "validity-assured", Origin: string(v.pool.originOf(c.Raw)), Signer: name(issuer), ProducedAt: c.NotBefore, ThisUpdate: c.NotBefore, raw: c.Raw}, nil
 	}
 	r, trouble := v.known(c, issuer, at, control)
-	if trouble == nil || v.fetch == nil {
+	if trouble == nil || v.fetch == nil || v.asked[string(c.Raw)] {
 		return r, trouble
 	}
+	v.asked[string(c.Raw)] = true
 	e, err := v.fetch.Revocation(ctx, c, issuer)
 	if err != nil {
 		trouble.Reason += "; asking for it: " + err.Error()

@@ -58,13 +58,14 @@ type validation struct {
 	algorithms Algorithms
 	freshness  time.Duration
 	fetch      Fetcher
+	asked      map[string]bool // certificates of which fetch was asked
 	pool       *pool
 }
 
 // File validates all signatures of a document. An error says that it could not
 // be looked at; that a signature is not valid is no error.
 func (r *Verifier) File(ctx context.Context, in Input) (*Report, error) {
-	v := &validation{now: r.Now().UTC(), algorithms: r.Algorithms, freshness: r.Freshness, fetch: r.Fetch}
+	v := &validation{now: r.Now().UTC(), algorithms: r.Algorithms, freshness: r.Freshness, fetch: r.Fetch, asked: map[string]bool{}}
 	if len(v.algorithms.Keys) == 0 {
 		v.algorithms = TS119312()
 	}
