@@ -207,7 +207,7 @@ func addEvidence(f *pdf.File, about []evidence) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		list[i] = pades.VRI{Contents: e.Contents, Evidence: cades.Evidence{Certificates: certificates, OCSPs: e.OCSPs, CRLs: e.CRLs}}
+		list[i] = pades.VRI{Contents: e.Contents, Certificates: certificates, OCSPs: e.OCSPs, CRLs: e.CRLs}
 	}
 	return pades.AddEvidence(f, list, cades.Evidence{})
 }

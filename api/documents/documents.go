@@ -122,7 +122,7 @@ func (w *Worker) Isolation() Isolation { return w.isolation }
 
 // Inspect says what is in a PDF, or answers with a *policies.Refusal.
 func (w *Worker) Inspect(ctx context.Context, f *File) (Facts, error) {
-	answer, _, err := w.ask(ctx, job{Kind: kindInspect}, f, maxFrame)
+	answer, _, err := w.ask(ctx, job{Kind: kindInspect}, f)
 	if err != nil {
 		return Facts{}, err
 	}
@@ -147,7 +147,7 @@ func (w *Worker) PrepareTimeStamp(ctx context.Context, f *File, hole int) (*Prep
 // prepare believes the child only that its update is laid out as it says, behind
 // this very document.
 func (w *Worker) prepare(ctx context.Context, f *File, j job) (*Prepared, error) {
-	answer, update, err := w.ask(ctx, j, f, maxUpdate)
+	answer, update, err := w.ask(ctx, j, f)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (w *Worker) prepare(ctx context.Context, f *File, j job) (*Prepared, error)
 // Signatures are the signatures and time-stamps of a PDF. A chain that ends at
 // one of the anchors is whole.
 func (w *Worker) Signatures(ctx context.Context, f *File, anchors []*x509.Certificate) ([]augment.Held, error) {
-	answer, _, err := w.ask(ctx, job{Kind: kindSignatures, Anchors: raw(anchors)}, f, maxFrame)
+	answer, _, err := w.ask(ctx, job{Kind: kindSignatures, Anchors: raw(anchors)}, f)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (w *Worker) AddEvidence(ctx context.Context, f *File, about []augment.VRI) 
 			Contents: v.Contents, Certificates: raw(v.Certificates), OCSPs: v.OCSPs, CRLs: v.CRLs,
 		})
 	}
-	_, update, err := w.ask(ctx, j, f, maxUpdate)
+	_, update, err := w.ask(ctx, j, f)
 	return update, err
 }
 

@@ -58,7 +58,7 @@ func nameless() (*os.File, error) {
 	dir := os.TempDir()
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(dir, "document")), nil //nolint:gosec // a descriptor is not negative
+		return os.NewFile(uintptr(fd), filepath.Join(dir, "document")), nil
 	}
 	// Not every file system has O_TMPFILE.
 	file, err := os.CreateTemp(dir, "document-")

@@ -28,15 +28,14 @@ const (
 // documentPath is where a child finds its document, open already.
 const documentPath = "/proc/self/fd/3"
 
-// ask runs a job in a child of our own and gives its reply and what follows it,
-// at most limit octets.
-func (w *Worker) ask(ctx context.Context, j job, f *File, limit int) (*reply, []byte, error) {
+// ask runs a job in a child of our own and gives its reply and the update behind it.
+func (w *Worker) ask(ctx context.Context, j job, f *File) (*reply, []byte, error) {
 	j.Memory, j.CPU = w.limits.Memory, w.seconds()
 	header, err := encodeFrame(j)
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := w.run(ctx, spawn{command: w.command, stdin: header, file: f, limit: limit})
+	out, err := w.run(ctx, spawn{command: w.command, stdin: header, file: f, limit: maxFrame + maxUpdate})
 	if err != nil {
 		return nil, nil, err
 	}

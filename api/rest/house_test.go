@@ -232,8 +232,7 @@ func (pdfs) Prepare(_ context.Context, f *documents.File, _ pades.Options) (*doc
 	if _, err := f.ReadAt(head, 0); err != nil || string(head) != "%PDF-" {
 		return nil, policies.Refuse(policies.DocumentNotPDF)
 	}
-	facts := documents.Facts{Findings: []policies.Finding{{Code: policies.FindingJavaScriptForm}}}
-	facts.Pages = make([]pades.Page, 3)
+	facts := documents.Facts{Pages: make([]pades.Page, 3), Findings: []policies.Finding{{Code: policies.FindingJavaScriptForm}}}
 	return &documents.Prepared{Facts: facts, Update: []byte("update")}, nil
 }
 

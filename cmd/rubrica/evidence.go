@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/augment"
@@ -97,7 +98,7 @@ func (c EvidenceSettings) trust(public store.Public) (augment.Trust, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the hierarchy: %w", err)
 		}
-		anchors := named[:len(named):len(named)]
+		anchors := slices.Clip(named)
 		for _, m := range hierarchy {
 			if m.Role != ca.RoleRoot {
 				continue
