@@ -98,11 +98,11 @@ type Document struct {
 // Bound is what an authorisation says of one document: enough to rebuild the
 // signed attributes, and nothing that could be read two ways.
 type Bound struct {
-	Ordinal     int       `json:"ordinal"`
-	Format      Format    `json:"format"`
-	Hash        string    `json:"hash"` // OID
-	Digest      []byte    `json:"digest"`
-	SigningTime time.Time `json:"signing_time"`
+	Ordinal     int        `json:"ordinal"`
+	Format      Format     `json:"format"`
+	Hash        string     `json:"hash"` // OID
+	Digest      []byte     `json:"digest"`
+	SigningTime time.Time  `json:"signing_time"`
 	Attributes  Attributes `json:"attributes"`
 }
 

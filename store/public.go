@@ -12,7 +12,6 @@ import (
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 // Public is the database as the role of the public side sees it. It fulfils
@@ -119,7 +118,7 @@ func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.D
 		"options":    cmp.Or(string(d.Options), "{}"),
 		"attributes": d.Attributes,
 		"findings":   append([]string{}, d.Findings...),
-		"level":      cmp.Or(d.Level, cades.BB),
+		"level":      cmp.Or(string(d.Level), "B-B"),
 	})
 	if violated(err, "documents_content_id_fkey") { // forgotten in the same moment
 		return policies.Refuse(policies.UploadUnknown)

@@ -199,8 +199,8 @@ func (p *signedPDF) Digest(_ context.Context, number int, hash crypto.Hash) ([]b
 		return nil, fmt.Errorf("hashing for signature %d by %v: %w", number, hash, errors.ErrUnsupported)
 	}
 	h, r := hash.New(), p.held[number].ByteRange
-	for i := 0; i < len(r); i += 2 {
-		if n, err := io.Copy(h, io.NewSectionReader(p.file, r[i], r[i+1])); err != nil || n != r[i+1] {
+	for _, part := range [][2]int64{{r[0], r[1]}, {r[2], r[3]}} {
+		if n, err := io.Copy(h, io.NewSectionReader(p.file, part[0], part[1])); err != nil || n != part[1] {
 			return nil, fmt.Errorf("reading what signature %d covers: %w", number, errors.Join(err, augment.ErrInvalid))
 		}
 	}
