@@ -77,7 +77,9 @@ func (m *form) newName(p permissions) string {
 // write puts the signature dictionary and all around it into the update.
 func (d *draft) write(signature pdf.Dict) error {
 	d.byteRange = &pdf.Raw{Bytes: bytes.Repeat([]byte(" "), byteRangeWidth)}
-	d.contents = &pdf.Raw{Bytes: append(append([]byte("<"), bytes.Repeat([]byte("0"), 2*d.options.Hole)...), '>')}
+	hole := bytes.Repeat([]byte("0"), 2*d.options.Hole+2)
+	hole[0], hole[len(hole)-1] = '<', '>'
+	d.contents = &pdf.Raw{Bytes: hole}
 	signature["ByteRange"], signature["Contents"] = d.byteRange, d.contents
 	references, err := d.references()
 	if err != nil {

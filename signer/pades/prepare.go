@@ -153,7 +153,8 @@ func (d *draft) finish() (*Prepared, error) {
 		return nil, fmt.Errorf("writing the update: %w", err)
 	}
 	hash := crypto.SHA256.New()
-	if _, err := io.Copy(hash, d.file.Reader()); err != nil {
+	// io.Copy takes no more memory than a LimitedReader says that there is.
+	if _, err := io.Copy(hash, io.LimitReader(d.file.Reader(), d.file.Size())); err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)
 	}
 	l := Layout{

@@ -1,5 +1,11 @@
 package pdf
 
+import (
+	"bytes"
+	"encoding/hex"
+	"slices"
+)
+
 // number gives int64, Real, or nil for what is no number.
 func number(word []byte) Object {
 	digits, points := 0, 0
@@ -66,6 +72,9 @@ func nibble(c byte) int {
 	}
 }
 
+// hexadecimal reads a string in hexadecimal (ISO 32000-2, 7.3.4.3). That of a
+// signature is most of what there is to read of a signed document, so that pairs
+// of digits are taken together, up to what is none.
 func (l *lexer) hexadecimal() (any, error) {
 	var out []byte
 	high := -1
@@ -73,6 +82,21 @@ func (l *lexer) hexadecimal() (any, error) {
 		c, ok := l.peek()
 		if !ok {
 			return nil, l.atEnd()
+		}
+		if high < 0 {
+			run := l.data[l.pos:min(l.pos+hexRun, len(l.data))]
+			if end := bytes.IndexByte(run, '>'); end >= 0 {
+				run = run[:end]
+			}
+			if cap(out)-len(out) < len(run)/2 {
+				out = slices.Grow(out, l.upTo('>')/2)
+			}
+			before := len(out)
+			out, _ = hex.AppendDecode(out, run[:len(run)&^1])
+			if n := len(out) - before; n > 0 {
+				l.pos += 2 * n
+				continue
+			}
 		}
 		l.pos++
 		if isSpace(c) {
@@ -95,6 +119,18 @@ func (l *lexer) hexadecimal() (any, error) {
 		out = append(out, byte(high<<4)) //nolint:gosec // a nibble
 	}
 	return String(out), l.spend(2 * len(out))
+}
+
+// hexRun bounds a run: where there are spaces between all digits, what a run
+// costs is lost each time.
+const hexRun = 256
+
+// upTo is how many octets stand before an octet, or before the end of the block.
+func (l *lexer) upTo(c byte) int {
+	if n := bytes.IndexByte(l.data[l.pos:], c); n >= 0 {
+		return n
+	}
+	return len(l.data) - l.pos
 }
 
 // literal reads a string in parentheses (ISO 32000-2, 7.3.4.2).
