@@ -15,7 +15,7 @@ GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /u
 
 # How long each fuzz target runs in `make test`, and in `make fuzz`.
 FUZZTIME ?= 60s
-SHORTFUZZ := 3s
+SHORTFUZZ := 2s
 
 # How often each process dies at each step of the ceremony in `make faults`;
 # `make test` has each die once.
@@ -63,21 +63,23 @@ corpus: deps ## sign every document of DIR, print a table, fail on any differenc
 	@[ -n '$(DIR)' ] || { echo "name a folder with a MANIFEST.tsv: make corpus DIR=…" >&2; exit 1; }
 	RUBRICA_CORPUS=$(abspath $(DIR)) $(GO) test -count=1 -timeout 30m -v -run '^TestCorpus$$' ./signer/pades ./signer/inspect
 
-# One target after the other: go test -fuzz takes one at a time. A target whose
-# seeds are gone would run on nothing: that fails.
+# go test -fuzz takes one target at a time, and builds it first: two run beside
+# each other, with a worker each. A target whose seeds are gone would run on
+# nothing: that fails. Minimising what is merely new would eat a short run.
 fuzz: deps ## every fuzz target for FUZZTIME
 	@set -e; \
-	grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' api audit ca citizen cmd hsm internal notify policies signer store | \
+	targets=$$(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' api audit ca citizen cmd hsm internal notify policies signer store | \
 	while read -r file; do \
 		dir=$$(dirname "$$file"); \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
 			if [ -z "$$(ls "$$dir/testdata/fuzz/$$target" 2>/dev/null)" ] && ! grep -q 'f\.Add(' "$$file"; then \
 				echo "$$file: $$target has no seeds" >&2; exit 1; \
 			fi; \
-			echo "fuzz $$dir $$target $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$dir"; \
+			echo "$$dir $$target"; \
 		done; \
-	done
+	done); \
+	echo "$$targets" | xargs -P 2 -n 2 sh -c 'out=$$($(GO) test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x -parallel 1 "./$$0" 2>&1) && \
+		echo "fuzz $$0 $$1 $(FUZZTIME): $$(echo "$$out" | tail -n 1)" || { echo "$$out"; exit 255; }'
 
 # The formatters of .golangci.yml are gofumpt and goimports: `run` reports what
 # `fmt` would change.
