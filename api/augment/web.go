@@ -178,7 +178,7 @@ func (w *Web) control(_ context.Context, _, address string, _ syscall.RawConn) e
 		}
 	}
 	if !public(ip) {
-		return fmt.Errorf("%w: %s is not a public address", ErrForbidden, ip)
+		return fmt.Errorf("%w: %s is not a public address, nor in a network that was named (--network, evidence-network)", ErrForbidden, ip)
 	}
 	return nil
 }
