@@ -74,20 +74,25 @@ func (s *Service) augment(ctx context.Context, r signer.Request, d signer.Docume
 		return err
 	}
 	defer original.Close()
-	gained := signer.Augmented{Ordinal: d.Ordinal, CMS: d.CMS, Reached: cades.BB}
+	// What was gained before is gone on from: the first time-stamp proves most.
+	gained, err := s.gained(ctx, r.ID, d)
+	if err != nil {
+		return err
+	}
 	var problem error
 	if d.Format == signer.PAdES {
-		problem, err = s.augmentPDF(ctx, r, d, original, &gained)
+		problem, err = s.augmentPDF(ctx, r, d, original, gained)
 	} else {
-		problem, err = s.augmentCMS(ctx, d, original, &gained)
+		problem, err = s.augmentCMS(ctx, d, original, gained)
 	}
 	if err != nil {
 		return err
 	}
+	gained.Lacking = ""
 	if problem != nil {
 		gained.Lacking = lacking(problem)
 	}
-	if err := s.Store.Augment(context.WithoutCancel(ctx), r.ID, gained, s.Now()); err != nil {
+	if err := s.Store.Augment(context.WithoutCancel(ctx), r.ID, *gained, s.Now()); err != nil {
 		return fmt.Errorf("keeping what a signature has gained: %w", err)
 	}
 	if final(problem) {
@@ -95,6 +100,30 @@ func (s *Service) augment(ctx context.Context, r signer.Request, d signer.Docume
 		return nil
 	}
 	return problem
+}
+
+// gained is what a signature has besides what the signer made.
+func (s *Service) gained(ctx context.Context, requestID string, d signer.Document) (*signer.Augmented, error) {
+	added, err := s.Store.Augmented(ctx, requestID, d.Ordinal)
+	if err != nil || added != nil {
+		return added, err
+	}
+	return &signer.Augmented{Ordinal: d.Ordinal, Reached: cades.BB, CMS: d.CMS}, nil
+}
+
+// Lacking is why a signature has not the level that was asked for, empty if it
+// has. A signature to which nobody has come yet, because a process died or had
+// no more time, lacks the next level all the same.
+func Lacking(d signer.Document) policies.Code {
+	switch {
+	case d.Reached == "" || d.Reached.AtLeast(d.Level):
+		return ""
+	case d.Lacking != "":
+		return d.Lacking
+	case d.Reached.AtLeast(cades.BT):
+		return policies.EvidenceUnavailable
+	}
+	return policies.TimeStampUnavailable
 }
 
 // final reports whether another try would end the same way.
@@ -117,7 +146,7 @@ func lacking(problem error) policies.Code {
 }
 
 func (s *Service) augmentCMS(ctx context.Context, d signer.Document, original *documents.File, gained *signer.Augmented) (problem, err error) {
-	m, err := cms.Open(bytes.NewReader(d.CMS), int64(len(d.CMS)))
+	m, err := cms.Open(bytes.NewReader(gained.CMS), int64(len(gained.CMS)))
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +167,14 @@ func (s *Service) augmentPDF(ctx context.Context, r signer.Request, d signer.Doc
 	if err := layout.FixTime(update, d.SigningTime); err != nil {
 		return nil, err
 	}
-	if err := layout.Embed(update, d.CMS); err != nil {
+	if err := layout.Embed(update, gained.CMS); err != nil {
 		return nil, err
 	}
-	doc := &signedPDF{worker: s.Worker, layout: layout, update: update, base: layout.Size, cms: d.CMS}
+	doc := &signedPDF{worker: s.Worker, layout: layout, update: update, base: layout.Size, cms: gained.CMS}
 	if doc.anchors, err = s.Trust(ctx); err != nil {
 		return nil, fmt.Errorf("reading whom to trust: %w", err)
 	}
-	if doc.file, err = documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update))); err != nil {
+	if doc.file, err = documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update), bytes.NewReader(gained.Tail))); err != nil {
 		return nil, err
 	}
 	defer doc.file.Close()

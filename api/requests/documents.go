@@ -192,12 +192,9 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 		return Result{}, policies.Refuse(policies.NotFound)
 	}
 	d := r.Documents[ordinal-1]
-	added, err := s.Store.Augmented(ctx, r.ID, ordinal)
+	added, err := s.gained(ctx, r.ID, d)
 	if err != nil {
 		return Result{}, err
-	}
-	if added == nil {
-		added = &signer.Augmented{Ordinal: ordinal, Reached: cades.BB, CMS: d.CMS}
 	}
 	f, err := s.assemble(ctx, r.ID, d, added)
 	if err != nil {

@@ -208,12 +208,13 @@ func (s *Service) checkUpload(d Upload) error {
 	case d.ID != "" && d.Content != nil:
 		return policies.Refuse(policies.RequestMalformed, "field", "upload")
 	case int64(len(d.Content)) > s.Limits.InlineBytes:
-		return tooLarge(s.Limits.InlineBytes)
+		return TooLarge(s.Limits.InlineBytes)
 	}
 	return d.checkSignature()
 }
 
-func tooLarge(limit int64) error {
+// TooLarge refuses a document, and says what would have been admitted.
+func TooLarge(limit int64) error {
 	return policies.Refuse(policies.DocumentTooLarge, "limit", fmt.Sprintf("%d MB", limit>>20))
 }
 
@@ -300,7 +301,7 @@ func (s *Service) Upload(ctx context.Context, applicationID string, content io.R
 	case f.Size() == 0:
 		return signer.Upload{}, policies.Refuse(policies.DocumentEmpty)
 	case f.Size() > s.Limits.DocumentBytes:
-		return signer.Upload{}, tooLarge(s.Limits.DocumentBytes)
+		return signer.Upload{}, TooLarge(s.Limits.DocumentBytes)
 	}
 	u := signer.Upload{ID: rand.Text(), ApplicationID: applicationID, Size: f.Size(), CreatedAt: s.Now()}
 	if u.SHA256, err = f.SHA256(); err != nil {
@@ -353,7 +354,7 @@ func (s *Service) prepare(ctx context.Context, u Upload, f *documents.File, by s
 		facts, err := s.Worker.Inspect(ctx, f)
 		if err == nil {
 			d.Pages = len(facts.Pages)
-			d.Findings = codes(facts.Findings)
+			d.Findings = codes(s.told(facts.Findings))
 		}
 		return d, nil, nil
 	}
@@ -385,6 +386,12 @@ func masked(identifier string) string {
 		return ""
 	}
 	return id.Masked()
+}
+
+// told are those findings that nobody allows: of a file that is signed whatever
+// it is, they are told and no more.
+func (s *Service) told(findings []policies.Finding) []policies.Finding {
+	return slices.DeleteFunc(findings, func(f policies.Finding) bool { return s.Documents.Verdict(f.Code) == policies.VerdictAllow })
 }
 
 func codes(findings []policies.Finding) []string {
