@@ -47,12 +47,18 @@ func read(r *http.Request) ([]byte, error) {
 		body.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
 	if _, err := io.Copy(&body, r.Body); err != nil {
-		if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: reading a body: %w", malformed(""), err)
+		return nil, unreadable(err)
 	}
 	return body.Bytes(), nil
+}
+
+// unreadable is a body that does not arrive as it should. How much is too much
+// its route says.
+func unreadable(err error) error {
+	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+		return err
+	}
+	return fmt.Errorf("%w: reading a body: %w", malformed(""), err)
 }
 
 // parse is decode without the transport. The refusal names the place, never

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -139,13 +141,47 @@ func (d *door) UploadDocument(c echo.Context) error {
 	if kind, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEOctetStream {
 		return malformed(echo.HeaderContentType)
 	}
-	u, err := d.Requests.Upload(c.Request().Context(), api.ClientOf(c).ID, c.Request().Body)
+	body := &arriving{r: c.Request().Body}
+	u, err := d.Requests.Upload(c.Request().Context(), api.ClientOf(c).ID, body)
+	if body.broken != nil {
+		return body.broken
+	}
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusCreated, Upload{
 		ID: u.ID, Size: u.Size, Sha256: hex.EncodeToString(u.SHA256), ExpiresAt: u.CreatedAt.Add(d.Limits.UploadLife).UTC(),
 	})
+}
+
+// arriving is a body, and what was wrong with it: a client that breaks off is not
+// a fault of ours, as a disk is to which the body cannot be written.
+type arriving struct {
+	r      io.Reader
+	broken error
+}
+
+// Read implements io.Reader.
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		a.broken = unreadable(err)
+	}
+	return n, err
+}
+
+// ofAtMost has a route say how much it takes, where the body is refused before
+// the core sees it.
+func ofAtMost(limit int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			if errors.Is(err, policies.Refuse(policies.DocumentTooLarge)) {
+				return requests.TooLarge(limit)
+			}
+			return err
+		}
+	}
 }
 
 // own reads a request of the calling application. Another's does not exist
@@ -212,8 +248,8 @@ func (d *door) document(r signer.Request, document signer.Document, messages *ca
 	}
 	if r.State == signer.Signed {
 		out.LevelReached = new(Level(document.Reached))
-		if document.Lacking != "" {
-			out.LevelMissing = new(refusal(policies.Refuse(document.Lacking), messages))
+		if lacking := requests.Lacking(document); lacking != "" {
+			out.LevelMissing = new(refusal(policies.Refuse(lacking), messages))
 		}
 		out.SignedURL = new(d.site.URL(fmt.Sprintf("%s/documents/%d/signed", pathOf(r.ID), document.Ordinal)))
 	}

@@ -80,7 +80,7 @@ func Room(config Config) (func(*api.Site), error) {
 		RegisterHandlersWithOptions(v1, d, RegisterHandlersOptions{
 			OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 				"createSignatureRequest": {application, needsKey, large},
-				"uploadDocument":         {application, site.Stream(config.Limits.DocumentBytes)},
+				"uploadDocument":         {application, ofAtMost(config.Limits.DocumentBytes), site.Stream(config.Limits.DocumentBytes)},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
 				"preflightCitizen":       {application, site.Accept(questionLimit)},
