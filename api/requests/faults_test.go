@@ -129,7 +129,7 @@ func faults() map[string]fault {
 }
 
 // asking has the house ask these authorities for time-stamps, in this order.
-func (h *house) asking(authorities ...*outside) *authority {
+func (h *house) asking(authorities ...*outside) {
 	h.Helper()
 	a := h.lifting()
 	hosts := make([]string, len(authorities))
@@ -157,7 +157,6 @@ func (h *house) asking(authorities ...*outside) *authority {
 	if h.Augmenter, err = augment.New(augment.Config{Stamper: stamps, Evidence: a, Trust: h.Trust, Now: time.Now}); err != nil {
 		h.Fatal(err)
 	}
-	return a
 }
 
 // Whatever an authority does, the signature is there at B-B, says so, and says
