@@ -90,7 +90,7 @@ func New(c Config) (*Authority, error) {
 	if a.keyUse, err = usagePeriod(c.Certificate); err != nil {
 		return nil, err
 	}
-	if a.contentType, err = cms.ContentTypeOf(idTSTInfo()); err != nil {
+	if a.contentType, err = cms.ContentTypeOf(cms.IDTSTInfo()); err != nil {
 		return nil, fmt.Errorf("preparing content-type: %w", err)
 	}
 	// RFC 5816, 2.2.1: ESSCertIDv2 for every hash but SHA-1.

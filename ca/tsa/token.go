@@ -11,11 +11,6 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
-// idTSTInfo is id-ct-TSTInfo (RFC 3161, 2.4.2).
-func idTSTInfo() asn1.ObjectIdentifier {
-	return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}
-}
-
 // info is TSTInfo (RFC 3161, 2.4.2) without what the profile leaves out:
 //
 //	version         1
@@ -81,7 +76,7 @@ func (a *Authority) token(q *query, at time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing a time-stamp: %w", err)
 	}
-	content := cms.Content{Type: idTSTInfo(), DER: tst}
+	content := cms.Content{Type: cms.IDTSTInfo(), DER: tst}
 	token, err := cms.Assemble(cms.Parts{
 		SignedAttributes: attributes,
 		Signature:        value,

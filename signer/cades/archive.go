@@ -48,7 +48,7 @@ func AddArchiveTimeStamp(m *cms.Message, signer int, der, index []byte) error {
 	if err != nil {
 		return err
 	}
-	now, err := indexOf(m, s, t.hash)
+	now, err := indexOf(m, s, t.Hash)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func AddArchiveTimeStamp(m *cms.Message, signer int, der, index []byte) error {
 		return err
 	}
 	// 5.5.3, 2: "should be included in the SignedData.digestAlgorithms set".
-	if err := m.AddDigestAlgorithm(t.hash); err != nil {
+	if err := m.AddDigestAlgorithm(t.Hash); err != nil {
 		return fmt.Errorf("naming the hash of the archive time-stamp: %w", err)
 	}
 	return add(m, signer, cms.Attribute{Type: idArchiveTimeStamp, Value: der})
@@ -70,22 +70,22 @@ func AddArchiveTimeStamp(m *cms.Message, signer int, der, index []byte) error {
 
 // checkArchive refuses a token of something else, where the content's digest is
 // known without the content.
-func checkArchive(m *cms.Message, s *cms.SignerInfo, t *token, index []byte) error {
+func checkArchive(m *cms.Message, s *cms.SignerInfo, t *cms.Token, index []byte) error {
 	digest := s.MessageDigest()
-	if t.hash != s.Hash {
+	if t.Hash != s.Hash {
 		if !m.Attached() {
 			return nil
 		}
 		var err error
-		if digest, err = contentDigest(m, s, nil, t.hash); err != nil {
+		if digest, err = contentDigest(m, s, nil, t.Hash); err != nil {
 			return err
 		}
 	}
-	imprint, err := archiveImprint(m, s, t.hash, digest, index)
+	imprint, err := archiveImprint(m, s, t.Hash, digest, index)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(imprint, t.imprint) {
+	if !bytes.Equal(imprint, t.Digest) {
 		return fmt.Errorf("%w: it is not of this signature", ErrTimeStamp)
 	}
 	return nil
@@ -103,12 +103,12 @@ func archiveImprint(m *cms.Message, s *cms.SignerInfo, hash crypto.Hash, content
 
 // withIndex is the token with the index among its unsigned attributes, where
 // 5.5.2 wants it.
-func withIndex(t *token, index []byte) ([]byte, error) {
-	if err := add(t.message, 0, cms.Attribute{Type: idHashIndex, Value: index}); err != nil {
+func withIndex(t *cms.Token, index []byte) ([]byte, error) {
+	if err := add(t.Message, 0, cms.Attribute{Type: idHashIndex, Value: index}); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := t.message.Write(&out); err != nil {
+	if err := t.Message.Write(&out); err != nil {
 		return nil, fmt.Errorf("writing the token: %w", err)
 	}
 	return out.Bytes(), nil

@@ -126,10 +126,10 @@ func exactly[T any](der []byte, value *T) error {
 	return nil
 }
 
-// index is the one hash index of an archive time-stamp, also as it stands, and
+// indexIn is the one hash index of an archive time-stamp, also as it stands, and
 // whether it is of the old kind.
-func (t *token) index() (index *hashIndex, der []byte, old bool, err error) {
-	values, before := t.signer.UnsignedValues(idHashIndex), t.signer.UnsignedValues(idOldHashIndex)
+func indexIn(t *cms.Token) (index *hashIndex, der []byte, old bool, err error) {
+	values, before := t.Signer.UnsignedValues(idHashIndex), t.Signer.UnsignedValues(idOldHashIndex)
 	if len(values)+len(before) != 1 {
 		return nil, nil, false, fmt.Errorf("%w: an archive time-stamp with %d hash indexes", ErrTimeStamp, len(values)+len(before))
 	}
@@ -137,8 +137,8 @@ func (t *token) index() (index *hashIndex, der []byte, old bool, err error) {
 	if index, err = readIndex(der, old); err != nil {
 		return nil, nil, false, err
 	}
-	if hash, err := hashOf(index.Algorithm.Algorithm); err != nil || hash != t.hash {
-		return nil, nil, false, fmt.Errorf("%w: a hash index by %v, the imprint by %v", ErrTimeStamp, index.Algorithm.Algorithm, t.hash)
+	if hash, err := hashOf(index.Algorithm.Algorithm); err != nil || hash != t.Hash {
+		return nil, nil, false, fmt.Errorf("%w: a hash index by %v, the imprint by %v", ErrTimeStamp, index.Algorithm.Algorithm, t.Hash)
 	}
 	return index, der, old, nil
 }
@@ -149,7 +149,7 @@ func (t *TimeStamp) checkedIndex() (*hashIndex, []byte, error) {
 	if t.Err != nil {
 		return nil, nil, t.Err
 	}
-	index, der, old, err := t.token.index()
+	index, der, old, err := indexIn(t.token)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -66,7 +66,7 @@ type TimeStamp struct {
 	Imprint []byte
 
 	subject *subject
-	token   *token
+	token   *cms.Token
 }
 
 // subject is the signature that time-stamps are of, with what all of them need
@@ -96,7 +96,7 @@ func TimeStamps(m *cms.Message, signer int) ([]*TimeStamp, error) {
 		for _, der := range values[:min(len(values), maxStamps+1)] {
 			t := &TimeStamp{Kind: kind, Token: der, subject: of}
 			if t.token, t.Err = readToken(der); t.Err == nil {
-				t.Time, t.Hash, t.Imprint = t.token.time, t.token.hash, t.token.imprint
+				t.Time, t.Hash, t.Imprint = t.token.Time, t.token.Hash, t.token.Digest
 			}
 			stamps = append(stamps, t)
 		}
@@ -124,7 +124,7 @@ func ReadTimeStamp(der []byte) (*TimeStamp, error) {
 		return nil, err
 	}
 	return &TimeStamp{
-		Kind: DocumentTimeStamp, Token: der, Time: token.time, Hash: token.hash, Imprint: token.imprint, token: token,
+		Kind: DocumentTimeStamp, Token: der, Time: token.Time, Hash: token.Hash, Imprint: token.Digest, token: token,
 	}, nil
 }
 
@@ -133,7 +133,7 @@ func (t *TimeStamp) Evidence() Evidence {
 	if t.Err != nil {
 		return Evidence{}
 	}
-	return EvidenceOf(t.token.message)
+	return EvidenceOf(t.token.Message)
 }
 
 // Authority is the certificate that signed the token: of those inside or else
@@ -142,7 +142,7 @@ func (t *TimeStamp) Authority(others ...*x509.Certificate) *x509.Certificate {
 	if t.Err != nil {
 		return nil
 	}
-	return t.token.signer.Certificate(slices.Concat(t.token.message.Certificates, others))
+	return t.token.Signer.Certificate(slices.Concat(t.token.Message.Certificates, others))
 }
 
 // rank orders those of one second, in which they can only have been made so.
@@ -197,10 +197,10 @@ func AddSignatureTimeStamp(m *cms.Message, signer int, der []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := hashIdentifier(t.hash); err != nil {
+	if _, err := hashIdentifier(t.Hash); err != nil {
 		return err
 	}
-	if !bytes.Equal(t.imprint, SignatureImprint(s, t.hash)) {
+	if !bytes.Equal(t.Digest, SignatureImprint(s, t.Hash)) {
 		return fmt.Errorf("%w: it is not of this signature value", ErrTimeStamp)
 	}
 	return add(m, signer, cms.Attribute{Type: idSignatureTimeStamp, Value: der})

@@ -156,6 +156,13 @@ func (s *SignerInfo) encode() []byte {
 	return wrap(tagSequence, append(slices.Clone(s.fields), s.unsigned.encode(context1Set))...)
 }
 
+// NamesCertificate says whether the signed attributes name the signer's
+// certificate by its digest (RFC 5035, or RFC 2634 by SHA-1): without it, the
+// signature is no baseline one, and a time-stamp none of RFC 3161, 2.4.2.
+func (s *SignerInfo) NamesCertificate() bool {
+	return s.Attribute(idSigningCertV2) != nil || s.Attribute(idSigningCert) != nil
+}
+
 // ImprintFields are the DER of version, sid, digestAlgorithm, signedAttrs (under
 // its [0]), signatureAlgorithm and signature as they stand, which is what an
 // archive-time-stamp-v3 covers of a SignerInfo (EN 319 122-1, 5.5.3).

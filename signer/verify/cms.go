@@ -37,7 +37,7 @@ func (v *validation) cms(ctx context.Context, in Input, report *Report) error {
 	if m.Attached() && in.Content != nil {
 		report.Warnings = append(report.Warnings, "the content stands in the signature: the other one was not looked at")
 	}
-	form := conforms(m, document)
+	form := coherent(m)
 	for i := range m.Signers {
 		out := &Signature{Number: i + 1, Format: "CAdES", Structure: cades.LevelOf(m, i, v.pool.anchors...)}
 		if out.Structure == "" {

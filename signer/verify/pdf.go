@@ -158,7 +158,7 @@ func (s *pdfSignature) read() {
 		return
 	}
 	s.message = m
-	if s.format = conforms(m, bytes.NewReader(der)); s.format != nil {
+	if s.format = coherent(m); s.format != nil {
 		return
 	}
 	stamp := s.Type == "DocTimeStamp"
@@ -258,10 +258,10 @@ func (d *pdfDocument) documentTimeStamp(ctx context.Context, s *pdfSignature) (*
 		return &TimeStamp{Kind: docTimeStamp, Conclusion: s.format.orPassed(), PDF: s.place}, nil
 	}
 	var problem error
-	out, _ := d.timeStamp(ctx, docTimeStamp, s.contents, func(t *token) error {
-		imprint, err := d.digest(s, t.hash)
+	out, _ := d.timeStamp(ctx, docTimeStamp, s.contents, func(t *cms.Token) error {
+		imprint, err := d.digest(s, t.Hash)
 		problem = err
-		if !bytes.Equal(imprint, t.imprint) {
+		if !bytes.Equal(imprint, t.Digest) {
 			return errImprint
 		}
 		return nil

@@ -59,7 +59,7 @@ func (v *validation) validate(ctx context.Context, s *signed) {
 		v.reliable(si, c, known),
 		stamps.trouble,
 	).orPassed()
-	if !referred(si) {
+	if !si.NamesCertificate() {
 		out.Warnings = append(out.Warnings, "the signer's certificate is not named by digest: not a baseline signature")
 	}
 	if out.Proved && out.ClaimedTime.After(known.Add(slack)) {
@@ -135,7 +135,7 @@ func (v *validation) stamps(ctx context.Context, s *signed) stamped {
 	slices.Reverse(all)
 	var earliest time.Time // of those over the signature value
 	for _, t := range all {
-		out, d := v.timeStamp(ctx, string(t.Kind), t.Token, func(*token) error { return s.check(t) })
+		out, d := v.timeStamp(ctx, string(t.Kind), t.Token, func(*cms.Token) error { return s.check(t) })
 		s.report.TimeStamps = append(s.report.TimeStamps, out)
 		switch {
 		case out.Indication == Failed:
@@ -238,7 +238,7 @@ func (v *validation) counterSigned(ctx context.Context, s *signed) *Conclusion {
 // they have to stand in the document.
 func (v *validation) level(s *signed, c *x509.Certificate, d verdict, stamps stamped) cades.Level {
 	si := s.message.Signers[s.index]
-	if c == nil || s.report.Indication == Failed || !referred(si) {
+	if c == nil || s.report.Indication == Failed || !si.NamesCertificate() {
 		return ""
 	}
 	if len(stamps.signature)+len(stamps.archive) == 0 && !s.sealed {
@@ -286,11 +286,12 @@ func (v *validation) documented(d verdict) (there, proved bool) {
 	return true, proved
 }
 
-// referred is whether the signed attributes name the certificate by digest (RFC
-// 5035).
-func referred(s *cms.SignerInfo) bool {
-	return s.Attribute(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}) != nil ||
-		s.Attribute(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 12}) != nil
+// coherent is the format check (EN 319 102-1, 5.2.2) of what no signature covers.
+func coherent(m *cms.Message) *Conclusion {
+	if err := m.Coherent(); err != nil {
+		return failed(FormatFailure, "%v", err)
+	}
+	return nil
 }
 
 func algorithmOf(s *cms.SignerInfo, c *x509.Certificate) Algorithm {
