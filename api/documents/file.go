@@ -3,6 +3,7 @@ package documents
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -39,13 +40,19 @@ func HeldFile(parts ...[]byte) (*File, error) {
 	return NewFile(io.MultiReader(readers...))
 }
 
-// Spool takes in what write writes; its error is returned as it is.
-func Spool(write func(f *File) error) (*File, error) {
+// Spool takes in what write writes, and hashes it on its way; the error of write
+// is returned as it is.
+func Spool(write func(f *File) error) (*File, error) { return spool(write, sha256.New()) }
+
+// Assemble does the same with what is about to leave, whose hash nobody needs.
+func Assemble(write func(f *File) error) (*File, error) { return spool(write, nil) }
+
+func spool(write func(f *File) error, sum hash.Hash) (*File, error) {
 	file, err := nameless()
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary file (TMPDIR names where; it needs room for the documents in flight): %w", err)
 	}
-	f := &File{file: file, sum: sha256.New()}
+	f := &File{file: file, sum: sum}
 	if err := write(f); err != nil {
 		f.Close()
 		return nil, err
@@ -81,6 +88,22 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Append appends a whole other document. What nobody hashes need not pass through
+// this process: the kernel copies it, where it can.
+func (f *File) Append(other *File) error {
+	var from int64
+	for f.sum == nil && from < other.size {
+		n, err := unix.CopyFileRange(int(other.file.Fd()), &from, int(f.file.Fd()), &f.size, int(other.size-from), 0)
+		if err != nil || n == 0 { // not on these file systems, or not between them
+			break
+		}
+	}
+	if _, err := io.Copy(f, io.NewSectionReader(other.file, from, other.size-from)); err != nil {
+		return fmt.Errorf("copying a document: %w", err)
+	}
+	return nil
+}
+
 // Replace overwrites octets that are there. It belongs to whoever makes the file.
 func (f *File) Replace(p []byte, at int64) error {
 	if at < 0 || at+int64(len(p)) > f.size {
@@ -99,6 +122,16 @@ func (f *File) Size() int64 { return f.size }
 
 // SHA256 is of everything that has been written.
 func (f *File) SHA256() ([]byte, error) {
+	sum, err := f.Hashed()
+	if err != nil {
+		return nil, err
+	}
+	return sum.Sum(nil), nil
+}
+
+// Hashed is SHA-256 behind everything that has been written, to be gone on with:
+// who hashes a document with something behind it need not read it again.
+func (f *File) Hashed() (hash.Hash, error) {
 	if f.sum == nil {
 		sum := sha256.New()
 		if _, err := io.Copy(sum, f.Reader()); err != nil {
@@ -106,7 +139,11 @@ func (f *File) SHA256() ([]byte, error) {
 		}
 		f.sum = sum
 	}
-	return f.sum.Sum(nil), nil
+	state, ok := f.sum.(hash.Cloner)
+	if !ok {
+		return nil, fmt.Errorf("going on with a hash: %w", errors.ErrUnsupported)
+	}
+	return state.Clone()
 }
 
 // Reader reads from the beginning, each time anew.

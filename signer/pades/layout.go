@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -171,9 +172,25 @@ func (l Layout) Digest(original io.Reader, update []byte, hash crypto.Hash) ([]b
 	if n != l.Original || !bytes.Equal(prefix.Sum(nil), l.SHA256) {
 		return nil, ErrChanged
 	}
+	return l.behind(h, update), nil
+}
+
+// DigestBehind is Digest by SHA-256 where the original has been hashed already:
+// it goes on with that hash, which is spent.
+func (l Layout) DigestBehind(original hash.Hash, update []byte) ([]byte, error) {
+	if err := l.Check(update); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(original.Sum(nil), l.SHA256) {
+		return nil, ErrChanged
+	}
+	return l.behind(original, update), nil
+}
+
+func (l Layout) behind(h hash.Hash, update []byte) []byte {
 	h.Write(update[:l.HoleStart-l.Original])
 	h.Write(update[l.HoleEnd-l.Original:])
-	return h.Sum(nil), nil
+	return h.Sum(nil)
 }
 
 // Embed writes a detached CMS signature into the hole, in place, and zeros

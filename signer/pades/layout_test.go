@@ -61,9 +61,36 @@ func TestChanged(t *testing.T) {
 				t.Errorf("%s, %v: got %v, want %v", name, hash, err, pades.ErrChanged)
 			}
 		}
+		hashed := crypto.SHA256.New()
+		hashed.Write(other)
+		if _, err := p.Layout.DigestBehind(hashed, p.Update); !errors.Is(err, pades.ErrChanged) {
+			t.Errorf("%s, hashed before: got %v, want %v", name, err, pades.ErrChanged)
+		}
 		if err := p.Layout.Verify(bytes.NewReader(other), p.Update, s.Certificate); !errors.Is(err, pades.ErrChanged) {
 			t.Errorf("%s: got %v, want %v", name, err, pades.ErrChanged)
 		}
+	}
+}
+
+// TestDigestBehind: a document that was hashed before needs no second reading.
+func TestDigestBehind(t *testing.T) {
+	t.Parallel()
+	content := testdata(t, "pdf-lib.pdf")
+	p := mustPrepare(t, content, options())
+	want, err := p.Layout.Digest(bytes.NewReader(content), p.Update, crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashed := crypto.SHA256.New()
+	hashed.Write(content)
+	got, err := p.Layout.DigestBehind(hashed, p.Update)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %x, %v, want %x", got, err, want)
+	}
+	other := crypto.SHA512.New()
+	other.Write(content)
+	if _, err := p.Layout.DigestBehind(other, p.Update); !errors.Is(err, pades.ErrChanged) {
+		t.Errorf("by another hash: got %v, want %v", err, pades.ErrChanged)
 	}
 }
 
