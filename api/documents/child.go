@@ -162,7 +162,7 @@ func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, er
 		if answer.Facts.Facts, err = pades.Describe(f); err != nil {
 			return answer, nil, err
 		}
-		answer.Facts.Findings, err = look(f)
+		answer.Facts.Findings, err = look(f, answer.Facts.Facts)
 		return answer, nil, err
 	case kindPrepare:
 		p, err := pades.Prepare(f, j.Options)
@@ -170,7 +170,7 @@ func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, er
 			return answer, nil, err
 		}
 		answer.Facts.Facts, answer.Layout = p.Facts, p.Layout
-		answer.Facts.Findings, err = look(f)
+		answer.Facts.Findings, err = look(f, p.Facts)
 		return answer, p.Update, err
 	case kindSignatures:
 		anchors, err := parse(j.Anchors)
@@ -194,8 +194,21 @@ func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, er
 	return answer, nil, fmt.Errorf("a job of kind %q: %w", j.Kind, errors.ErrUnsupported)
 }
 
-// look says what is in a document that a signer should know.
-func look(f *pdf.File) ([]policies.Finding, error) {
+// look says what is in a document that a signer should know. A page tree that
+// holds other pages than it counts is refused: some programs show what there is,
+// others, poppler among them, what is counted.
+func look(f *pdf.File, facts pades.Facts) ([]policies.Finding, error) {
+	_, catalog := f.Catalog()
+	tree, err := f.Dict(catalog["Pages"])
+	if err != nil {
+		return nil, err
+	}
+	switch count, err := f.Int(tree["Count"], 0); {
+	case err != nil:
+		return nil, err
+	case count != int64(len(facts.Pages)):
+		return nil, policies.Refuse(policies.DocumentDamaged, "reason", "the page tree counts other pages than it has")
+	}
 	report, err := inspect.File(f)
 	return report.Findings, err
 }
