@@ -131,6 +131,7 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		{Prefix: "spine/", Measure: spine.Measure},
 		{Prefix: "keys/", Measure: keys.Measure},
 		{Prefix: "ca/", Measure: (&bench.CA{Keys: keys}).Measure},
+		{Prefix: "formats/", Measure: (&bench.Formats{Keys: keys}).Measure},
 	}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {
 		return fmt.Errorf("measuring: %w", err)

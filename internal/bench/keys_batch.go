@@ -37,7 +37,7 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 
 	var ours, raw, ratio []float64
 	for range 3 * k.Rounds {
-		answer, err := t.ready(ctx, r, documents)
+		answer, err := t.ready(ctx, r, hundred)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 	}, nil
 }
 
-const documents = 100
+const hundred = 100
 
 func seconds(do func() error) (float64, error) {
 	began := time.Now()
@@ -92,7 +92,7 @@ func (k *Keys) bareLoop(ctx context.Context) (loop func() error, end func(), err
 	}
 	_, sign := p.pooled(ctx)
 	loop = func() error {
-		for range documents {
+		for range hundred {
 			if err := sign(); err != nil {
 				return err
 			}
