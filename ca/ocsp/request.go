@@ -171,36 +171,20 @@ func parseCertID(raw cryptobyte.String) (CertID, error) {
 // readExtensions reads those of the request, which may have a nonce, or of one
 // certificate in it.
 func (r *Request) readExtensions(wrapped cryptobyte.String, nonce bool) error {
-	var list cryptobyte.String
-	if !wrapped.ReadASN1(&list, der.SEQUENCE) || !wrapped.Empty() || list.Empty() {
+	all, read := readExtensions(wrapped)
+	if !read || len(all) == 0 {
 		return malformed("extensions")
 	}
-	seen := map[string]bool{}
-	for !list.Empty() {
-		var extension, value cryptobyte.String
-		var kind oid
-		var critical bool
-		if !list.ReadASN1(&extension, der.SEQUENCE) || !extension.ReadASN1ObjectIdentifier(&kind) {
-			return malformed("extension")
-		}
-		if extension.PeekASN1Tag(der.BOOLEAN) {
-			r.plain = false
-			if !extension.ReadASN1Boolean(&critical) {
-				return malformed("extension")
-			}
-		}
-		if !extension.ReadASN1(&value, der.OCTET_STRING) || !extension.Empty() || seen[kind.String()] {
-			return malformed("extension")
-		}
-		seen[kind.String()] = true
+	for _, e := range all {
+		r.plain = r.plain && !e.flagged
 		switch {
-		case nonce && kind.Equal(oidNonce()):
-			if !value.ReadASN1Bytes(&r.Nonce, der.OCTET_STRING) || !value.Empty() || len(r.Nonce) == 0 || len(r.Nonce) > maxNonce {
+		case nonce && e.kind.Equal(oidNonce()):
+			if !e.value.ReadASN1Bytes(&r.Nonce, der.OCTET_STRING) || !e.value.Empty() || len(r.Nonce) == 0 || len(r.Nonce) > maxNonce {
 				return malformed("nonce")
 			}
 			r.Nonce = bytes.Clone(r.Nonce)
-		case critical:
-			return malformed("critical extension " + kind.String())
+		case e.critical:
+			return malformed("critical extension " + e.kind.String())
 		default:
 			r.plain = false
 		}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
 
 // What a document may make us look at.
@@ -39,9 +41,9 @@ type pool struct {
 	byKey     map[string][]*x509.Certificate
 	byNumber  map[string][]*x509.Certificate // by issuer and serial number
 	anchors   []*x509.Certificate
-	all       []*x509.Certificate  // in the order in which they came
-	answers   map[string][]*answer // by serial number
-	lists     map[string][]*list   // by issuer
+	all       []*x509.Certificate         // in the order in which they came
+	answers   map[string][]*ocsp.Response // by serial number
+	lists     map[string][]*list          // by issuer
 	origins   map[fingerprint]origin
 	seen      map[fingerprint]bool
 	proved    map[fingerprint]time.Time
@@ -56,7 +58,7 @@ type pool struct {
 func newPool(now time.Time, anchors []*x509.Certificate) *pool {
 	p := &pool{
 		now: now, bySubject: map[string][]*x509.Certificate{}, byKey: map[string][]*x509.Certificate{}, byNumber: map[string][]*x509.Certificate{},
-		answers: map[string][]*answer{}, lists: map[string][]*list{},
+		answers: map[string][]*ocsp.Response{}, lists: map[string][]*list{},
 		origins: map[fingerprint]origin{}, seen: map[fingerprint]bool{}, proved: map[fingerprint]time.Time{}, checked: map[[2]any]error{},
 	}
 	for _, a := range anchors {
@@ -104,10 +106,10 @@ func (p *pool) addAnswer(raw []byte, from origin) {
 		return
 	}
 	p.count.answers++
-	for _, s := range a.singles {
-		p.answers[s.serial.String()] = append(p.answers[s.serial.String()], a)
+	for _, s := range a.Singles {
+		p.answers[s.ID.Serial.String()] = append(p.answers[s.ID.Serial.String()], a)
 	}
-	for _, c := range a.certificates {
+	for _, c := range a.Certificates {
 		p.addCertificate(c, from)
 	}
 }
@@ -187,8 +189,8 @@ func (p *pool) checkList(l *list, issuer *x509.Certificate) error {
 	return p.once(l, issuer, func() error { return issuer.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature) })
 }
 
-func (p *pool) checkAnswer(a *answer, signer *x509.Certificate) error {
-	return p.once(a, signer, func() error { return signer.CheckSignature(a.algorithm, a.tbs, a.signature) })
+func (p *pool) checkAnswer(a *ocsp.Response, signer *x509.Certificate) error {
+	return p.once(a, signer, func() error { return a.CheckSignature(signer) })
 }
 
 // errTooMany is what a signature that was not looked at comes to.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
 
 type pkixExtension = pkix.Extension
@@ -135,8 +137,8 @@ func (v *validation) believed(c, issuer *x509.Certificate, answers bool) ([]*Rev
 }
 
 // answered is what an OCSP answer says of a certificate (RFC 6960, 3.2).
-func (v *validation) answered(a *answer, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
-	i := slices.IndexFunc(a.singles, func(s single) bool { return s.state != unknown && s.about(c, issuer) })
+func (v *validation) answered(a *ocsp.Response, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
+	i := slices.IndexFunc(a.Singles, func(s ocsp.SingleResponse) bool { return s.State != ocsp.Unknown && s.About(c, issuer) })
 	if i < 0 {
 		return nil, nil
 	}
@@ -144,18 +146,18 @@ func (v *validation) answered(a *answer, c, issuer *x509.Certificate) (*Revocati
 	if signer == nil || !v.mayAnswer(signer, a, issuer) {
 		return nil, nil
 	}
-	s := a.singles[i]
-	if s.thisUpdate.After(c.NotAfter) && s.state == good && (s.cutoff.IsZero() || s.cutoff.After(c.NotAfter)) {
+	s := a.Singles[i]
+	if s.ThisUpdate.After(c.NotAfter) && s.State == ocsp.Good && (s.ArchiveCutoff.IsZero() || s.ArchiveCutoff.After(c.NotAfter)) {
 		return nil, nil // nothing is kept of what has expired (RFC 6960, 4.4.4)
 	}
 	r := &Revocation{
-		Status: StatusGood, Source: "ocsp", Origin: string(v.pool.originOf(a.raw)), Signer: name(signer),
-		ProducedAt: a.producedAt, ThisUpdate: s.thisUpdate, NextUpdate: s.nextUpdate, raw: a.raw,
+		Status: StatusGood, Source: "ocsp", Origin: string(v.pool.originOf(a.Raw)), Signer: name(signer),
+		ProducedAt: a.ProducedAt, ThisUpdate: s.ThisUpdate, NextUpdate: s.NextUpdate, raw: a.Raw,
 	}
-	if s.state == revoked {
-		r.revoke(s.revokedAt, s.reason)
+	if s.State == ocsp.Revoked {
+		r.revoke(s.RevokedAt, s.Reason)
 	}
-	if why := v.late(a.raw, a.producedAt, signer, hashIn(a.algorithm)); why != nil {
+	if why := v.late(a.Raw, a.ProducedAt, signer, hashIn(a.Algorithm)); why != nil {
 		return nil, why
 	}
 	return r, nil
@@ -163,23 +165,22 @@ func (v *validation) answered(a *answer, c, issuer *x509.Certificate) (*Revocati
 
 // mayAnswer is whether a responder is the authority or one that it delegated,
 // and is not revoked itself (RFC 6960, 4.2.2.2).
-func (v *validation) mayAnswer(signer *x509.Certificate, a *answer, issuer *x509.Certificate) bool {
+func (v *validation) mayAnswer(signer *x509.Certificate, a *ocsp.Response, issuer *x509.Certificate) bool {
 	if signer.Equal(issuer) {
 		return true
 	}
 	if !bytes.Equal(signer.RawIssuer, issuer.RawSubject) || v.pool.check(signer, issuer) != nil ||
 		!slices.Contains(signer.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) ||
 		signer.KeyUsage != 0 && signer.KeyUsage&x509.KeyUsageDigitalSignature == 0 ||
-		a.producedAt.Before(signer.NotBefore) || a.producedAt.After(signer.NotAfter) {
+		a.ProducedAt.Before(signer.NotBefore) || a.ProducedAt.After(signer.NotAfter) {
 		return false
 	}
-	noCheck := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
-	if slices.ContainsFunc(signer.Extensions, func(e pkixExtension) bool { return e.Id.Equal(noCheck) }) {
+	if ocsp.NoCheck(signer) {
 		return true
 	}
 	lists, _ := v.believed(signer, issuer, false)
 	return len(lists) > 0 && !slices.ContainsFunc(lists, func(r *Revocation) bool { return r.Status != StatusGood }) &&
-		slices.ContainsFunc(lists, func(r *Revocation) bool { return r.fresh(a.producedAt, v.freshness) })
+		slices.ContainsFunc(lists, func(r *Revocation) bool { return r.fresh(a.ProducedAt, v.freshness) })
 }
 
 // listed is what a list says of a certificate (RFC 5280, 6.3.3).

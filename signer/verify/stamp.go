@@ -54,7 +54,7 @@ func (v *validation) token(ctx context.Context, t *cms.Token, out *TimeStamp, ma
 	if err := matches(t); err != nil {
 		return verdict{conclusion: failed(HashFailure, "the time-stamp is of something else: %v", err)}
 	}
-	c, trouble := v.signedBy(t.Signer, t.Message.Certificates, digestBy(t.Signer.Hash, t.Content))
+	c, trouble := v.signedBy(t.Signer, t.Message.Certificates, t.Signer.HashOf(t.Content))
 	if c == nil {
 		return verdict{conclusion: trouble}
 	}
@@ -89,13 +89,6 @@ func (v *validation) token(ctx context.Context, t *cms.Token, out *TimeStamp, ma
 // slack is what two time-stamping authorities may be apart: EN 319 422, 5.2 has
 // them right to the second.
 const slack = time.Second
-
-func digestBy(h crypto.Hash, data []byte) []byte {
-	if h == 0 {
-		return nil
-	}
-	return digest(h, data)
-}
 
 // suite is whether digest and key of a signature could be relied on when it is
 // known to have existed.

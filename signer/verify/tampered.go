@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/rubrica-firma/rubrica/ca/ocsp"
 )
 
 // tampered names what the document holds and has been changed since it was
@@ -36,11 +38,11 @@ func (p *pool) tampered() []string {
 			}
 		}
 	}
-	seen := map[*answer]bool{}
+	seen := map[*ocsp.Response]bool{}
 	for _, answers := range p.answers {
 		for _, a := range answers {
-			if !seen[a] && p.originOf(a.raw) == inDocument && p.forgedAnswer(a) {
-				found = append(found, "an OCSP answer of "+a.producedAt.Format(time.RFC3339))
+			if !seen[a] && p.originOf(a.Raw) == inDocument && p.forgedAnswer(a) {
+				found = append(found, "an OCSP answer of "+a.ProducedAt.Format(time.RFC3339))
 			}
 			seen[a] = true
 		}
@@ -62,12 +64,12 @@ func (p *pool) spoilt(raw []byte) bool {
 	}
 	inner := tbs
 	var again cryptobyte.String
-	if !inner.ReadASN1(&fields, der.SEQUENCE) || !fields.SkipOptionalASN1(explicit(0)) || !fields.SkipASN1(der.INTEGER) ||
+	if !inner.ReadASN1(&fields, der.SEQUENCE) || !fields.SkipOptionalASN1(der.Tag(0).ContextSpecific().Constructed()) || !fields.SkipASN1(der.INTEGER) ||
 		!fields.ReadASN1Element(&again, der.SEQUENCE) || !fields.ReadASN1Element(&issuer, der.SEQUENCE) || !bytes.Equal(algorithm, again) {
 		return true
 	}
-	kind, err := signatureAlgorithm(algorithm)
-	return err != nil || !slices.ContainsFunc(p.bySubject[string(issuer)], func(c *x509.Certificate) bool {
+	kind := ocsp.SignatureAlgorithm(algorithm)
+	return !slices.ContainsFunc(p.bySubject[string(issuer)], func(c *x509.Certificate) bool {
 		return c.CheckSignature(kind, tbs, value.RightAlign()) == nil
 	})
 }
@@ -91,10 +93,10 @@ func (p *pool) forged(keyID, issuer []byte, check func(*x509.Certificate) error)
 	return wrong(candidates, check)
 }
 
-func (p *pool) forgedAnswer(a *answer) bool {
+func (p *pool) forgedAnswer(a *ocsp.Response) bool {
 	var candidates []*x509.Certificate
 	for _, c := range p.all {
-		if a.named(c) {
+		if a.Names(c) {
 			candidates = append(candidates, c)
 		}
 	}
