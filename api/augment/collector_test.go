@@ -176,42 +176,6 @@ func TestBigList(t *testing.T) {
 	}
 }
 
-// TestScope: a list speaks of those whose certificates name it, of their kind.
-func TestScope(t *testing.T) {
-	t.Parallel()
-	const here = "http://ca.example/ca/a.crl"
-	name := func(address string) string {
-		return "\xa0" + string(rune(len(address)+4)) + "\xa0" + string(rune(len(address)+2)) + "\x86" + string(rune(len(address))) + address
-	}
-	sequence := func(members ...string) []byte {
-		body := strings.Join(members, "")
-		return []byte("\x30" + string(rune(len(body))) + body)
-	}
-	for text, tc := range map[string]struct {
-		value     []byte
-		authority bool
-		good      bool
-	}{
-		"its own":                {sequence(name(here)), false, true},
-		"its own, users":         {append([]byte{0x30, byte(len(name(here)) + 3)}, name(here)+"\x81\x01\xff"...), false, true},
-		"another's":              {sequence(name("http://ca.example/ca/b.crl")), false, false},
-		"users, of an authority": {[]byte("\x30\x03\x81\x01\xff"), true, false},
-		"authorities":            {[]byte("\x30\x03\x82\x01\xff"), false, false},
-		"authorities, of one":    {[]byte("\x30\x03\x82\x01\xff"), true, true},
-		"some reasons":           {[]byte("\x30\x04\x83\x02\x06\x40"), false, false},
-		"indirect":               {[]byte("\x30\x03\x84\x01\xff"), false, false},
-		"attributes":             {[]byte("\x30\x03\x85\x01\xff"), false, false},
-		"nothing":                {[]byte{0x30, 0}, false, true},
-		"malformed":              {[]byte{0x31, 0}, false, false},
-		"cut":                    {[]byte("\x30\x03\x81\x01"), false, false},
-	} {
-		err := checkScope(tc.value, &x509.Certificate{CRLDistributionPoints: []string{here}, IsCA: tc.authority})
-		if tc.good != (err == nil) || !tc.good && !errors.Is(err, errList) {
-			t.Errorf("%s: got %v, want good: %v", text, err, tc.good)
-		}
-	}
-}
-
 // published is what an authority has published, in memory.
 type published struct{ asked []string }
 

@@ -93,7 +93,7 @@ func Missing(ends []*x509.Certificate, e Evidence, anchors ...*x509.Certificate)
 type known struct {
 	certificates []*x509.Certificate
 	responses    []*answers
-	lists        []*list
+	lists        []*Scope
 }
 
 // readEvidence leaves out what cannot be read.
@@ -147,7 +147,7 @@ func (k known) missing(ends, anchors []*x509.Certificate) []*x509.Certificate {
 // covers says whether there is a revocation value about c, or need not be, and
 // whose certificates it brings.
 func (k known) covers(c, issuer *x509.Certificate) (responders []*x509.Certificate, covered bool) {
-	if unchecked(c) || slices.ContainsFunc(k.lists, func(l *list) bool { return l.covers(c) }) {
+	if unchecked(c) || slices.ContainsFunc(k.lists, func(l *Scope) bool { return l.Covers(c) }) {
 		return nil, true
 	}
 	i := slices.IndexFunc(k.responses, func(a *answers) bool { return a.covers(c, issuer) })
@@ -171,11 +171,17 @@ func issuerOf(c *x509.Certificate, known []*x509.Certificate) *x509.Certificate 
 }
 
 // unchecked says that nobody asks whether c was revoked: it is a responder's with
-// id-pkix-ocsp-nocheck (RFC 6960, 4.2.2.2.1), or one of short life with
-// validity-assured (EN 319 412-1, 5.2).
+// id-pkix-ocsp-nocheck (RFC 6960, 4.2.2.2.1), or one of short life.
 func unchecked(c *x509.Certificate) bool {
-	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool {
-		return e.Id.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}) ||
-			e.Id.Equal(asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1})
-	})
+	return has(c, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}) || ShortLived(c)
+}
+
+// ShortLived is validity-assured-short-term (EN 319 412-1, 5.2): the certificate
+// is so short-lived that nobody would hear of its revocation in time.
+func ShortLived(c *x509.Certificate) bool {
+	return has(c, asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1})
+}
+
+func has(c *x509.Certificate, kind asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(kind) })
 }

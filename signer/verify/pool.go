@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 // What a document may make us look at.
@@ -43,7 +44,7 @@ type pool struct {
 	anchors   []*x509.Certificate
 	all       []*x509.Certificate         // in the order in which they came
 	answers   map[string][]*ocsp.Response // by serial number
-	lists     map[string][]*list          // by issuer
+	lists     map[string][]*cades.List    // by issuer
 	origins   map[fingerprint]origin
 	seen      map[fingerprint]bool
 	proved    map[fingerprint]time.Time
@@ -58,7 +59,7 @@ type pool struct {
 func newPool(now time.Time, anchors []*x509.Certificate) *pool {
 	p := &pool{
 		now: now, bySubject: map[string][]*x509.Certificate{}, byKey: map[string][]*x509.Certificate{}, byNumber: map[string][]*x509.Certificate{},
-		answers: map[string][]*ocsp.Response{}, lists: map[string][]*list{},
+		answers: map[string][]*ocsp.Response{}, lists: map[string][]*cades.List{},
 		origins: map[fingerprint]origin{}, seen: map[fingerprint]bool{}, proved: map[fingerprint]time.Time{}, checked: map[[2]any]error{},
 	}
 	for _, a := range anchors {
@@ -185,7 +186,7 @@ func (p *pool) check(c, issuer *x509.Certificate) error {
 	return p.once(c, issuer, func() error { return issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) })
 }
 
-func (p *pool) checkList(l *list, issuer *x509.Certificate) error {
+func (p *pool) checkList(l *cades.List, issuer *x509.Certificate) error {
 	return p.once(l, issuer, func() error { return issuer.CheckSignature(l.SignatureAlgorithm, l.RawTBSRevocationList, l.Signature) })
 }
 

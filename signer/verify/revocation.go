@@ -6,12 +6,12 @@ import (
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
 type pkixExtension = pkix.Extension
@@ -57,7 +57,7 @@ func (r *Revocation) fresh(at time.Time, longest time.Duration) bool {
 // revocation is what is known about a certificate at a time, or why nothing is.
 // With a control time it is only believed what is proved to be older.
 func (v *validation) revocation(ctx context.Context, c, issuer *x509.Certificate, at, control time.Time) (*Revocation, *Conclusion) {
-	if shortLived(c) {
+	if cades.ShortLived(c) {
 		return &Revocation{Status: StatusGood, Source: "validity-assured", Origin: string(v.pool.originOf(c.Raw)), Signer: name(issuer), ProducedAt: c.NotBefore, ThisUpdate: c.NotBefore, raw: c.Raw}, nil
 	}
 	r, trouble := v.known(c, issuer, at, control)
@@ -72,14 +72,6 @@ func (v *validation) revocation(ctx context.Context, c, issuer *x509.Certificate
 	}
 	v.pool.add(e, fetched)
 	return v.known(c, issuer, at, control)
-}
-
-// shortLived is validity-assured-short-term (EN 319 412-1, 5.2): the certificate
-// is so short-lived that nobody would hear of its revocation in time.
-func shortLived(c *x509.Certificate) bool {
-	return slices.ContainsFunc(c.Extensions, func(e pkixExtension) bool {
-		return e.Id.Equal(asn1.ObjectIdentifier{0, 4, 0, 194121, 2, 1})
-	})
 }
 
 func (v *validation) known(c, issuer *x509.Certificate, at, control time.Time) (*Revocation, *Conclusion) {
@@ -184,16 +176,16 @@ func (v *validation) mayAnswer(signer *x509.Certificate, a *ocsp.Response, issue
 }
 
 // listed is what a list says of a certificate (RFC 5280, 6.3.3).
-func (v *validation) listed(l *list, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
-	if !l.speaksOf(c) || issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0 ||
+func (v *validation) listed(l *cades.List, c, issuer *x509.Certificate) (*Revocation, *Conclusion) {
+	if !l.Covers(c) || issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0 ||
 		v.pool.checkList(l, issuer) != nil {
 		return nil, nil
 	}
-	e, revoked, err := l.entry(c)
+	e, revoked, err := l.Entry(c)
 	if err != nil {
 		return nil, nil // it says nothing that can be understood
 	}
-	if !revoked && l.ThisUpdate.After(c.NotAfter) && (l.expired.IsZero() || l.expired.After(c.NotAfter)) {
+	if !revoked && l.ThisUpdate.After(c.NotAfter) && !l.KeepsExpired(c) {
 		return nil, nil
 	}
 	r := &Revocation{

@@ -271,7 +271,7 @@ func (v *validation) documented(d verdict) (there, proved bool) {
 		if v.pool.originOf(c.Raw) != inDocument {
 			return false, false
 		}
-		if shortLived(c) {
+		if cades.ShortLived(c) {
 			continue
 		}
 		all, _ := v.believed(c, d.path[i+1], true)

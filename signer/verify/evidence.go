@@ -6,13 +6,21 @@ import (
 	"fmt"
 
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
+	"github.com/rubrica-firma/rubrica/signer/cades"
 )
 
-// errOCSP is in every error about octets that are no successful OCSP answer.
-var errOCSP = errors.New("no readable OCSP answer")
+var (
+	errOCSP = errors.New("no readable OCSP answer")
+	errList = errors.New("no usable revocation list")
+)
 
-// maxAnswer is what an answer may be at most.
-const maxAnswer = 256 << 10
+// What answers and lists may be at most, each and lists together, in octets:
+// read, lists take some five times as much.
+const (
+	maxAnswer   = 256 << 10
+	maxList     = 16 << 20
+	maxAllLists = 32 << 20
+)
 
 // readAnswer reads an answer in DER.
 func readAnswer(raw []byte) (*ocsp.Response, error) {
@@ -27,6 +35,18 @@ func readAnswer(raw []byte) (*ocsp.Response, error) {
 		return nil, fmt.Errorf("%w: signature algorithm", errOCSP)
 	}
 	return a, nil
+}
+
+// readList reads a complete list in DER.
+func readList(raw []byte) (*cades.List, error) {
+	if len(raw) > maxList {
+		return nil, fmt.Errorf("%w: %d octets", errList, len(raw))
+	}
+	l, err := cades.ReadList(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errList, err)
+	}
+	return l, nil
 }
 
 // signerOf finds the answer's certificate among its own, the authority's and
