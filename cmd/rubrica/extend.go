@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -55,7 +53,7 @@ type ExtendCommand struct {
 func (c *ExtendCommand) Run(ctx context.Context) error { return c.extend(ctx, os.Stdout) }
 
 func (c *ExtendCommand) extend(ctx context.Context, out io.Writer) error {
-	anchors, err := c.anchors()
+	anchors, err := readTrust(c.Trust)
 	if err != nil {
 		return err
 	}
@@ -89,25 +87,6 @@ func (c *ExtendCommand) extend(ctx context.Context, out io.Writer) error {
 		return lowerLevelError{reached: reached, err: err}
 	}
 	return nil
-}
-
-// anchors are whom to trust.
-func (c *ExtendCommand) anchors() ([]*x509.Certificate, error) {
-	trust := c.Trust
-	if len(trust) == 0 {
-		if _, err := os.Stat(defaultTrust); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no trust anchor: name one with --trust, there is no %s here", defaultTrust)
-		}
-		trust = []string{defaultTrust}
-	}
-	found, err := readEvidence(trust)
-	if err != nil {
-		return nil, err
-	}
-	if len(found.Certificates) == 0 || len(found.CRLs)+len(found.OCSPs) > 0 {
-		return nil, errors.New("--trust is for certificates, and nothing else")
-	}
-	return found.Certificates, nil
 }
 
 // augmenter wires what a file needs.
@@ -185,16 +164,6 @@ type document struct {
 	size    int64
 	anchors []*x509.Certificate
 	want    cades.Level
-}
-
-// isPDF looks for the header where viewers do (ISO 32000-2, annex C.2).
-func isPDF(r io.ReaderAt) (bool, error) {
-	head := make([]byte, 1024)
-	n, err := r.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("reading the document: %w", err)
-	}
-	return bytes.Contains(head[:n], []byte("%PDF-")), nil
 }
 
 func (d document) pdf(ctx context.Context, _ func() (io.Reader, error)) (cades.Level, func(io.Writer) error, error) {

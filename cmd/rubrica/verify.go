@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
@@ -37,9 +32,6 @@ type VerifyCommand struct {
 	Freshness time.Duration `help:"Longest age of what is known about revocation; until its own next update if none is given."`
 	JSON      bool          `name:"json" help:"Print the report as JSON."`
 }
-
-// defaultTrust is where rubrica up leaves the root.
-const defaultTrust = "var/ca/root.pem"
 
 // Run validates and prints the report.
 func (c *VerifyCommand) Run(ctx context.Context) error { return c.report(ctx, os.Stdout) }
@@ -91,65 +83,12 @@ func (c *VerifyCommand) verifier() (*verify.Verifier, error) {
 		at = time.Now()
 	}
 	v := &verify.Verifier{Freshness: c.Freshness, Now: func() time.Time { return at }}
-	trust := c.Trust
-	if len(trust) == 0 {
-		if _, err := os.Stat(defaultTrust); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no trust anchor: name one with --trust, there is no %s here", defaultTrust)
-		}
-		trust = []string{defaultTrust}
-	}
-	anchors, err := readEvidence(trust)
-	if err != nil {
+	var err error
+	if v.Trust, err = readTrust(c.Trust); err != nil {
 		return nil, err
-	}
-	if v.Trust = anchors.Certificates; len(v.Trust) == 0 || len(anchors.CRLs)+len(anchors.OCSPs) > 0 {
-		return nil, errors.New("--trust is for certificates, and nothing else")
 	}
 	v.Evidence, err = readEvidence(c.Evidence)
 	return v, err
-}
-
-// readEvidence reads files of certificates, lists and answers.
-func readEvidence(paths []string) (cades.Evidence, error) {
-	var all cades.Evidence
-	for _, path := range paths {
-		octets, err := os.ReadFile(path)
-		if err != nil {
-			return all, fmt.Errorf("reading evidence: %w", err)
-		}
-		block, rest := pem.Decode(octets)
-		if block == nil {
-			all = addEvidence(all, octets)
-		}
-		for ; block != nil; block, rest = pem.Decode(rest) {
-			all = addEvidence(all, block.Bytes)
-		}
-	}
-	return all, nil
-}
-
-// addEvidence takes for an OCSP answer what is neither certificate nor list.
-func addEvidence(e cades.Evidence, der []byte) cades.Evidence {
-	if c, err := x509.ParseCertificate(der); err == nil {
-		e.Certificates = append(e.Certificates, c)
-	} else if _, err := x509.ParseRevocationList(der); err == nil {
-		e.CRLs = append(e.CRLs, der)
-	} else {
-		e.OCSPs = append(e.OCSPs, der)
-	}
-	return e
-}
-
-func openSized(path string) (*os.File, int64, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return nil, 0, errors.Join(err, file.Close())
-	}
-	return file, info.Size(), nil
 }
 
 // notValidError carries the exit status of a document whose signatures are not
