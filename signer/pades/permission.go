@@ -101,24 +101,40 @@ func (m *form) deny(out *permissions, dict pdf.Dict, fallback Permission) error 
 
 // references applies the transforms of a signature.
 func (m *form) references(out *permissions, signature pdf.Dict) error {
-	members, err := m.file.Array(signature["Reference"])
+	return m.transforms(signature["Reference"], func(method pdf.Name, params pdf.Dict) error {
+		switch method {
+		case "DocMDP":
+			return m.deny(out, params, FillAndSign)
+		case "FieldMDP":
+			return m.restrict(out, params)
+		case "UR3", "UR":
+			return m.usageRights(out, params)
+		}
+		return nil
+	})
+}
+
+// transforms hands out the signature reference dictionaries (ISO 32000-2, table
+// 256).
+func (m *form) transforms(references pdf.Object, use func(method pdf.Name, params pdf.Dict) error) error {
+	members, err := m.file.Array(references)
 	if err != nil {
 		return err
 	}
 	for _, member := range members {
-		method, params, err := m.transform(member)
+		reference, err := m.file.Dict(member)
 		if err != nil {
 			return err
 		}
-		switch method {
-		case "DocMDP":
-			err = m.deny(out, params, FillAndSign)
-		case "FieldMDP":
-			err = m.restrict(out, params)
-		case "UR3", "UR":
-			err = m.usageRights(out, params)
-		}
+		method, err := m.file.Name(reference["TransformMethod"])
 		if err != nil {
+			return err
+		}
+		params, err := m.file.Dict(reference["TransformParams"])
+		if err != nil {
+			return err
+		}
+		if err := use(method, params); err != nil {
 			return err
 		}
 	}

@@ -226,45 +226,20 @@ func (m *form) readByteRange(s *Signature, o pdf.Object) error {
 }
 
 func (m *form) readReferences(s *Signature, o pdf.Object) error {
-	members, err := m.file.Array(o)
-	if err != nil {
-		return err
-	}
-	for _, member := range members {
-		method, params, err := m.transform(member)
-		if err != nil {
-			return err
-		}
+	return m.transforms(o, func(method pdf.Name, params pdf.Dict) error {
 		switch method {
 		case "DocMDP":
 			p := permissions{level: Any}
-			if err := m.deny(&p, params, FillAndSign); err != nil {
-				return err
-			}
+			err := m.deny(&p, params, FillAndSign)
 			s.Permission = p.level
+			return err
 		case "FieldMDP":
-			if err := m.addLock(s, params); err != nil {
-				return err
-			}
+			return m.addLock(s, params)
 		case "UR", "UR3":
 			s.UsageRights = true
 		}
-	}
-	return nil
-}
-
-// transform reads a signature reference dictionary (ISO 32000-2, table 256).
-func (m *form) transform(o pdf.Object) (pdf.Name, pdf.Dict, error) {
-	reference, err := m.file.Dict(o)
-	if err != nil {
-		return "", nil, err
-	}
-	method, err := m.file.Name(reference["TransformMethod"])
-	if err != nil {
-		return "", nil, err
-	}
-	params, err := m.file.Dict(reference["TransformParams"])
-	return method, params, err
+		return nil
+	})
 }
 
 func (m *form) addLock(s *Signature, dict pdf.Dict) error {
