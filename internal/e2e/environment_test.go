@@ -47,6 +47,9 @@ type environment struct {
 	output    bytes.Buffer
 	process   *child.Process
 
+	// authority is where the service asks for time-stamps.
+	authority *timeAuthority
+
 	world   *thread.World
 	checker invariants.Checker
 
@@ -91,6 +94,8 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 	for _, s := range settings() {
 		e.args = append(e.args, "--set", s)
 	}
+	e.authority = newTimeAuthority("http://" + addresses[0] + "/tsa")
+	e.args = append(e.args, "--set", "api.tsa="+e.authority.URL, "--set", "api.evidence-network=127.0.0.0/8")
 	e.world = &thread.World{Service: local(addresses[0]), Inbox: local(addresses[2]), ReturnURL: e.sede + "/vuelta"}
 	return e, nil
 }

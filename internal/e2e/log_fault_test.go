@@ -100,7 +100,7 @@ func allowEntries(t *testing.T) {
 }
 
 // exec changes the database, as its owner.
-func (e *environment) exec(t *testing.T, sql string) {
+func (e *environment) exec(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // it also cleans up
 	conn, err := pgx.Connect(ctx, e.checker.Database)
@@ -108,7 +108,7 @@ func (e *environment) exec(t *testing.T, sql string) {
 		t.Fatalf("connecting: %v", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, sql); err != nil {
+	if _, err := conn.Exec(ctx, sql, args...); err != nil {
 		t.Fatalf("changing the database: %v", err)
 	}
 }
