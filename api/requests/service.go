@@ -270,6 +270,11 @@ func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
 		return "", err
 	}
 	signatory.Organisation = sub.Client.Organisation
+	if signatory.Name == "" {
+		// A stamp that has no room for a name is to be refused now, not when its
+		// citizen has come.
+		signatory.Name = someName
+	}
 	for i, upload := range sub.Documents {
 		f, err := s.takeIn(ctx, sub.Client.ID, upload)
 		if err != nil {
@@ -378,6 +383,9 @@ type signatory struct {
 	Name, Identifier string
 	Organisation     string // that asks
 }
+
+// someName stands for that of a citizen who is not registered yet: few are longer.
+const someName = "María de los Ángeles Fernández de Córdoba-Figueroa y Álvarez de Sotomayor Martínez de Irujo"
 
 // masked shows of an identifier what publications show.
 func masked(identifier string) string {

@@ -196,3 +196,20 @@ func revised(text string) []byte {
 	fmt.Fprintf(&out, "xref\n4 1\n%010d 00000 n \ntrailer\n<</Size 5/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n", at[4], first, second)
 	return out.Bytes()
 }
+
+// A stamp without room for a name is refused before its citizen comes, known or not.
+func TestSmallStamp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for i, tt := range []struct {
+		size float64
+		code policies.Code
+	}{{60, policies.StampInvalid}, {180, ""}} {
+		u := pdf(t)
+		u.Options.Stamp = &requests.Stamp{Place: "rect", Rect: [4]float64{50, 50, 50 + tt.size, 50 + tt.size/3}}
+		sub := h.submission(u)
+		sub.IdempotencyKey = fmt.Sprint(i)
+		_, err := h.Submit(t.Context(), sub)
+		wantRefusal(t, err, tt.code)
+	}
+}
