@@ -49,11 +49,20 @@ type Viewer interface {
 	PageText(ctx context.Context, f *documents.File, page int) (string, error)
 }
 
+// Requests is the doors' common core. *requests.Service fulfils it.
+type Requests interface {
+	Fix(ctx context.Context, requestID string, ticket signer.Ticket) (signer.Request, error)
+	Original(ctx context.Context, requestID string, d signer.Document) (*documents.File, error)
+	Preview(ctx context.Context, requestID string, d signer.Document) (*documents.File, error)
+	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
+	AugmentSoon(ctx context.Context, requestID string)
+}
+
 // DoorConfig names the parts of a Door.
 type DoorConfig struct {
 	Pages    *Pages
 	Store    Store
-	Requests *requests.Service
+	Requests Requests
 	Module   signer.Module
 	Register Register
 	Viewer   Viewer

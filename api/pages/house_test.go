@@ -251,6 +251,11 @@ func (f *far) set(change func()) {
 	change()
 }
 
+// core lifts no signature: there is none.
+type core struct{ pages.Requests }
+
+func (core) AugmentSoon(context.Context, string) {}
+
 // house is the doors on a real server, and a browser before it.
 type house struct {
 	*testing.T
@@ -281,7 +286,7 @@ func newHouse(t *testing.T) *house {
 		},
 	}}
 	door := pages.NewDoor(pages.DoorConfig{
-		Pages: drawn, Store: h.far, Module: h.far, Register: h.far, Rules: policies.DefaultRules(),
+		Pages: drawn, Store: h.far, Requests: core{}, Module: h.far, Register: h.far, Rules: policies.DefaultRules(),
 		CodeInterval: 30 * time.Second, Development: true, Now: time.Now,
 	})
 	server := httptest.NewUnstartedServer(nil)
