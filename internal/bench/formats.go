@@ -166,11 +166,11 @@ func (p *pen) check(w *work) error {
 	return cms.CrossCheckDigest(w.cms, w.digest)
 }
 
-// options are those of an ordinary signature that nobody sees.
+// options are those that the service has for a B-B that nobody sees.
 func options() pades.Options {
 	return pades.Options{
-		Name: "ESPAÑOL ESPAÑOL JUAN", Reason: "Solicitud de ayuda", Location: "Madrid",
-		Time: time.Now().UTC().Truncate(time.Second),
+		Reason: "Solicitud de ayuda", Location: "Madrid", Time: time.Now().UTC().Truncate(time.Second),
+		Hole: pades.DefaultHole - pades.TokenRoom,
 	}
 }
 

@@ -72,6 +72,9 @@ func (f *Formats) levels(ctx context.Context) ([]Figure, error) {
 }
 
 func (f *Formats) liftPDF(ctx context.Context, p *pen, job work, level cades.Level) (verify.Input, error) {
+	if level != cades.BB {
+		job.options.Hole = pades.DefaultHole
+	}
 	if err := p.through(&job); err != nil {
 		return verify.Input{}, err
 	}
