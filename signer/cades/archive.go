@@ -135,26 +135,12 @@ func (t *TimeStamp) covered() Evidence {
 			e.CRLs = append(e.CRLs, der)
 		}
 	}
-	choices := slices.DeleteFunc(t.subject.message.RawRevocations(), func(choice []byte) bool {
-		return !named[string(sum(t.Hash, choice))]
-	})
-	for _, der := range t.subject.message.OCSPs() {
-		if slices.ContainsFunc(choices, func(choice []byte) bool { return holds(choice, der) }) {
-			e.OCSPs = append(e.OCSPs, der)
+	for _, choice := range t.subject.message.RawRevocations() {
+		if answer := cms.OCSPIn(choice); answer != nil && named[string(sum(t.Hash, choice))] {
+			e.OCSPs = append(e.OCSPs, answer)
 		}
 	}
 	return e
-}
-
-// holds says whether an OtherRevocationInfoFormat (RFC 5940, 2.1) holds an
-// OCSPResponse, or the BasicOCSPResponse at its end.
-func holds(choice, response []byte) bool {
-	var other struct {
-		Format asn1.ObjectIdentifier
-		Info   asn1.RawValue
-	}
-	_, err := asn1.UnmarshalWithParams(choice, &other, "tag:1")
-	return err == nil && bytes.HasSuffix(response, other.Info.FullBytes)
 }
 
 func (t *TimeStamp) archiveImprint(content io.Reader) ([]byte, error) {

@@ -171,7 +171,7 @@ func (p *Policy) attribute() (cms.Attribute, error) {
 
 func policyHash(hash crypto.Hash) (asn1.ObjectIdentifier, error) {
 	if hash == crypto.SHA1 {
-		return sha1Identifier(), nil
+		return cms.DigestID(hash)
 	}
 	return hashIdentifier(hash)
 }

@@ -137,7 +137,7 @@ func indexIn(t *cms.Token) (index *hashIndex, der []byte, old bool, err error) {
 	if index, err = readIndex(der, old); err != nil {
 		return nil, nil, false, err
 	}
-	if hash, err := hashOf(index.Algorithm.Algorithm); err != nil || hash != t.Hash {
+	if hash, err := cms.DigestOf(index.Algorithm.Algorithm); err != nil || hash != t.Hash {
 		return nil, nil, false, fmt.Errorf("%w: a hash index by %v, the imprint by %v", ErrTimeStamp, index.Algorithm.Algorithm, t.Hash)
 	}
 	return index, der, old, nil

@@ -27,11 +27,7 @@ func (l Level) AtLeast(other Level) bool { return l.rank() >= other.rank() }
 
 func (l Level) rank() int { return 1 + slices.Index([]Level{BB, BT, BLT, BLTA}, l) }
 
-var (
-	idContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
-	idSigningCert   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 12}
-	idSigningCertV2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
-)
+var idContentType = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
 
 // LevelOf is the level that a signature has by what stands in it, never a higher
 // one. That says nothing about whether it is valid.
@@ -102,6 +98,5 @@ func newest(stamps []*TimeStamp) (*TimeStamp, known) {
 // baseline says whether the signed attributes are those that every level has
 // (EN 319 122-1, 6.3). The claimed time is not asked for: a PDF has it elsewhere.
 func baseline(s *cms.SignerInfo) bool {
-	return s.Attribute(idContentType) != nil && len(s.MessageDigest()) > 0 &&
-		(s.Attribute(idSigningCertV2) != nil || s.Attribute(idSigningCert) != nil)
+	return s.Attribute(idContentType) != nil && len(s.MessageDigest()) > 0 && s.NamesCertificate()
 }

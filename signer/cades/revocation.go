@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
 // ErrEvidence is in every error about a certificate, CRL or OCSP response that
@@ -73,7 +75,7 @@ func readOCSP(der []byte) (*answers, error) {
 
 func (a *answers) covers(c, issuer *x509.Certificate) bool {
 	return slices.ContainsFunc(a.about, func(id certID) bool {
-		hash, err := hashOf(id.Algorithm.Algorithm)
+		hash, err := cms.DigestOf(id.Algorithm.Algorithm)
 		if err != nil || id.Serial == nil || id.Serial.Cmp(c.SerialNumber) != 0 {
 			return false
 		}

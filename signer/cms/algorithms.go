@@ -96,21 +96,39 @@ func foreignHash(alg algorithm) (crypto.Hash, error) {
 	if len(alg.Parameters.FullBytes) != 0 && !isNull(alg.Parameters) {
 		return 0, fmt.Errorf("%w: digest parameters", ErrMalformed)
 	}
-	for _, known := range []struct {
-		oid  asn1.ObjectIdentifier
-		hash crypto.Hash
-	}{
-		{idSHA256, crypto.SHA256},
-		{idSHA384, crypto.SHA384},
-		{idSHA512, crypto.SHA512},
-		{idSHA1, crypto.SHA1},
-		{idSHA224, crypto.SHA224},
-	} {
-		if known.oid.Equal(alg.OID) {
-			return known.hash, nil
+	return DigestOf(alg.OID)
+}
+
+// DigestOf is the hash that an identifier names, of those that are read.
+func DigestOf(id asn1.ObjectIdentifier) (crypto.Hash, error) {
+	for _, d := range digests() {
+		if d.oid.Equal(id) {
+			return d.hash, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: digest %v", ErrUnsupported, alg.OID)
+	return 0, fmt.Errorf("%w: digest %v", ErrUnsupported, id)
+}
+
+// DigestID is the identifier of a hash, of those that are read.
+func DigestID(hash crypto.Hash) (asn1.ObjectIdentifier, error) {
+	for _, d := range digests() {
+		if d.hash == hash {
+			return d.oid, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: hash %v", ErrUnsupported, hash)
+}
+
+type namedDigest struct {
+	oid  asn1.ObjectIdentifier
+	hash crypto.Hash
+}
+
+func digests() [5]namedDigest {
+	return [...]namedDigest{
+		{idSHA256, crypto.SHA256}, {idSHA384, crypto.SHA384}, {idSHA512, crypto.SHA512},
+		{idSHA1, crypto.SHA1}, {idSHA224, crypto.SHA224},
+	}
 }
 
 // signatureAlgorithm names how a key signs: rsaEncryption with NULL for RSA

@@ -23,18 +23,28 @@ func (m *Message) CRLs() [][]byte {
 func (m *Message) OCSPs() [][]byte {
 	var answers [][]byte
 	for _, r := range m.revocations.elements {
-		members, err := elements(r)
-		if err != nil || r[0] != context1Set || len(members) != 2 || members[1][0] != tagSequence {
-			continue
-		}
-		switch format := oidOf(members[0]); {
-		case format.Equal(idOCSPResponse):
-			answers = append(answers, members[1])
-		case format.Equal(idOCSPBasic):
-			answers = append(answers, wrapBasic(members[0], members[1]))
+		if answer := OCSPIn(r); answer != nil {
+			answers = append(answers, answer)
 		}
 	}
 	return answers
+}
+
+// OCSPIn is the answer in one of RawRevocations, as OCSPs has it; nil if it holds
+// none.
+func OCSPIn(choice []byte) []byte {
+	members, err := elements(choice)
+	if err != nil || choice[0] != context1Set || len(members) != 2 || members[1][0] != tagSequence {
+		return nil
+	}
+	switch format := oidOf(members[0]); {
+	case format.Equal(idOCSPResponse):
+		return members[1]
+	case format.Equal(idOCSPBasic):
+		return wrapBasic(members[0], members[1])
+	default:
+		return nil
+	}
 }
 
 // wrapBasic makes a successful OCSPResponse (RFC 6960, 4.2.1).

@@ -7,47 +7,39 @@ import (
 
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
 	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
-var (
-	errOCSP = errors.New("no readable OCSP answer")
-	errList = errors.New("no usable revocation list")
-)
-
-// What answers and lists may be at most, each and lists together, in octets:
-// read, lists take some five times as much.
+// What answers, lists and time-stamps may be at most, each and lists together, in
+// octets: read, lists take some five times as much.
 const (
 	maxAnswer   = 256 << 10
 	maxList     = 16 << 20
 	maxAllLists = 32 << 20
+	maxToken    = 4 << 20 // their unsigned attributes may hold evidence
 )
+
+// within reads what is no longer than it may be.
+func within[T any](raw []byte, most int, read func([]byte) (T, error)) (T, error) {
+	if len(raw) > most {
+		var none T
+		return none, fmt.Errorf("%d octets are more than are read", len(raw))
+	}
+	return read(raw)
+}
 
 // readAnswer reads an answer in DER.
 func readAnswer(raw []byte) (*ocsp.Response, error) {
-	if len(raw) > maxAnswer {
-		return nil, fmt.Errorf("%w: %d octets", errOCSP, len(raw))
+	a, err := within(raw, maxAnswer, ocsp.Read)
+	if err == nil && a.Algorithm == x509.UnknownSignatureAlgorithm {
+		return nil, errors.New("signature algorithm of an OCSP answer")
 	}
-	a, err := ocsp.Read(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errOCSP, err)
-	}
-	if a.Algorithm == x509.UnknownSignatureAlgorithm {
-		return nil, fmt.Errorf("%w: signature algorithm", errOCSP)
-	}
-	return a, nil
+	return a, err
 }
 
-// readList reads a complete list in DER.
-func readList(raw []byte) (*cades.List, error) {
-	if len(raw) > maxList {
-		return nil, fmt.Errorf("%w: %d octets", errList, len(raw))
-	}
-	l, err := cades.ReadList(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errList, err)
-	}
-	return l, nil
-}
+func readList(raw []byte) (*cades.List, error) { return within(raw, maxList, cades.ReadList) }
+
+func readToken(raw []byte) (*cms.Token, error) { return within(raw, maxToken, cms.OpenToken) }
 
 // signerOf finds the answer's certificate among its own, the authority's and
 // others.

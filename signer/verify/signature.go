@@ -183,7 +183,7 @@ func (p *pool) proveCovered(m *cms.Message, stamps []*cades.TimeStamp, archive *
 	for _, raw := range m.RawRevocations() {
 		if archive.Covers(raw) {
 			p.prove(raw, at)
-			p.prove(responseIn(raw), at)
+			p.prove(cms.OCSPIn(raw), at)
 		}
 	}
 	for _, t := range stamps {
@@ -191,19 +191,6 @@ func (p *pool) proveCovered(m *cms.Message, stamps []*cades.TimeStamp, archive *
 			p.prove(t.Token, at)
 		}
 	}
-}
-
-// responseIn is the OCSPResponse in a RevocationInfoChoice (RFC 5940, 2.1), nil if
-// it has none.
-func responseIn(choice []byte) []byte {
-	var other struct {
-		Format asn1.ObjectIdentifier
-		Info   asn1.RawValue
-	}
-	if _, err := asn1.UnmarshalWithParams(choice, &other, "tag:1"); err != nil || !other.Format.Equal(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 16, 2}) {
-		return nil
-	}
-	return other.Info.FullBytes
 }
 
 // counterSigned validates the signatures over this one's value.

@@ -4,29 +4,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/signer/cms"
 )
-
-// errToken is in every error about octets that are no TimeStampToken.
-var errToken = errors.New("no readable time-stamp token")
-
-// maxToken bounds a token, whose unsigned attributes may hold evidence.
-const maxToken = 4 << 20
-
-func readToken(raw []byte) (*cms.Token, error) {
-	if len(raw) > maxToken {
-		return nil, fmt.Errorf("%w: %d octets", errToken, len(raw))
-	}
-	t, err := cms.OpenToken(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errToken, err)
-	}
-	return t, nil
-}
 
 // timeStamp validates a token (EN 319 102-1, 5.4) that should be over what
 // matches says. Other time-stamps that were validated before may prove since when
