@@ -3,13 +3,12 @@ package requests
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/hmac"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +95,7 @@ func (s *Service) settle(ctx context.Context, requestID string, d signer.Documen
 	if err := layout.FixTime(update, at); err != nil {
 		return fixed, err
 	}
-	fixed.Digest, err = layout.Digest(f.Reader(), update, crypto.SHA256)
+	fixed.Digest, err = digest(layout, f, update)
 	return fixed, err
 }
 
@@ -217,7 +216,7 @@ func (s *Service) assemble(ctx context.Context, requestID string, d signer.Docum
 		if d.Format == signer.CAdESDetached {
 			return documents.HeldFile(a.CMS)
 		}
-		return documents.Spool(func(f *documents.File) error {
+		return documents.Assemble(func(f *documents.File) error {
 			m, err := cms.Open(bytes.NewReader(a.CMS), int64(len(a.CMS)))
 			if err != nil {
 				return err
@@ -232,17 +231,33 @@ func (s *Service) assemble(ctx context.Context, requestID string, d signer.Docum
 	if err := layout.FixTime(update, d.SigningTime); err != nil {
 		return nil, err
 	}
-	digest, err := layout.Digest(original.Reader(), update, crypto.SHA256)
+	sum, err := digest(layout, original, update)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verify(ctx, d, digest, a.CMS); err != nil {
+	if err := s.verify(ctx, d, sum, a.CMS); err != nil {
 		return nil, err
 	}
 	if err := layout.Embed(update, a.CMS); err != nil {
 		return nil, err
 	}
-	return documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update), bytes.NewReader(a.Tail)))
+	return documents.Assemble(func(f *documents.File) error {
+		if err := f.Append(original); err != nil {
+			return err
+		}
+		_, err := f.Write(slices.Concat(update, a.Tail))
+		return err
+	})
+}
+
+// digest is what a signature in a PDF covers. The document was hashed when it was
+// read, and a large one takes long enough once.
+func digest(layout pades.Layout, original *documents.File, update []byte) ([]byte, error) {
+	hashed, err := original.Hashed()
+	if err != nil {
+		return nil, err
+	}
+	return layout.DigestBehind(hashed, update)
 }
 
 // verify checks a stored signature against what is about to leave, by our own
