@@ -41,10 +41,7 @@ func readList(content []byte, certificate, issuer *x509.Certificate) (status, er
 	if err != nil {
 		return status{}, fmt.Errorf("%w: %w", errList, err)
 	}
-	s := status{
-		Status:     ocsp.Status{State: ocsp.Good},
-		thisUpdate: list.ThisUpdate, nextUpdate: list.NextUpdate, expired: list.KeepsExpired(certificate),
-	}
+	s := status{State: ocsp.Good, thisUpdate: list.ThisUpdate, nextUpdate: list.NextUpdate, expired: list.KeepsExpired(certificate)}
 	if listed {
 		s.Status = ocsp.Status{State: ocsp.Revoked, RevokedAt: entry.RevocationTime, Reason: entry.ReasonCode}
 	}

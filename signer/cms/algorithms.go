@@ -126,8 +126,11 @@ type namedDigest struct {
 
 func digests() [5]namedDigest {
 	return [...]namedDigest{
-		{idSHA256, crypto.SHA256}, {idSHA384, crypto.SHA384}, {idSHA512, crypto.SHA512},
-		{idSHA1, crypto.SHA1}, {idSHA224, crypto.SHA224},
+		{idSHA256, crypto.SHA256},
+		{idSHA384, crypto.SHA384},
+		{idSHA512, crypto.SHA512},
+		{idSHA1, crypto.SHA1},
+		{idSHA224, crypto.SHA224},
 	}
 }
 
