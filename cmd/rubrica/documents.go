@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"os"
 
 	"github.com/rubrica-firma/rubrica/signer/cades"
+	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
 // defaultTrust is where rubrica up leaves the root.
@@ -85,5 +85,5 @@ func isPDF(r io.ReaderAt) (bool, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("reading the document: %w", err)
 	}
-	return bytes.Contains(head[:n], []byte("%PDF-")), nil
+	return verify.LooksLikePDF(head[:n]), nil
 }

@@ -78,7 +78,7 @@ func (r *Verifier) File(ctx context.Context, in Input) (*Report, error) {
 	}
 	var err error
 	switch {
-	case looksLikePDF(head):
+	case LooksLikePDF(head):
 		report.Format = "pdf"
 		err = v.pdf(ctx, in, report)
 	case len(head) > 0 && (head[0] == 0x30 || bytes.HasPrefix(bytes.TrimSpace(head), []byte("-----BEGIN"))):
@@ -98,7 +98,12 @@ func (r *Verifier) File(ctx context.Context, in Input) (*Report, error) {
 // note 13).
 const headOctets = 1024
 
-func looksLikePDF(head []byte) bool { return bytes.Contains(head, []byte("%PDF-")) }
+// LooksLikePDF says by the beginning of a file whether it is to be read as a PDF,
+// or else as a CMS.
+func LooksLikePDF(head []byte) bool {
+	const sequence = 0x30 // a CMS may be around a PDF
+	return bytes.Contains(head, []byte("%PDF-")) && head[0] != sequence
+}
 
 // add makes evidence known.
 func (p *pool) add(e cades.Evidence, from origin) {
