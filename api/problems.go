@@ -82,6 +82,7 @@ var statuses = map[policies.Code]int{
 
 	policies.TimeStampUnavailable: http.StatusServiceUnavailable,
 	policies.EvidenceUnavailable:  http.StatusServiceUnavailable,
+	policies.LevelUnreachable:     http.StatusConflict,
 
 	policies.DocumentUnsupported: http.StatusUnprocessableEntity,
 	policies.DocumentTooComplex:  http.StatusUnprocessableEntity,

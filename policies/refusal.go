@@ -80,6 +80,7 @@ const (
 const (
 	TimeStampUnavailable Code = "time_stamp_unavailable" // no authority gave one that holds
 	EvidenceUnavailable  Code = "evidence_unavailable"   // certificates or revocation data are missing
+	LevelUnreachable     Code = "level_unreachable"      // what is missing will never be there
 )
 
 // Documents.
@@ -196,7 +197,7 @@ func Codes() []Code {
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
 		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
 		DocumentUnsupported, DocumentTooComplex, DocumentUnsafe, DocumentChanged, FieldUnknown, StampInvalid, UploadUnknown,
-		TimeStampUnavailable, EvidenceUnavailable,
+		TimeStampUnavailable, EvidenceUnavailable, LevelUnreachable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
 		Busy, SignatureFailed, Unavailable, Internal,

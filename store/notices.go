@@ -69,6 +69,8 @@ func (db *DB) work(ctx context.Context, workers *river.Workers, queue string, lo
 		Queues:  map[string]river.QueueConfig{queue: {MaxWorkers: 4}},
 		Workers: workers,
 		Logger:  logger,
+		// River's own hour is long for somebody who waits for a level.
+		JobTimeout: jobTime, RescueStuckJobsAfter: stuck,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the job queue: %w", err)
@@ -98,6 +100,12 @@ type Augmentation struct {
 
 // Kind implements river.JobArgs.
 func (Augmentation) Kind() string { return "augmentation" }
+
+// A job has jobTime; one of a process that was killed is another's after stuck.
+const (
+	jobTime = 5 * time.Minute
+	stuck   = 6 * time.Minute
+)
 
 // augmentationDelay leaves the first try to who is waiting for the result.
 const augmentationDelay = 10 * time.Second

@@ -39,6 +39,8 @@ const (
 	largeDPI   = 180
 	largeQuery = "ampliada"
 	textQuery  = "texto"
+	// versionQuery is read by nobody: it tells a browser that a picture is another.
+	versionQuery = "v"
 )
 
 // textPreview is how much of a plain text is shown.
@@ -61,6 +63,11 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 	o.Page = within(c.QueryParam("pagina"), doc.Pages)
 	o.ImageURL = at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "pagina", strconv.Itoa(o.Page)+".png")
 	o.LargeURL = o.ImageURL + "?" + largeQuery + "=1"
+	if requests.Stamped(doc) { // whose picture changes with the session, and browsers keep pictures
+		version := fmt.Sprintf("%x", doc.Digest[:min(8, len(doc.Digest))])
+		o.ImageURL += "?" + versionQuery + "=" + version
+		o.LargeURL += "&" + versionQuery + "=" + version
+	}
 	o.Width, o.Height = pageWidth, pageHeight
 	if o.Page > 1 {
 		o.PrevURL = reviewURL(r.ID, doc.Ordinal, o.Page-1)
@@ -102,8 +109,8 @@ func document(r signer.Request, doc signer.Document) Document {
 	for _, code := range doc.Findings {
 		out.Findings = append(out.Findings, policies.Finding{Code: policies.FindingCode(code)})
 	}
-	if doc.Lacking != "" {
-		out.Lacking = policies.Refuse(doc.Lacking)
+	if lacking := requests.Lacking(doc); lacking != "" {
+		out.Lacking = policies.Refuse(lacking)
 	}
 	return out
 }

@@ -128,6 +128,9 @@ func Lacking(d signer.Document) policies.Code {
 
 // final reports whether another try would end the same way.
 func final(problem error) bool {
+	if errors.Is(problem, policies.Refuse(policies.TimeStampUnavailable)) {
+		return false // of several authorities one may come back
+	}
 	for _, end := range []error{augment.ErrInvalid, augment.ErrUntrusted, augment.ErrShort, augment.ErrLevel, augment.ErrForbidden, augment.ErrNoRoom} {
 		if errors.Is(problem, end) {
 			return true
@@ -139,6 +142,9 @@ func final(problem error) bool {
 
 // lacking is what is said of a level that is not reached.
 func lacking(problem error) policies.Code {
+	if final(problem) {
+		return policies.LevelUnreachable
+	}
 	if errors.Is(problem, policies.Refuse(policies.TimeStampUnavailable)) {
 		return policies.TimeStampUnavailable
 	}
