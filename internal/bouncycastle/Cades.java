@@ -7,8 +7,10 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import org.bouncycastle.asn1.ASN1Encodable;
+import org.bouncycastle.asn1.ASN1Encoding;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.ASN1OctetString;
+import org.bouncycastle.asn1.ASN1Primitive;
 import org.bouncycastle.asn1.ASN1Sequence;
 import org.bouncycastle.asn1.ASN1Set;
 import org.bouncycastle.asn1.ASN1TaggedObject;
@@ -47,10 +49,13 @@ final class Cades {
     private final List<byte[]> certificates;
     private final List<byte[]> revocations;
 
-    Cades(Judge judge) throws Exception {
+    /** A message, and its content unless that stands inside. */
+    Cades(Judge judge, byte[] der, byte[] detached) throws Exception {
         this.judge = judge;
-        byte[] der = judge.bytes("cms");
-        byte[] detached = judge.optional("content");
+        // BouncyCastle judges certificates by what it would write, not by what it has read.
+        if (!Arrays.equals(ASN1Primitive.fromByteArray(der).getEncoded(ASN1Encoding.DER), der)) {
+            throw new Judge.Rejected("not in DER");
+        }
         cms = detached == null ? new CMSSignedData(der) : new CMSSignedData(new CMSProcessableByteArray(detached), der);
         content = detached == null ? (byte[]) cms.getSignedContent().getContent() : detached;
         var info = ASN1Sequence.getInstance(der);

@@ -4,8 +4,6 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.Security;
 import java.security.cert.CertPath;
 import java.security.cert.CertPathValidator;
@@ -62,7 +60,8 @@ import org.bouncycastle.tsp.TimeStampTokenInfo;
 
 /**
  * Answers questions about certificates, revocation lists, OCSP responses,
- * time-stamps and CAdES signatures with BouncyCastle, one after the other, until its input ends.
+ * time-stamps, CAdES signatures and signed PDFs with BouncyCastle and PDFBox, one after the
+ * other, until its input ends.
  *
  * <p>Question and answer are the same shape: a count of pairs, then for each a
  * name and a value, both as length and bytes; numbers have four octets, high
@@ -95,7 +94,6 @@ public final class Judge {
 
     public static void main(String[] args) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
-        load();
         var in = new DataInputStream(new java.io.BufferedInputStream(System.in));
         var out = new DataOutputStream(new java.io.BufferedOutputStream(System.out));
         out.writeInt(0); // ready
@@ -107,16 +105,6 @@ public final class Judge {
             }
             judge.decide();
             judge.write(out);
-        }
-    }
-
-    /** Loads all classes: their files are gone when the program has said that it is ready. */
-    private static void load() throws Exception {
-        var home = Path.of(Judge.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-        try (var files = Files.newDirectoryStream(home, "*.class")) {
-            for (Path each : files) {
-                Class.forName(each.getFileName().toString().replace(".class", ""));
-            }
         }
     }
 
@@ -153,12 +141,15 @@ public final class Judge {
                 case "crl" -> crl();
                 case "ocsp" -> ocsp();
                 case "timestamp" -> timeStamp();
-                case "cades" -> new Cades(this).check();
+                case "cades" -> new Cades(this, bytes("cms"), optional("content")).check();
+                case "document" -> new Documents(this).check();
+                case "pdfa" -> new Documents(this).pdfa();
                 default -> throw new NotUnderstood("no check " + text("check"));
             }
         } catch (NotUnderstood fault) {
             say("fault", fault.getMessage());
-        } catch (Exception no) {
+        } catch (Exception | StackOverflowError | OutOfMemoryError no) { // what does not survive a file does not accept it
+            answer.clear();
             say("error", reason(no));
         }
     }

@@ -1,6 +1,7 @@
 // Package bouncycastle asks BouncyCastle, which shares no code with Go's
 // crypto/x509 nor with ours, about certificates, revocation lists, OCSP
-// responses and time-stamps. It is for tests only.
+// responses, time-stamps and signatures, and PDFBox about the PDFs that these stand
+// in. It is for tests only.
 //
 // Each check gives nil or facts where BouncyCastle says yes, and a *RejectedError
 // where it says no, so that a test can demand either. Where it cannot be asked

@@ -42,7 +42,8 @@ type Archive struct {
 	Certificates, Revocations, Attributes int
 }
 
-// Signatures checks signatures after EN 319 122-1: the signature value, the
+// Signatures checks signatures after EN 319 122-1: that all is in DER, without
+// which BouncyCastle would judge what it had written itself; the signature value, the
 // content, signing-certificate-v2, and the signer's path; that each
 // signature-time-stamp is of the signature value; that the imprint of each
 // archive-time-stamp-v3, computed from its octets by 5.5.3, is the one

@@ -3,11 +3,13 @@ package bouncycastle
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,8 +23,11 @@ import (
 var sources embed.FS
 
 // jars are where Debian puts BouncyCastle (libbcprov-java, libbcpkix-java, and
-// what the latter depends on).
-const jars = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar"
+// what the latter depends on) and PDFBox (libpdfbox2-java, and what it depends on;
+// its Preflight needs libactivation-java and libjaxb-api-java, too).
+const jars = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar:" +
+	"/usr/share/java/pdfbox2.jar:/usr/share/java/fontbox2.jar:/usr/share/java/commons-logging.jar:" +
+	"/usr/share/java/preflight.jar:/usr/share/java/xmpbox.jar:/usr/share/java/javax.activation.jar:/usr/share/java/jaxb-api.jar"
 
 const (
 	// patience is far above what a start on a loaded machine takes, and an answer.
@@ -59,8 +64,7 @@ func ask(tb testing.TB, question ...pair) []pair {
 	defer process.mu.Unlock()
 	answer, err := process.ask(question)
 	if err != nil {
-		tb.Fatalf("asking BouncyCastle (apt-get install default-jdk-headless libbcprov-java libbcpkix-java): %v\n%s",
-			err, process.stderr.String())
+		tb.Fatalf("asking BouncyCastle (.ci/deps test installs it): %v\n%s", err, process.stderr.String())
 	}
 	return answer
 }
@@ -80,20 +84,15 @@ func (j *jvm) ask(question []pair) ([]pair, error) {
 	return answer, err
 }
 
-// start compiles the program and runs it, which has read its classes when it
-// says that it is ready.
+// start runs the program, which says when it is ready.
 func (j *jvm) start() error {
 	for jar := range strings.SplitSeq(jars, ":") {
 		if _, err := os.Stat(jar); err != nil {
-			return fmt.Errorf("finding BouncyCastle: %w", err)
+			return fmt.Errorf("finding BouncyCastle and PDFBox: %w", err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "bouncycastle-")
+	dir, err := program()
 	if err != nil {
-		return fmt.Errorf("making a directory: %w", err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // left over files harm nobody
-	if err := compile(dir); err != nil {
 		return err
 	}
 	cmd := exec.Command("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", jars+":"+dir, "Judge") //nolint:noctx // lives as long as the test binary
@@ -114,16 +113,58 @@ func (j *jvm) start() error {
 	return err
 }
 
-func compile(dir string) error {
+// program gives the directory with the compiled program: compiling costs more than
+// a start. It is named by what is in it, and put in its place as a whole, so that test
+// binaries that run at the same time do not meet half of it.
+func program() (string, error) {
+	files, err := fs.Glob(sources, "*.java")
+	if err != nil {
+		return "", fmt.Errorf("finding the program: %w", err)
+	}
+	name := sha256.New()
+	for _, file := range files {
+		content, err := sources.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("reading %s: %w", file, err)
+		}
+		name.Write(content)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	cache = filepath.Join(cache, "rubrica-tests")
+	dir := filepath.Join(cache, fmt.Sprintf("bouncycastle-%x", name.Sum(nil)[:8]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", fmt.Errorf("making a cache: %w", err)
+	}
+	fresh, err := os.MkdirTemp(cache, "bouncycastle-new-")
+	if err != nil {
+		return "", fmt.Errorf("making a directory: %w", err)
+	}
+	defer os.RemoveAll(fresh) //nolint:errcheck // it has been moved, or harms nobody
+	if err := compile(fresh, files); err != nil {
+		return "", err
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		if _, there := os.Stat(dir); there != nil {
+			return "", fmt.Errorf("putting the program in place: %w", err)
+		}
+	}
+	return dir, nil
+}
+
+func compile(dir string, files []string) error {
 	if err := os.CopyFS(dir, sources); err != nil {
 		return fmt.Errorf("writing the program: %w", err)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.java"))
-	if err != nil {
-		return fmt.Errorf("finding the program: %w", err)
-	}
-	args := append([]string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-nowarn", "-cp", jars, "-d", dir}, files...)
-	if out, err := exec.Command("javac", args...).CombinedOutput(); err != nil { //nolint:noctx // a second or two
+	args := append([]string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-nowarn", "-cp", jars}, files...)
+	cmd := exec.Command("javac", args...) //nolint:noctx // a second or two
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("compiling the program: %w\n%s", err, out)
 	}
 	return nil
