@@ -8,6 +8,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -101,8 +102,8 @@ final class Documents {
             case "ETSI.RFC3161" -> timeStamp(new TimeStampToken(new CMSSignedData(der)), content);
             default -> throw new Judge.Rejected("SubFilter " + signature.getSubFilter());
         }
-        if (end < file.length && !Arrays.equals(seen(Arrays.copyOf(file, end)), seen(file))) {
-            throw new Judge.Rejected("a reader is shown something else than what was signed");
+        if (end < file.length) {
+            compare(Seen.in(Arrays.copyOf(file, end)), Seen.in(file));
         }
     }
 
@@ -208,13 +209,32 @@ final class Documents {
 
     // What a reader is shown.
 
-    /** A digest of all that the catalogue leads to: pages, what is on them, and how it is shown. */
-    private static byte[] seen(byte[] file) throws Exception {
-        MessageDigest out = MessageDigest.getInstance("SHA-256");
-        try (PDDocument document = PDDocument.load(file)) {
-            seen(document.getDocumentCatalog().getCOSObject(), out, Collections.newSetFromMap(new IdentityHashMap<>()));
+    /** Digests of all that the catalogue leads to, pages and how they are shown, and of what each signature says. */
+    private record Seen(String document, Set<String> signatures) {
+        static Seen in(byte[] file) throws Exception {
+            try (PDDocument document = PDDocument.load(file)) {
+                Set<String> signatures = new HashSet<>();
+                for (PDSignature each : document.getSignatureDictionaries()) {
+                    signatures.add(digest(each.getCOSObject()));
+                }
+                return new Seen(digest(document.getDocumentCatalog().getCOSObject()), signatures);
+            }
         }
-        return out.digest();
+
+        private static String digest(COSBase base) throws Exception {
+            MessageDigest out = MessageDigest.getInstance("SHA-256");
+            seen(base, out, Collections.newSetFromMap(new IdentityHashMap<>()));
+            return HexFormat.of().formatHex(out.digest());
+        }
+    }
+
+    private static void compare(Seen signed, Seen now) throws Judge.Rejected {
+        if (!now.document.equals(signed.document)) {
+            throw new Judge.Rejected("a reader is shown something else than what was signed");
+        }
+        if (!now.signatures.containsAll(signed.signatures)) {
+            throw new Judge.Rejected("a signature says something else than it did");
+        }
     }
 
     private static void seen(COSBase base, MessageDigest out, Set<COSBase> known) throws IOException {

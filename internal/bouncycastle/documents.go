@@ -35,7 +35,7 @@ type Store struct{ Certificates, CRLs, OCSPs, VRI int }
 // Signatures checks, of a time-stamp its imprint and what TimeStamp checks. Where
 // something comes behind, all that the catalogue leads to, in the revision signed and
 // in the document as it is, has to be the same but for signature fields without
-// extent and validation data. Of the latter each element has to be signed by
+// extent and validation data, and a signature has to say what it said. Of the latter each element has to be signed by
 // somebody whose certificate is there or the root, and each VRI be of a signature.
 func Documents(tb testing.TB, d Document) ([]DocumentSignature, Store, error) {
 	tb.Helper()

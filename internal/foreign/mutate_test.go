@@ -166,22 +166,28 @@ type region struct{ from, to int }
 func (r region) pick(random *rand.Rand) int { return r.from + random.IntN(r.to-r.from) }
 
 // silent are the parts of a SignedData in a file that nobody signs and that say
-// nothing about the signature (RFC 5652, 5.1 and 5.3): version numbers, and the set
-// of digest algorithms, which each signer names again. Validators pass over them.
+// nothing about the signature (RFC 5652, 3, 5.1 and 5.3): that it is a SignedData,
+// version numbers, and the set of digest algorithms, which each signer names again.
+// Validators pass over them. So do all but BouncyCastle and ours over the type of
+// the content, which has to be the one that is signed (11.1): it is here, too.
 func silent(tb testing.TB, file []byte, in region) []region {
 	tb.Helper()
 	var info struct {
-		Type    asn1.ObjectIdentifier
+		Type    asn1.RawValue
 		Content struct {
-			Version, Digests, Content asn1.RawValue
-			Certificates              asn1.RawValue                     `asn1:"optional,tag:0"`
-			Revocations               asn1.RawValue                     `asn1:"optional,tag:1"`
-			Signers                   []struct{ Version asn1.RawValue } `asn1:"set"`
+			Version, Digests asn1.RawValue
+			Content          struct{ Type asn1.RawValue }
+			Certificates     asn1.RawValue                     `asn1:"optional,tag:0"`
+			Revocations      asn1.RawValue                     `asn1:"optional,tag:1"`
+			Signers          []struct{ Version asn1.RawValue } `asn1:"set"`
 		} `asn1:"explicit,tag:0"`
 	}
 	_, err := asn1.Unmarshal(file[in.from:in.to], &info)
 	must(tb, err)
-	parts := []region{within(file, info.Content.Version.FullBytes), within(file, info.Content.Digests.FullBytes)}
+	var parts []region
+	for _, v := range []asn1.RawValue{info.Type, info.Content.Version, info.Content.Digests, info.Content.Content.Type} {
+		parts = append(parts, within(file, v.FullBytes))
+	}
 	for _, s := range info.Content.Signers {
 		parts = append(parts, within(file, s.Version.FullBytes))
 	}
