@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
 // Hash algorithm and length are one thing: whatever else the public side
@@ -26,13 +24,12 @@ func TestHashConfusion(t *testing.T) {
 		"1.3.14.3.2.26": 0, "1.2.840.113549.2.5": 0, // SHA-1, MD5
 		"": 0, "SHA-256": 0, "2.16.840.1.101.3.4.2.1 ": 0, "2.16.840.1.101.3.4.2.01": 0, "sha256\x01": 0,
 	}
-	for name, scheme := range map[string]cms.Scheme{"ec-p256": "", "ec-p384": "", "rsa-3072": "", "rsa-3072 with PSS": cms.PSS} {
-		algorithm, _, _ := strings.Cut(name, " ")
-		t.Run(name, func(t *testing.T) {
+	for _, algorithm := range []string{"ec-p256", "ec-p384", "rsa-3072"} {
+		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			s := newSpine(t, signer.SealedKeeper)
 			config := s.module.Config
-			config.KeyAlgorithm, config.RSAScheme = algorithm, scheme
+			config.KeyAlgorithm = algorithm
 			s.module = signer.New(config)
 			s.activate(ana, anaPhone)
 			_, _ = s.consent(ana, password, "primera")

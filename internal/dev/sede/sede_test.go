@@ -156,6 +156,7 @@ func TestAsk(t *testing.T) {
 		"signer": map[string]any{"identifier": "12345678Z"}, "return_url": "https://sede.test/vuelta", "title": "Acta", "locale": "es",
 		"documents": []any{map[string]any{
 			"name": "acta.txt", "media_type": "text/plain; charset=utf-8", "format": "cades-attached", "content": "bGXDrWRhIHkgY29uZm9ybWU=",
+			"level": "B-LTA",
 		}},
 	}
 	if diff := cmp.Diff(want, <-p.orders); diff != "" {
