@@ -166,10 +166,13 @@ type region struct{ from, to int }
 func (r region) pick(random *rand.Rand) int { return r.from + random.IntN(r.to-r.from) }
 
 // silent are the parts of a SignedData in a file that nobody signs and that say
-// nothing about the signature (RFC 5652, 3, 5.1 and 5.3): that it is a SignedData,
-// version numbers, and the set of digest algorithms, which each signer names again.
-// Validators pass over them. So do all but BouncyCastle and ours over the type of
-// the content, which has to be the one that is signed (11.1): it is here, too.
+// nothing that is not said elsewhere (RFC 5652, 3, 5.1 and 5.3), so that validators
+// pass over them: that it is a SignedData; version numbers; the set of digest
+// algorithms, which each signer names again; the signer's name and number, where a
+// small letter is as good as a capital, and signing-certificate-v2 is signed; and the
+// signature algorithm, of which the key says enough. The last is the type of
+// the content, which all but BouncyCastle and ours do not compare with the one that
+// is signed (11.1).
 func silent(tb testing.TB, file []byte, in region) []region {
 	tb.Helper()
 	var info struct {
@@ -177,19 +180,24 @@ func silent(tb testing.TB, file []byte, in region) []region {
 		Content struct {
 			Version, Digests asn1.RawValue
 			Content          struct{ Type asn1.RawValue }
-			Certificates     asn1.RawValue                     `asn1:"optional,tag:0"`
-			Revocations      asn1.RawValue                     `asn1:"optional,tag:1"`
-			Signers          []struct{ Version asn1.RawValue } `asn1:"set"`
+			Certificates     asn1.RawValue `asn1:"optional,tag:0"`
+			Revocations      asn1.RawValue `asn1:"optional,tag:1"`
+			Signers          []struct {
+				Version, Name, Digest asn1.RawValue
+				Attributes            asn1.RawValue `asn1:"optional,tag:0"`
+				Algorithm             asn1.RawValue
+			} `asn1:"set"`
 		} `asn1:"explicit,tag:0"`
 	}
 	_, err := asn1.Unmarshal(file[in.from:in.to], &info)
 	must(tb, err)
-	var parts []region
-	for _, v := range []asn1.RawValue{info.Type, info.Content.Version, info.Content.Digests, info.Content.Content.Type} {
-		parts = append(parts, within(file, v.FullBytes))
-	}
+	values := []asn1.RawValue{info.Type, info.Content.Version, info.Content.Digests, info.Content.Content.Type}
 	for _, s := range info.Content.Signers {
-		parts = append(parts, within(file, s.Version.FullBytes))
+		values = append(values, s.Version, s.Name, s.Algorithm)
+	}
+	var parts []region
+	for _, v := range values {
+		parts = append(parts, within(file, v.FullBytes))
 	}
 	return parts
 }
