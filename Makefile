@@ -45,15 +45,11 @@ build: deps
 # The formats do no I/O and start no goroutine.
 FORMATS := ./signer/pdf/... ./signer/cms/... ./signer/cades/... ./signer/pades/... ./signer/inspect/... ./signer/verify/...
 
-# What of the ceremony is about several at once.
-RACES := Thousand|Parallel|Once|Histories|Races|Simultaneous|Busy|ReadyKeys|AnyOrder|Victim|ManyDocuments|Texts|Reminders|TestCeremony$$
-
 # Race detection costs a factor of five to ten, which browsers and argon2id feel
 # most; the packages that hold the concurrency get it.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
-	$(GO) test -race -timeout 15m -run '$(RACES)' ./signer
-	$(GO) test -race -timeout 15m ./signer/rpc/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
-	$(GO) test -timeout 10m ./signer $(FORMATS) ./api/... ./cmd/... ./internal/...
+	$(GO) test -race -timeout 15m ./signer ./signer/rpc/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
+	$(GO) test -timeout 10m $(FORMATS) ./api/... ./cmd/... ./internal/...
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
 
