@@ -58,8 +58,8 @@ func (r *reader) stateDiffers(n *field) bool {
 // hidesContent says whether an annotation lies over what its page says, and can
 // hide it.
 func (r *reader) hidesContent(annotation pdf.Dict, marks []point) bool {
-	switch r.name(annotation["Subtype"]) {
-	case "Link", "Popup", "Highlight", "Underline", "StrikeOut", "Squiggly", "Ink", "Line", "PolyLine":
+	// Whatever the kind says of itself, viewers draw the appearance.
+	if r.name(annotation["Subtype"]) == "Link" {
 		return false
 	}
 	if r.integer(annotation["F"])&(flagHidden|flagNoView) != 0 {

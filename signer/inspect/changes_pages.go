@@ -185,11 +185,31 @@ func (d *differ) newAnnotation(index int, annotation pdf.Dict, where string) {
 	switch {
 	case !d.mayAnnotate(), !markup(subtype), acts(annotation):
 		d.forbid(AnnotationAdded, where)
-	case subtype == "FreeText", subtype == "Stamp", d.new.hidesContent(annotation, d.marks(index)):
+	case subtype == "FreeText", subtype == "Stamp", d.new.hidesContent(annotation, slices.Concat(d.marks(index), d.annotated(index))):
 		d.tell(AnnotationAdded, Suspect, where)
 	default:
 		d.tell(AnnotationAdded, Permitted, where)
 	}
+}
+
+// annotated are points of what lay over the page when it was signed: stamps of
+// signatures, fields, remarks.
+func (d *differ) annotated(index int) []point {
+	if index >= len(d.oldPages) {
+		return nil
+	}
+	var points []point
+	for _, member := range d.old.array(d.oldPages[index].Dict["Annots"]) {
+		box := d.old.box(d.old.dict(member)["Rect"])
+		if box.area() == 0 {
+			continue
+		}
+		width, height := box[2]-box[0], box[3]-box[1]
+		for _, at := range [][2]float64{{0.5, 0.5}, {0.1, 0.1}, {0.1, 0.9}, {0.9, 0.1}, {0.9, 0.9}} {
+			points = append(points, point{box[0] + at[0]*width, box[1] + at[1]*height})
+		}
+	}
+	return points
 }
 
 func (d *differ) mayAnnotate() bool { return d.permitted.Level == 0 || d.permitted.Level == 3 }
