@@ -17,12 +17,8 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
-const (
-	// pieceSize is what a content is cut into: what a process holds of it at a time.
-	pieceSize = 1 << 20
-	// uploadLife is how long a content waits for the request that uses it.
-	uploadLife = 24 * time.Hour
-)
+// pieceSize is what a content is cut into: what a process holds of it at a time.
+const pieceSize = 1 << 20
 
 // ErrContentChanged means that a content was not the same when it was read again.
 var ErrContentChanged = errors.New("the content changed while it was read")
@@ -181,7 +177,8 @@ func (p Public) Augmented(ctx context.Context, requestID string, ordinal int) (*
 }
 
 // Augment implements requests.Store. What is there already and reaches as far
-// stays: of two that worked at the same signature the first wins.
+// stays: of two that worked at the same signature the first wins, and the last
+// says what lacks.
 func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmented, now time.Time) error {
 	_, err := p.db.pool.Exec(ctx, `
 		INSERT INTO augmentations (request_id, ordinal, level, lacking, cms, tail, at)
@@ -189,8 +186,13 @@ func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmente
 		FROM documents
 		WHERE request_id = @request AND ordinal = @ordinal AND cms IS NOT NULL AND content_id IS NOT NULL
 		ON CONFLICT (request_id, ordinal) DO UPDATE
-		SET level = @level, lacking = @lacking, cms = @cms, tail = @tail, at = @at
-		WHERE array_position(@levels, augmentations.level) < array_position(@levels, @level)`, pgx.NamedArgs{
+		SET
+			level = @level,
+			lacking = @lacking,
+			cms = CASE WHEN augmentations.level = @level THEN augmentations.cms ELSE @cms END,
+			tail = CASE WHEN augmentations.level = @level THEN augmentations.tail ELSE @tail END,
+			at = @at
+		WHERE array_position(@levels, augmentations.level) <= array_position(@levels, @level)`, pgx.NamedArgs{
 		"request": requestID,
 		"ordinal": a.Ordinal,
 		"level":   a.Reached,

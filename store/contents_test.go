@@ -156,12 +156,14 @@ func TestPurgeForgetsContents(t *testing.T) {
 	t.Parallel()
 	a := newDeposit(t)
 	idle, used := a.upload("idle", []byte("ocioso")), a.upload("used", []byte("usado"))
-	if err := a.request("r", "sede", used, signer.NewContent{Upload: "used"}); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"r", "other"} {
+		if err := a.request(id, "sede", used, signer.NewContent{Upload: "used"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	purge := func(at time.Time) {
 		t.Helper()
-		if err := a.public.Purge(t.Context(), at, 7*24*time.Hour); err != nil {
+		if err := a.public.Purge(t.Context(), at, 7*24*time.Hour, 24*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,8 +176,20 @@ func TestPurgeForgetsContents(t *testing.T) {
 	if here(idle.ID) || !here(used.ID) {
 		t.Errorf("after a day: got idle %v, used %v, want false, true", here(idle.ID), here(used.ID))
 	}
+	// One upload may serve several requests: it is kept for those that are open.
+	a.sql(`UPDATE requests SET state = 'refused', closed_at = $1 WHERE id = 'r'`, a.now)
+	purge(a.now.Add(8 * 24 * time.Hour))
+	if err := a.public.WriteContent(t.Context(), io.Discard, "r", 1); !errors.Is(err, policies.Refuse(policies.NotFound)) {
+		t.Errorf("after the retention, with another request open: got %v, want %v", err, policies.NotFound)
+	}
+	if err := a.public.WriteContent(t.Context(), io.Discard, "other", 1); err != nil {
+		t.Errorf("of the request that is open: %v", err)
+	}
 	a.sql(`UPDATE requests SET state = 'refused', closed_at = $1`, a.now)
 	purge(a.now.Add(8 * 24 * time.Hour))
+	if here(used.ID) {
+		t.Error("a content that nobody needs any more is still there")
+	}
 	if err := a.public.WriteContent(t.Context(), io.Discard, "r", 1); !errors.Is(err, policies.Refuse(policies.NotFound)) {
 		t.Errorf("after the retention: got %v, want %v", err, policies.NotFound)
 	}
@@ -210,5 +224,13 @@ func TestAugmentationsClimb(t *testing.T) {
 		if err != nil || string(got.CMS) != step.want {
 			t.Errorf("after %s: got %v, %v, want %q", step.level, got, err, step.want)
 		}
+	}
+	// What lacks may become known later, though nothing more is reached.
+	again := signer.Augmented{Ordinal: 1, Reached: cades.BLTA, Lacking: policies.LevelUnreachable, CMS: []byte("another")}
+	if err := a.public.Augment(t.Context(), "r", again, a.now); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.public.Augmented(t.Context(), "r", 1); err != nil || got.Lacking != policies.LevelUnreachable || string(got.CMS) != "lta" {
+		t.Errorf("the same level again: got %v, %v; want what lacks, and the signature as it was", got, err)
 	}
 }

@@ -177,7 +177,7 @@ func TestPublicSideColumns(t *testing.T) {
 		},
 		"UPDATE": {
 			"augmentations": "at cms lacking level ordinal request_id tail",
-			"documents":     "digest fixed_for hash layout signing_time update",
+			"documents":     "content_id digest fixed_for hash layout signing_time update",
 		},
 		"SELECT": {
 			"challenges":  "attempts citizen_id created_at expires_at id purpose reference request_id state ticket_hash",

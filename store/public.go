@@ -356,23 +356,28 @@ func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen
 	return c, k.Certificate, nil
 }
 
-// Purge forgets what is no longer needed: expired tokens, and the documents of
-// requests that ended before the retention began (TS 119 431-2, OVR-7.13-03).
-func (p Public) Purge(ctx context.Context, now time.Time, retention time.Duration) error {
+// Purge forgets what is no longer needed: expired tokens, the documents of
+// requests that ended before the retention began (TS 119 431-2, OVR-7.13-03), and
+// uploads that no request has used for so long. What another request still needs
+// stays for that one.
+func (p Public) Purge(ctx context.Context, now time.Time, retention, uploads time.Duration) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
-		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention), "day": now.Add(-uploadLife)}
+		args := pgx.NamedArgs{"now": now, "before": now.Add(-retention), "idle": now.Add(-uploads)}
 		for _, sql := range []string{
 			`
 			DELETE FROM access_tokens
 			WHERE expires_at < @now`, `
 			DELETE FROM contents c
 			USING documents d JOIN requests r ON r.id = d.request_id
-			WHERE d.content_id = c.id AND r.closed_at < @before`, `
-			DELETE FROM contents c
-			WHERE created_at < @day AND NOT EXISTS (SELECT FROM documents WHERE content_id = c.id)`, `
+			WHERE d.content_id = c.id AND r.closed_at < @before AND NOT EXISTS (
+				SELECT FROM documents o JOIN requests u ON u.id = o.request_id
+				WHERE o.content_id = c.id AND (u.closed_at IS NULL OR u.closed_at >= @before))`, `
 			UPDATE documents
-			SET update = NULL
-			WHERE update IS NOT NULL AND content_id IS NULL`, `
+			SET content_id = NULL, update = NULL
+			WHERE (content_id IS NOT NULL OR update IS NOT NULL)
+				AND request_id IN (SELECT id FROM requests WHERE closed_at < @before)`, `
+			DELETE FROM contents c
+			WHERE created_at < @idle AND NOT EXISTS (SELECT FROM documents WHERE content_id = c.id)`, `
 			DELETE FROM augmentations a
 			USING requests r
 			WHERE r.id = a.request_id AND r.closed_at < @before`,

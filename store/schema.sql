@@ -868,7 +868,7 @@ GRANT UPDATE(digest) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(fixed_for) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(cms) ON TABLE documents TO rubrica_signer;
 GRANT UPDATE(hash) ON TABLE documents TO rubrica_api;
-GRANT INSERT(content_id) ON TABLE documents TO rubrica_api;
+GRANT INSERT(content_id),UPDATE(content_id) ON TABLE documents TO rubrica_api;
 GRANT INSERT(update),UPDATE(update) ON TABLE documents TO rubrica_api;
 GRANT INSERT(options) ON TABLE documents TO rubrica_api;
 GRANT INSERT(attributes) ON TABLE documents TO rubrica_api;

@@ -32,13 +32,7 @@ func NewFile(content io.Reader) (*File, error) {
 }
 
 // HeldFile takes in what is in memory.
-func HeldFile(parts ...[]byte) (*File, error) {
-	readers := make([]io.Reader, len(parts))
-	for i, part := range parts {
-		readers[i] = bytes.NewReader(part)
-	}
-	return NewFile(io.MultiReader(readers...))
-}
+func HeldFile(content []byte) (*File, error) { return NewFile(bytes.NewReader(content)) }
 
 // Spool takes in what write writes, and hashes it on its way; the error of write
 // is returned as it is.

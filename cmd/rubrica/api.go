@@ -255,7 +255,7 @@ func (c *APICommand) keepPurging(ctx context.Context, public store.Public, logge
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		if err := public.Purge(ctx, time.Now(), c.Retention); err != nil && ctx.Err() == nil {
+		if err := public.Purge(ctx, time.Now(), c.Retention, requests.DefaultLimits().UploadLife); err != nil && ctx.Err() == nil {
 			logger.ErrorContext(ctx, "purge_failed", "error", err)
 		}
 		select {

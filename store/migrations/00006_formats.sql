@@ -84,7 +84,7 @@ COMMENT ON COLUMN augmentations.tail IS 'what follows the signed PDF: validation
 
 GRANT SELECT, INSERT, DELETE ON contents, content_pieces TO rubrica_api;
 GRANT INSERT (content_id, update, options, attributes, findings, level) ON documents TO rubrica_api;
-GRANT UPDATE (update, layout) ON documents TO rubrica_api;
+GRANT UPDATE (content_id, update, layout) ON documents TO rubrica_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON augmentations TO rubrica_api;
 GRANT SELECT ON augmentations TO rubrica_signer;
 
