@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -34,7 +35,7 @@ func NewBrowser() (*Browser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a cookie jar: %w", err)
 	}
-	return &Browser{client: &http.Client{Jar: jar}}, nil
+	return &Browser{client: &http.Client{Jar: jar, Transport: connections()}}, nil
 }
 
 // From has the browser call from another address: see Network.
@@ -43,11 +44,15 @@ func (b *Browser) From(address netip.Addr) { b.client.Transport = Network(addres
 // Network calls from an address of this machine, all of 127.0.0.0/8: to the
 // service, 127.0.9.1 is another network than 127.0.0.1.
 func Network(address netip.Addr) http.RoundTripper {
-	dialer := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0))}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp4", to) },
-	}
+	dialer, own := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, 0))}, connections()
+	own.DialContext = func(ctx context.Context, _, to string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp4", to) }
+	return own
 }
+
+// connections are a browser's own, as every browser's are: a test server that
+// closes takes http.DefaultTransport's idle ones with it, from under whoever
+// is about to post over one.
+func connections() *http.Transport { return &http.Transport{IdleConnTimeout: 15 * time.Second} }
 
 // Open goes to an address.
 func (b *Browser) Open(ctx context.Context, address string) error {
