@@ -58,6 +58,63 @@ COMMENT ON COLUMN attempts.source IS 'a network that the citizen has come from b
 
 COMMENT ON COLUMN attempts.not_before IS 'until then no attempt is compared';
 
+CREATE TABLE auditor_challenges (
+    hash bytea NOT NULL,
+    record jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE auditor_challenges IS 'WebAuthn ceremonies under way, by the hash of what the browser holds';
+
+CREATE TABLE auditor_invitations (
+    hash bytea NOT NULL,
+    auditor_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE auditor_invitations IS 'links by which a passkey may be added, once';
+
+CREATE TABLE auditor_passkeys (
+    id bytea NOT NULL,
+    auditor_id text NOT NULL,
+    record jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone
+);
+
+COMMENT ON TABLE auditor_passkeys IS 'WebAuthn credentials: public keys, counters, flags';
+
+CREATE TABLE auditor_sessions (
+    hash bytea NOT NULL,
+    auditor_id text NOT NULL,
+    purpose text DEFAULT ''::text NOT NULL,
+    bearer boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN auditor_sessions.purpose IS 'why the auditor asks, in their words; each query is logged with it';
+
+COMMENT ON COLUMN auditor_sessions.bearer IS 'an access token of a program, not a cookie';
+
+CREATE TABLE auditors (
+    id text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    certificate bytea,
+    secret_hash bytea,
+    created_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT auditors_certificate CHECK ((length(certificate) = 32)),
+    CONSTRAINT auditors_programs CHECK (((secret_hash IS NULL) OR (role = 'auditor'::text))),
+    CONSTRAINT auditors_role CHECK ((role = ANY (ARRAY['auditor'::text, 'administrator'::text]))),
+    CONSTRAINT auditors_secret CHECK ((length(secret_hash) = 32))
+);
+
+COMMENT ON COLUMN auditors.certificate IS 'SHA-256 of the TLS client certificate, DER';
+
+COMMENT ON COLUMN auditors.secret_hash IS 'of a program that asks by itself, with the scope audit';
+
 CREATE TABLE augmentations (
     request_id text NOT NULL,
     ordinal integer NOT NULL,
@@ -402,6 +459,24 @@ CREATE TABLE key_keeper (
 
 COMMENT ON TABLE key_keeper IS 'where new keys of citizens are kept; others move at their next use';
 
+CREATE TABLE log_checkpoints (
+    origin text NOT NULL,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    witnessed_at timestamp with time zone,
+    "timestamp" bytea,
+    CONSTRAINT log_checkpoints_root_check CHECK ((length(root) = 32)),
+    CONSTRAINT log_checkpoints_size_check CHECK ((size >= 0))
+);
+
+COMMENT ON COLUMN log_checkpoints.note IS 'C2SP signed note: the log''s signature, then cosignatures';
+
+COMMENT ON COLUMN log_checkpoints.witnessed_at IS 'when the witnesses'' quorum was reached';
+
+COMMENT ON COLUMN log_checkpoints."timestamp" IS 'RFC 3161 token over the note as the log signed it';
+
 CREATE TABLE log_entries (
     seq bigint NOT NULL,
     type text NOT NULL,
@@ -427,11 +502,52 @@ CREATE TABLE log_head (
     sole boolean DEFAULT true NOT NULL,
     size bigint NOT NULL,
     last_time timestamp with time zone NOT NULL,
+    edge bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    totalled bigint DEFAULT 0 NOT NULL,
     CONSTRAINT log_head_size_check CHECK ((size >= 0)),
     CONSTRAINT log_head_sole_check CHECK (sole)
 );
 
 COMMENT ON TABLE log_head IS 'its one row is locked by every append: that makes the tree gap-free and in commit order';
+
+COMMENT ON COLUMN log_head.edge IS 'roots of the complete subtrees that the entries form, from left to right: what the next append needs, and no hash has to be read for it';
+
+CREATE TABLE log_terms (
+    kind text NOT NULL,
+    value text NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT log_terms_kind CHECK ((kind = ANY (ARRAY['application'::text, 'certificate'::text, 'document'::text, 'reason'::text])))
+);
+
+COMMENT ON TABLE log_terms IS 'by what entries are found, beside operation, person, type and time; derived from the payloads, and gone with them';
+
+CREATE TABLE log_totals (
+    day date NOT NULL,
+    type text NOT NULL,
+    application text NOT NULL,
+    reason text NOT NULL,
+    n bigint NOT NULL,
+    seconds bigint DEFAULT 0 NOT NULL
+);
+
+COMMENT ON TABLE log_totals IS 'entries by day (UTC), for plots; derived, and counted up to log_head.totalled';
+
+COMMENT ON COLUMN log_totals.seconds IS 'sum of the times that the entries tell, such as from code to confirmation';
+
+CREATE TABLE log_trees (
+    origin text NOT NULL,
+    key text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    begun bigint NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT log_trees_begun_check CHECK ((begun >= 0))
+);
+
+COMMENT ON TABLE log_trees IS 'names under which the tree was published; a new one begins when entries were lost that a witness had seen';
+
+COMMENT ON COLUMN log_trees.key IS 'verifier key (C2SP signed-note)';
+
+COMMENT ON COLUMN log_trees.begun IS 'size of the log when the name was taken';
 
 CREATE TABLE ocsp_answers (
     serial text NOT NULL,
@@ -505,6 +621,19 @@ CREATE TABLE return_addresses (
     url text NOT NULL
 );
 
+CREATE VIEW signature_entries WITH (security_barrier='true') AS
+ SELECT log_entries.seq,
+    log_entries.type,
+    log_entries.operation,
+    log_entries.at,
+    log_entries.leaf,
+    log_entries.payload,
+    log_entries.salt
+   FROM log_entries
+  WHERE ((log_entries.type = ANY (ARRAY['sign.intent'::text, 'sign.done'::text])) AND (log_entries.payload IS NOT NULL));
+
+COMMENT ON VIEW signature_entries IS 'what receipts hold: all that the public side may read of payloads';
+
 CREATE TABLE tickets (
     hash bytea NOT NULL,
     purpose text NOT NULL,
@@ -552,6 +681,24 @@ ALTER TABLE ONLY applications
 
 ALTER TABLE ONLY attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject, source);
+
+ALTER TABLE ONLY auditor_challenges
+    ADD CONSTRAINT auditor_challenges_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY auditor_invitations
+    ADD CONSTRAINT auditor_invitations_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY auditor_passkeys
+    ADD CONSTRAINT auditor_passkeys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY auditor_sessions
+    ADD CONSTRAINT auditor_sessions_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY auditors
+    ADD CONSTRAINT auditors_certificate_key UNIQUE (certificate);
+
+ALTER TABLE ONLY auditors
+    ADD CONSTRAINT auditors_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY augmentations
     ADD CONSTRAINT augmentations_pkey PRIMARY KEY (request_id, ordinal);
@@ -619,6 +766,9 @@ ALTER TABLE ONLY key_epochs
 ALTER TABLE ONLY key_keeper
     ADD CONSTRAINT key_keeper_pkey PRIMARY KEY (sole);
 
+ALTER TABLE ONLY log_checkpoints
+    ADD CONSTRAINT log_checkpoints_pkey PRIMARY KEY (origin, size);
+
 ALTER TABLE ONLY log_entries
     ADD CONSTRAINT log_entries_pkey PRIMARY KEY (seq);
 
@@ -627,6 +777,15 @@ ALTER TABLE ONLY log_hashes
 
 ALTER TABLE ONLY log_head
     ADD CONSTRAINT log_head_pkey PRIMARY KEY (sole);
+
+ALTER TABLE ONLY log_terms
+    ADD CONSTRAINT log_terms_pkey PRIMARY KEY (kind, value, seq);
+
+ALTER TABLE ONLY log_totals
+    ADD CONSTRAINT log_totals_pkey PRIMARY KEY (day, type, application, reason);
+
+ALTER TABLE ONLY log_trees
+    ADD CONSTRAINT log_trees_pkey PRIMARY KEY (origin);
 
 ALTER TABLE ONLY ocsp_answers
     ADD CONSTRAINT ocsp_answers_pkey PRIMARY KEY (serial);
@@ -656,6 +815,8 @@ ALTER TABLE ONLY token_keys
     ADD CONSTRAINT token_keys_pkey PRIMARY KEY (label);
 
 CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
+
+CREATE INDEX auditor_sessions_expiry ON auditor_sessions USING btree (expires_at);
 
 CREATE INDEX authorisations_citizen ON authorisations USING btree (citizen_id) WHERE (state = 'authorised'::text);
 
@@ -693,6 +854,12 @@ CREATE INDEX documents_content ON documents USING btree (content_id);
 
 CREATE INDEX familiar_sources_age ON familiar_sources USING btree (last_at);
 
+CREATE INDEX log_checkpoints_age ON log_checkpoints USING btree (signed_at);
+
+CREATE INDEX log_checkpoints_witnessed ON log_checkpoints USING btree (origin, size) WHERE (witnessed_at IS NOT NULL);
+
+CREATE INDEX log_entries_at ON log_entries USING btree (at, seq);
+
 CREATE INDEX log_entries_operation ON log_entries USING btree (operation, seq);
 
 CREATE INDEX log_entries_person ON log_entries USING btree (person, seq);
@@ -702,6 +869,10 @@ CREATE INDEX log_entries_sealed ON log_entries USING btree (person, seq DESC) WH
 CREATE INDEX log_entries_status ON log_entries USING btree (operation, seq) WHERE (type = ANY (ARRAY['certificate.revoked'::text, 'certificate.suspended'::text, 'certificate.released'::text]));
 
 COMMENT ON INDEX log_entries_status IS 'what the log says of a citizen''s certificates counts, whatever their rows say';
+
+CREATE INDEX log_entries_type ON log_entries USING btree (type, seq);
+
+CREATE UNIQUE INDEX log_trees_one ON log_trees USING btree ((true)) WHERE (ended_at IS NULL);
 
 CREATE INDEX ocsp_answers_age ON ocsp_answers USING btree (next_update);
 
@@ -726,6 +897,15 @@ ALTER TABLE ONLY access_tokens
 
 ALTER TABLE ONLY activations
     ADD CONSTRAINT activations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY auditor_invitations
+    ADD CONSTRAINT auditor_invitations_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auditors(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY auditor_passkeys
+    ADD CONSTRAINT auditor_passkeys_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auditors(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY auditor_sessions
+    ADD CONSTRAINT auditor_sessions_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auditors(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY augmentations
     ADD CONSTRAINT augmentations_request_id_ordinal_fkey FOREIGN KEY (request_id, ordinal) REFERENCES documents(request_id, ordinal) ON DELETE CASCADE;
@@ -778,6 +958,9 @@ ALTER TABLE ONLY documents
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY log_checkpoints
+    ADD CONSTRAINT log_checkpoints_origin_fkey FOREIGN KEY (origin) REFERENCES log_trees(origin);
+
 ALTER TABLE ONLY office_acts
     ADD CONSTRAINT office_acts_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
 
@@ -809,7 +992,18 @@ GRANT SELECT,INSERT,DELETE ON TABLE access_tokens TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
+GRANT SELECT(id) ON TABLE applications TO rubrica_auditor;
+GRANT SELECT(name) ON TABLE applications TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_challenges TO rubrica_auditor;
+GRANT SELECT,INSERT,DELETE ON TABLE auditor_invitations TO rubrica_signer;
+GRANT SELECT,DELETE ON TABLE auditor_invitations TO rubrica_auditor;
+GRANT SELECT,INSERT,DELETE ON TABLE auditor_passkeys TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_passkeys TO rubrica_auditor;
+GRANT SELECT,DELETE ON TABLE auditor_sessions TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_sessions TO rubrica_auditor;
+GRANT SELECT,INSERT,UPDATE ON TABLE auditors TO rubrica_signer;
+GRANT SELECT ON TABLE auditors TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE augmentations TO rubrica_api;
 GRANT SELECT ON TABLE augmentations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;
@@ -877,9 +1071,26 @@ GRANT INSERT(level) ON TABLE documents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE familiar_sources TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_epochs TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_keeper TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE log_checkpoints TO rubrica_signer;
+GRANT SELECT ON TABLE log_checkpoints TO rubrica_api;
+GRANT SELECT ON TABLE log_checkpoints TO rubrica_auditor;
 GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
+GRANT SELECT ON TABLE log_entries TO rubrica_auditor;
+GRANT SELECT(seq) ON TABLE log_entries TO rubrica_api;
+GRANT SELECT(leaf) ON TABLE log_entries TO rubrica_api;
 GRANT SELECT,INSERT ON TABLE log_hashes TO rubrica_signer;
+GRANT SELECT ON TABLE log_hashes TO rubrica_api;
+GRANT SELECT ON TABLE log_hashes TO rubrica_auditor;
 GRANT SELECT,UPDATE ON TABLE log_head TO rubrica_signer;
+GRANT SELECT ON TABLE log_head TO rubrica_auditor;
+GRANT SELECT,INSERT ON TABLE log_terms TO rubrica_signer;
+GRANT SELECT ON TABLE log_terms TO rubrica_auditor;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE log_totals TO rubrica_signer;
+GRANT SELECT ON TABLE log_totals TO rubrica_auditor;
+GRANT SELECT,INSERT ON TABLE log_trees TO rubrica_signer;
+GRANT SELECT ON TABLE log_trees TO rubrica_api;
+GRANT SELECT ON TABLE log_trees TO rubrica_auditor;
+GRANT UPDATE(ended_at) ON TABLE log_trees TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ocsp_answers TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE office_acts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE registrations TO rubrica_signer;
@@ -904,6 +1115,7 @@ GRANT INSERT(expires_at) ON TABLE requests TO rubrica_api;
 GRANT UPDATE(closed_at) ON TABLE requests TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE return_addresses TO rubrica_signer;
 GRANT SELECT ON TABLE return_addresses TO rubrica_api;
+GRANT SELECT ON TABLE signature_entries TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tickets TO rubrica_signer;
 GRANT SELECT(hash) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(purpose) ON TABLE tickets TO rubrica_api;
