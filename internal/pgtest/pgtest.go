@@ -34,7 +34,7 @@ import (
 const Variable = "RUBRICA_TEST_POSTGRES"
 
 // owner is the role that owns each database and runs the migrations. As in
-// production, it is no superuser, but may create the two service roles.
+// production, it is no superuser, but may create the service's roles.
 const owner = "rubrica_owner"
 
 // dirPattern names the clusters' directories. Each holds a lock for as long as
@@ -43,10 +43,11 @@ const dirPattern = "rubrica-pgtest-"
 
 // Database is a test's own database: its addresses by role.
 type Database struct {
-	Name   string
-	Owner  string
-	API    string // role rubrica_api
-	Signer string // role rubrica_signer
+	Name    string
+	Owner   string
+	API     string // role rubrica_api
+	Signer  string // role rubrica_signer
+	Auditor string // role rubrica_auditor
 }
 
 // Main runs the tests of a package with a cluster behind them and returns the
@@ -174,10 +175,11 @@ func New(tb testing.TB, migrate func(ctx context.Context, ownerURL string) error
 		}
 	})
 	return Database{
-		Name:   name,
-		Owner:  postgres.URL(socketDir, owner, "", name),
-		API:    postgres.URL(socketDir, "rubrica_api", "", name),
-		Signer: postgres.URL(socketDir, "rubrica_signer", "", name),
+		Name:    name,
+		Owner:   postgres.URL(socketDir, owner, "", name),
+		API:     postgres.URL(socketDir, "rubrica_api", "", name),
+		Signer:  postgres.URL(socketDir, "rubrica_signer", "", name),
+		Auditor: postgres.URL(socketDir, "rubrica_auditor", "", name),
 	}
 }
 
