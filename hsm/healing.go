@@ -41,13 +41,16 @@ type connection struct {
 // another reason, or the time is up.
 func (t *Token) again(s *session, seen int64, err error, use func(*session) error) error {
 	until := time.Now().Add(healingTime)
-	pause := firstPause
+	pause, alone := firstPause, 0
 	for try := 1; ; try++ {
 		end, failure := t.heal(s, seen, err, try)
 		if failure == nil {
 			seen = t.epoch.Load()
 			err = t.try(s, use)
-			if err == nil || !lost(err) && (!stale(err) || try >= staleTries) {
+			if seen == t.epoch.Load() {
+				alone++ // else another goroutine voided the handles under this try, which says nothing
+			}
+			if err == nil || !lost(err) && (!stale(err) || alone >= staleTries) {
 				return err
 			}
 		} else {
