@@ -21,71 +21,85 @@ const (
 	RSA4096 = "rsa-4096"
 	P256    = "ec-p256"
 	P384    = "ec-p384"
+	Ed25519 = "ed25519" // PureEdDSA, RFC 8032; service keys only
 )
 
-// algorithm is what a name stands for: RSA with a modulus length, or ECDSA
-// with a curve.
+// algorithm is what a name stands for: a key type, with the modulus length of
+// RSA or the curve of ECDSA.
 type algorithm struct {
-	name  string
-	bits  int
-	curve elliptic.Curve // nil: RSA
+	name    string
+	keyType uint // CKK_…
+	bits    int
+	curve   elliptic.Curve
 }
 
+// parseAlgorithm knows what citizens' keys may be.
 func parseAlgorithm(name string) (algorithm, error) {
 	switch name {
 	case RSA2048:
-		return algorithm{name: name, bits: 2048}, nil
+		return algorithm{name: name, keyType: pkcs11.CKK_RSA, bits: 2048}, nil
 	case RSA3072:
-		return algorithm{name: name, bits: 3072}, nil
+		return algorithm{name: name, keyType: pkcs11.CKK_RSA, bits: 3072}, nil
 	case RSA4096:
-		return algorithm{name: name, bits: 4096}, nil
+		return algorithm{name: name, keyType: pkcs11.CKK_RSA, bits: 4096}, nil
 	case P256:
-		return algorithm{name: name, curve: elliptic.P256()}, nil
+		return algorithm{name: name, keyType: pkcs11.CKK_EC, curve: elliptic.P256()}, nil
 	case P384:
-		return algorithm{name: name, curve: elliptic.P384()}, nil
+		return algorithm{name: name, keyType: pkcs11.CKK_EC, curve: elliptic.P384()}, nil
 	default:
 		return algorithm{}, fmt.Errorf("%w: %q", ErrAlgorithm, name)
 	}
+}
+
+// parseServiceAlgorithm knows what service keys may be: all of that, and what
+// the checkpoints of a log are signed with (C2SP signed-note).
+func parseServiceAlgorithm(name string) (algorithm, error) {
+	if name == Ed25519 {
+		return algorithm{name: name, keyType: ckkECEdwards}, nil
+	}
+	return parseAlgorithm(name)
 }
 
 // check refuses a public key of another algorithm.
 func (a algorithm) check(public crypto.PublicKey) error {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
-		if a.curve == nil && key.N.BitLen() == a.bits {
+		if a.keyType == pkcs11.CKK_RSA && key.N.BitLen() == a.bits {
 			return nil
 		}
 	case *ecdsa.PublicKey:
-		if a.curve != nil && key.Curve == a.curve {
+		if a.keyType == pkcs11.CKK_EC && key.Curve == a.curve {
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: the public key is no %s key", ErrAlgorithm, a.name)
 }
 
-func (a algorithm) keyType() uint {
-	if a.curve == nil {
-		return pkcs11.CKK_RSA
-	}
-	return pkcs11.CKK_EC
-}
-
 // generator is the mechanism that makes a key pair, with the attributes of the
-// public key that it wants.
-func (a algorithm) generator() (*pkcs11.Mechanism, []*pkcs11.Attribute, error) {
-	if a.curve == nil {
-		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN, nil), []*pkcs11.Attribute{
+// public key that it wants, in every spelling.
+func (a algorithm) generator() (*pkcs11.Mechanism, [][]*pkcs11.Attribute, error) {
+	if a.keyType == pkcs11.CKK_RSA {
+		return pkcs11.NewMechanism(pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN, nil), [][]*pkcs11.Attribute{{
 			pkcs11.NewAttribute(pkcs11.CKA_MODULUS_BITS, a.bits),
 			pkcs11.NewAttribute(pkcs11.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}),
-		}, nil
+		}}, nil
 	}
-	params, err := asn1.Marshal(curveOID(a.curve))
+	mechanism, params := uint(pkcs11.CKM_EC_KEY_PAIR_GEN), func() ([][]byte, error) {
+		der, err := asn1.Marshal(curveOID(a.curve))
+		return [][]byte{der}, err
+	}
+	if a.keyType == ckkECEdwards {
+		mechanism, params = ckmECEdwardsKeyPairGen, edwardsParams
+	}
+	spellings, err := params()
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding the curve: %w", err)
 	}
-	return pkcs11.NewMechanism(pkcs11.CKM_EC_KEY_PAIR_GEN, nil), []*pkcs11.Attribute{
-		pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, params),
-	}, nil
+	var templates [][]*pkcs11.Attribute
+	for _, der := range spellings {
+		templates = append(templates, []*pkcs11.Attribute{pkcs11.NewAttribute(pkcs11.CKA_EC_PARAMS, der)})
+	}
+	return pkcs11.NewMechanism(mechanism, nil), templates, nil
 }
 
 // curveOID is the curve's name in RFC 5480, section 2.1.1.1.
@@ -98,19 +112,25 @@ func curveOID(curve elliptic.Curve) asn1.ObjectIdentifier {
 
 // generatePair makes a key pair. Its public half can verify and nothing else.
 func (t *Token) generatePair(s *session, a algorithm, public, private []*pkcs11.Attribute) (publicHandle, privateHandle pkcs11.ObjectHandle, err error) {
-	mechanism, kind, err := a.generator()
+	mechanism, kinds, err := a.generator()
 	if err != nil {
 		return 0, 0, err
 	}
-	public = slices.Concat(kind, public, []*pkcs11.Attribute{
+	public = append(public,
 		flag(pkcs11.CKA_PRIVATE, false),
 		flag(pkcs11.CKA_VERIFY, true),
 		flag(pkcs11.CKA_ENCRYPT, false),
 		flag(pkcs11.CKA_WRAP, false),
-	})
+	)
 	t.allow(s, generationTicks)
 	defer t.allow(s, hangTicks)
-	return t.module.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{mechanism}, public, private)
+	for _, kind := range kinds {
+		publicHandle, privateHandle, err = t.module.GenerateKeyPair(s.handle, []*pkcs11.Mechanism{mechanism}, slices.Concat(kind, public), private)
+		if !otherSpelling(err) {
+			break
+		}
+	}
+	return publicHandle, privateHandle, missing(err)
 }
 
 // signOnly are the attributes of every private key in use, at rest or for a
@@ -130,10 +150,14 @@ func signOnly() []*pkcs11.Attribute {
 
 // readPublic reads a public key object.
 func (t *Token) readPublic(s *session, a algorithm, handle pkcs11.ObjectHandle) (crypto.PublicKey, error) {
-	if a.curve == nil {
+	switch a.keyType {
+	case ckkECEdwards:
+		return t.readEdwards(s, handle)
+	case pkcs11.CKK_RSA:
 		return t.readRSA(s, handle)
+	default:
+		return t.readEC(s, a.curve, handle)
 	}
-	return t.readEC(s, a.curve, handle)
 }
 
 // readAlgorithm tells which algorithm a public key object is for.
@@ -158,12 +182,14 @@ func (t *Token) readAlgorithm(s *session, handle pkcs11.ObjectHandle) (algorithm
 		if _, err := asn1.Unmarshal(values[0], &oid); err != nil {
 			return algorithm{}, fmt.Errorf("%w: unnamed curve: %w", ErrAlgorithm, err)
 		}
-		for _, a := range []algorithm{{name: P256, curve: elliptic.P256()}, {name: P384, curve: elliptic.P384()}} {
-			if oid.Equal(curveOID(a.curve)) {
+		for _, name := range []string{P256, P384} {
+			if a, err := parseAlgorithm(name); err == nil && oid.Equal(curveOID(a.curve)) {
 				return a, nil
 			}
 		}
 		return algorithm{}, fmt.Errorf("%w: curve %v", ErrAlgorithm, oid)
+	case ckkECEdwards:
+		return parseServiceAlgorithm(Ed25519)
 	default:
 		return algorithm{}, fmt.Errorf("%w: key type %#x", ErrAlgorithm, keyType)
 	}

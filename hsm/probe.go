@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -23,10 +24,12 @@ type Report struct {
 	// FreeSessions is how many more sessions the token offers; -1: it does not say.
 	FreeSessions int     `json:"free_sessions"`
 	Checks       []Check `json:"checks"`
-	// Sealed and Token say whether the token can carry that keeper, and else why
+	// Sealed and Kept say whether the token can carry that keeper, and else why
 	// not.
 	Sealed Verdict `json:"sealed"`
 	Kept   Verdict `json:"token_keeper"`
+	// Checkpoints says whether the token can hold the key of the log.
+	Checkpoints Verdict `json:"checkpoints"`
 	// WrapMechanism is the one to configure for the sealed keeper; 0: none.
 	WrapMechanism uint `json:"wrap_mechanism,omitempty"`
 }
@@ -59,6 +62,7 @@ func Probe(ctx context.Context, c Config) (Report, error) {
 	p := &probe{Token: t, label: "rubrica-probe-" + rand.Text()}
 	p.describe()
 	p.keepers(ctx)
+	p.report.Checkpoints = verdict(p.try(Ed25519+" as service key, signatures verified", func() error { return p.checkpoint(ctx) }))
 	if err := errors.Join(p.clean(ctx), t.Close()); err != nil {
 		return p.report, fmt.Errorf("destroying the keys of the probe: %w", err)
 	}
@@ -204,6 +208,15 @@ func (p *probe) token(ctx context.Context, algorithm string) error {
 	return p.WithTokenKey(ctx, label, algorithm, public, p.signs)
 }
 
+// checkpoint tries a service key as the log's is.
+func (p *probe) checkpoint(ctx context.Context) error {
+	signer, err := p.CreateServiceKey(ctx, p.fresh(Ed25519), Ed25519)
+	if err != nil {
+		return err
+	}
+	return p.signs(signer)
+}
+
 // sealed tries a key of the sealed keeper.
 func (p *probe) sealed(ctx context.Context, kek, algorithm string) error {
 	public, blob, err := p.GenerateWrapped(ctx, kek, algorithm)
@@ -288,8 +301,11 @@ func (p *probe) enforced(ctx context.Context, kek string) error {
 func (p *probe) signs(signer crypto.Signer) error {
 	digest := make([]byte, crypto.SHA256.Size())
 	ways := []crypto.SignerOpts{crypto.SHA256}
-	if _, isRSA := signer.Public().(*rsa.PublicKey); isRSA {
+	switch signer.Public().(type) {
+	case *rsa.PublicKey:
 		ways = append(ways, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	case ed25519.PublicKey:
+		ways = []crypto.SignerOpts{crypto.Hash(0)}
 	}
 	for _, opts := range ways {
 		signature, err := signer.Sign(nil, digest, opts)
@@ -312,6 +328,8 @@ func verifies(public crypto.PublicKey, digest, signature []byte, opts crypto.Sig
 		return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest, signature) == nil
 	case *ecdsa.PublicKey:
 		return ecdsa.VerifyASN1(key, digest, signature)
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, digest, signature)
 	default:
 		return false
 	}

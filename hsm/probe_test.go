@@ -18,19 +18,24 @@ func TestProbe(t *testing.T) {
 		spoil        func(*hsmtest.Faults)
 		sealed, kept bool
 		mechanism    uint
+		noLog        bool
 	}{
-		{"SoftHSM", func(*hsmtest.Faults) {}, true, true, pkcs11.CKM_AES_KEY_WRAP_PAD},
+		{"SoftHSM", func(*hsmtest.Faults) {}, true, true, pkcs11.CKM_AES_KEY_WRAP_PAD, false},
 		{
 			"no wrapping with padding", func(f *hsmtest.Faults) { f.TakeAway("C_WrapKey", pkcs11.CKM_AES_KEY_WRAP_PAD) },
-			false, true, 0,
+			false, true, 0, false,
 		},
 		{
 			"no unwrapping", func(f *hsmtest.Faults) { f.TakeAway("C_UnwrapKey", pkcs11.CKM_AES_KEY_WRAP_PAD) },
-			false, true, 0,
+			false, true, 0, false,
 		},
-		{"no PSS", func(f *hsmtest.Faults) { f.TakeAway("C_SignInit", pkcs11.CKM_RSA_PKCS_PSS) }, false, false, 0},
-		{"no HMAC", func(f *hsmtest.Faults) { f.TakeAway("C_SignInit", pkcs11.CKM_SHA256_HMAC) }, false, false, pkcs11.CKM_AES_KEY_WRAP_PAD},
-		{"no RSA", func(f *hsmtest.Faults) { f.TakeAway("C_GenerateKeyPair", pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN) }, false, false, 0},
+		{"no PSS", func(f *hsmtest.Faults) { f.TakeAway("C_SignInit", pkcs11.CKM_RSA_PKCS_PSS) }, false, false, 0, false},
+		{"no HMAC", func(f *hsmtest.Faults) { f.TakeAway("C_SignInit", pkcs11.CKM_SHA256_HMAC) }, false, false, pkcs11.CKM_AES_KEY_WRAP_PAD, false},
+		{"no RSA", func(f *hsmtest.Faults) { f.TakeAway("C_GenerateKeyPair", pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN) }, false, false, 0, false},
+		{
+			"no Ed25519", func(f *hsmtest.Faults) { f.TakeAway("C_GenerateKeyPair", edwardsKeyPairGen) },
+			true, true, pkcs11.CKM_AES_KEY_WRAP_PAD, true,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -46,7 +51,10 @@ func TestProbe(t *testing.T) {
 				t.Errorf("got sealed %+v, token %+v, mechanism %#x, want %v, %v, %#x",
 					report.Sealed, report.Kept, report.WrapMechanism, test.sealed, test.kept, test.mechanism)
 			}
-			for name, v := range map[string]hsm.Verdict{"sealed": report.Sealed, "token": report.Kept} {
+			if report.Checkpoints.OK == test.noLog {
+				t.Errorf("got checkpoints %+v, want %v", report.Checkpoints, !test.noLog)
+			}
+			for name, v := range map[string]hsm.Verdict{"sealed": report.Sealed, "token": report.Kept, "checkpoints": report.Checkpoints} {
 				if v.OK == (v.Why != "") {
 					t.Errorf("%s: got %+v, want a reason if and only if it is a no", name, v)
 				}

@@ -10,9 +10,9 @@ import (
 
 // CreateServiceKey generates a key pair as token objects of that label: not
 // extractable, not copyable, able to sign and nothing else. It returns
-// ErrKeyExists if the label is taken.
+// ErrKeyExists if the label is taken, ErrMechanism if the token makes no such keys.
 func (t *Token) CreateServiceKey(ctx context.Context, label, algorithm string) (crypto.Signer, error) {
-	a, err := parseAlgorithm(algorithm)
+	a, err := parseServiceAlgorithm(algorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +73,8 @@ type serviceKey struct {
 // Public is the public half.
 func (k *serviceKey) Public() crypto.PublicKey { return k.public }
 
-// Sign signs a SHA-256, SHA-384 or SHA-512 digest; the token brings its own
-// randomness.
+// Sign signs a SHA-256, SHA-384 or SHA-512 digest, an Ed25519 key the message
+// itself with crypto.Hash(0); the token brings its own randomness.
 func (k *serviceKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	d, err := encode(k.public, digest, opts)
 	if err != nil {

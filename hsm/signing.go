@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
 	"slices"
@@ -45,10 +46,14 @@ type dtbs struct {
 	data      []byte
 }
 
-// encode turns a digest into what the key signs, or refuses it.
+// encode turns a digest (of an Ed25519 key: a message) into what the key signs,
+// or refuses it.
 func encode(public crypto.PublicKey, digest []byte, opts crypto.SignerOpts) (dtbs, error) {
 	if opts == nil {
 		return dtbs{}, fmt.Errorf("%w: no hash function named", ErrDigest)
+	}
+	if _, isEdwards := public.(ed25519.PublicKey); isEdwards {
+		return encodeEdwards(digest, opts)
 	}
 	h, err := parseHash(opts.HashFunc())
 	if err != nil {

@@ -86,7 +86,7 @@ func (t *Token) unwrap(s *session, kek string, a algorithm, blob []byte) (pkcs11
 	if err != nil {
 		return 0, err
 	}
-	template := append(unwrapRule(), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, a.keyType()))
+	template := append(unwrapRule(), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, a.keyType))
 	handle, err := t.module.UnwrapKey(s.handle, t.wrapping(), unwrapping, blob, template)
 	switch {
 	case blobRefused(err):

@@ -73,7 +73,7 @@ func printReport(out io.Writer, r hsm.Report) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nsealed: %s\ntoken: %s\n", verdict(r.Sealed), verdict(r.Kept))
+	fmt.Fprintf(out, "\nsealed: %s\ntoken: %s\ncheckpoints: %s\n", verdict(r.Sealed), verdict(r.Kept), verdict(r.Checkpoints))
 	if r.WrapMechanism != 0 {
 		fmt.Fprintf(out, "configure --wrap-mechanism 0x%X\n", r.WrapMechanism)
 	}
