@@ -102,6 +102,14 @@ var statuses = map[policies.Code]int{
 	policies.MethodNotAllowed:      http.StatusMethodNotAllowed,
 	policies.RateLimited:           http.StatusTooManyRequests,
 
+	policies.LogSuspended:      http.StatusServiceUnavailable,
+	policies.ReceiptPending:    http.StatusServiceUnavailable,
+	policies.CheckpointMissing: http.StatusServiceUnavailable,
+	policies.QueryInvalid:      http.StatusUnprocessableEntity,
+	policies.RangeImpossible:   http.StatusUnprocessableEntity,
+	policies.PurposeMissing:    http.StatusUnprocessableEntity,
+	policies.RoleMissing:       http.StatusForbidden,
+
 	policies.Busy:            http.StatusServiceUnavailable,
 	policies.SignatureFailed: http.StatusInternalServerError,
 	policies.Unavailable:     http.StatusServiceUnavailable,

@@ -117,6 +117,17 @@ const (
 	RateLimited           Code = "rate_limited"
 )
 
+// The signature log.
+const (
+	LogSuspended      Code = "log_suspended" // it is behind what witnesses saw, or another: nothing is signed
+	ReceiptPending    Code = "receipt_pending"
+	CheckpointMissing Code = "checkpoint_missing" // none that is witnessed covers what is to be proved
+	QueryInvalid      Code = "query_invalid"
+	RangeImpossible   Code = "range_impossible"
+	PurposeMissing    Code = "purpose_missing"
+	RoleMissing       Code = "role_missing" // an auditor manages nothing, an administrator reads no payload
+)
+
 // The service itself.
 const (
 	Busy            Code = "busy" // over capacity: try again after RetryAfter
@@ -200,6 +211,7 @@ func Codes() []Code {
 		TimeStampUnavailable, EvidenceUnavailable, LevelUnreachable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
+		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing,
 		Busy, SignatureFailed, Unavailable, Internal,
 	}
 }
