@@ -37,7 +37,7 @@ END $$;
 -- +goose StatementEnd
 
 CREATE TABLE log_terms (
-    kind  text   NOT NULL CONSTRAINT log_terms_kind CHECK (kind IN ('application', 'certificate', 'document', 'reason')),
+    kind  text   NOT NULL CONSTRAINT log_terms_kind CHECK (kind IN ('application', 'certificate', 'citizen', 'document', 'reason')),
     value text   NOT NULL,
     seq   bigint NOT NULL,
     PRIMARY KEY (kind, value, seq)
@@ -54,8 +54,9 @@ FROM (
     SELECT 'application' AS kind, p ->> 'application' AS value
     UNION ALL SELECT 'certificate', p ->> 'serial'
     UNION ALL SELECT 'reason', p ->> 'reason'
-    UNION ALL SELECT 'document', d ->> 'hash'
-        FROM jsonb_array_elements(CASE jsonb_typeof(p -> 'documents') WHEN 'array' THEN p -> 'documents' ELSE '[]' END) d
+    UNION ALL SELECT 'document', hash
+        FROM jsonb_array_elements(CASE jsonb_typeof(p -> 'documents') WHEN 'array' THEN p -> 'documents' ELSE '[]' END) d,
+            unnest(ARRAY[d ->> 'sha256', d ->> 'digest']) AS hash
         WHERE jsonb_typeof(d) = 'object'
 ) t
 WHERE value IS NOT NULL;
@@ -153,13 +154,15 @@ CREATE TABLE auditor_sessions (
     hash       bytea       PRIMARY KEY,
     auditor_id text        NOT NULL REFERENCES auditors ON DELETE CASCADE,
     purpose    text        NOT NULL DEFAULT '',
-    bearer     boolean     NOT NULL DEFAULT false,
+    by         text        NOT NULL CONSTRAINT auditor_sessions_by CHECK (by IN ('certificate', 'passkey', 'token')),
+    certificate bytea      CONSTRAINT auditor_sessions_certificate CHECK (length(certificate) = 32),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX auditor_sessions_expiry ON auditor_sessions (expires_at);
 COMMENT ON COLUMN auditor_sessions.purpose IS 'why the auditor asks, in their words; each query is logged with it';
-COMMENT ON COLUMN auditor_sessions.bearer IS 'an access token of a program, not a cookie';
+COMMENT ON COLUMN auditor_sessions.by IS 'how the identity was proved; a token is a program''s, the others belong to a cookie';
+COMMENT ON COLUMN auditor_sessions.certificate IS 'SHA-256 of the TLS client certificate that it is bound to (RFC 8705, section 3)';
 
 -- Grants ---------------------------------------------------------------------------
 
@@ -185,7 +188,8 @@ GRANT SELECT ON log_hashes, log_trees, log_checkpoints, signature_entries TO rub
 GRANT SELECT ON log_entries, log_hashes, log_head, log_terms, log_trees, log_checkpoints, log_totals, auditors TO rubrica_auditor;
 GRANT SELECT (id, name) ON applications TO rubrica_auditor;
 GRANT SELECT, INSERT, UPDATE, DELETE ON auditor_passkeys, auditor_challenges, auditor_sessions TO rubrica_auditor;
-GRANT SELECT, DELETE ON auditor_invitations TO rubrica_auditor;
+GRANT SELECT, INSERT, DELETE ON auditor_invitations TO rubrica_auditor;
+GRANT UPDATE (disabled_at) ON auditors TO rubrica_auditor;
 
 -- +goose Down
 DROP TABLE auditor_sessions, auditor_challenges, auditor_invitations, auditor_passkeys, auditors, log_totals;
