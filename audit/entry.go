@@ -43,7 +43,7 @@ var (
 // canonical is the committed form of person and payload: JSON of RFC 8785.
 func (e Entry) canonical() ([]byte, error) {
 	switch {
-	case !slices.Contains(EventTypes(), e.Type):
+	case !e.Type.Known():
 		return nil, fmt.Errorf("%w: unknown type %q", ErrPayload, e.Type)
 	case !operationForm.MatchString(e.Operation):
 		return nil, fmt.Errorf("%w: %s without a well-formed operation", ErrPayload, e.Type)

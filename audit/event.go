@@ -1,18 +1,21 @@
 package audit
 
 // EventType names what happened. The list is closed; a type once written keeps
-// its meaning.
+// its meaning. Schemas say what an entry of each holds.
 type EventType string
 
 // Registration and activation.
 const (
 	RegistrationCreated  EventType = "registration.created"
+	IdentityProved       EventType = "identity.proved" // of somebody who is registered: the level or its date is another one
 	ActivationCodeIssued EventType = "activation.code_issued"
 	ActivationFailed     EventType = "activation.failed"
 	ActivationBlocked    EventType = "activation.blocked"
 	ActivationDone       EventType = "activation.done"
 	PasswordSet          EventType = "password.set"
 	PasswordChanged      EventType = "password.changed" // with the old one
+	PhoneChanged         EventType = "phone.changed"
+	MailChanged          EventType = "mail.changed"
 	CitizenBlocked       EventType = "citizen.blocked"
 	CitizenUnblocked     EventType = "citizen.unblocked"
 	CitizenDeregistered  EventType = "citizen.deregistered"
@@ -77,6 +80,7 @@ const (
 // The service.
 const (
 	ApplicationAdded EventType = "application.added"
+	OfficeAdded      EventType = "office.added"
 	KeyCeremony      EventType = "key.ceremony" // one step of a ceremony
 	AuthorityIntent  EventType = "authority.intent"
 	AuthorityIssued  EventType = "authority.issued" // a certificate of the hierarchy or of a service
@@ -85,18 +89,36 @@ const (
 	ClockTrusted     EventType = "clock.trusted" // again
 	ServiceStarted   EventType = "service.started"
 	ServiceStopped   EventType = "service.stopped"
+	ConfigChanged    EventType = "config.changed" // since the last start
+)
+
+// The log itself, and those who ask it.
+const (
+	LogSuspended       EventType = "log.suspended" // behind what witnesses saw, or another: nothing is signed
+	LogResumed         EventType = "log.resumed"
+	LogRecovered       EventType = "log.recovered" // after entries were lost, by an operator
+	LogErased          EventType = "log.erased"    // payloads and salts of entries; the tree stays whole
+	AuditQueried       EventType = "audit.queried"
+	AuditExported      EventType = "audit.exported"
+	AuditorAdded       EventType = "auditor.added"
+	AuditorInvited     EventType = "auditor.invited" // to add a passkey
+	AuditorDisabled    EventType = "auditor.disabled"
+	AuditorEnrolled    EventType = "auditor.enrolled" // with a passkey or a certificate
+	AuditorLoggedIn    EventType = "auditor.logged_in"
+	AuditorLoginFailed EventType = "auditor.login_failed"
 )
 
 // EventTypes is the closed list.
 func EventTypes() []EventType {
-	return []EventType{
-		RegistrationCreated, ActivationCodeIssued, ActivationFailed, ActivationBlocked, ActivationDone, PasswordSet, PasswordChanged,
-		CitizenBlocked, CitizenUnblocked, CitizenDeregistered, CitizenDeceased, CitizenReminded, CitizenSealed, CitizenSealBroken, OfficeActRefused,
-		AuthSucceeded, AuthFailed, AuthLocked, AuthPaused, AuthExpired, CodeSent, CodeSendFailed, CodeFailed, CodeExpired, CodeExhausted,
-		CertificateIntent, CertificateIssued, CertificateRefused, CertificateInterrupted, CertificateRevoked,
-		CertificateSuspended, CertificateReleased, KeyRevoked, KeySuspended, KeyReleased,
-		KeyGenerated, KeyDestroyed, KeyResealed, KeyEpochBegun, KeyEpochDestroyed, KeeperChanged,
-		SignRequested, SignShown, SignAuthorised, SignIntent, SignDone, SignInterrupted, SignFailed, SignRefused, SignExpired, SignDenied,
-		ApplicationAdded, KeyCeremony, AuthorityIntent, AuthorityIssued, AuthorityRevoked, ClockFault, ClockTrusted, ServiceStarted, ServiceStopped,
+	types := make([]EventType, 0, len(knownSchemas().list))
+	for _, s := range knownSchemas().list {
+		types = append(types, s.Type)
 	}
+	return types
+}
+
+// Known is whether a type is in the closed list.
+func (t EventType) Known() bool {
+	_, known := knownSchemas().byType[t]
+	return known
 }

@@ -77,7 +77,7 @@ func ParseLeaf(b []byte) (Leaf, error) {
 	if wire.Version != leafVersion {
 		return Leaf{}, fmt.Errorf("leaf of version %d, this program knows %d", wire.Version, leafVersion)
 	}
-	if !slices.Contains(EventTypes(), wire.Type) || !operationForm.MatchString(wire.Operation) {
+	if !wire.Type.Known() || !operationForm.MatchString(wire.Operation) {
 		return Leaf{}, errLeafForm
 	}
 	at, err := time.Parse(timeForm, wire.At)
