@@ -28,20 +28,11 @@ type Asking struct {
 	Purpose string
 }
 
-// Result is a class of outcomes.
-type Result string
-
-// The classes. What only begins something, or tells of the service itself, has none.
-const (
-	Succeeded   Result = "succeeded"
-	Refused     Result = "refused"     // by a rule, or by the citizen
-	Failed      Result = "failed"      // a wrong factor, or a technical failure
-	Interrupted Result = "interrupted" // begun, and never ended
-	Expired     Result = "expired"
-)
-
-// Results are the classes, in the order in which they are shown.
-func Results() []Result { return []Result{Succeeded, Refused, Failed, Interrupted, Expired} }
+// Results are the classes of outcomes that can be looked for, in the order in
+// which they are shown. What only begins something has none.
+func Results() []audit.Result {
+	return []audit.Result{audit.ResultSucceeded, audit.ResultRefused, audit.ResultFailed, audit.ResultInterrupted, audit.ResultExpired}
+}
 
 // Query is what is looked for. What is empty does not matter; everything given
 // must hold. Fields come as a person typed them: Service reads them, and what it
@@ -53,7 +44,7 @@ type Query struct {
 	Application string // client id
 	Operation   string // id of a request, citizen, key ceremony or auditor
 	Types       []audit.EventType
-	Result      Result
+	Result      audit.Result
 	From        time.Time // first instant, zero for the beginning
 	To          time.Time // instant after the last, zero for now
 	// Before is where a page ends: entries with a lower number only; 0 for the
@@ -72,9 +63,12 @@ const (
 // Found is a page of entries.
 type Found struct {
 	Entries []Entry
-	// Next is the Before of the following page, 0 when there is none.
+	// Next is the Before of the following page, 0 when there is none. A page may
+	// hold fewer entries than Limit, even none, and have a next one: where much has
+	// to be looked through for little, a search gives what it has and goes on there.
 	Next int64
-	// Size is that of the log as searched.
+	// Size is that of the log as searched: the entries that there were before the
+	// question was recorded.
 	Size int64
 }
 
@@ -90,7 +84,7 @@ type Entry struct {
 	// map[string]any. Nil when erased or not intact.
 	Facts map[string]any
 	// Result is the class of outcome that Type stands for, empty if none.
-	Result Result
+	Result audit.Result
 
 	// Leaf, Payload and Salt are the bytes that the tree commits to.
 	Leaf, Payload, Salt []byte
@@ -137,7 +131,7 @@ type Totals struct {
 type SignatureTotal struct {
 	Day         time.Time
 	Application string
-	Result      Result
+	Result      audit.Result
 	N           int64
 }
 
@@ -218,10 +212,13 @@ type WitnessHealth struct {
 // Format is the form of an export.
 type Format string
 
-// The formats of exports.
+// The formats of exports. A Companion is what is missing in the CSV: the
+// checkpoint and the proofs of a whole range, as an export of JSON Lines without
+// entries; it is asked for with the CSV's query and checkpoint.
 const (
 	JSONLines Format = "jsonl"
 	CSV       Format = "csv"
+	Companion Format = "companion"
 )
 
 // ExportOptions say in which form entries are taken away, and where an export
@@ -235,10 +232,9 @@ type ExportOptions struct {
 	// Checkpoint is the size of the witnessed checkpoint under which everything is
 	// proven; 0 takes the newest. To go on with an export, it is the first part's.
 	Checkpoint int64
-	// After is the number of the last entry that was received, -1 or 0 and no
-	// Resume to begin.
-	After  int64
-	Resume bool
+	// Next is the number of the first entry that is wanted, 0 for all: an export
+	// that was broken off goes on after the last entry that was received.
+	Next int64
 	// Begun is called once, when the question is in the log and before the first
 	// byte is written: what refuses an export comes before it.
 	Begun func(Export)
@@ -271,14 +267,4 @@ type Completeness struct {
 	Edge        [][]byte
 	Root        []byte // of the tree of To entries
 	Consistency [][]byte
-}
-
-// Question is a query as it stands in the log: of kind audit.queried, or
-// audit.exported.
-type Question struct {
-	Type      audit.EventType
-	Asking    Asking
-	At        time.Time
-	Asked     string         // search, entry, operation, totals, completeness, export
-	Arguments map[string]any // the query's fields
 }
