@@ -26,7 +26,21 @@ var ErrClockBehind = errors.New("clock is behind the log")
 type Head struct {
 	Size int64
 	Last time.Time // the latest time of any entry; zero for an empty log
+	// Edge holds the roots of the complete subtrees that the entries form, from
+	// left to right.
+	Edge []tlog.Hash
 }
+
+// Tree is the log as the head has it, with nothing read.
+func (h Head) Tree() (Tree, error) {
+	e, err := newEdge(h.Size, h.Edge)
+	if err != nil {
+		return Tree{}, fmt.Errorf("%w: %w", errHead, err)
+	}
+	return e.tree(), nil
+}
+
+var errHead = errors.New("the head of the log is damaged")
 
 // Record is one entry as it is stored.
 type Record struct {
@@ -38,6 +52,9 @@ type Record struct {
 	Leaf      []byte
 	Payload   []byte // canonical JSON; nil when erased
 	Salt      []byte // nil when erased
+	// Terms are what the payload is found by, as Terms gives them; none when
+	// erased.
+	Terms []Term
 	// Hashes are the tree's new hashes, to be stored under consecutive indexes
 	// from tlog.StoredHashIndex(0, Seq) on.
 	Hashes []tlog.Hash
@@ -70,13 +87,13 @@ type HashReader interface {
 // commits it after Append has returned without an error, and rolls it back
 // otherwise.
 type Tx interface {
-	HashReader
 	// Now is the clock of this process.
 	Now() time.Time
 	// LockHead reads the head and keeps it locked against other transactions
 	// until the end of this one.
 	LockHead(ctx context.Context) (Head, error)
-	// Write stores the records, and next as the head.
+	// Write stores the records, and next as the head, at the latest when the
+	// transaction commits.
 	Write(ctx context.Context, next Head, records []Record) error
 }
 
@@ -103,9 +120,6 @@ func Append(ctx context.Context, tx Tx, entries ...Entry) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := grow(ctx, tx, head.Size, records); err != nil {
-		return 0, err
-	}
 	if err := tx.Write(ctx, next, records); err != nil {
 		return 0, fmt.Errorf("writing to the log: %w", err)
 	}
@@ -125,72 +139,37 @@ func newRecord(e Entry) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	terms, err := Terms(e.Type, payload)
+	if err != nil {
+		return Record{}, err
+	}
 	return Record{
 		Type: e.Type, Operation: e.Operation, At: at, Person: e.Person,
-		Leaf: leaf, Payload: payload, Salt: salt,
+		Leaf: leaf, Payload: payload, Salt: salt, Terms: terms,
 	}, nil
 }
 
-// follow is the head after the records.
+// follow numbers the records, computes their hashes and returns the head after
+// them. It reads nothing: others wait for it.
 func (h Head) follow(now time.Time, records []Record) (Head, error) {
 	if now.Before(h.Last.Add(-clockSkew)) {
 		return Head{}, fmt.Errorf("%w by %s", ErrClockBehind, h.Last.Sub(now).Round(time.Millisecond))
 	}
-	next := Head{Size: h.Size + int64(len(records)), Last: h.Last}
-	for _, r := range records {
+	e, err := newEdge(h.Size, h.Edge)
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: %w", errHead, err)
+	}
+	last := h.Last
+	for i := range records {
+		r := &records[i]
 		if r.At.After(now.Add(clockSkew)) {
 			return Head{}, fmt.Errorf("%w: an entry is %s ahead of it", ErrClockBehind, r.At.Sub(now).Round(time.Millisecond))
 		}
-		if r.At.After(next.Last) {
-			next.Last = r.At
+		if r.At.After(last) {
+			last = r.At
 		}
+		r.Seq = e.size
+		r.Hashes = e.push(r.Leaf)
 	}
-	return next, nil
-}
-
-// grow numbers the records from size on and computes their hashes.
-func grow(ctx context.Context, stored HashReader, size int64, records []Record) error {
-	fresh := make(map[int64]tlog.Hash, 2*len(records))
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		return readThrough(ctx, stored, fresh, indexes)
-	})
-	for i := range records {
-		r := &records[i]
-		r.Seq = size + int64(i)
-		var err error
-		if r.Hashes, err = tlog.StoredHashes(r.Seq, r.Leaf, reader); err != nil {
-			return fmt.Errorf("hashing entry %d: %w", r.Seq, err)
-		}
-		for n, h := range r.Hashes {
-			fresh[r.FirstHash()+int64(n)] = h
-		}
-	}
-	return nil
-}
-
-// readThrough takes from fresh what this transaction has not stored yet.
-func readThrough(ctx context.Context, stored HashReader, fresh map[int64]tlog.Hash, indexes []int64) ([]tlog.Hash, error) {
-	var missing []int64
-	for _, index := range indexes {
-		if _, ok := fresh[index]; !ok {
-			missing = append(missing, index)
-		}
-	}
-	if len(missing) > 0 {
-		read, err := stored.ReadHashes(ctx, missing)
-		if err != nil {
-			return nil, fmt.Errorf("reading stored hashes: %w", err)
-		}
-		if len(read) != len(missing) {
-			return nil, fmt.Errorf("asked for %d stored hashes, got %d", len(missing), len(read))
-		}
-		for i, index := range missing {
-			fresh[index] = read[i]
-		}
-	}
-	hashes := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		hashes[i] = fresh[index]
-	}
-	return hashes, nil
+	return Head{Size: e.size, Last: last, Edge: e.roots}, nil
 }

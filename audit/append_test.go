@@ -39,6 +39,9 @@ func TestAppendBuildsTheTreeOfRFC6962(t *testing.T) {
 			if got, want := tree.Root, naiveRoot(m.leaves()); got != want {
 				t.Fatalf("root of %d entries: got %v, want %v", m.head.Size, got, want)
 			}
+			if got, err := m.head.Tree(); err != nil || got != tree {
+				t.Fatalf("tree of the head: got %v, %v, want %v", got, err, tree)
+			}
 		}
 		if got, want := int64(len(m.hashes)), tlog.StoredHashCount(m.head.Size); got != want {
 			t.Errorf("stored hashes: got %d, want %d", got, want)
@@ -183,7 +186,7 @@ var errBroken = errors.New("broken")
 
 type broken struct {
 	*memory
-	lock, read, write error
+	lock, write error
 }
 
 func (b *broken) LockHead(ctx context.Context) (Head, error) {
@@ -191,13 +194,6 @@ func (b *broken) LockHead(ctx context.Context) (Head, error) {
 		return Head{}, b.lock
 	}
 	return b.memory.LockHead(ctx)
-}
-
-func (b *broken) ReadHashes(ctx context.Context, indexes []int64) ([]tlog.Hash, error) {
-	if b.read != nil {
-		return nil, b.read
-	}
-	return b.memory.ReadHashes(ctx, indexes)
 }
 
 func (b *broken) Write(ctx context.Context, next Head, records []Record) error {
@@ -211,7 +207,6 @@ func TestAppendFailsWithItsStore(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]*broken{
 		"lock":  {lock: errBroken},
-		"read":  {read: errBroken},
 		"write": {write: errBroken},
 	} {
 		b.memory = newMemory().fill(t, 1) // the next entry needs one stored hash
@@ -224,17 +219,26 @@ func TestAppendFailsWithItsStore(t *testing.T) {
 	}
 }
 
-func TestAppendReadsFewHashes(t *testing.T) {
+// A head that does not name the subtrees of its size is not built upon.
+func TestAppendRefusesDamagedHead(t *testing.T) {
 	t.Parallel()
-	m := newMemory()
-	worst := 0
-	for range 4096 {
-		before := m.reads
-		m.append(t, entry(m.now, 0))
-		worst = max(worst, m.reads-before)
-	}
-	if worst > 12 || m.reads > 4096 {
-		t.Errorf("hashes read: got %d at worst and %d in all, want at most 12 and 4096", worst, m.reads)
+	for name, damage := range map[string]func(*Head){
+		"no subtrees":  func(h *Head) { h.Edge = nil },
+		"one too many": func(h *Head) { h.Edge = append(h.Edge, h.Edge[0]) },
+		"other size":   func(h *Head) { h.Size++ },
+		"negative":     func(h *Head) { h.Size = -1 },
+	} {
+		m := newMemory().fill(t, 6)
+		damage(&m.head)
+		if _, err := Append(t.Context(), m, entry(m.now, 6)); !errors.Is(err, errHead) {
+			t.Errorf("%s: got %v, want %v", name, err, errHead)
+		}
+		if _, err := m.head.Tree(); !errors.Is(err, errHead) {
+			t.Errorf("%s: tree of the head: got %v, want %v", name, err, errHead)
+		}
+		if len(m.records) != 6 {
+			t.Errorf("%s: got %d records, want 6", name, len(m.records))
+		}
 	}
 }
 
@@ -334,9 +338,6 @@ func BenchmarkUnderTheLock(b *testing.B) {
 	for b.Loop() {
 		records := []Record{record}
 		if _, err := m.head.follow(m.now, records); err != nil {
-			b.Fatal(err)
-		}
-		if err := grow(b.Context(), m, m.head.Size, records); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -19,7 +19,6 @@ type memory struct {
 	head    Head
 	records []Record
 	hashes  []tlog.Hash
-	reads   int
 }
 
 func (m *memory) Now() time.Time { return m.now }
@@ -36,7 +35,6 @@ func (m *memory) ReadHashes(_ context.Context, indexes []int64) ([]tlog.Hash, er
 		}
 		hashes[i] = m.hashes[index]
 	}
-	m.reads += len(indexes)
 	return hashes, nil
 }
 
@@ -86,7 +84,7 @@ func (m *memory) append(tb testing.TB, entries ...Entry) {
 func entry(at time.Time, n int) Entry {
 	return Entry{
 		Type: SignIntent, Operation: fmt.Sprintf("request-%d", n), At: at, Person: "12345678Z",
-		Payload: map[string]any{"documents": []string{"a", "b"}, "count": n},
+		Payload: map[string]any{"serial": fmt.Sprintf("%032x", n), "documents": []string{"a", "b"}, "count": n},
 	}
 }
 
@@ -95,27 +93,23 @@ func (m *memory) clone() *memory {
 	c := *m
 	c.records = make([]Record, len(m.records))
 	for i, r := range m.records {
-		r.Leaf, r.Payload, r.Salt, r.Hashes = slices.Clone(r.Leaf), slices.Clone(r.Payload), slices.Clone(r.Salt), slices.Clone(r.Hashes)
+		r.Leaf, r.Payload, r.Salt = slices.Clone(r.Leaf), slices.Clone(r.Payload), slices.Clone(r.Salt)
+		r.Terms, r.Hashes = slices.Clone(r.Terms), slices.Clone(r.Hashes)
 		c.records[i] = r
 	}
-	c.hashes = slices.Clone(m.hashes)
+	c.hashes, c.head.Edge = slices.Clone(m.hashes), slices.Clone(m.head.Edge)
 	return &c
 }
 
 // rebuild makes a forged log consistent in itself, as whoever can write the
 // whole database would.
 func (m *memory) rebuild() *memory {
-	forged := &memory{now: m.now}
-	if err := grow(context.Background(), forged, 0, m.records); err != nil {
+	forged := &memory{now: m.now.Add(24 * time.Hour)}
+	next, err := forged.head.follow(forged.now, m.records)
+	if err != nil {
 		panic(err)
 	}
-	for i := range m.records {
-		if at := m.records[i].At; at.After(forged.head.Last) {
-			forged.head.Last = at
-		}
-	}
-	forged.head.Size = int64(len(m.records))
-	if err := forged.Write(context.Background(), forged.head, m.records); err != nil {
+	if err := forged.Write(context.Background(), next, m.records); err != nil {
 		panic(err)
 	}
 	return forged

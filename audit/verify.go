@@ -7,15 +7,13 @@ import (
 	"iter"
 	"slices"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Log is the stored log, read as one consistent snapshot.
 type Log interface {
 	Head(ctx context.Context) (Head, error)
-	// Records gives every record in the order of Seq, Hashes among them.
-	// After an error it ends.
+	// Records gives every record in the order of Seq, with its Hashes and its
+	// Terms, these sorted. After an error it ends.
 	Records(ctx context.Context) iter.Seq2[Record, error]
 }
 
@@ -38,8 +36,9 @@ type CorruptionError struct {
 func (e *CorruptionError) Error() string { return fmt.Sprintf("log entry %d: %s", e.Seq, e.Reason) }
 
 // Verify recomputes the whole tree from the leaves, compares it with the
-// stored hashes and the head, and opens every commitment that was not erased.
-// It reads the log once and keeps log₂(size) hashes.
+// stored hashes and the head, opens every commitment that was not erased, and
+// compares the terms that entries are found by with what is committed to. It
+// reads the log once and keeps log₂(size) hashes.
 //
 // Whoever can write the database can write a log that is consistent in
 // itself. Only trees that others keep tell it from the true one: give them as
@@ -67,19 +66,21 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 	if head.Size != v.size || !head.Last.Equal(v.last) {
 		return Report{}, v.corrupt("the head names %d entries until %s", head.Size, head.Last.UTC().Format(timeForm))
 	}
+	if !slices.Equal(head.Edge, v.roots) {
+		return Report{}, v.corrupt("the head's subtrees are not those of the leaves")
+	}
 	for _, tree := range known {
 		if tree.Size > v.size {
 			return Report{}, v.corrupt("the log ends here, and once had %d entries", tree.Size)
 		}
 	}
-	return Report{Size: v.size, Root: v.root(), Erased: v.erased}, nil
+	return Report{Tree: v.tree(), Erased: v.erased}, nil
 }
 
-// verifier has seen size entries. edge holds the roots of the complete
-// subtrees that they form, from left to right.
+// verifier has seen the entries of its edge.
 type verifier struct {
-	size   int64
-	edge   []tlog.Hash
+	edge
+
 	last   time.Time
 	erased int64
 }
@@ -103,21 +104,20 @@ func (v *verifier) add(r Record) error {
 		return err
 	}
 	if !slices.Equal(v.push(r.Leaf), r.Hashes) {
-		return v.corrupt("the stored hashes are not the leaf's")
+		return &CorruptionError{Seq: r.Seq, Reason: "the stored hashes are not the leaf's"}
 	}
-	v.size++
 	if leaf.At.After(v.last) {
 		v.last = leaf.At
 	}
 	return nil
 }
 
-// open checks that payload and person are the ones committed to.
+// open checks that payload, person and terms are the ones committed to.
 func (v *verifier) open(leaf Leaf, r Record) error {
 	if len(r.Salt) == 0 {
 		v.erased++
-		if len(r.Payload) > 0 || r.Person != "" {
-			return v.corrupt("salt erased, payload or person left")
+		if len(r.Payload) > 0 || r.Person != "" || len(r.Terms) > 0 {
+			return v.corrupt("salt erased, payload, person or terms left")
 		}
 		return nil
 	}
@@ -133,42 +133,19 @@ func (v *verifier) open(leaf Leaf, r Record) error {
 	if committed.Person != r.Person {
 		return v.corrupt("the person is not the one committed to")
 	}
+	terms, err := Terms(r.Type, r.Payload)
+	if err != nil {
+		return v.corrupt("%v", err)
+	}
+	if !slices.Equal(terms, r.Terms) {
+		return v.corrupt("the terms that it is found by are not those of its payload")
+	}
 	return nil
-}
-
-// push adds a leaf to the tree and returns the hashes that it completes, from
-// the leaf's upwards, as they are stored. It builds the tree of RFC 6962,
-// section 2.1 from the left: each 1 at the end of size is a complete subtree
-// that the new one joins.
-func (v *verifier) push(leaf []byte) []tlog.Hash {
-	h := tlog.RecordHash(leaf)
-	hashes := []tlog.Hash{h}
-	for n := v.size; n&1 == 1; n >>= 1 {
-		left := len(v.edge) - 1
-		h = tlog.NodeHash(v.edge[left], h)
-		v.edge = v.edge[:left]
-		hashes = append(hashes, h)
-	}
-	v.edge = append(v.edge, h)
-	return hashes
-}
-
-func (v *verifier) root() tlog.Hash {
-	if len(v.edge) == 0 {
-		// The hash of nothing, RFC 6962, section 2.1; TreeHash reads nothing for it.
-		root, _ := tlog.TreeHash(0, nil)
-		return root
-	}
-	h := v.edge[len(v.edge)-1]
-	for _, left := range slices.Backward(v.edge[:len(v.edge)-1]) {
-		h = tlog.NodeHash(left, h)
-	}
-	return h
 }
 
 func (v *verifier) compare(known []Tree) error {
 	for _, tree := range known {
-		if tree.Size == v.size && tree.Root != v.root() {
+		if tree.Size == v.size && tree != v.tree() {
 			return v.corrupt("the log up to here is not the one that was known at this size")
 		}
 	}

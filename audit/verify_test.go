@@ -74,7 +74,8 @@ func TestVerifyErased(t *testing.T) {
 	t.Parallel()
 	m := newMemory().fill(t, 9)
 	root := m.tree(t, 9)
-	m.records[4].Salt, m.records[4].Payload, m.records[4].Person = nil, nil, ""
+	erased := &m.records[4]
+	erased.Salt, erased.Payload, erased.Person, erased.Terms = nil, nil, "", nil
 	report, err := Verify(t.Context(), m, root)
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +104,11 @@ func TestVerifyFindsTampering(t *testing.T) {
 		"type changed":      {at, func(m *memory) { m.records[at].Type = SignDone }},
 		"operation changed": {at, func(m *memory) { m.records[at].Operation = "other" }},
 		"time changed":      {at, func(m *memory) { m.records[at].At = m.records[at].At.Add(time.Microsecond) }},
+		"term removed":      {at, func(m *memory) { m.records[at].Terms = m.records[at].Terms[1:] }},
+		"terms removed":     {at, func(m *memory) { m.records[at].Terms = nil }},
+		"term edited":       {at, func(m *memory) { m.records[at].Terms[0].Value += "x" }},
+		"term added":        {at, func(m *memory) { m.records[at].Terms = append(m.records[at].Terms, Term{"reason", "x"}) }},
+		"erased, term left": {at, func(m *memory) { r := &m.records[at]; r.Salt, r.Payload, r.Person = nil, nil, "" }},
 		"leaf edited":       {at, func(m *memory) { m.records[at].Leaf[10] ^= 1 }},
 		"leaf exchanged":    {at, func(m *memory) { m.records[at].Leaf = slices.Clone(other.records[at].Leaf) }},
 		"hash edited":       {at, func(m *memory) { m.records[at].Hashes[1][0] ^= 1 }},
@@ -119,6 +125,8 @@ func TestVerifyFindsTampering(t *testing.T) {
 		"truncated":              {size - 1, func(m *memory) { m.records = m.records[:size-1] }},
 		"appended":               {size, func(m *memory) { m.records = append(m.records, other.records[size]) }},
 		"head too small":         {size, func(m *memory) { m.head.Size-- }},
+		"head's subtree edited":  {size, func(m *memory) { m.head.Edge[1][0] ^= 1 }},
+		"head without subtrees":  {size, func(m *memory) { m.head.Edge = nil }},
 		"head too late":          {size, func(m *memory) { m.head.Last = m.head.Last.Add(time.Hour) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +223,6 @@ func TestStoredHashesAreThoseOfThePackage(t *testing.T) {
 		if diff := cmp.Diff(r.Hashes, v.push(r.Leaf)); diff != "" {
 			t.Fatalf("hashes of entry %d (-stored +recomputed):\n%s", r.Seq, diff)
 		}
-		v.size++
 		if got, want := r.FirstHash(), tlog.StoredHashIndex(0, r.Seq); got != want {
 			t.Errorf("first hash of %d: got %d, want %d", r.Seq, got, want)
 		}

@@ -57,11 +57,6 @@ func (db *DB) Close() { db.pool.Close() }
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 
-// inTx runs one transaction.
-func (db *DB) inTx(ctx context.Context, run func(pgx.Tx) error) error {
-	return classify(pgx.BeginFunc(ctx, db.pool, run))
-}
-
 // swap runs a compare-and-swap: exactly one row, or the refusal.
 func swap(ctx context.Context, tx pgx.Tx, refusal *policies.Refusal, sql string, args pgx.NamedArgs) error {
 	tag, err := tx.Exec(ctx, sql, args)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"time"
 
@@ -26,13 +25,25 @@ func (db *DB) record(ctx context.Context, tx pgx.Tx, entries ...audit.Entry) err
 	if len(entries) == 0 {
 		return nil
 	}
-	_, err := audit.Append(ctx, logTx{tx, db.Now}, entries...)
+	t, ok := tx.(*transaction)
+	if !ok {
+		return errNotOurs
+	}
+	_, err := audit.Append(ctx, logTx{t, db.Now}, entries...)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, audit.ErrPayload): // ours
 		return fmt.Errorf("appending to the log: %w", err)
 	}
+	return notAppended(err)
+}
+
+// errNotOurs is a transaction that does not write the log when it commits.
+var errNotOurs = errors.New("a transaction that inTx did not begin cannot append to the log")
+
+// notAppended is how callers hear that there is no entry, and so nothing is done.
+func notAppended(err error) error {
 	return fmt.Errorf("appending to the log: %w: %w", policies.Refuse(policies.Unavailable).After(retryAfter), err)
 }
 
@@ -46,6 +57,9 @@ func (db *DB) Appendable(ctx context.Context) error {
 		if err := db.record(ctx, tx, audit.Entry{Type: audit.ServiceStarted, Operation: "readiness", At: db.Now()}); err != nil {
 			return err
 		}
+		if err := tx.(*transaction).flush(ctx); err != nil { //nolint:forcetypeassert // inTx gives no other
+			return notAppended(err)
+		}
 		return errTakenBack
 	})
 	if errors.Is(err, errTakenBack) {
@@ -56,7 +70,8 @@ func (db *DB) Appendable(ctx context.Context) error {
 
 // logTx is a transaction as the log sees it.
 type logTx struct {
-	pgx.Tx
+	*transaction
+
 	now func() time.Time
 }
 
@@ -66,155 +81,126 @@ func (t logTx) Now() time.Time { return t.now() }
 
 // LockHead implements audit.Tx.
 func (t logTx) LockHead(ctx context.Context) (audit.Head, error) {
+	if err := t.flush(ctx); err != nil { // of an append before, in the same transaction
+		return audit.Head{}, err
+	}
 	return readHead(ctx, t.Tx, "FOR UPDATE")
 }
 
 func readHead(ctx context.Context, q querier, lock string) (audit.Head, error) {
-	var h audit.Head
-	err := q.QueryRow(ctx, `SELECT size, last_time FROM log_head `+lock).Scan(&h.Size, &h.Last)
+	var (
+		h    audit.Head
+		edge [][]byte
+	)
+	err := q.QueryRow(ctx, `SELECT size, last_time, edge FROM log_head `+lock).Scan(&h.Size, &h.Last, &edge)
+	if err != nil {
+		return audit.Head{}, err
+	}
 	if h.Size == 0 {
 		h.Last = time.Time{}
 	}
-	return h, err
-}
-
-// ReadHashes implements audit.Tx.
-func (t logTx) ReadHashes(ctx context.Context, indexes []int64) ([]tlog.Hash, error) {
-	return readHashes(ctx, t.Tx, indexes)
-}
-
-func readHashes(ctx context.Context, q querier, indexes []int64) ([]tlog.Hash, error) {
-	rows, err := q.Query(ctx, `
-		SELECT h.hash
-		FROM unnest(@indexes::bigint[]) WITH ORDINALITY AS asked (index, place)
-		JOIN log_hashes h USING (index)
-		ORDER BY asked.place`, pgx.NamedArgs{"indexes": indexes})
-	if err != nil {
-		return nil, err
+	for _, b := range edge {
+		if len(b) != tlog.HashSize {
+			return audit.Head{}, errEdge
+		}
+		h.Edge = append(h.Edge, tlog.Hash(b))
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (tlog.Hash, error) {
-		var (
-			b []byte
-			h tlog.Hash
-		)
-		err := row.Scan(&b)
-		copy(h[:], b)
-		return h, err
+	return h, nil
+}
+
+var errEdge = errors.New("the head of the log holds something that is no hash")
+
+// Write implements audit.Tx: when the transaction commits.
+func (t logTx) Write(_ context.Context, next audit.Head, records []audit.Record) error {
+	writeEntries(&t.last, records)
+	writeHashes(&t.last, records)
+	writeTerms(&t.last, records)
+	t.last.Queue(`UPDATE log_head SET size = @size, last_time = @last, edge = @edge`,
+		pgx.NamedArgs{"size": next.Size, "last": next.Last, "edge": hashBytes(next.Edge)})
+	return nil
+}
+
+func writeEntries(batch *pgx.Batch, records []audit.Record) {
+	n := len(records)
+	var (
+		seqs                        = make([]int64, n)
+		types, operations, people   = make([]string, n), make([]string, n), make([]string, n)
+		times                       = make([]time.Time, n)
+		leaves, payloads, saltBytes = make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	)
+	for i, r := range records {
+		seqs[i], types[i], operations[i], people[i], times[i] = r.Seq, string(r.Type), r.Operation, r.Person, r.At
+		leaves[i], payloads[i], saltBytes[i] = r.Leaf, r.Payload, r.Salt
+	}
+	batch.Queue(`
+		INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
+		SELECT *
+		FROM unnest(
+			@seqs::bigint[],
+			@types::text[],
+			@operations::text[],
+			@people::text[],
+			@times::timestamptz[],
+			@leaves::bytea[],
+			@payloads::bytea[],
+			@salts::bytea[]
+		)`, pgx.NamedArgs{
+		"seqs":       seqs,
+		"types":      types,
+		"operations": operations,
+		"people":     people,
+		"times":      times,
+		"leaves":     leaves,
+		"payloads":   payloads,
+		"salts":      saltBytes,
 	})
 }
 
-// Write implements audit.Tx, in one round trip.
-func (t logTx) Write(ctx context.Context, next audit.Head, records []audit.Record) error {
-	var batch pgx.Batch
+// writeHashes relies on that hashes of consecutive entries have consecutive
+// indexes.
+func writeHashes(batch *pgx.Batch, records []audit.Record) {
+	var hashes []tlog.Hash
 	for _, r := range records {
-		batch.Queue(`
-			INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
-			VALUES (@seq, @type, @operation, @person, @at, @leaf, @payload, @salt)`, pgx.NamedArgs{
-			"seq":       r.Seq,
-			"type":      r.Type,
-			"operation": r.Operation,
-			"person":    r.Person,
-			"at":        r.At,
-			"leaf":      r.Leaf,
-			"payload":   r.Payload,
-			"salt":      r.Salt,
-		})
-		hashes := make([][]byte, len(r.Hashes))
-		for i := range r.Hashes {
-			hashes[i] = r.Hashes[i][:]
-		}
-		batch.Queue(`
-			INSERT INTO log_hashes (index, hash)
-			SELECT @first::bigint + place - 1, hash
-			FROM unnest(@hashes::bytea[]) WITH ORDINALITY AS fresh (hash, place)`, pgx.NamedArgs{
-			"first":  r.FirstHash(),
-			"hashes": hashes,
-		})
+		hashes = append(hashes, r.Hashes...)
 	}
-	batch.Queue(`UPDATE log_head SET size = @size, last_time = @last`, pgx.NamedArgs{"size": next.Size, "last": next.Last})
-	return t.SendBatch(ctx, &batch).Close()
-}
-
-// Snapshot gives the whole log to audit.Verify, read in one transaction.
-func (db *DB) Snapshot(ctx context.Context, read func(audit.Log) error) error {
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error { return read(snapshot{tx}) })
-}
-
-type snapshot struct{ tx pgx.Tx }
-
-// Head implements audit.Log.
-func (s snapshot) Head(ctx context.Context) (audit.Head, error) { return readHead(ctx, s.tx, "") }
-
-// Records implements audit.Log.
-func (s snapshot) Records(ctx context.Context) iter.Seq2[audit.Record, error] {
-	return func(yield func(audit.Record, error) bool) {
-		const page = 1000
-		for from := int64(0); ; from += page {
-			records, err := s.page(ctx, from, from+page)
-			if err != nil {
-				yield(audit.Record{}, err)
-				return
-			}
-			for _, r := range records {
-				if !yield(r, nil) {
-					return
-				}
-			}
-			if len(records) < page {
-				return
-			}
-		}
-	}
-}
-
-// page reads entries [from, to) with the hashes that each one added.
-func (s snapshot) page(ctx context.Context, from, to int64) ([]audit.Record, error) {
-	rows, err := s.tx.Query(ctx, `
-		SELECT
-			seq,
-			type,
-			operation,
-			person,
-			at,
-			leaf,
-			payload,
-			salt
-		FROM log_entries
-		WHERE seq >= @from AND seq < @to
-		ORDER BY seq`, pgx.NamedArgs{"from": from, "to": to})
-	if err != nil {
-		return nil, err
-	}
-	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (audit.Record, error) {
-		var r audit.Record
-		err := row.Scan(
-			&r.Seq,
-			&r.Type,
-			&r.Operation,
-			&r.Person,
-			&r.At,
-			&r.Leaf,
-			&r.Payload,
-			&r.Salt,
-		)
-		r.At = r.At.UTC()
-		return r, err
+	batch.Queue(`
+		INSERT INTO log_hashes (index, hash)
+		SELECT @first::bigint + place - 1, hash
+		FROM unnest(@hashes::bytea[]) WITH ORDINALITY AS fresh (hash, place)`, pgx.NamedArgs{
+		"first":  records[0].FirstHash(),
+		"hashes": hashBytes(hashes),
 	})
-	if err != nil {
-		return nil, err
-	}
-	for i := range records {
-		first, next := records[i].FirstHash(), tlog.StoredHashIndex(0, records[i].Seq+1)
-		indexes := make([]int64, 0, next-first)
-		for index := first; index < next; index++ {
-			indexes = append(indexes, index)
+}
+
+func writeTerms(batch *pgx.Batch, records []audit.Record) {
+	var (
+		kinds, values []string
+		seqs          []int64
+	)
+	for _, r := range records {
+		for _, term := range r.Terms {
+			kinds, values, seqs = append(kinds, term.Kind), append(values, term.Value), append(seqs, r.Seq)
 		}
-		if records[i].Hashes, err = readHashes(ctx, s.tx, indexes); err != nil {
-			return nil, err
-		}
 	}
-	return records, nil
+	if len(seqs) == 0 {
+		return
+	}
+	batch.Queue(`
+		INSERT INTO log_terms (kind, value, seq)
+		SELECT *
+		FROM unnest(@kinds::text[], @values::text[], @seqs::bigint[])`, pgx.NamedArgs{
+		"kinds":  kinds,
+		"values": values,
+		"seqs":   seqs,
+	})
+}
+
+func hashBytes(hashes []tlog.Hash) [][]byte {
+	out := make([][]byte, len(hashes))
+	for i := range hashes {
+		out[i] = hashes[i][:]
+	}
+	return out
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

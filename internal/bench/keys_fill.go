@@ -291,40 +291,46 @@ func (bulk) Now() time.Time { return time.Now() }
 
 // LockHead implements audit.Tx.
 func (b bulk) LockHead(ctx context.Context) (audit.Head, error) {
-	var h audit.Head
-	err := b.QueryRow(ctx, `SELECT size, last_time FROM log_head FOR UPDATE`).Scan(&h.Size, &h.Last)
-	return h, err
-}
-
-// ReadHashes implements audit.Tx.
-func (b bulk) ReadHashes(ctx context.Context, indexes []int64) ([]tlog.Hash, error) {
-	hashes := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		var h []byte
-		if err := b.QueryRow(ctx, `SELECT hash FROM log_hashes WHERE index = $1`, index).Scan(&h); err != nil {
-			return nil, err
-		}
-		hashes[i] = tlog.Hash(h)
+	var (
+		h    audit.Head
+		edge [][]byte
+	)
+	err := b.QueryRow(ctx, `SELECT size, last_time, edge FROM log_head FOR UPDATE`).Scan(&h.Size, &h.Last, &edge)
+	for _, hash := range edge {
+		h.Edge = append(h.Edge, tlog.Hash(hash))
 	}
-	return hashes, nil
+	return h, err
 }
 
 // Write implements audit.Tx.
 func (b bulk) Write(ctx context.Context, next audit.Head, records []audit.Record) error {
-	var entries, hashes [][]any
+	var entries, hashes, terms [][]any
 	for _, r := range records {
 		entries = append(entries, []any{r.Seq, string(r.Type), r.Operation, r.Person, r.At, r.Leaf, r.Payload, r.Salt})
 		for n, h := range r.Hashes {
 			hashes = append(hashes, []any{r.FirstHash() + int64(n), h[:]})
 		}
+		for _, t := range r.Terms {
+			terms = append(terms, []any{t.Kind, t.Value, r.Seq})
+		}
 	}
-	columns := []string{"seq", "type", "operation", "person", "at", "leaf", "payload", "salt"}
-	if _, err := b.CopyFrom(ctx, pgx.Identifier{"log_entries"}, columns, pgx.CopyFromRows(entries)); err != nil {
-		return err
+	for _, t := range []struct {
+		name    string
+		columns []string
+		rows    [][]any
+	}{
+		{"log_entries", []string{"seq", "type", "operation", "person", "at", "leaf", "payload", "salt"}, entries},
+		{"log_hashes", []string{"index", "hash"}, hashes},
+		{"log_terms", []string{"kind", "value", "seq"}, terms},
+	} {
+		if _, err := b.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromRows(t.rows)); err != nil {
+			return fmt.Errorf("filling %s: %w", t.name, err)
+		}
 	}
-	if _, err := b.CopyFrom(ctx, pgx.Identifier{"log_hashes"}, []string{"index", "hash"}, pgx.CopyFromRows(hashes)); err != nil {
-		return err
+	edge := make([][]byte, len(next.Edge))
+	for i := range edge {
+		edge[i] = next.Edge[i][:]
 	}
-	_, err := b.Exec(ctx, `UPDATE log_head SET size = $1, last_time = $2`, next.Size, next.Last)
+	_, err := b.Exec(ctx, `UPDATE log_head SET size = $1, last_time = $2, edge = $3`, next.Size, next.Last, edge)
 	return err
 }
