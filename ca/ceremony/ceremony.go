@@ -217,7 +217,7 @@ func (h *House) doneAt(done map[string]time.Time, name string) (time.Time, bool)
 	}
 	at, old := done[firstOfOld]
 	switch strings.TrimPrefix(name, "init/") {
-	case "secrets", "log-key", "root-key", "root", "issuing-1-key", "issuing-1":
+	case "secrets", "root-key", "root", "issuing-1-key", "issuing-1":
 		return at, old
 	default:
 		return time.Time{}, false
@@ -260,4 +260,7 @@ func (h *House) member(ctx context.Context, name string) (ca.Member, *x509.Certi
 var (
 	ErrNoMember = errors.New("the hierarchy has no such member (rubrica ca status lists them; rubrica ca init makes the first)")
 	ErrOtherKey = errors.New("another key than expected")
+	// ErrUnable is a token's refusal, for good, to make a key of that algorithm.
+	ErrUnable = errors.New("this token makes no such keys: bring its firmware and its PKCS#11 module up to date, " +
+		"or name another module or token; rubrica hsm probe says what a token can do")
 )

@@ -242,7 +242,7 @@ func (h *house) checkFirst(t *testing.T) {
 		t.Errorf("got members %s, want %s", got, want)
 	}
 	want := map[string]int{
-		"rubrica-issuing-1": 1, "rubrica-ocsp-1": 1, "rubrica-tsa-1": 1, "rubrica-log": 1,
+		"rubrica-issuing-1": 1, "rubrica-ocsp-1": 1, "rubrica-tsa-1": 1, "rubrica-checkpoint": 1,
 		"rubrica-kek-1": 1, "rubrica-pepper-1": 1, "rubrica-seal-1": 1,
 	}
 	if got := keys(t, h.service); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -263,8 +263,11 @@ func (h *house) checkFirst(t *testing.T) {
 			t.Errorf("got %d entries key.generated of %s, want 1", got, m)
 		}
 	}
+	if got := events["key.generated rubrica-checkpoint"]; got != 1 {
+		t.Errorf("got %d entries key.generated of rubrica-checkpoint, want 1", got)
+	}
 	for _, step := range []string{
-		"secrets", "log-key", "root-key", "root", "issuing-1-key", "issuing-1", "root-crl", "ocsp-1-key", "ocsp-1", "tsa-1-key", "tsa-1",
+		"secrets", "checkpoint-key", "root-key", "root", "issuing-1-key", "issuing-1", "root-crl", "ocsp-1-key", "ocsp-1", "tsa-1-key", "tsa-1",
 	} {
 		if got := events["key.ceremony init/"+step]; got != 1 {
 			t.Errorf("got %d entries of the step %s, want 1", got, step)

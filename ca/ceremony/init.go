@@ -15,7 +15,10 @@ func (h *House) Init(ctx context.Context) error {
 		if err := h.hold(ctx, h.first()); err != nil {
 			return err
 		}
-		return h.adviseOnRoot(ctx)
+		if err := h.adviseOnRoot(ctx); err != nil {
+			return err
+		}
+		return h.adviseOnLog(ctx)
 	})
 }
 
@@ -36,8 +39,8 @@ func (h *House) alone(ctx context.Context, held func() error) error {
 func (h *House) first() ceremony {
 	c := ceremony{name: "init", title: "The first ceremony of keys."}
 	c.add("secrets", "make the secret keys for citizens' keys, passwords and records in the service's token.", h.makeSecrets)
-	c.add("log-key", fmt.Sprintf("make the key %s, ec-p256, in the service's token.", logKey), func(ctx context.Context) (outcome, error) {
-		return h.makeKey(ctx, h.Service, ca.ServiceToken, logKey, "ec-p256")
+	c.add("checkpoint-key", fmt.Sprintf("make the key %s, ed25519, in the service's token.", CheckpointKey), func(ctx context.Context) (outcome, error) {
+		return h.makeKey(ctx, h.Service, ca.ServiceToken, CheckpointKey, "ed25519")
 	})
 	c.add("root-key", fmt.Sprintf("make the key %s, %s, in the %s token.", rootKey, h.RootAlgorithm, h.RootKept), h.makeRootKey)
 	c.add("root", fmt.Sprintf("certify the root by itself, for %d years.", h.RootYears), func(ctx context.Context) (outcome, error) {
@@ -125,6 +128,21 @@ func (h *House) adviseOnRoot(ctx context.Context) error {
 	}
 	if there {
 		h.Console.Say(RootOnline)
+	}
+	return nil
+}
+
+// LogKeyUnused is said where an older version has left its key for the log.
+const LogKeyUnused = "The service's token holds " + formerLogKey + ", which an older version made and nothing has ever used. " +
+	CheckpointKey + " signs the log's checkpoints. It may stay, or its objects may be deleted with the HSM's own tools."
+
+func (h *House) adviseOnLog(ctx context.Context) error {
+	there, err := h.Service.Exists(ctx, formerLogKey)
+	if err != nil {
+		return fmt.Errorf("looking for %s: %w", formerLogKey, err)
+	}
+	if there {
+		h.Console.Say(LogKeyUnused)
 	}
 	return nil
 }

@@ -3,8 +3,11 @@ package ceremony_test
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +214,14 @@ func TestInitRefuses(t *testing.T) {
 				}
 			}, ceremony.ErrOtherKey, "which is ec-p256 and not ec-p384", "",
 		},
+		"a token without Ed25519": {
+			func(t *testing.T, h *house) {
+				t.Helper()
+				config, faults := hsmtest.Shim(t, h.service)
+				faults.TakeAway("C_GenerateKeyPair", 0x1055) // CKM_EC_EDWARDS_KEY_PAIR_GEN
+				h.Service = hsmtest.Open(t, config)
+			}, ceremony.ErrUnable, "init/checkpoint-key: making rubrica-checkpoint, ed25519", "",
+		},
 		"long organisation": {
 			func(_ *testing.T, h *house) { h.Organisation = strings.Repeat("Mancomunidad ", 5) }, nil, "--organisation is too long", "",
 		},
@@ -267,12 +278,86 @@ func TestInitOfOld(t *testing.T) {
 	if got, want := names(h.hierarchy(t)), "issuing-1 root ocsp-1 tsa-1"; got != want {
 		t.Errorf("got members %s, want %s", got, want)
 	}
-	if got := keys(t, h.service); got["rubrica-root"] != 1 || got["rubrica-issuing"] != 1 || got["rubrica-issuing-1"] != 0 || got["rubrica-ocsp-1"] != 1 {
+	if got := keys(t, h.service); got["rubrica-root"] != 1 || got["rubrica-issuing"] != 1 || got["rubrica-issuing-1"] != 0 || got["rubrica-ocsp-1"] != 1 ||
+		got["rubrica-log"] != 1 || got["rubrica-checkpoint"] != 1 {
 		t.Errorf("got keys %v, want those of old and the services'", got)
 	}
 	if !strings.Contains(h.desk.said(), ceremony.RootOnline) {
 		t.Error("got nothing said about the root's key, want where it is")
 	}
+	if !strings.Contains(h.desk.said(), ceremony.LogKeyUnused) {
+		t.Error("got nothing said about rubrica-log, want that it is unused")
+	}
+	report, err := ceremony.Inspection{Hierarchy: h.hierarchy(t), Service: h.Service, CitizenYears: 4, Now: time.Now()}.Inspect(t.Context())
+	if err != nil || !slices.Contains(report.Notes, ceremony.LogKeyUnused) || len(report.Problems) > 0 {
+		t.Errorf("got notes %q and problems %q (%v), want that rubrica-log is unused, and no problem", report.Notes, report.Problems, err)
+	}
+}
+
+// TestInitWithoutCheckpointKey goes on over a deployment that held the whole
+// first ceremony when the log's key was another one.
+func TestInitWithoutCheckpointKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.forgetful(t)
+	before := h.events(t)
+	questions := h.desk.asked
+	if err := h.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := h.events(t)
+	for _, what := range []string{"key.ceremony init/checkpoint-key", "key.generated rubrica-checkpoint"} {
+		if before[what] != 0 || after[what] != 1 {
+			t.Errorf("%s: got %d entries before and %d after, want 0 and 1", what, before[what], after[what])
+		}
+	}
+	if got := h.desk.asked - questions; got != 1 {
+		t.Errorf("got %d questions, want the one of the step that was lacking", got)
+	}
+	if got := keys(t, h.service); got["rubrica-log"] != 1 || got["rubrica-checkpoint"] != 1 {
+		t.Errorf("got keys %v, want the former one left in peace beside the new", got)
+	}
+}
+
+// forgetful holds the first ceremony as the version before did: with a step
+// log-key, and no checkpoint-key.
+func (h *house) forgetful(t *testing.T) {
+	t.Helper()
+	past := *h.House
+	past.Store = renaming{h.Store}
+	past.Service = formerToken{h.Service}
+	if err := past.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// renaming records the new step under the name of the former.
+type renaming struct{ ceremony.Store }
+
+func (r renaming) Record(ctx context.Context, record ceremony.Record, entries ...audit.Entry) error {
+	if record.Step == "init/checkpoint-key" {
+		record.Step = "init/log-key"
+		entries = []audit.Entry{{
+			Type: audit.KeyCeremony, Operation: entries[0].Operation, At: entries[0].At,
+			Payload: map[string]any{"step": record.Step},
+		}}
+	}
+	return r.Store.Record(ctx, record, entries...)
+}
+
+// formerToken makes rubrica-log where the new key is asked for, and answers with
+// a key of memory.
+type formerToken struct{ ceremony.Token }
+
+func (f formerToken) CreateServiceKey(ctx context.Context, label, algorithm string) (crypto.Signer, error) {
+	if label != ceremony.CheckpointKey {
+		return f.Token.CreateServiceKey(ctx, label, algorithm)
+	}
+	if _, err := f.Token.CreateServiceKey(ctx, "rubrica-log", "ec-p256"); err != nil {
+		return nil, err
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return key, err
 }
 
 func (h *house) old(t *testing.T) {
@@ -287,6 +372,9 @@ func (h *house) old(t *testing.T) {
 	}
 	issuing, err := h.Service.CreateServiceKey(t.Context(), "rubrica-issuing", "ec-p384")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Service.CreateServiceKey(t.Context(), "rubrica-log", "ec-p256"); err != nil {
 		t.Fatal(err)
 	}
 	top, err := ca.CreateRoot(ca.Root{Name: name("CA Raíz"), NotBefore: now, NotAfter: now.AddDate(20, 0, 0)}, root, lint.Certificate)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -19,7 +20,12 @@ import (
 // Labels of key pairs that belong to no member, or to the first.
 const (
 	rootKey = "rubrica-root"
-	logKey  = "rubrica-log"
+	// CheckpointKey signs the checkpoints of the signature log, with Ed25519 as
+	// C2SP tlog-checkpoint has it.
+	CheckpointKey = "rubrica-checkpoint"
+	// formerLogKey was made for the log before the log was published, of a type
+	// that no witness takes. Nothing was ever signed with it.
+	formerLogKey = "rubrica-log"
 )
 
 // labelOf is the label of a member's key.
@@ -47,7 +53,10 @@ func (h *House) makeKey(ctx context.Context, token Token, kept, label, algorithm
 	} else {
 		key, err = token.CreateServiceKey(ctx, label, algorithm)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return outcome{}, fmt.Errorf("making %s, %s: %w: %w", label, algorithm, ErrUnable, err)
+	case err != nil:
 		return outcome{}, fmt.Errorf("making %s: %w", label, err)
 	}
 	if got := AlgorithmOf(key.Public()); got != algorithm {
@@ -80,6 +89,8 @@ func AlgorithmOf(public crypto.PublicKey) string {
 		return fmt.Sprintf("rsa-%d", key.N.BitLen())
 	case *ecdsa.PublicKey:
 		return "ec-" + strings.ToLower(strings.ReplaceAll(key.Curve.Params().Name, "-", ""))
+	case ed25519.PublicKey:
+		return "ed25519"
 	default:
 		return fmt.Sprintf("%T", key)
 	}
@@ -98,7 +109,11 @@ func keySum(public crypto.PublicKey) (string, error) {
 // are known to belong together before anything depends on them.
 func try(key crypto.Signer) error {
 	digest := sha256.Sum256([]byte("rubrica: trial of a key in a ceremony"))
-	signature, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	var opts crypto.SignerOpts = crypto.SHA256
+	if _, isEdwards := key.Public().(ed25519.PublicKey); isEdwards {
+		opts = crypto.Hash(0) // the digest is the message then
+	}
+	signature, err := key.Sign(rand.Reader, digest[:], opts)
 	if err != nil {
 		return fmt.Errorf("signing: %w", err)
 	}
@@ -109,6 +124,10 @@ func try(key crypto.Signer) error {
 		}
 	case *ecdsa.PublicKey:
 		if !ecdsa.VerifyASN1(public, digest[:], signature) {
+			return fmt.Errorf("%w: its halves do not belong together", ErrOtherKey)
+		}
+	case ed25519.PublicKey:
+		if !ed25519.Verify(public, digest[:], signature) {
 			return fmt.Errorf("%w: its halves do not belong together", ErrOtherKey)
 		}
 	default:

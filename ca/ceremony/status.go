@@ -98,7 +98,7 @@ func (i Inspection) Inspect(ctx context.Context) (Report, error) {
 	}
 	i.demand(&r)
 	i.judgeLists(&r)
-	return r, nil
+	return r, i.judgeLog(ctx, &r)
 }
 
 func (r *Report) problem(format string, args ...any) {
@@ -252,6 +252,28 @@ func (i Inspection) judgeLists(r *Report) {
 			r.problem("The list %s ended on %s, and the signer has made no other: is it running?", l.Shard, l.NextUpdate.UTC().Format(time.DateTime))
 		}
 	}
+}
+
+// judgeLog looks for the key of the log's checkpoints, which has no certificate.
+func (i Inspection) judgeLog(ctx context.Context, r *Report) error {
+	if i.Service == nil {
+		return nil
+	}
+	there, err := i.Service.Exists(ctx, CheckpointKey)
+	if err != nil {
+		return fmt.Errorf("looking for %s: %w", CheckpointKey, err)
+	}
+	if !there {
+		r.problem("The token has no key %s, and the log cannot be published: rubrica ca init.", CheckpointKey)
+	}
+	former, err := i.Service.Exists(ctx, formerLogKey)
+	if err != nil {
+		return fmt.Errorf("looking for %s: %w", formerLogKey, err)
+	}
+	if former {
+		r.note("%s", LogKeyUnused)
+	}
+	return nil
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -48,7 +48,7 @@ func TestInspect(t *testing.T) {
 		"to be rolled over":       {at(5, 7, 0), []string{"The root's list", "issuing-1 has to be succeeded before", "The key of tsa-1"}},
 		"too late":                {at(6, 1, 0), []string{"The root's list", "issuing-1 ends on", "The key of tsa-1"}},
 		"another token": {func(i *ceremony.Inspection) { i.Service = hsmtest.New(t) }, []string{
-			"The key rubrica-issuing-1", "The key rubrica-ocsp-1", "The key rubrica-tsa-1",
+			"The key rubrica-issuing-1", "The key rubrica-ocsp-1", "The key rubrica-tsa-1", "The token has no key rubrica-checkpoint",
 		}},
 		"issuing authority revoked": {func(i *ceremony.Inspection) {
 			i.Hierarchy = append(ca.Hierarchy(nil), i.Hierarchy...)
