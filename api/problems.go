@@ -109,6 +109,8 @@ var statuses = map[policies.Code]int{
 	policies.RangeImpossible:   http.StatusUnprocessableEntity,
 	policies.PurposeMissing:    http.StatusUnprocessableEntity,
 	policies.RoleMissing:       http.StatusForbidden,
+	policies.AuditorRefused:    http.StatusForbidden,
+	policies.InvitationInvalid: http.StatusForbidden,
 
 	policies.Busy:            http.StatusServiceUnavailable,
 	policies.SignatureFailed: http.StatusInternalServerError,

@@ -125,7 +125,9 @@ const (
 	QueryInvalid      Code = "query_invalid"
 	RangeImpossible   Code = "range_impossible"
 	PurposeMissing    Code = "purpose_missing"
-	RoleMissing       Code = "role_missing" // an auditor manages nothing, an administrator reads no payload
+	AuditorRefused    Code = "auditor_refused"    // unknown, disabled, not proved: which one, the log is told
+	InvitationInvalid Code = "invitation_invalid" // unknown, used or expired
+	RoleMissing       Code = "role_missing"       // an auditor manages nothing, an administrator reads no payload
 )
 
 // The service itself.
@@ -211,7 +213,7 @@ func Codes() []Code {
 		TimeStampUnavailable, EvidenceUnavailable, LevelUnreachable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
-		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing,
+		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing, AuditorRefused, InvitationInvalid,
 		Busy, SignatureFailed, Unavailable, Internal,
 	}
 }
