@@ -1,8 +1,10 @@
 package api
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -17,17 +19,22 @@ import (
 func (s *Site) Bearer(scope string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			client, err := s.bearer(c, scope)
-			if err != nil {
-				return err
-			}
-			c.Set(clientKey, client)
-			if err := s.calls.admit(client.ID); err != nil {
+			if _, err := s.Authenticate(c, scope); err != nil {
 				return err
 			}
 			return next(c)
 		}
 	}
+}
+
+// Authenticate is Bearer for a handler that also knows other ways in.
+func (s *Site) Authenticate(c echo.Context, scope string) (signer.Client, error) {
+	client, err := s.bearer(c, scope)
+	if err != nil {
+		return signer.Client{}, err
+	}
+	c.Set(clientKey, client)
+	return client, s.calls.admit(client.ID)
 }
 
 // ClientOf is the application that Bearer let in, the zero value before.
@@ -46,6 +53,9 @@ func (s *Site) bearer(c echo.Context, scope string) (signer.Client, error) {
 	ctx := c.Request().Context()
 	token, err := s.Clients.Token(ctx, tokenHash(value), s.Now())
 	var client signer.Client
+	if err == nil && !s.holds(c.Request(), token) {
+		err = policies.Refuse(policies.ApplicationUnknown)
+	}
 	if err == nil {
 		client, err = s.Clients.Application(ctx, token.ClientID)
 	}
@@ -55,11 +65,20 @@ func (s *Site) bearer(c echo.Context, scope string) (signer.Client, error) {
 		return signer.Client{}, err
 	case err != nil:
 		return signer.Client{}, fmt.Errorf("reading an access token: %w", err)
-	case !slices.Contains(token.Scopes, scope) || !slices.Contains(client.Scopes, scope):
+	case !slices.Contains(token.Scopes, scope) || !slices.Contains(client.Scopes, scope) || !slices.Contains(s.Scopes, scope):
 		h.Set(echo.HeaderWWWAuthenticate, challenge("insufficient_scope", scope))
 		return signer.Client{}, policies.Refuse(policies.ScopeMissing, "scope", scope)
 	}
 	return client, nil
+}
+
+// holds is whether a token that is bound to a certificate comes with it (RFC
+// 8705, section 3).
+func (s *Site) holds(r *http.Request, token signer.AccessToken) bool {
+	if token.Certificate == nil {
+		return true
+	}
+	return s.Certificate != nil && subtle.ConstantTimeCompare(s.Certificate(r), token.Certificate) == 1
 }
 
 // challenge is RFC 6750, section 3. No error is named to those who showed no

@@ -25,6 +25,7 @@ import (
 const (
 	ScopeSignature    = "signature"    // applications: ask for signatures
 	ScopeRegistration = "registration" // offices: register citizens
+	ScopeAudit        = "audit"        // auditors' programs: ask the log, at a door of its own
 )
 
 const (
@@ -33,6 +34,8 @@ const (
 	realm     = "rubrica"
 
 	maxClientID = 100
+
+	invalidClient = "invalid_client" // RFC 6749, section 5.2
 )
 
 // Clients is what the authorisation server keeps.
@@ -74,7 +77,10 @@ func (s *Site) token(c echo.Context) error {
 	answer, err := s.grant(c.Request())
 	var refused *oauthError
 	switch {
-	case errors.As(err, &refused) && refused.Code == "invalid_client":
+	case errors.As(err, &refused) && refused.Code == invalidClient:
+		if err := s.tellRefused(c); err != nil {
+			return err
+		}
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Basic realm="`+realm+`", charset="UTF-8"`)
 		return c.JSON(http.StatusUnauthorized, refused)
 	case refused != nil:
@@ -86,12 +92,21 @@ func (s *Site) token(c echo.Context) error {
 	return c.JSON(http.StatusOK, answer)
 }
 
+// tellRefused reports a client that was not let in to whom it may concern.
+func (s *Site) tellRefused(c echo.Context) error {
+	if s.Refused == nil {
+		return nil
+	}
+	id, _, _ := credentials(c.Request(), c.Request().PostForm) //nolint:errcheck // what it could not say is empty
+	return s.Refused(c, id)
+}
+
 func (s *Site) grant(r *http.Request) (tokenAnswer, error) {
 	form, err := tokenForm(r)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	client, err := s.authenticate(r, form)
+	client, certificate, err := s.authenticate(r, form)
 	if err != nil {
 		return tokenAnswer{}, err
 	}
@@ -102,11 +117,11 @@ func (s *Site) grant(r *http.Request) (tokenAnswer, error) {
 	default:
 		return tokenAnswer{}, &oauthError{Code: "unsupported_grant_type"}
 	}
-	scopes, err := grantable(client, form.Get("scope"))
+	scopes, err := s.grantable(client, form.Get("scope"))
 	if err != nil {
 		return tokenAnswer{}, err
 	}
-	return s.issue(r.Context(), client, scopes)
+	return s.issue(r.Context(), signer.AccessToken{ClientID: client.ID, Scopes: scopes, Certificate: certificate})
 }
 
 // tokenForm reads the parameters of a token request: in the body, and none of
@@ -130,25 +145,31 @@ func tokenForm(r *http.Request) (url.Values, error) {
 	return r.PostForm, nil
 }
 
-// authenticate checks client_secret_basic or client_secret_post. An unknown
-// client costs and answers what a wrong secret does.
-func (s *Site) authenticate(r *http.Request, form url.Values) (signer.Client, error) {
+// authenticate checks client_secret_basic or client_secret_post or, of a client
+// that shows no secret, its TLS certificate (RFC 8705, section 2), which it then
+// returns. An unknown client costs and answers what a wrong secret does.
+func (s *Site) authenticate(r *http.Request, form url.Values) (client signer.Client, certificate []byte, err error) {
 	id, secret, err := credentials(r, form)
 	if err != nil {
-		return signer.Client{}, err
+		return client, nil, err
 	}
 	if len(id) > maxClientID || !printable(id) {
-		return signer.Client{}, &oauthError{Code: "invalid_client"}
+		return client, nil, &oauthError{Code: invalidClient}
 	}
-	client, err := s.Clients.Application(r.Context(), id)
+	client, err = s.Clients.Application(r.Context(), id)
 	unknown := errors.Is(err, policies.Refuse(policies.ApplicationUnknown))
 	if err != nil && !unknown {
-		return signer.Client{}, fmt.Errorf("reading a client: %w", err)
+		return client, nil, fmt.Errorf("reading a client: %w", err)
 	}
-	if subtle.ConstantTimeCompare(SecretHash(secret), client.SecretHash) != 1 || unknown {
-		return signer.Client{}, &oauthError{Code: "invalid_client"}
+	shown, known := SecretHash(secret), client.SecretHash
+	if secret == "" && s.Certificate != nil {
+		certificate = s.Certificate(r)
+		shown, known = certificate, client.Certificate
 	}
-	return client, nil
+	if subtle.ConstantTimeCompare(shown, known) != 1 || len(known) != sha256.Size || unknown {
+		return client, nil, &oauthError{Code: invalidClient}
+	}
+	return client, certificate, nil
 }
 
 // credentials are the client's, from the header or from the body, never both
@@ -164,7 +185,7 @@ func credentials(r *http.Request, form url.Values) (id, secret string, err error
 	id, idErr := url.QueryUnescape(id)
 	secret, secretErr := url.QueryUnescape(secret)
 	if !basic || idErr != nil || secretErr != nil {
-		return "", "", &oauthError{Code: "invalid_client"}
+		return "", "", &oauthError{Code: invalidClient}
 	}
 	if form.Has("client_id") && form.Get("client_id") != id {
 		return "", "", &oauthError{Code: "invalid_request", Description: "client_id is not the one that authenticates"}
@@ -177,32 +198,39 @@ func printable(id string) bool {
 	return strings.IndexFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
-// grantable is what is asked for, or all that the client may have.
-func grantable(client signer.Client, asked string) ([]string, error) {
-	if asked == "" {
-		return client.Scopes, nil
+// grantable is what is asked for, or all that the client may have at this door.
+func (s *Site) grantable(client signer.Client, asked string) ([]string, error) {
+	var offered []string
+	for _, scope := range client.Scopes {
+		if slices.Contains(s.Scopes, scope) {
+			offered = append(offered, scope)
+		}
 	}
 	scopes := strings.Split(asked, " ")
+	if asked == "" {
+		scopes = offered
+	}
+	if len(scopes) == 0 {
+		return nil, &oauthError{Code: "invalid_scope"}
+	}
 	for i, scope := range scopes {
-		if !slices.Contains(client.Scopes, scope) || slices.Contains(scopes[:i], scope) {
+		if !slices.Contains(offered, scope) || slices.Contains(scopes[:i], scope) {
 			return nil, &oauthError{Code: "invalid_scope"}
 		}
 	}
 	return scopes, nil
 }
 
-func (s *Site) issue(ctx context.Context, client signer.Client, scopes []string) (tokenAnswer, error) {
+func (s *Site) issue(ctx context.Context, t signer.AccessToken) (tokenAnswer, error) {
 	var secret [32]byte
 	rand.Read(secret[:])
 	value := base64.RawURLEncoding.EncodeToString(secret[:])
-	err := s.Clients.AddToken(ctx, signer.AccessToken{
-		Hash: tokenHash(value), ClientID: client.ID, Scopes: scopes, ExpiresAt: s.Now().Add(tokenLife),
-	})
-	if err != nil {
+	t.Hash, t.ExpiresAt = tokenHash(value), s.Now().Add(tokenLife)
+	if err := s.Clients.AddToken(ctx, t); err != nil {
 		return tokenAnswer{}, fmt.Errorf("keeping an access token: %w", err)
 	}
 	return tokenAnswer{
-		AccessToken: value, TokenType: "Bearer", ExpiresIn: int(tokenLife / time.Second), Scope: strings.Join(scopes, " "),
+		AccessToken: value, TokenType: "Bearer", ExpiresIn: int(tokenLife / time.Second), Scope: strings.Join(t.Scopes, " "),
 	}, nil
 }
 
@@ -211,7 +239,7 @@ func tokenHash(value string) []byte {
 	return sum[:]
 }
 
-// serverMetadata is RFC 8414, section 2.
+// serverMetadata is RFC 8414, section 2, and RFC 8705, section 3.3.
 type serverMetadata struct {
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
@@ -220,16 +248,21 @@ type serverMetadata struct {
 	ResponseTypes []string `json:"response_types_supported"` // required, though no grant here has one
 	Scopes        []string `json:"scopes_supported"`
 	Documentation string   `json:"service_documentation"`
+	BoundTokens   bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 func (s *Site) metadata(c echo.Context) error {
-	return c.JSON(http.StatusOK, serverMetadata{
+	m := serverMetadata{
 		Issuer:        s.URL(""),
 		TokenEndpoint: s.URL(tokenPath),
 		AuthMethods:   []string{"client_secret_basic", "client_secret_post"},
 		GrantTypes:    []string{"client_credentials"},
 		ResponseTypes: []string{},
-		Scopes:        []string{ScopeSignature, ScopeRegistration},
+		Scopes:        s.Scopes,
 		Documentation: s.URL("/docs"),
-	})
+	}
+	if s.Certificate != nil {
+		m.AuthMethods, m.BoundTokens = append(m.AuthMethods, "tls_client_auth"), true
+	}
+	return c.JSON(http.StatusOK, m)
 }

@@ -30,6 +30,15 @@ type Config struct {
 	Proxies   []netip.Prefix
 	Catalogue *catalogue.Catalogue
 	Clients   Clients
+	// Scopes are what this door grants, whatever a client is registered for; nil
+	// is ScopeSignature and ScopeRegistration.
+	Scopes []string
+	// Certificate gives the SHA-256 of the TLS client certificate of a request if
+	// it is one to be believed, nil otherwise. A nil function asks for none.
+	Certificate func(*http.Request) []byte
+	// Refused is told of each client that the token endpoint does not let in, by
+	// the name that it gave itself, before it is answered. Nil tells nobody.
+	Refused func(c echo.Context, clientID string) error
 	// Checks are what readiness asks, by name: the database, the signer.
 	Checks map[string]Check
 	// ErrorPage draws a refusal for a person; nil answers problems to all.
@@ -66,6 +75,9 @@ func New(config Config) (http.Handler, error) {
 	address, err := parsePublicURL(config.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("reading the public address: %w", err)
+	}
+	if config.Scopes == nil {
+		config.Scopes = []string{ScopeSignature, ScopeRegistration}
 	}
 	s := &Site{
 		Config:   config,

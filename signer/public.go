@@ -95,6 +95,7 @@ type SentCode struct {
 type Client struct {
 	Application
 	SecretHash      []byte // SHA-256
+	Certificate     []byte // SHA-256 of the TLS certificate by which it may show itself, nil if none
 	Scopes          []string
 	ReturnAddresses []string
 }
@@ -105,4 +106,7 @@ type AccessToken struct {
 	ClientID  string
 	Scopes    []string
 	ExpiresAt time.Time
+	// Certificate is the SHA-256 of the TLS certificate that it is bound to, nil
+	// if anybody may bear it (RFC 8705, section 3.1).
+	Certificate []byte
 }
