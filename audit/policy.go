@@ -182,30 +182,38 @@ func (p *Policy) addLog(fields []string, others [][]string) error {
 	return nil
 }
 
-// checkKeys refuses a public key that stands twice, whatever it is called: an
-// Ed25519 cosignature does not say who made it.
+// checkKeys refuses a witness's public key that stands twice, whatever it is
+// called: an Ed25519 cosignature does not say who made it. Two logs may share a
+// key, unlike in C2SP tlog-policy: the origin is in what they sign, and a log
+// that goes on under another name after a loss has the token's key as before.
 func (p *Policy) checkKeys() error {
 	if len(p.verifiers) != len(p.logs)+len(p.witnesses) {
-		return fmt.Errorf("%w: two keys of one name and hash", errPolicy)
+		return fmt.Errorf("%w: a key stands twice under one name", errPolicy)
 	}
-	vkeys := p.Logs()
-	for _, w := range p.witnesses {
-		vkeys = append(vkeys, w.VerifierKey)
+	logs := make(map[string]bool)
+	for _, l := range p.logs {
+		logs[publicKey(l.vkey)] = true
 	}
 	seen := make(map[string]bool)
-	for _, vkey := range vkeys {
-		encoded := strings.SplitN(vkey, "+", 3) // name, hash, signature type and key
-		key, err := base64.StdEncoding.DecodeString(encoded[len(encoded)-1])
-		if err != nil || len(key) == 0 {
-			return fmt.Errorf("%w: key %q", errPolicy, vkey)
+	for _, w := range p.witnesses {
+		key := publicKey(w.VerifierKey)
+		if logs[key] || seen[key] {
+			return fmt.Errorf("%w: the key of witness %q stands twice", errPolicy, w.Name)
 		}
-		if public := string(key[1:]); seen[public] {
-			return fmt.Errorf("%w: the key of %q stands twice", errPolicy, vkey)
-		} else {
-			seen[public] = true
-		}
+		seen[key] = true
 	}
 	return nil
+}
+
+// publicKey is the key of a verifier key that was parsed: name, hash, and
+// signature type with key.
+func publicKey(vkey string) string {
+	encoded := strings.SplitN(vkey, "+", 3)
+	key, err := base64.StdEncoding.DecodeString(encoded[len(encoded)-1])
+	if err != nil || len(key) == 0 {
+		return vkey
+	}
+	return string(key[1:])
 }
 
 // WithLog is the policy that also believes the log with this key.

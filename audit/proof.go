@@ -165,15 +165,15 @@ func (p Proof) Check(policy Policy) (Signed, Fact, error) {
 	if unwitnessed != nil && !errors.Is(unwitnessed, ErrUnwitnessed) {
 		return Signed{}, Fact{}, unwitnessed
 	}
-	fact, err := p.under(signed.Tree)
+	fact, err := p.Under(signed.Tree)
 	if err != nil {
 		return signed, Fact{}, err
 	}
 	return signed, fact, unwitnessed
 }
 
-// under verifies the entry under a tree that is believed.
-func (p Proof) under(tree Tree) (Fact, error) {
+// Under verifies the entry under a tree that is believed, and opens it.
+func (p Proof) Under(tree Tree) (Fact, error) {
 	if err := CheckInclusion(p.Path, tree, p.Seq, p.Leaf); err != nil {
 		return Fact{}, err
 	}

@@ -61,7 +61,7 @@ func NewReceipt(intent, outcome Proof, timestamp []byte, policy Policy) (Receipt
 			return Receipt{}, fmt.Errorf("%w: %w", ErrReceipt, err)
 		}
 	}
-	return r, r.belong(facts)
+	return r, r.Belong(facts)
 }
 
 // Bytes is the receipt as JSON.
@@ -135,19 +135,19 @@ func (r Receipt) Check(policy Policy) (Signed, []Fact, error) {
 	facts := make([]Fact, len(r.Entries))
 	for i, p := range r.Entries {
 		var err error
-		if facts[i], err = p.under(signed.Tree); err != nil {
+		if facts[i], err = p.Under(signed.Tree); err != nil {
 			return signed, nil, err
 		}
 	}
-	if err := r.belong(facts); err != nil {
+	if err := r.Belong(facts); err != nil {
 		return signed, nil, err
 	}
 	return signed, facts, unwitnessed
 }
 
-// belong is whether the entries are the intent and the outcome of one
+// Belong is whether the entries, whose facts these are, are the intent and the outcome of one
 // signature, in this order, under one checkpoint.
-func (r Receipt) belong(facts []Fact) error {
+func (r Receipt) Belong(facts []Fact) error {
 	intent, outcome := facts[0], facts[1]
 	switch {
 	case intent.Type != SignIntent || !slices.Contains([]EventType{SignDone, SignFailed, SignInterrupted}, outcome.Type):
