@@ -16,6 +16,9 @@ import (
 // Authorise implements Module: step 6 of the ceremony. Both factors have been
 // passed when it returns: the password, since the ticket opens, and the code.
 func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, error) {
+	if err := s.gated(ctx); err != nil {
+		return Authorised{}, err
+	}
 	now := s.Now()
 	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)
 	if err != nil {

@@ -34,6 +34,9 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 			return Challenge{}, err
 		}
 	case ForCertificate, ForSignature:
+		if err := s.gated(ctx); err != nil {
+			return Challenge{}, err
+		}
 		if row.Purpose == ForAffairs && order.Purpose == ForCertificate {
 			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 				return Challenge{}, err

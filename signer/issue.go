@@ -68,6 +68,9 @@ func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, reques
 // before the issuing key is used, so that a crash never leaves a certificate
 // that nobody knows of.
 func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, error) {
+	if err := s.gated(ctx); err != nil {
+		return Session{}, err
+	}
 	defer s.pool.busy()()
 	now := s.Now()
 	row, err := s.Store.Ticket(ctx, answer.Ticket.Hash(), now)

@@ -101,6 +101,9 @@ type Config struct {
 	ReadyKeys int
 	Now       func() time.Time
 	Logger    *slog.Logger
+	// Gate reports why nothing may be signed, nil if something may; without one
+	// nothing stands in the way.
+	Gate func(ctx context.Context) error
 	// Step, if there is one, hears the name of each step of a ceremony before
 	// it is taken: where the tests of crashes end the process.
 	Step func(name string)

@@ -22,6 +22,9 @@ import (
 
 // Sign implements Module: steps 7 and 8 of the ceremony.
 func (s *Service) Sign(ctx context.Context, sad SAD) error {
+	if err := s.gated(ctx); err != nil {
+		return err
+	}
 	defer s.pool.busy()()
 	now := s.Now()
 	c, err := s.redeem(ctx, sad, now)
