@@ -482,6 +482,29 @@ type SignatureOptionsCommitment string
 // SignatureOptionsPolicy Signature policy (EN 319 122-1, 5.2.9). `age-1.9` is that of the Administración General del Estado.
 type SignatureOptionsPolicy string
 
+// SignatureReceipt What proves a signature; [docs/log.md](../../docs/log.md) says how to verify it.
+type SignatureReceipt struct {
+	Entries []struct {
+		// Proof A C2SP tlog-proof; its extra data hold leaf, payload and salt.
+		Proof string `json:"proof"`
+
+		// Type The event, `sign.intent` first.
+		Type string `json:"type"`
+	} `json:"entries"`
+
+	// Operation The id of the request.
+	Operation string `json:"operation"`
+
+	// Policy The deployment's witness policy (C2SP tlog-policy), which proves nothing by itself.
+	Policy *string `json:"policy,omitempty"`
+
+	// Receipt The version of the form, 1.
+	Receipt int `json:"receipt"`
+
+	// Timestamp RFC 3161 token of the checkpoint as the log signed it.
+	Timestamp *[]byte `json:"timestamp,omitempty"`
+}
+
 // SignatureRequest defines model for SignatureRequest.
 type SignatureRequest struct {
 	// ClosedAt When the state became final.
@@ -604,6 +627,12 @@ type ServerInterface interface {
 	// GetSignedDocument Download a signed document
 	// (GET /v1/signature-requests/{id}/documents/{ordinal}/signed)
 	GetSignedDocument(ctx echo.Context, id RequestID, ordinal int) error
+	// GetEvidence Get the same as a PDF
+	// (GET /v1/signature-requests/{id}/evidence)
+	GetEvidence(ctx echo.Context, id RequestID) error
+	// GetReceipt Get what proves a signature
+	// (GET /v1/signature-requests/{id}/receipt)
+	GetReceipt(ctx echo.Context, id RequestID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -729,6 +758,38 @@ func (w *ServerInterfaceWrapper) GetSignedDocument(ctx echo.Context) error {
 	return err
 }
 
+// GetEvidence converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEvidence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEvidence(ctx, id)
+	return err
+}
+
+// GetReceipt converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReceipt(ctx, id)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -779,6 +840,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/signature-requests", wrapper.CreateSignatureRequest, options.OperationMiddlewares["createSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id", wrapper.GetSignatureRequest, options.OperationMiddlewares["getSignatureRequest"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/documents/:ordinal/signed", wrapper.GetSignedDocument, options.OperationMiddlewares["getSignedDocument"]...)
+	router.GET(options.BaseURL+"/v1/signature-requests/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
+	router.GET(options.BaseURL+"/v1/signature-requests/:id/evidence", wrapper.GetEvidence, options.OperationMiddlewares["getEvidence"]...)
 	router.POST(options.BaseURL+"/v1/documents", wrapper.UploadDocument, options.OperationMiddlewares["uploadDocument"]...)
 	router.POST(options.BaseURL+"/v1/preflight", wrapper.PreflightCitizen, options.OperationMiddlewares["preflightCitizen"]...)
 	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)

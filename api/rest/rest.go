@@ -13,6 +13,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -38,6 +39,15 @@ type Store interface {
 	Request(ctx context.Context, id string) (signer.Request, error)
 }
 
+// Receipts proves signatures. *receipts.Service fulfils it.
+type Receipts interface {
+	// Receipt is that of a signed request (policies.RequestState,
+	// policies.ReceiptPending).
+	Receipt(ctx context.Context, r signer.Request) (audit.Receipt, error)
+	// Evidence is the same as a PDF.
+	Evidence(ctx context.Context, r signer.Request) ([]byte, error)
+}
+
 // Register is the office's part of the citizens' register, in the signer
 // process.
 type Register interface {
@@ -49,6 +59,7 @@ type Register interface {
 type Config struct {
 	Requests Requests
 	Store    Store
+	Receipts Receipts
 	Register Register
 	// SigningPath is the path of a request's signing page.
 	SigningPath func(requestID string) string
@@ -83,6 +94,8 @@ func Room(config Config) (func(*api.Site), error) {
 				"uploadDocument":         {application, ofAtMost(config.Limits.DocumentBytes), site.Stream(config.Limits.DocumentBytes)},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
+				"getReceipt":             {application},
+				"getEvidence":            {application},
 				"preflightCitizen":       {application, site.Accept(questionLimit)},
 				"performOfficeAct":       {office, site.Accept(citizen.ActLimit)},
 			},

@@ -22,29 +22,31 @@ type account struct {
 	groups   []int // besides gid
 }
 
-// accounts are those of the two processes of the service. Apart, neither can
-// read the other's secrets, nor trace it, nor use its role in the database.
+// accounts are those of the service's processes and of the log's witness. Apart,
+// none can read another's secrets, nor trace it, nor use its role in the database.
 type accounts struct {
-	api, signer account
-	// program is the rubrica command where both may execute it.
+	api, signer, auditor, witness account
+	// program is the rubrica command where all may execute it.
 	program string
 	// together says why they are not apart, and run as whoever runs this.
 	together string
 }
 
-// The users and groups that stand in where nobody has made rubrica-api and
-// rubrica-signer: two of those that systemd lends to services for as long as
+// The users and groups that stand in where nobody has made rubrica-api and the
+// others: some of those that systemd lends to services for as long as
 // they run (systemd.io/UIDS-GIDS), which belong to nobody and need no entry.
 const (
-	numberAPI    = 61190
-	numberSigner = 61191
+	numberAPI     = 61190
+	numberSigner  = 61191
+	numberAuditor = 61192
+	numberWitness = 61193
 )
 
 // separate decides whom the service's processes run as.
 func separate(ctx context.Context, d *directory, c Config) accounts {
 	here := account{uid: os.Geteuid(), gid: os.Getegid()}
 	together := func(why string) accounts {
-		return accounts{api: here, signer: here, program: c.Program, together: why}
+		return accounts{api: here, signer: here, auditor: here, witness: here, program: c.Program, together: why}
 	}
 	switch {
 	case here.uid != 0:
@@ -52,11 +54,17 @@ func separate(ctx context.Context, d *directory, c Config) accounts {
 	case c.Token.Module != "":
 		return together("the token is not the environment's own")
 	}
-	a := accounts{api: lookUp("rubrica-api", numberAPI), signer: lookUp("rubrica-signer", numberSigner), program: c.Program}
-	// The signer gives its socket to the api's group.
-	a.signer.groups = []int{a.api.gid}
-	if !a.api.reaches(d.join("rubrica.toml")) || !a.signer.reaches(d.join("rubrica.toml")) {
-		return together(d.path + " is closed to other users")
+	a := accounts{
+		api: lookUp("rubrica-api", numberAPI), signer: lookUp("rubrica-signer", numberSigner),
+		auditor: lookUp("rubrica-auditor", numberAuditor), witness: lookUp("rubrica-witness", numberWitness), program: c.Program,
+	}
+	// The signer gives its socket to the api's group, to which the auditor's
+	// process belongs for that.
+	a.signer.groups, a.auditor.groups = []int{a.api.gid}, []int{a.api.gid}
+	for _, who := range a.all() {
+		if !who.reaches(d.join("rubrica.toml")) {
+			return together(d.path + " is closed to other users")
+		}
 	}
 	err := a.execute(ctx)
 	if errors.Is(err, fs.ErrPermission) {
@@ -74,12 +82,14 @@ func separate(ctx context.Context, d *directory, c Config) accounts {
 
 func (a accounts) apart() bool { return a.together == "" }
 
+func (a accounts) all() []account { return []account{a.api, a.signer, a.auditor, a.witness} }
+
 // String is what a person is told.
 func (a accounts) String() string {
 	if !a.apart() {
-		return "api and signer run as the present user: " + a.together + "."
+		return "api, signer, auditor and witness run as the present user: " + a.together + "."
 	}
-	return fmt.Sprintf("api and signer run as users of their own, %d and %d.", a.api.uid, a.signer.uid)
+	return fmt.Sprintf("api, signer, auditor and witness run as users of their own: %d, %d, %d and %d.", a.api.uid, a.signer.uid, a.auditor.uid, a.witness.uid)
 }
 
 // lookUp prefers a user whom somebody has made for the purpose.
@@ -99,9 +109,9 @@ func lookUp(name string, number int) account {
 
 func (a account) reaches(path string) bool { return postgres.Reachable(path, a.uid, a.gid) }
 
-// execute tries whether the program can be started as either.
+// execute tries whether the program can be started as each.
 func (a accounts) execute(ctx context.Context) error {
-	for _, who := range []account{a.api, a.signer} {
+	for _, who := range a.all() {
 		cmd := exec.CommandContext(ctx, a.program, "--version")
 		who.assume(cmd)
 		if err := cmd.Start(); err != nil {

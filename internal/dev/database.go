@@ -19,15 +19,17 @@ import (
 // Databases are the addresses of the one database, by role. They hold no
 // password: each names a file that does (libpq's passfile).
 type Databases struct {
-	Owner  string // owns the schema, runs the migrations
-	API    string // role rubrica_api
-	Signer string // role rubrica_signer
+	Owner   string // owns the schema, runs the migrations
+	API     string // role rubrica_api
+	Signer  string // role rubrica_signer
+	Auditor string // role rubrica_auditor
 }
 
 const (
-	roleOwner  = "rubrica_owner"
-	roleAPI    = "rubrica_api"
-	roleSigner = "rubrica_signer"
+	roleOwner   = "rubrica_owner"
+	roleAPI     = "rubrica_api"
+	roleSigner  = "rubrica_signer"
+	roleAuditor = "rubrica_auditor"
 )
 
 // cluster describes the private PostgreSQL of a data directory.
@@ -126,9 +128,10 @@ func databases(d *directory, address, ownerPassfile string) (Databases, error) {
 		return v.String()
 	}
 	return Databases{
-		Owner:  withPassfile(u.User, ownerPassfile),
-		API:    withPassfile(url.User(roleAPI), d.join("secrets", roleAPI+".pgpass")),
-		Signer: withPassfile(url.User(roleSigner), d.join("secrets", roleSigner+".pgpass")),
+		Owner:   withPassfile(u.User, ownerPassfile),
+		API:     withPassfile(url.User(roleAPI), d.join("secrets", roleAPI+".pgpass")),
+		Signer:  withPassfile(url.User(roleSigner), d.join("secrets", roleSigner+".pgpass")),
+		Auditor: withPassfile(url.User(roleAuditor), d.join("secrets", roleAuditor+".pgpass")),
 	}, nil
 }
 
@@ -139,7 +142,7 @@ func letServicesIn(ctx context.Context, d *directory, db Databases) error {
 		return failure(StatusDatabase, "connecting to the database: %w", err)
 	}
 	defer func() { _ = owner.Close(context.WithoutCancel(ctx)) }()
-	for _, role := range []string{roleAPI, roleSigner} {
+	for _, role := range []string{roleAPI, roleSigner, roleAuditor} {
 		_, password, err := d.secret(role)
 		if err != nil {
 			return err

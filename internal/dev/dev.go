@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,9 @@ type Config struct {
 	// Listen, Sede, Inbox and SMTP are the host:port addresses of the service,
 	// the demo sede, the inbox page with its SMS gateway, and its mail server.
 	Listen, Sede, Inbox, SMTP string
+	// Witness and Auditor are the addresses of the log's witness and of the
+	// auditor's door; without them neither runs.
+	Witness, Auditor string
 	// Program is the path of the rubrica command.
 	Program string
 	// Settings gives the content of the configuration file.
@@ -60,6 +64,9 @@ type Config struct {
 	// whoever runs this, who alone may read the PIN of the root's token, and have
 	// to act as the token's owner from themselves.
 	Init [][]string
+	// Trust gives the files that tell those who publish the log and those who
+	// witness it of each other, by path; all of it is public.
+	Trust func(Environment) (map[string]string, error)
 	// Register lists the clients that the environment needs, the demo sede
 	// among them, which finds its own in Environment.SedeCredentials.
 	Register func(Environment) []Registration
@@ -94,6 +101,7 @@ type Environment struct {
 	// Peers may call the socket, whose group is SocketGroup; both are empty where
 	// api and signer run as the same user.
 	Peers        []string
+	AuditorPeers []string // may call it to have the log record what auditors do
 	SocketGroup  string
 	Listen       string
 	PublicURL    string
@@ -107,6 +115,16 @@ type Environment struct {
 	// demo sede, OfficeCredentials of the office at which citizens register.
 	SedeCredentials   string
 	OfficeCredentials string
+
+	// WitnessDir is where the witness keeps what it saw, WitnessListen and
+	// WitnessURL where it is found. LogState is what a publisher remembers beside
+	// the database, and LogPolicy who is believed about the log.
+	WitnessDir, WitnessListen, WitnessURL string
+	LogState, LogPolicy, LogWitnessed     string
+	// AuditorListen and AuditorURL are the auditor's door, behind AuditorTLS.
+	// AuditorID is the file that names the auditor of the environment's own.
+	AuditorListen, AuditorURL, AuditorID string
+	AuditorTLS                           TLS
 }
 
 // Up brings the environment up, stays until ctx ends, and takes everything down
@@ -169,6 +187,9 @@ func (u *environment) up(ctx context.Context) (err error) {
 	if u.env.Token, u.env.RootToken, err = prepareTokens(u.dir, u.config); err != nil {
 		return err
 	}
+	if u.env.AuditorTLS, err = makeTLS(u.dir); err != nil {
+		return err
+	}
 	if u.env.Databases, err = u.startDatabase(ctx, sockets); err != nil {
 		return err
 	}
@@ -212,9 +233,15 @@ func (u *environment) addresses(sockets string) Environment {
 
 		SedeCredentials:   u.dir.join("secrets", "sede.json"),
 		OfficeCredentials: u.dir.join("secrets", "registration-office.json"),
+
+		WitnessDir: u.dir.join("witness"), WitnessListen: u.config.Witness, WitnessURL: "http://" + u.config.Witness,
+		LogState: u.dir.join("signer", "log-state"), LogPolicy: u.dir.join("log-policy.txt"), LogWitnessed: u.dir.join("witnessed-logs.txt"),
+		AuditorListen: u.config.Auditor, AuditorURL: strings.Replace(localURL(u.config.Auditor), "http:", "https:", 1),
+		AuditorID: u.dir.join("auditor", "auditor.json"),
 	}
 	if u.accounts.apart() {
 		e.Peers, e.SocketGroup = []string{strconv.Itoa(u.accounts.api.uid)}, strconv.Itoa(u.accounts.api.gid)
+		e.AuditorPeers = []string{strconv.Itoa(u.accounts.auditor.uid)}
 	}
 	return e
 }
@@ -243,6 +270,18 @@ func (u *environment) listen(ctx context.Context) (l listeners, err error) {
 	}
 	if err := service.Close(); err != nil {
 		return l, failure(StatusAddress, "closing a trial listener: %w", err)
+	}
+	for flag, address := range map[string]string{"--witness": u.config.Witness, "--auditor": u.config.Auditor} {
+		if address == "" {
+			continue
+		}
+		trial, err := u.listenOn(ctx, flag, address)
+		if err != nil {
+			return l, err
+		}
+		if err := trial.Close(); err != nil {
+			return l, failure(StatusAddress, "closing a trial listener: %w", err)
+		}
 	}
 	if l.sede, err = u.listenOn(ctx, "--sede", u.config.Sede); err != nil {
 		return l, err
@@ -336,7 +375,25 @@ func (u *environment) initialise(ctx context.Context) error {
 	if err := u.register(ctx); err != nil {
 		return failure(StatusService, "registering the environment's own clients: %w", err)
 	}
-	return nil
+	return u.introduce()
+}
+
+// introduce writes who is believed about the log.
+func (u *environment) introduce() error {
+	if u.config.Trust == nil {
+		return nil
+	}
+	files, err := u.config.Trust(u.env)
+	if err != nil {
+		return failure(StatusService, "introducing log and witness to each other: %w", err)
+	}
+	for path, content := range files {
+		if err := u.dir.writeFor(0o644, filepath.Base(path), content); err != nil {
+			return err
+		}
+	}
+	// The witness's own directory was filled by whoever runs this.
+	return u.accounts.witness.takeAll(u.env.WitnessDir)
 }
 
 func (u *environment) startSede(ctx context.Context, l net.Listener) error {
@@ -438,8 +495,14 @@ Rúbrica is up. Ctrl-C stops everything; starting again goes on with the same da
   Signing service    %s
   Demo sede          %s
   Inbox (SMS, mail)  %s
-  Data and logs      %s
-`, u.env.PublicURL, u.env.SedeURL, u.env.InboxURL, u.env.Dir)
+`, u.env.PublicURL, u.env.SedeURL, u.env.InboxURL)
+	if u.config.Auditor != "" {
+		fmt.Fprintf(u.config.Out, "  Auditor's door     %s/auditoria\n", u.env.AuditorURL)
+	}
+	if u.config.Witness != "" {
+		fmt.Fprintf(u.config.Out, "  Witness of the log %s\n", u.env.WitnessURL)
+	}
+	fmt.Fprintf(u.config.Out, "  Data and logs      %s\n", u.env.Dir)
 	if u.config.Hint != nil {
 		fmt.Fprintf(u.config.Out, "\n%s\n", u.config.Hint(u.env))
 	}

@@ -196,6 +196,7 @@ func migrate(ctx context.Context, url string) error {
 			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rubrica_api') THEN
 				CREATE ROLE rubrica_api;
 				CREATE ROLE rubrica_signer;
+				CREATE ROLE rubrica_auditor;
 			END IF;
 		END $$;
 		CREATE TABLE IF NOT EXISTS starts (at timestamptz);

@@ -2,6 +2,8 @@ package dev
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -47,7 +49,7 @@ func (u *environment) openSockets(dir string) error {
 }
 
 // handOver gives each process its own secrets and nothing else: what is in
-// secrets/ and belongs to neither stays with whoever runs this.
+// secrets/ and belongs to none stays with whoever runs this.
 func (u *environment) handOver() error {
 	export := filepath.Dir(u.env.RootFile)             // which init will write as the signer's user
 	if err := os.MkdirAll(export, 0o755); err != nil { //nolint:gosec // all in it is public
@@ -66,23 +68,26 @@ func (u *environment) handOver() error {
 			return err
 		}
 	}
+	state := filepath.Dir(u.env.LogState)
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return failure(StatusDirectory, "making a directory for the signer: %w", err)
+	}
 	return errors.Join(
+		u.accounts.signer.takeAll(state),
+		u.accounts.auditor.take(u.env.AuditorTLS.Key, u.dir.join("secrets", roleAuditor+".pgpass")),
 		u.accounts.signer.take(export, u.env.SMSTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
 		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass")),
 	)
 }
 
-// startService starts signer and api, and waits until api says that all is
-// ready. A process that dies again and again before that is a failure; later it
-// is started again for as long as the environment lives.
+// startService starts witness, signer, api and auditor, and waits until the
+// doors say that all is ready. A process that dies again and again before that
+// is a failure; later it is started again for as long as the environment lives.
 func (u *environment) startService(ctx context.Context) error {
 	var kept []*keeper
 	logs := map[string]int64{}
-	for _, s := range []struct {
-		name string
-		who  account
-	}{{"signer", u.accounts.signer}, {"api", u.accounts.api}} {
-		cmd := u.command(s.name, []string{s.name}).as(u.accounts, s.who)
+	for _, s := range u.processes() {
+		cmd := u.command(s.name, s.args).as(u.accounts, s.who)
 		logs[s.name] = size(cmd.log)
 		k, err := keep(ctx, u.config.Logger, s.name, cmd)
 		if err != nil {
@@ -93,7 +98,7 @@ func (u *environment) startService(ctx context.Context) error {
 	}
 	deadline, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for !ready(deadline, "http://"+u.config.Listen+"/readyz") {
+	for !u.ready(deadline) {
 		for _, k := range kept {
 			if k.deaths.Load() > 3 {
 				return failure(StatusService, "%s does not stay up%s", k.name, tail(u.dir.join("log", k.name+".log"), logs[k.name]))
@@ -108,12 +113,49 @@ func (u *environment) startService(ctx context.Context) error {
 	return nil
 }
 
-func ready(ctx context.Context, address string) bool {
+// process is one of the program's that runs for as long as the environment.
+type process struct {
+	name string
+	args []string
+	who  account
+}
+
+func (u *environment) processes() []process {
+	all := []process{{"signer", []string{"signer"}, u.accounts.signer}, {"api", []string{"api"}, u.accounts.api}}
+	if u.config.Witness != "" {
+		all = append([]process{{"witness", []string{"witness", "serve"}, u.accounts.witness}}, all...)
+	}
+	if u.config.Auditor != "" {
+		all = append(all, process{"auditor", []string{"auditor", "serve"}, u.accounts.auditor})
+	}
+	return all
+}
+
+// ready is whether the doors are.
+func (u *environment) ready(ctx context.Context) bool {
+	if !ready(ctx, http.DefaultClient, "http://"+u.config.Listen+"/readyz") {
+		return false
+	}
+	if u.config.Auditor == "" {
+		return true
+	}
+	text, err := os.ReadFile(u.env.AuditorTLS.CA)
+	if err != nil {
+		return false
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
+	defer transport.CloseIdleConnections()
+	return ready(ctx, &http.Client{Transport: transport}, "https://"+u.config.Auditor+"/readyz")
+}
+
+func ready(ctx context.Context, client *http.Client, address string) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return false
 	}
