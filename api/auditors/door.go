@@ -1,0 +1,220 @@
+package auditors
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-webauthn/webauthn/webauthn"
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/auditing"
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Recorder appends to the log, through the process that may. The entry is
+// durable on return.
+type Recorder interface {
+	RecordAudit(ctx context.Context, e audit.Entry) (seq int64, err error)
+}
+
+// Store keeps accounts and what they come in with. Secrets arrive hashed.
+type Store interface {
+	accounts
+	visits
+	passkeys
+}
+
+type accounts interface {
+	// Auditor reads an account, also one that is closed (policies.AuditorRefused
+	// if there is none).
+	Auditor(ctx context.Context, id string) (audit.Auditor, error)
+	// AuditorByCertificate reads the account of a certificate, likewise.
+	AuditorByCertificate(ctx context.Context, certificate []byte) (audit.Auditor, error)
+	// AllAuditors reads them as they stand now, by name.
+	AllAuditors(ctx context.Context, now time.Time) ([]audit.AuditorState, error)
+	// CloseAuditor disables an account and ends its visits and invitations
+	// (policies.NotFound if it is none, or closed already).
+	CloseAuditor(ctx context.Context, id string, now time.Time) error
+}
+
+type visits interface {
+	// OpenVisit begins a visit.
+	OpenVisit(ctx context.Context, v audit.Visit) error
+	// Visit reads one that has not ended, of an account in use
+	// (policies.SessionExpired).
+	Visit(ctx context.Context, hash []byte, now time.Time) (audit.Visit, error)
+	// ProlongVisit moves its end.
+	ProlongVisit(ctx context.Context, hash []byte, until time.Time) error
+	// StatePurpose replaces its purpose (policies.SessionExpired).
+	StatePurpose(ctx context.Context, hash []byte, purpose string) error
+	// CloseVisit ends it; one that is over is no error.
+	CloseVisit(ctx context.Context, hash []byte) error
+}
+
+type passkeys interface {
+	// AddChallenge keeps a WebAuthn ceremony under way.
+	AddChallenge(ctx context.Context, hash, record []byte, expires time.Time) error
+	// TakeChallenge reads one that has not expired and forgets it, so that of
+	// several calls one gets it (policies.SessionExpired).
+	TakeChallenge(ctx context.Context, hash []byte, now time.Time) (record []byte, err error)
+	// Passkeys reads those of an account.
+	Passkeys(ctx context.Context, auditorID string) ([]audit.Passkey, error)
+	// AddPasskey adds one to an account in use (policies.AuditorRefused if it is
+	// not, or if another account has the passkey).
+	AddPasskey(ctx context.Context, auditorID string, p audit.Passkey, now time.Time) error
+	// UsePasskey replaces its record if that is still the one that was read
+	// (policies.AuditorRefused).
+	UsePasskey(ctx context.Context, was, is audit.Passkey, now time.Time) error
+	// AddInvitation replaces the invitations of an account in use
+	// (policies.NotFound).
+	AddInvitation(ctx context.Context, i audit.Invitation) error
+	// Invitation reads one of an account in use (policies.InvitationInvalid).
+	Invitation(ctx context.Context, hash []byte, now time.Time) (audit.Invitation, error)
+	// TakeInvitation reads it and forgets it, so that of several calls one gets it.
+	TakeInvitation(ctx context.Context, hash []byte, now time.Time) (audit.Invitation, error)
+}
+
+// Config names the parts of a Door.
+type Config struct {
+	// PublicURL is the address of the door: its host is the relying party of
+	// passkeys (WebAuthn Level 3, section 5.1.2).
+	PublicURL string
+	// Name is whose door it is, for the dialogue of the browser.
+	Name     string
+	Store    Store
+	Recorder Recorder
+	// Authorities are those whose client certificates are believed, as they are
+	// now. Nil, or a nil pool, is none.
+	Authorities func() *x509.CertPool
+	Limits      Limits
+	Logger      *slog.Logger
+	Now         func() time.Time
+}
+
+// Limits bound visits and attempts to begin one.
+type Limits struct {
+	// Idle and Visit are how long a session lasts without a request, and at most.
+	Idle, Visit time.Duration
+	// Challenge and Invitation are how long either can be used.
+	Challenge, Invitation time.Duration
+	// Attempts paces them by address.
+	Attempts api.Rate
+	// Failures paces the entries about failed attempts of all addresses together:
+	// a flood is counted, and its number told with the next entry.
+	Failures api.Rate
+}
+
+// DefaultLimits are what an organisation's auditors need.
+func DefaultLimits() Limits {
+	return Limits{
+		Idle: 30 * time.Minute, Visit: 8 * time.Hour,
+		Challenge: 5 * time.Minute, Invitation: 24 * time.Hour,
+		Attempts: api.Rate{Every: 3 * time.Second, Burst: 20},
+		Failures: api.Rate{Every: time.Second, Burst: 60},
+	}
+}
+
+// Door lets auditors in.
+type Door struct {
+	Config
+	web      *webauthn.WebAuthn
+	site     *api.Site // that Room hangs it in
+	pace     func(echo.Context) time.Duration
+	failures flood
+}
+
+// New makes a Door.
+func New(c Config) (*Door, error) {
+	web, err := relyingParty(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Door{Config: c, web: web, failures: flood{rate: c.Limits.Failures, full: c.Now()}}, nil
+}
+
+// Room hangs the routes of the passkeys' script in the site. What the pages do
+// without a script, they hang themselves.
+func (d *Door) Room(site *api.Site) {
+	d.site, d.pace = site, site.Pace(d.Limits.Attempts)
+	e, small := site.Door(passkeyPath), site.Accept(maxCredential)
+	e.POST(passkeyPath+"login/begin", d.loginBegin, small)
+	e.POST(passkeyPath+"login/finish", d.loginFinish, small)
+	e.POST(passkeyPath+"enrol/begin", d.enrolBegin, small)
+	e.POST(passkeyPath+"enrol/finish", d.enrolFinish, small)
+}
+
+// programsPath is where programs ask; who shows nothing there is told how to.
+const programsPath = "/v1/"
+
+const askingKey = "rubrica.asking"
+
+// Identify is who asks, and why: by the cookie of a session, or by an access
+// token with the scope audit. A person may have stated no purpose yet. Refusals:
+// session_expired without a session; application_unknown without a token.
+func (d *Door) Identify(c echo.Context) (auditing.Asking, error) {
+	if asking, known := c.Get(askingKey).(auditing.Asking); known {
+		return asking, nil
+	}
+	asking, err := d.identify(c)
+	if err == nil {
+		c.Set(askingKey, asking)
+	}
+	return asking, err
+}
+
+func (d *Door) identify(c echo.Context) (auditing.Asking, error) {
+	r := c.Request()
+	_, err := r.Cookie(sessionCookie)
+	if r.Header.Get(echo.HeaderAuthorization) != "" || err != nil && strings.HasPrefix(r.URL.Path, programsPath) {
+		return d.program(c)
+	}
+	v, err := d.Visit(c)
+	if err != nil {
+		return auditing.Asking{}, err
+	}
+	return auditing.Asking{Identity: identity(v.Auditor, v.By), Purpose: v.Purpose}, nil
+}
+
+func identity(a audit.Auditor, by string) auditing.Identity {
+	return auditing.Identity{ID: a.ID, Name: a.Name, Role: a.Role, By: by}
+}
+
+// Require lets one of these roles in. Who is let in as an auditor alone, to see
+// what administrators may not, has stated a purpose.
+func (d *Door) Require(roles ...string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			asking, err := d.Identify(c)
+			switch {
+			case err != nil:
+				return err
+			case !slices.Contains(roles, asking.Identity.Role):
+				return policies.Refuse(policies.RoleMissing, "role", roles[0])
+			case len(roles) == 1 && roles[0] == auditing.RoleAuditor && asking.Purpose == "":
+				return policies.Refuse(policies.PurposeMissing)
+			}
+			return next(c)
+		}
+	}
+}
+
+// admit spends one of the address's turns, before anything is compared.
+func (d *Door) admit(c echo.Context) error {
+	if wait := d.pace(c); wait > 0 {
+		return policies.Refuse(policies.RateLimited, "seconds", api.Seconds(wait)).After(wait)
+	}
+	return nil
+}
+
+// unknown is whether a read found nobody.
+func unknown(err error) bool { return errors.Is(err, policies.Refuse(policies.AuditorRefused)) }
+
+// expired is whether there is no such visit.
+func expired(err error) bool { return errors.Is(err, policies.Refuse(policies.SessionExpired)) }

@@ -1,0 +1,122 @@
+package auditors
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/policies"
+)
+
+// Why an attempt failed. The log is told, the other side is not.
+const (
+	causeMissing   = "missing" // nothing was shown
+	causeUnknown   = "unknown"
+	causeDisabled  = "disabled"
+	causeExpired   = "expired"
+	causeUntrusted = "untrusted" // a certificate of another authority, or for another use
+	causeWrong     = "wrong"     // a secret or a signature that is not the account's
+	causeReplayed  = "replayed"  // no such challenge: used, expired, or another browser's
+	causeCounter   = "counter"   // the passkey has been copied (WebAuthn Level 3, section 6.1.1)
+	causeMalformed = "malformed"
+)
+
+// nobody is the operation of entries about an attempt that names no account.
+const nobody = "unknown"
+
+// attempt is somebody at the door.
+type attempt struct {
+	by      string
+	auditor audit.Auditor // zero while unknown
+	cause   string        // why it fails
+	facts   map[string]any
+}
+
+func (a attempt) because(cause string) attempt {
+	a.cause = cause
+	return a
+}
+
+// refuse records a failed attempt and makes of it the one refusal that all have
+// in common.
+func (d *Door) refuse(c echo.Context, a attempt) error {
+	if err := d.recordFailure(c, a); err != nil {
+		return err
+	}
+	return policies.Refuse(policies.AuditorRefused)
+}
+
+func (d *Door) recordFailure(c echo.Context, a attempt) error {
+	ctx, now := c.Request().Context(), d.Now()
+	omitted, admitted := d.failures.take(now)
+	if !admitted {
+		d.Logger.WarnContext(ctx, "auditor_login_failed", "by", a.by, "cause", a.cause, "address", c.RealIP())
+		return nil
+	}
+	payload := map[string]any{"by": a.by, "cause": a.cause, "address": c.RealIP()}
+	maps.Copy(payload, a.facts)
+	if omitted > 0 {
+		payload["omitted"] = omitted
+	}
+	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{
+		Type: audit.AuditorLoginFailed, Operation: cmp.Or(a.auditor.ID, nobody), At: now, Payload: payload,
+	})
+	if err != nil {
+		d.failures.omit(omitted + 1)
+	}
+	return err
+}
+
+// recordEntry comes before the session or the token that it tells of.
+func (d *Door) recordEntry(ctx context.Context, a attempt, address string) error {
+	payload := map[string]any{"name": a.auditor.Name, "role": a.auditor.Role, "by": a.by}
+	if address != "" {
+		payload["address"] = address
+	}
+	maps.Copy(payload, a.facts)
+	return d.record(ctx, audit.AuditorLoggedIn, a.auditor.ID, payload)
+}
+
+func (d *Door) record(ctx context.Context, kind audit.EventType, auditorID string, payload map[string]any) error {
+	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{Type: kind, Operation: auditorID, At: d.Now(), Payload: payload})
+	return err
+}
+
+// flood bounds how many failures are recorded one by one, with the generic cell
+// rate algorithm (ITU-T I.371, annex A), and counts the others.
+type flood struct {
+	rate api.Rate
+
+	mu      sync.Mutex
+	full    time.Time
+	omitted int
+}
+
+// take is whether a failure is recorded, and how many were not since the last.
+func (f *flood) take(now time.Time) (omitted int, admitted bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.full.Before(now) {
+		f.full = now
+	}
+	if f.full.Sub(now) > time.Duration(f.rate.Burst-1)*f.rate.Every {
+		f.omitted++
+		return 0, false
+	}
+	f.full = f.full.Add(f.rate.Every)
+	omitted, f.omitted = f.omitted, 0
+	return omitted, true
+}
+
+// omit counts failures that could not be recorded after all.
+func (f *flood) omit(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.omitted += n
+}
