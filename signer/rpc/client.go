@@ -16,11 +16,12 @@ import (
 )
 
 // Client reaches a module in another process. It fulfils signer.Module,
-// Register and Validation.
+// Register, Validation and AuditLog.
 type Client struct {
 	module   signerv1connect.ActivationModuleClient
 	register signerv1connect.CitizenRegisterClient
 	validate signerv1connect.ValidationClient
+	audit    signerv1connect.AuditLogClient
 	http     *http.Client
 	base     string
 }
@@ -29,6 +30,7 @@ var (
 	_ signer.Module = (*Client)(nil)
 	_ Register      = (*Client)(nil)
 	_ Validation    = (*Client)(nil)
+	_ AuditLog      = (*Client)(nil)
 )
 
 // Healthy reports whether the module answers that it can do its work.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"syscall"
 )
@@ -38,36 +37,33 @@ func listenUnix(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	return &peerListener{UnixListener: listener, users: who.users, logger: c.Logger}, nil
 }
 
-// admission is who may call: their users, and the group that lets them open the
-// socket's file, -1 for none.
+// admission is who may call and what, by users, and the group that lets them
+// open the socket's file, -1 for none.
 type admission struct {
-	users []uint32
+	users map[uint32]rights
 	group int
 }
 
 func admitted(c ListenConfig) (admission, error) {
-	a := admission{group: -1}
-	own := uint32(os.Geteuid()) //nolint:gosec // a uid
-	for _, name := range c.Peers {
-		id, err := numberOf(name, func(name string) (string, error) {
-			entry, err := user.Lookup(name)
-			if err != nil {
-				return "", err
-			}
-			return entry.Uid, nil
-		})
-		if err != nil {
-			return a, fmt.Errorf("looking for the user given with --peer-user: %w", err)
-		}
-		a.users = append(a.users, id)
+	a := admission{users: make(map[uint32]rights), group: -1}
+	if len(c.Peers)+len(c.AuditPeers) == 0 {
+		a.users[ownUser()] = mayCall | mayRecord
 	}
-	if len(a.users) == 0 {
-		a.users = []uint32{own}
+	if len(c.Peers) == 0 {
+		a.users[ownUser()] |= mayCall
+	}
+	if err := a.admit(c.Peers, mayCall); err != nil {
+		return a, fmt.Errorf("looking for the user given with --peer-user: %w", err)
+	}
+	if err := a.admit(c.AuditPeers, mayRecord); err != nil {
+		return a, fmt.Errorf("looking for the user given with --audit-user: %w", err)
 	}
 	if c.Group == "" {
 		// Without a group the file would have to be open to everybody.
-		if slices.ContainsFunc(a.users, func(id uint32) bool { return id != own && id != 0 }) {
-			return a, errors.New("a --peer-user that is not the signer's own user cannot open the socket: name a --socket-group to which both belong")
+		for id := range a.users {
+			if id != ownUser() && id != 0 {
+				return a, errors.New("a --peer-user or --audit-user that is not the signer's own user cannot open the socket: name a --socket-group to which both belong")
+			}
 		}
 		return a, nil
 	}
@@ -83,6 +79,26 @@ func admitted(c ListenConfig) (admission, error) {
 	}
 	a.group = int(id)
 	return a, nil
+}
+
+func ownUser() uint32 { return uint32(os.Geteuid()) } //nolint:gosec // a uid
+
+// admit lets users do something.
+func (a admission) admit(names []string, may rights) error {
+	for _, name := range names {
+		id, err := numberOf(name, func(name string) (string, error) {
+			entry, err := user.Lookup(name)
+			if err != nil {
+				return "", err
+			}
+			return entry.Uid, nil
+		})
+		if err != nil {
+			return err
+		}
+		a.users[id] |= may
+	}
+	return nil
 }
 
 // numberOf reads a number, or finds that of a name. A number needs no entry in
@@ -124,7 +140,7 @@ func (a admission) protect(path string) error {
 type peerListener struct {
 	*net.UnixListener
 
-	users  []uint32
+	users  map[uint32]rights
 	logger *slog.Logger
 }
 
@@ -138,10 +154,10 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		switch {
 		case err != nil:
 			l.logger.Warn("peer_unknown", "error", err)
-		case !slices.Contains(l.users, peer.Uid):
+		case l.users[peer.Uid] == 0:
 			l.logger.Warn("peer_refused", "uid", peer.Uid, "pid", peer.Pid)
 		default:
-			return conn, nil
+			return peerConn{conn, l.users[peer.Uid]}, nil
 		}
 		_ = conn.Close()
 	}

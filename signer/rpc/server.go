@@ -41,6 +41,7 @@ type Services struct {
 	Module     signer.Module
 	Register   Register
 	Validation Validation
+	AuditLog   AuditLog
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -53,6 +54,7 @@ func Handler(s Services) http.Handler {
 	mux.Handle(signerv1connect.NewActivationModuleHandler(&moduleServer{s.Module}, options))
 	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{s.Register}, options))
 	mux.Handle(signerv1connect.NewValidationHandler(&validationServer{s.Validation}, options))
+	mux.Handle(signerv1connect.NewAuditLogHandler(&auditServer{s.AuditLog}, options))
 	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
 }

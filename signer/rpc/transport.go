@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
@@ -22,6 +23,10 @@ type ListenConfig struct {
 	// Peers are the users, by name or number, whose processes may call; none
 	// means the user that this process runs as.
 	Peers []string
+	// AuditPeers are the users of the auditors' door, which may record what
+	// auditors do and nothing else. None means that there is no such door here,
+	// or where Peers has none either, that it runs as the same user.
+	AuditPeers []string
 	// Group, by name or number, may open the socket's file. Peers of other
 	// users need one; whoever else belongs to it is still turned away.
 	Group string
@@ -31,8 +36,9 @@ type ListenConfig struct {
 	// TLS holds the server's certificate and who issues the clients'.
 	TLS Files
 	// ClientNames are the DNS names of which a client's certificate must have
-	// one.
-	ClientNames []string
+	// one. AuditNames are those of the auditors' door; none means that there is
+	// none here.
+	ClientNames, AuditNames []string
 
 	Logger *slog.Logger
 }
@@ -43,10 +49,10 @@ func Listen(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	switch {
 	case c.Socket == "" && c.Address == "":
 		return nil, errors.New("the signer has nowhere to listen: name a --socket for an api on this host, or --listen-tls for one on another")
-	case c.Socket != "" && (c.Address != "" || c.TLS != Files{} || len(c.ClientNames) > 0):
+	case c.Socket != "" && (c.Address != "" || c.TLS != Files{} || len(c.ClientNames)+len(c.AuditNames) > 0):
 		return nil, errors.New("the signer listens in one place: remove --socket, or else --listen-tls and the --tls settings")
-	case c.Address != "" && (len(c.Peers) > 0 || c.Group != ""):
-		return nil, errors.New("--peer-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls")
+	case c.Address != "" && (len(c.Peers)+len(c.AuditPeers) > 0 || c.Group != ""):
+		return nil, errors.New("--peer-user, --audit-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls, and --tls-audit-name who may record there")
 	case c.Socket != "":
 		return listenUnix(ctx, c)
 	case c.TLS.Certificate == "" || c.TLS.Key == "" || c.TLS.CA == "" || len(c.ClientNames) == 0:
@@ -113,6 +119,7 @@ func newClient(base string, transport *http.Transport) *Client {
 		module:   signerv1connect.NewActivationModuleClient(c, base),
 		register: signerv1connect.NewCitizenRegisterClient(c, base),
 		validate: signerv1connect.NewValidationClient(c, base),
+		audit:    signerv1connect.NewAuditLogClient(c, base),
 		http:     c,
 		base:     base,
 	}
@@ -135,6 +142,7 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 type begun struct{}
 
 func newServer(handler http.Handler, logger *slog.Logger, life time.Duration) *http.Server {
+	handler = admitting(handler, logger)
 	return &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if at, ok := r.Context().Value(begun{}).(time.Time); !ok || time.Since(at) > life {
@@ -142,8 +150,9 @@ func newServer(handler http.Handler, logger *slog.Logger, life time.Duration) *h
 			}
 			handler.ServeHTTP(w, r)
 		}),
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, begun{}, time.Now())
+		BaseContext: withListener,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(withConn(ctx, conn), begun{}, time.Now())
 		},
 		ReadHeaderTimeout: connectTime, // bounds the TLS handshake, too
 		ReadTimeout:       10 * time.Second,
@@ -169,7 +178,7 @@ func listenTLS(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s (another program may hold the port; name another --listen-tls): %w", c.Address, err)
 	}
-	return tls.NewListener(listener, &tls.Config{
+	return namedListener{calls: c.ClientNames, records: c.AuditNames, Listener: tls.NewListener(listener, &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:contextcheck // a handshake has its own
 			now := own.now(hello.Context())
@@ -180,10 +189,10 @@ func listenTLS(ctx context.Context, c ListenConfig) (net.Listener, error) {
 				ClientCAs:              now.authorities,
 				NextProtos:             []string{"h2"},
 				SessionTicketsDisabled: true, // each connection shows its certificate to the authorities of today
-				VerifyConnection:       func(s tls.ConnectionState) error { return checkName(s, c.ClientNames) },
+				VerifyConnection:       func(s tls.ConnectionState) error { return checkName(s, slices.Concat(c.ClientNames, c.AuditNames)) },
 			}, nil
 		},
-	}), nil
+	})}, nil
 }
 
 // transportTLS makes a configuration for each connection, so that a new one has

@@ -1685,6 +1685,110 @@ func (x *TimeStampResponse) GetResponse() []byte {
 	return nil
 }
 
+type RecordAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`           // audit.queried, auditor.logged_in, …
+	Operation     string                 `protobuf:"bytes,2,opt,name=operation,proto3" json:"operation,omitempty"` // the auditor's id
+	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`     // JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordAuditRequest) Reset() {
+	*x = RecordAuditRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordAuditRequest) ProtoMessage() {}
+
+func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordAuditRequest.ProtoReflect.Descriptor instead.
+func (*RecordAuditRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RecordAuditRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *RecordAuditRequest) GetOperation() string {
+	if x != nil {
+		return x.Operation
+	}
+	return ""
+}
+
+func (x *RecordAuditRequest) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+type RecordAuditResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           int64                  `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // number of the entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordAuditResponse) Reset() {
+	*x = RecordAuditResponse{}
+	mi := &file_signerv1_signer_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordAuditResponse) ProtoMessage() {}
+
+func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordAuditResponse.ProtoReflect.Descriptor instead.
+func (*RecordAuditResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RecordAuditResponse) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 // Refusal is a policies.Refusal on its way to the public side, as an error
 // detail.
 type Refusal struct {
@@ -1699,7 +1803,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1815,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1828,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1865,7 +1969,13 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x10TimeStampRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\fR\x05query\"/\n" +
 	"\x11TimeStampResponse\x12\x1a\n" +
-	"\bresponse\x18\x01 \x01(\fR\bresponse\"\xd6\x01\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\"`\n" +
+	"\x12RecordAuditRequest\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1c\n" +
+	"\toperation\x18\x02 \x01(\tR\toperation\x12\x18\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload\"'\n" +
+	"\x13RecordAuditResponse\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x03R\x03seq\"\xd6\x01\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12>\n" +
@@ -1892,7 +2002,9 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\aConfirm\x12!.rubrica.signer.v1.ConfirmRequest\x1a\".rubrica.signer.v1.ConfirmResponse\x12\\\n" +
 	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12e\n" +
 	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponse\x12n\n" +
-	"\x11ChangeCertificate\x12+.rubrica.signer.v1.ChangeCertificateRequest\x1a,.rubrica.signer.v1.ChangeCertificateResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
+	"\x11ChangeCertificate\x12+.rubrica.signer.v1.ChangeCertificateRequest\x1a,.rubrica.signer.v1.ChangeCertificateResponse2h\n" +
+	"\bAuditLog\x12\\\n" +
+	"\vRecordAudit\x12%.rubrica.signer.v1.RecordAuditRequest\x1a&.rubrica.signer.v1.RecordAuditResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
 
 var (
 	file_signerv1_signer_proto_rawDescOnce sync.Once
@@ -1906,7 +2018,7 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 	return file_signerv1_signer_proto_rawDescData
 }
 
-var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_signerv1_signer_proto_goTypes = []any{
 	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
 	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
@@ -1941,26 +2053,28 @@ var file_signerv1_signer_proto_goTypes = []any{
 	(*OCSPResponse)(nil),              // 30: rubrica.signer.v1.OCSPResponse
 	(*TimeStampRequest)(nil),          // 31: rubrica.signer.v1.TimeStampRequest
 	(*TimeStampResponse)(nil),         // 32: rubrica.signer.v1.TimeStampResponse
-	(*Refusal)(nil),                   // 33: rubrica.signer.v1.Refusal
-	nil,                               // 34: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
+	(*RecordAuditRequest)(nil),        // 33: rubrica.signer.v1.RecordAuditRequest
+	(*RecordAuditResponse)(nil),       // 34: rubrica.signer.v1.RecordAuditResponse
+	(*Refusal)(nil),                   // 35: rubrica.signer.v1.Refusal
+	nil,                               // 36: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
-	35, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: rubrica.signer.v1.SendCodeResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	35, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
-	35, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
+	37, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
+	37, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
 	4,  // 6: rubrica.signer.v1.IssueCredentialResponse.session:type_name -> rubrica.signer.v1.Session
-	35, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
 	18, // 8: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
-	35, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
+	37, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
 	4,  // 10: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
 	7,  // 11: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	35, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
-	35, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
-	34, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
+	37, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
+	37, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
+	36, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
 	0,  // 15: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
 	2,  // 16: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
 	5,  // 17: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
@@ -1976,23 +2090,25 @@ var file_signerv1_signer_proto_depIdxs = []int32{
 	23, // 27: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
 	25, // 28: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
 	27, // 29: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
-	1,  // 30: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
-	3,  // 31: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
-	6,  // 32: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
-	9,  // 33: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
-	11, // 34: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
-	13, // 35: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
-	15, // 36: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
-	30, // 37: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
-	32, // 38: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
-	17, // 39: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
-	20, // 40: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 41: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
-	24, // 42: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
-	26, // 43: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
-	28, // 44: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
-	30, // [30:45] is the sub-list for method output_type
-	15, // [15:30] is the sub-list for method input_type
+	33, // 30: rubrica.signer.v1.AuditLog.RecordAudit:input_type -> rubrica.signer.v1.RecordAuditRequest
+	1,  // 31: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
+	3,  // 32: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
+	6,  // 33: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
+	9,  // 34: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
+	11, // 35: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
+	13, // 36: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
+	15, // 37: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
+	30, // 38: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
+	32, // 39: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
+	17, // 40: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
+	20, // 41: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
+	22, // 42: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
+	24, // 43: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
+	26, // 44: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
+	28, // 45: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
+	34, // 46: rubrica.signer.v1.AuditLog.RecordAudit:output_type -> rubrica.signer.v1.RecordAuditResponse
+	31, // [31:47] is the sub-list for method output_type
+	15, // [15:31] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -2009,9 +2125,9 @@ func file_signerv1_signer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_signer_proto_rawDesc), len(file_signerv1_signer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_signerv1_signer_proto_goTypes,
 		DependencyIndexes: file_signerv1_signer_proto_depIdxs,

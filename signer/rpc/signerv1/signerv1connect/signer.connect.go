@@ -31,6 +31,8 @@ const (
 	ValidationName = "rubrica.signer.v1.Validation"
 	// CitizenRegisterName is the fully-qualified name of the CitizenRegister service.
 	CitizenRegisterName = "rubrica.signer.v1.CitizenRegister"
+	// AuditLogName is the fully-qualified name of the AuditLog service.
+	AuditLogName = "rubrica.signer.v1.AuditLog"
 )
 
 // These constants are the fully-qualified names of the RPCs defined in this package. They're
@@ -79,6 +81,8 @@ const (
 	// CitizenRegisterChangeCertificateProcedure is the fully-qualified name of the CitizenRegister's
 	// ChangeCertificate RPC.
 	CitizenRegisterChangeCertificateProcedure = "/rubrica.signer.v1.CitizenRegister/ChangeCertificate"
+	// AuditLogRecordAuditProcedure is the fully-qualified name of the AuditLog's RecordAudit RPC.
+	AuditLogRecordAuditProcedure = "/rubrica.signer.v1.AuditLog/RecordAudit"
 )
 
 // ActivationModuleClient is a client for the rubrica.signer.v1.ActivationModule service.
@@ -601,4 +605,74 @@ func (UnimplementedCitizenRegisterHandler) ChangePassword(context.Context, *conn
 
 func (UnimplementedCitizenRegisterHandler) ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ChangeCertificate is not implemented"))
+}
+
+// AuditLogClient is a client for the rubrica.signer.v1.AuditLog service.
+type AuditLogClient interface {
+	RecordAudit(context.Context, *connect.Request[signerv1.RecordAuditRequest]) (*connect.Response[signerv1.RecordAuditResponse], error)
+}
+
+// NewAuditLogClient constructs a client for the rubrica.signer.v1.AuditLog service. By default, it
+// uses the Connect protocol with the binary Protobuf Codec, asks for gzipped responses, and sends
+// uncompressed requests. To use the gRPC or gRPC-Web protocols, supply the connect.WithGRPC() or
+// connect.WithGRPCWeb() options.
+//
+// The URL supplied here should be the base URL for the Connect or gRPC server (for example,
+// http://api.acme.com or https://acme.com/grpc).
+func NewAuditLogClient(httpClient connect.HTTPClient, baseURL string, opts ...connect.ClientOption) AuditLogClient {
+	baseURL = strings.TrimRight(baseURL, "/")
+	auditLogMethods := signerv1.File_signerv1_signer_proto.Services().ByName("AuditLog").Methods()
+	return &auditLogClient{
+		recordAudit: connect.NewClient[signerv1.RecordAuditRequest, signerv1.RecordAuditResponse](
+			httpClient,
+			baseURL+AuditLogRecordAuditProcedure,
+			connect.WithSchema(auditLogMethods.ByName("RecordAudit")),
+			connect.WithClientOptions(opts...),
+		),
+	}
+}
+
+// auditLogClient implements AuditLogClient.
+type auditLogClient struct {
+	recordAudit *connect.Client[signerv1.RecordAuditRequest, signerv1.RecordAuditResponse]
+}
+
+// RecordAudit calls rubrica.signer.v1.AuditLog.RecordAudit.
+func (c *auditLogClient) RecordAudit(ctx context.Context, req *connect.Request[signerv1.RecordAuditRequest]) (*connect.Response[signerv1.RecordAuditResponse], error) {
+	return c.recordAudit.CallUnary(ctx, req)
+}
+
+// AuditLogHandler is an implementation of the rubrica.signer.v1.AuditLog service.
+type AuditLogHandler interface {
+	RecordAudit(context.Context, *connect.Request[signerv1.RecordAuditRequest]) (*connect.Response[signerv1.RecordAuditResponse], error)
+}
+
+// NewAuditLogHandler builds an HTTP handler from the service implementation. It returns the path on
+// which to mount the handler and the handler itself.
+//
+// By default, handlers support the Connect, gRPC, and gRPC-Web protocols with the binary Protobuf
+// and JSON codecs. They also support gzip compression.
+func NewAuditLogHandler(svc AuditLogHandler, opts ...connect.HandlerOption) (string, http.Handler) {
+	auditLogMethods := signerv1.File_signerv1_signer_proto.Services().ByName("AuditLog").Methods()
+	auditLogRecordAuditHandler := connect.NewUnaryHandler(
+		AuditLogRecordAuditProcedure,
+		svc.RecordAudit,
+		connect.WithSchema(auditLogMethods.ByName("RecordAudit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	return "/rubrica.signer.v1.AuditLog/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case AuditLogRecordAuditProcedure:
+			auditLogRecordAuditHandler.ServeHTTP(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	})
+}
+
+// UnimplementedAuditLogHandler returns CodeUnimplemented from all methods.
+type UnimplementedAuditLogHandler struct{}
+
+func (UnimplementedAuditLogHandler) RecordAudit(context.Context, *connect.Request[signerv1.RecordAuditRequest]) (*connect.Response[signerv1.RecordAuditResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.AuditLog.RecordAudit is not implemented"))
 }
