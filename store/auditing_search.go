@@ -1,0 +1,341 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rubrica-firma/rubrica/audit"
+)
+
+// A search intersects lists of numbers, each sorted and in an index: of a
+// person, an operation, each term, the types. It tries a portion of the list
+// that is sparsest there, keeps what stands in the others too, and goes on
+// behind it, past whatever one of the lists does not have at all. So a rare
+// person among a frequent type costs what the person does; and where all lists
+// are long and hardly meet, the search ends and its caller has where to go on.
+//
+// The planner would have to guess each time, and one wrong guess reads the log.
+const (
+	probe   = 256   // how far lists are looked ahead to tell how dense they are
+	portion = 8192  // at most so many numbers are tried at once
+	effort  = 20000 // numbers tried until a search gives what it has
+	rounds  = 12    // and looks ahead
+)
+
+// search is one under way.
+type search struct {
+	db     querier
+	filter audit.Filter
+	lists  []list
+	limit  int
+	found  audit.Matches
+}
+
+// Search finds entries in a stretch of the log.
+func (a Auditor) Search(ctx context.Context, f audit.Filter, stretch audit.Stretch) (audit.Matches, error) {
+	s := search{db: a.db.pool, filter: f, lists: listsOf(f), limit: stretch.Limit, found: audit.Matches{Rest: stretch}}
+	err := s.narrow(ctx)
+	if err == nil && len(s.lists) == 0 {
+		err = s.walk(ctx)
+	}
+	for tried, round := 0, 0; err == nil && len(s.lists) > 0 && !s.ended() && tried < effort && round < rounds; round++ {
+		var n int
+		n, err = s.advance(ctx, min(max(probe, 4*tried), portion))
+		tried += n
+	}
+	return s.found, classify(err)
+}
+
+func (s *search) ended() bool { return s.found.Rest.Empty() || len(s.found.Records) >= s.limit }
+
+// narrow turns bounds of time into bounds of number. An entry may stand in the
+// log later than its time says, but not by more than delay: one that is older
+// than the bound by more than that stands before all that are sought.
+func (s *search) narrow(ctx context.Context) error {
+	f, rest := s.filter, &s.found.Rest
+	if f.From.IsZero() && f.To.IsZero() || rest.Empty() {
+		return nil
+	}
+	return s.db.QueryRow(ctx, `
+		SELECT
+			greatest(@from::bigint, (
+				SELECT seq + 1
+				FROM log_entries
+				WHERE at < @since::timestamptz
+				ORDER BY at DESC, seq DESC
+				LIMIT 1
+			)),
+			least(@to::bigint, (
+				SELECT seq
+				FROM log_entries
+				WHERE at >= @until::timestamptz
+				ORDER BY at, seq
+				LIMIT 1
+			))`, pgx.NamedArgs{
+		"from":  rest.From,
+		"to":    rest.To,
+		"since": withLeeway(f.From, -delay),
+		"until": withLeeway(f.To, delay),
+	}).Scan(&rest.From, &rest.To)
+}
+
+// delay is how far the order of numbers and that of times may differ: by the
+// length of an operation, and by the clocks of two hosts.
+const delay = 16 * time.Minute
+
+// withLeeway is a bound of time, null if there is none.
+func withLeeway(t time.Time, leeway time.Duration) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.Add(leeway)
+	return &t
+}
+
+// list is one of the sorted lists.
+type list struct{ kind, value string }
+
+// The lists that are not of terms.
+const (
+	ofPerson    = "@person" // and of whom was asked about
+	ofOperation = "@operation"
+	ofTypes     = "@types"
+)
+
+func listsOf(f audit.Filter) []list {
+	var lists []list
+	if f.Citizen != "" {
+		lists = append(lists, list{ofPerson, f.Citizen})
+	}
+	if f.Operation != "" {
+		lists = append(lists, list{ofOperation, f.Operation})
+	}
+	for _, t := range f.Terms {
+		lists = append(lists, list{t.Kind, t.Value})
+	}
+	if len(f.Types) > 0 {
+		lists = append(lists, list{ofTypes, ""})
+	}
+	return lists
+}
+
+// args name some of the lists in SQL; the others are empty there.
+func (s *search) args(lists []list) pgx.NamedArgs {
+	args := pgx.NamedArgs{"person": "", "operation": "", "types": []audit.EventType{}}
+	kinds, values := []string{}, []string{}
+	for _, l := range lists {
+		switch l.kind {
+		case ofPerson:
+			args["person"] = l.value
+		case ofOperation:
+			args["operation"] = l.value
+		case ofTypes:
+			args["types"] = s.filter.Types
+		default:
+			kinds, values = append(kinds, l.kind), append(values, l.value)
+		}
+	}
+	args["kinds"], args["values"] = kinds, values
+	return args
+}
+
+// advance looks ahead in all lists and tries a portion of the sparsest. It
+// returns how many numbers it tried.
+func (s *search) advance(ctx context.Context, size int) (int, error) {
+	ahead, err := s.ahead(ctx, s.lists, probe)
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range s.lists {
+		if len(ahead[l]) == 0 {
+			s.found.Rest.To = s.found.Rest.From
+			return 0, nil
+		}
+		s.skip(ahead[l][0])
+	}
+	sparsest := slices.MinFunc(s.lists, func(x, y list) int { return s.sparser(ahead[x], ahead[y]) })
+	numbers, whole := ahead[sparsest], len(ahead[sparsest]) < probe
+	if !whole && size > probe {
+		if ahead, err = s.ahead(ctx, []list{sparsest}, size); err != nil {
+			return 0, err
+		}
+		numbers, whole = ahead[sparsest], len(ahead[sparsest]) < size
+	}
+	others := slices.DeleteFunc(slices.Clone(s.lists), func(l list) bool { return l == sparsest })
+	if err := s.keep(ctx, others, numbers); err != nil || len(s.found.Records) >= s.limit {
+		return len(numbers), err
+	}
+	if whole {
+		s.found.Rest.To = s.found.Rest.From
+	} else {
+		s.found.Rest = s.found.Rest.After(numbers[len(numbers)-1])
+	}
+	return len(numbers), nil
+}
+
+// skip passes what stands before the first number of a list.
+func (s *search) skip(first int64) {
+	if s.found.Rest.NewestFirst {
+		s.found.Rest.To = min(s.found.Rest.To, first+1)
+	} else {
+		s.found.Rest.From = max(s.found.Rest.From, first)
+	}
+}
+
+// sparser orders lists by how far so many of their numbers reach. One that ends
+// before reaches to the end of the stretch.
+func (s *search) sparser(a, b []int64) int {
+	switch {
+	case len(a) < probe || len(b) < probe:
+		return len(a) - len(b)
+	case s.found.Rest.NewestFirst == (a[probe-1] < b[probe-1]):
+		return -1
+	}
+	return 1
+}
+
+// directed is SQL in the direction of the search.
+func (s *search) directed(sql string) string {
+	way := "ASC"
+	if s.found.Rest.NewestFirst {
+		way = "DESC"
+	}
+	return strings.ReplaceAll(sql, "{way}", way)
+}
+
+// ahead reads the first numbers of lists, at most so many of each.
+func (s *search) ahead(ctx context.Context, lists []list, limit int) (map[list][]int64, error) {
+	args := s.args(lists)
+	args["from"], args["to"], args["limit"] = s.found.Rest.From, s.found.Rest.To, limit
+	rows, err := s.db.Query(ctx, s.directed(`
+		(
+			SELECT '@person', @person, seq
+			FROM (
+				(
+					SELECT seq
+					FROM log_entries
+					WHERE person = @person AND seq >= @from AND seq < @to
+					ORDER BY seq {way}
+					LIMIT @limit
+				) UNION (
+					SELECT seq
+					FROM log_terms
+					WHERE kind = 'citizen' AND value = @person AND seq >= @from AND seq < @to
+					ORDER BY seq {way}
+					LIMIT @limit
+				)
+			) AS people
+			WHERE @person <> ''
+			ORDER BY seq {way}
+			LIMIT @limit
+		) UNION ALL (
+			SELECT '@operation', @operation, seq
+			FROM log_entries
+			WHERE operation = @operation AND @operation <> '' AND seq >= @from AND seq < @to
+			ORDER BY seq {way}
+			LIMIT @limit
+		) UNION ALL (
+			SELECT asked.kind, asked.value, t.seq
+			FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value) CROSS JOIN LATERAL (
+				SELECT seq
+				FROM log_terms
+				WHERE kind = asked.kind AND value = asked.value AND seq >= @from AND seq < @to
+				ORDER BY seq {way}
+				LIMIT @limit
+			) AS t
+		) UNION ALL (
+			SELECT '@types', '', t.seq
+			FROM unnest(@types::text[]) AS asked (type) CROSS JOIN LATERAL (
+				SELECT seq
+				FROM log_entries
+				WHERE type = asked.type AND seq >= @from AND seq < @to
+				ORDER BY seq {way}
+				LIMIT @limit
+			) AS t
+			ORDER BY t.seq {way}
+			LIMIT @limit
+		)`), args)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		l     list
+		seq   int64
+		ahead = make(map[list][]int64, len(lists))
+	)
+	_, err = pgx.ForEachRow(rows, []any{&l.kind, &l.value, &seq}, func() error {
+		ahead[l] = append(ahead[l], seq)
+		return nil
+	})
+	return ahead, err
+}
+
+// keep reads the entries that stand in all lists, of numbers that stand in one.
+func (s *search) keep(ctx context.Context, lists []list, numbers []int64) error {
+	if len(lists) > 0 {
+		args := s.args(lists)
+		args["numbers"] = numbers
+		// A scalar subquery is one look into an index; EXISTS may become a table of
+		// the whole list.
+		rows, err := s.db.Query(ctx, s.directed(`
+			SELECT n.seq
+			FROM unnest(@numbers::bigint[]) AS n (seq)
+			WHERE
+				(
+					@person = ''
+					OR (SELECT true FROM log_entries e WHERE e.person = @person AND e.seq = n.seq)
+					OR (SELECT true FROM log_terms t WHERE t.kind = 'citizen' AND t.value = @person AND t.seq = n.seq)
+				)
+				AND (@operation = '' OR (SELECT true FROM log_entries e WHERE e.operation = @operation AND e.seq = n.seq))
+				AND (cardinality(@types::text[]) = 0 OR (SELECT true FROM log_entries e WHERE e.type = ANY (@types) AND e.seq = n.seq))
+				AND (
+					SELECT count(*)
+					FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value)
+					JOIN log_terms t ON t.kind = asked.kind AND t.value = asked.value AND t.seq = n.seq
+				) = cardinality(@kinds)
+			ORDER BY n.seq {way}`), args)
+		if err != nil {
+			return err
+		}
+		if numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+			return err
+		}
+	}
+	return s.read(ctx, `seq = ANY (@numbers)`, pgx.NamedArgs{"numbers": numbers})
+}
+
+// walk is a search by time alone, or by nothing.
+func (s *search) walk(ctx context.Context) error {
+	err := s.read(ctx, `seq >= @from AND seq < @to`, pgx.NamedArgs{"from": s.found.Rest.From, "to": s.found.Rest.To})
+	if err == nil && len(s.found.Records) < s.limit {
+		s.found.Rest.To = s.found.Rest.From
+	}
+	return err
+}
+
+// read adds entries to what was found, as many as are still wanted.
+func (s *search) read(ctx context.Context, where string, args pgx.NamedArgs) error {
+	args["since"], args["until"], args["limit"] = withLeeway(s.filter.From, 0), withLeeway(s.filter.To, 0), s.limit-len(s.found.Records)
+	rows, err := s.db.Query(ctx, s.directed(`
+		SELECT `+recordColumns+`
+		FROM log_entries
+		WHERE `+where+` AND (@since::timestamptz IS NULL OR at >= @since) AND (@until::timestamptz IS NULL OR at < @until)
+		ORDER BY seq {way}
+		LIMIT @limit`), args)
+	if err != nil {
+		return err
+	}
+	records, err := pgx.CollectRows(rows, record)
+	if err != nil {
+		return err
+	}
+	s.found.Records = append(s.found.Records, records...)
+	if n := len(s.found.Records); n > 0 {
+		s.found.Rest = s.found.Rest.After(s.found.Records[n-1].Seq)
+	}
+	return nil
+}
