@@ -28,10 +28,13 @@ type Asking struct {
 	Purpose string
 }
 
+// Result is a class of outcomes.
+type Result = audit.Result
+
 // Results are the classes of outcomes that can be looked for, in the order in
 // which they are shown. What only begins something has none.
-func Results() []audit.Result {
-	return []audit.Result{audit.ResultSucceeded, audit.ResultRefused, audit.ResultFailed, audit.ResultInterrupted, audit.ResultExpired}
+func Results() []Result {
+	return []Result{audit.ResultSucceeded, audit.ResultRefused, audit.ResultFailed, audit.ResultInterrupted, audit.ResultExpired}
 }
 
 // Query is what is looked for. What is empty does not matter; everything given
@@ -44,7 +47,7 @@ type Query struct {
 	Application string // client id
 	Operation   string // id of a request, citizen, key ceremony or auditor
 	Types       []audit.EventType
-	Result      audit.Result
+	Result      Result
 	From        time.Time // first instant, zero for the beginning
 	To          time.Time // instant after the last, zero for now
 	// Before is where a page ends: entries with a lower number only; 0 for the
@@ -84,7 +87,7 @@ type Entry struct {
 	// map[string]any. Nil when erased or not intact.
 	Facts map[string]any
 	// Result is the class of outcome that Type stands for, empty if none.
-	Result audit.Result
+	Result Result
 
 	// Leaf, Payload and Salt are the bytes that the tree commits to.
 	Leaf, Payload, Salt []byte
@@ -131,7 +134,7 @@ type Totals struct {
 type SignatureTotal struct {
 	Day         time.Time
 	Application string
-	Result      audit.Result
+	Result      Result
 	N           int64
 }
 
@@ -173,16 +176,21 @@ type Health struct {
 	Size int64
 	Last time.Time
 	// Signed is the newest checkpoint, Witnessed the newest that the witnesses'
-	// quorum has seen. Their At is zero while there is none.
+	// quorum has seen, Stamped the newest that a time-stamping authority has
+	// confirmed. Their At is zero while there is none.
 	Signed    CheckpointHealth
 	Witnessed CheckpointHealth
+	Stamped   CheckpointHealth
 	// Witnesses are the ones that the policy knows, by name.
 	Witnesses []WitnessHealth
 	// Suspended is whether signing was stopped because the log is behind what
-	// witnesses saw, or another; Since when, and Reason why.
+	// witnesses saw, or another; Since when (zero where nobody could record it), and
+	// Reason why: behind, forked.
 	Suspended bool
 	Since     time.Time
 	Reason    string
+	// Signing is whether the signer says that it can do its work.
+	Signing bool
 	// Recoveries is how many times the tree has begun again under another name.
 	Recoveries int
 	// Counted is up to which number entries are in the totals.
@@ -196,8 +204,6 @@ type CheckpointHealth struct {
 	// Age is how old it is, Lag how many entries came after it.
 	Age time.Duration
 	Lag int64
-	// Stamped is whether a time-stamping authority has confirmed it.
-	Stamped bool
 }
 
 // WitnessHealth is one witness.
