@@ -71,7 +71,13 @@ func TestGrants(t *testing.T) {
 				`SELECT failures FROM attempts`,
 				`SELECT id FROM authorisations`,
 				`SELECT payload FROM log_entries`,
-				`SELECT hash FROM log_hashes`,
+				`SELECT salt FROM log_entries`,
+				`SELECT person FROM log_entries`,
+				`SELECT operation FROM log_entries`,
+				`SELECT value FROM log_terms`,
+				`SELECT name FROM auditors`,
+				`SELECT hash FROM auditor_sessions`,
+				`SELECT n FROM log_totals`,
 				`SELECT size FROM log_head`,
 				`SELECT check_value FROM key_epochs`,
 				`SELECT keeper FROM key_keeper`,
@@ -84,12 +90,16 @@ func TestGrants(t *testing.T) {
 				"citizens.phone", "registrations.level", "activations.mac", "attempts.failures", "credentials.box", "certificates.der",
 				"applications.secret_hash", "return_addresses.url", "tickets.verified", "challenges.phone", "authorisations.state",
 				"authorities.der", "key_epochs.check_value", "key_keeper.keeper", "token_keys.state", "familiar_sources.last_at", "crls.der", "log_head.size", "log_hashes.hash", "log_entries.payload",
+				"log_terms.value", "log_trees.key", "log_checkpoints.note", "log_totals.n", "auditors.role", "auditor_sessions.purpose",
 			)...),
 			allowed: []string{
 				`SELECT secret_hash FROM applications`, // it authenticates them
 				`UPDATE documents SET update = NULL, layout = NULL, signing_time = NULL, digest = NULL, fixed_for = NULL`,
 				`DELETE FROM contents`,
 				`SELECT id, state FROM credentials`,
+				`SELECT seq, leaf FROM log_entries`, // what everybody may have
+				`SELECT payload FROM signature_entries`,
+				`SELECT note FROM log_checkpoints`,
 				`DELETE FROM access_tokens`,
 			},
 		},
@@ -182,6 +192,8 @@ func TestPublicSideColumns(t *testing.T) {
 		"SELECT": {
 			"challenges":  "attempts citizen_id created_at expires_at id purpose reference request_id state ticket_hash",
 			"credentials": "algorithm citizen_id created_at generation id keeper kek_epoch key_label password_at state",
+			"log_entries": "leaf seq",
+			"log_hashes":  "hash index",
 			"tickets":     "citizen_id created_at credential_id expires_at hash purpose replaces request_id spent_at verified",
 		},
 	} {
@@ -219,14 +231,14 @@ func TestPublicSideColumns(t *testing.T) {
 	}
 }
 
-// No role of the two processes may make itself more than it is.
+// No role of the processes may make itself more than it is.
 func TestRolesAreSmall(t *testing.T) {
 	t.Parallel()
 	conn := as(t, pgtest.New(t, store.Migrate).Owner)
 	var powers int
 	err := conn.QueryRow(t.Context(), `
 		SELECT count(*) FROM pg_roles r
-		WHERE rolname IN ('rubrica_api', 'rubrica_signer') AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
+		WHERE rolname IN ('rubrica_api', 'rubrica_signer', 'rubrica_auditor') AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
 			OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid))`).Scan(&powers)
 	if err != nil {
 		t.Fatal(err)

@@ -88,14 +88,19 @@ CREATE TABLE auditor_sessions (
     hash bytea NOT NULL,
     auditor_id text NOT NULL,
     purpose text DEFAULT ''::text NOT NULL,
-    bearer boolean DEFAULT false NOT NULL,
+    by text NOT NULL,
+    certificate bytea,
     created_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT auditor_sessions_by CHECK ((by = ANY (ARRAY['certificate'::text, 'passkey'::text, 'token'::text]))),
+    CONSTRAINT auditor_sessions_certificate CHECK ((length(certificate) = 32))
 );
 
 COMMENT ON COLUMN auditor_sessions.purpose IS 'why the auditor asks, in their words; each query is logged with it';
 
-COMMENT ON COLUMN auditor_sessions.bearer IS 'an access token of a program, not a cookie';
+COMMENT ON COLUMN auditor_sessions.by IS 'how the identity was proved; a token is a program''s, the others belong to a cookie';
+
+COMMENT ON COLUMN auditor_sessions.certificate IS 'SHA-256 of the TLS client certificate that it is bound to (RFC 8705, section 3)';
 
 CREATE TABLE auditors (
     id text NOT NULL,
@@ -516,7 +521,7 @@ CREATE TABLE log_terms (
     kind text NOT NULL,
     value text NOT NULL,
     seq bigint NOT NULL,
-    CONSTRAINT log_terms_kind CHECK ((kind = ANY (ARRAY['application'::text, 'certificate'::text, 'document'::text, 'reason'::text])))
+    CONSTRAINT log_terms_kind CHECK ((kind = ANY (ARRAY['application'::text, 'certificate'::text, 'citizen'::text, 'document'::text, 'reason'::text])))
 );
 
 COMMENT ON TABLE log_terms IS 'by what entries are found, beside operation, person, type and time; derived from the payloads, and gone with them';
@@ -997,13 +1002,14 @@ GRANT SELECT(name) ON TABLE applications TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_challenges TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE ON TABLE auditor_invitations TO rubrica_signer;
-GRANT SELECT,DELETE ON TABLE auditor_invitations TO rubrica_auditor;
+GRANT SELECT,INSERT,DELETE ON TABLE auditor_invitations TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE ON TABLE auditor_passkeys TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_passkeys TO rubrica_auditor;
 GRANT SELECT,DELETE ON TABLE auditor_sessions TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_sessions TO rubrica_auditor;
 GRANT SELECT,INSERT,UPDATE ON TABLE auditors TO rubrica_signer;
 GRANT SELECT ON TABLE auditors TO rubrica_auditor;
+GRANT UPDATE(disabled_at) ON TABLE auditors TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE augmentations TO rubrica_api;
 GRANT SELECT ON TABLE augmentations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;

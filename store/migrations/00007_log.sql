@@ -46,20 +46,24 @@ COMMENT ON TABLE log_terms IS 'by what entries are found, beside operation, pers
 CREATE INDEX log_entries_type ON log_entries (type, seq);
 CREATE INDEX log_entries_at ON log_entries (at, seq);
 
+-- As audit.Terms finds them in what was written so far.
 INSERT INTO log_terms (kind, value, seq)
 SELECT DISTINCT kind, value, seq
 FROM (
-    SELECT seq, convert_from(payload, 'UTF8')::jsonb AS p FROM log_entries WHERE payload IS NOT NULL
+    SELECT seq, type, convert_from(payload, 'UTF8')::jsonb AS p FROM log_entries WHERE payload IS NOT NULL
 ) e, LATERAL (
-    SELECT 'application' AS kind, p ->> 'application' AS value
-    UNION ALL SELECT 'certificate', p ->> 'serial'
-    UNION ALL SELECT 'reason', p ->> 'reason'
-    UNION ALL SELECT 'document', hash
+    SELECT 'application' AS kind, p ->> 'application' AS value WHERE type IN ('sign.requested', 'sign.authorised')
+    UNION ALL SELECT 'certificate', p ->> 'serial' WHERE type IN ('sign.authorised', 'sign.intent', 'sign.done', 'certificate.intent', 'certificate.issued',
+        'certificate.revoked', 'certificate.suspended', 'certificate.released', 'authority.intent', 'authority.issued', 'authority.revoked')
+    UNION ALL SELECT 'certificate', p ->> 'id' WHERE type = 'certificate.interrupted'
+    UNION ALL SELECT 'reason', split_part(p ->> 'reason', ':', 1) WHERE type IN ('activation.failed', 'activation.blocked', 'auth.failed', 'auth.locked',
+        'auth.paused', 'auth.expired', 'certificate.refused', 'sign.denied', 'citizen.seal_broken', 'office.act_refused')
+    UNION ALL SELECT 'document', v.value
         FROM jsonb_array_elements(CASE jsonb_typeof(p -> 'documents') WHEN 'array' THEN p -> 'documents' ELSE '[]' END) d,
-            unnest(ARRAY[d ->> 'sha256', d ->> 'digest']) AS hash
-        WHERE jsonb_typeof(d) = 'object'
+            LATERAL (VALUES (d ->> 'sha256'), (CASE type WHEN 'sign.intent' THEN d ->> 'digest' END)) v (value)
+        WHERE type LIKE 'sign.%' AND jsonb_typeof(d) = 'object'
 ) t
-WHERE value IS NOT NULL;
+WHERE value <> '';
 
 -- Publication ----------------------------------------------------------------------
 
