@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -21,6 +22,8 @@ type DB struct {
 	jobs *river.Client[pgx.Tx] // inserts only
 	// Now is the clock that the log is held against.
 	Now func() time.Time
+	// Admit, if there is one, may refuse what would follow this head of the log.
+	Admit func(head audit.Head) error
 }
 
 // doubt is after how long out of use a connection is asked whether it lives.

@@ -29,7 +29,7 @@ func (db *DB) record(ctx context.Context, tx pgx.Tx, entries ...audit.Entry) err
 	if !ok {
 		return errNotOurs
 	}
-	_, err := audit.Append(ctx, logTx{t, db.Now}, entries...)
+	_, err := audit.Append(ctx, db.logTx(t), entries...)
 	switch {
 	case err == nil:
 		return nil
@@ -44,6 +44,9 @@ var errNotOurs = errors.New("a transaction that inTx did not begin cannot append
 
 // notAppended is how callers hear that there is no entry, and so nothing is done.
 func notAppended(err error) error {
+	if _, ok := errors.AsType[*policies.Refusal](err); ok {
+		return err // Admit's
+	}
 	return fmt.Errorf("appending to the log: %w: %w", policies.Refuse(policies.Unavailable).After(retryAfter), err)
 }
 
@@ -72,8 +75,11 @@ func (db *DB) Appendable(ctx context.Context) error {
 type logTx struct {
 	*transaction
 
-	now func() time.Time
+	now   func() time.Time
+	admit func(audit.Head) error
 }
+
+func (db *DB) logTx(t *transaction) logTx { return logTx{transaction: t, now: db.Now, admit: db.Admit} }
 
 // Now implements audit.Tx: the clock of this process, which must not be behind
 // the log.
@@ -84,7 +90,13 @@ func (t logTx) LockHead(ctx context.Context) (audit.Head, error) {
 	if err := t.flush(ctx); err != nil { // of an append before, in the same transaction
 		return audit.Head{}, err
 	}
-	return readHead(ctx, t.Tx, "FOR UPDATE")
+	head, err := readHead(ctx, t.Tx, "FOR UPDATE")
+	if err != nil || t.admitted || t.admit == nil {
+		return head, err
+	}
+	// Once: what this transaction has added itself may still be taken back.
+	t.admitted = true
+	return head, t.admit(head)
 }
 
 func readHead(ctx context.Context, q querier, lock string) (audit.Head, error) {

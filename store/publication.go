@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -274,6 +275,30 @@ func (db *DB) WitnessedWith(ctx context.Context, origin string, seq int64) (publ
 // Checkpoints lists the newest, by size downwards.
 func (db *DB) Checkpoints(ctx context.Context, origin string, limit int) ([]publication.Published, error) {
 	return db.checkpoints(ctx, `WHERE origin = @origin ORDER BY size DESC LIMIT @limit`, pgx.NamedArgs{"origin": origin, "limit": limit})
+}
+
+// EachCheckpoint gives all of a name, by size upwards, for who verifies them.
+func (db *DB) EachCheckpoint(ctx context.Context, origin string) iter.Seq2[publication.Published, error] {
+	const portion = 500
+	return func(yield func(publication.Published, error) bool) {
+		for after := int64(-1); ; {
+			found, err := db.checkpoints(ctx, `WHERE origin = @origin AND size > @after ORDER BY size LIMIT @portion`,
+				pgx.NamedArgs{"origin": origin, "after": after, "portion": portion})
+			if err != nil {
+				yield(publication.Published{}, err)
+				return
+			}
+			for _, p := range found {
+				if !yield(p, nil) {
+					return
+				}
+				after = p.Size
+			}
+			if len(found) < portion {
+				return
+			}
+		}
+	}
 }
 
 // Unstamped implements publication.Store.

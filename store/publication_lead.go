@@ -109,7 +109,7 @@ func (db *DB) Refill(ctx context.Context, r publication.Refill, entry audit.Entr
 			if err != nil {
 				return fmt.Errorf("reading lost entries: %w", err)
 			}
-			if head, err = audit.Restore(ctx, logTx{t, db.Now}, leaves); err != nil {
+			if head, err = audit.Restore(ctx, db.logTx(t), leaves); err != nil {
 				return fmt.Errorf("putting entries back: %w", err)
 			}
 		}

@@ -13,7 +13,8 @@ import (
 type transaction struct {
 	pgx.Tx
 
-	last pgx.Batch
+	last     pgx.Batch
+	admitted bool // to append to the log
 }
 
 // inTx runs one transaction.
