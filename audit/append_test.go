@@ -61,18 +61,18 @@ func TestAppendRecord(t *testing.T) {
 	m := newMemory()
 	at := time.Date(2026, 3, 1, 10, 0, 0, 123456789, time.FixedZone("CET", 3600))
 	m.append(t, Entry{
-		Type: CodeSent, Operation: "R-1", At: at, Person: "12345678Z",
-		Payload: map[string]any{"phone": "··· ··· 421", "attempt": 1, "note": "<a & b>", "facts": map[string]string(nil)},
+		Type: CodeFailed, Operation: "R-1", At: at, Person: "12345678Z",
+		Payload: map[string]any{"phone": "··· ··· 421", "attempt": 1, "purpose": "<a & b>"},
 	})
 	got := m.records[0]
-	if want := `{"attempt":1,"facts":null,"note":"<a & b>","person":"12345678Z","phone":"··· ··· 421"}`; string(got.Payload) != want {
+	if want := `{"attempt":1,"person":"12345678Z","phone":"··· ··· 421","purpose":"<a & b>"}`; string(got.Payload) != want {
 		t.Errorf("payload: got %s, want %s", got.Payload, want)
 	}
 	leaf, err := ParseLeaf(got.Leaf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Leaf{Type: CodeSent, Operation: "R-1", At: time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC), Commitment: commit(got.Salt, got.Payload)}
+	want := Leaf{Type: CodeFailed, Operation: "R-1", At: time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC), Commitment: commit(got.Salt, got.Payload)}
 	if diff := cmp.Diff(want, leaf); diff != "" {
 		t.Errorf("leaf (-want +got):\n%s", diff)
 	}
@@ -136,15 +136,12 @@ func TestAppendRefusesPayloads(t *testing.T) {
 	}
 }
 
-// Words that contain a forbidden one are not it.
-func TestAppendAcceptsNeighbours(t *testing.T) {
+// An entry without facts has a payload all the same.
+func TestAppendEmptyPayload(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
-	m.append(t, Entry{
-		Type: ServiceStarted, Operation: "signer", At: start,
-		Payload: map[string]any{"encoded": true, "shipping": "x", "pinned": "x", "codec": 1, "tokenless": 2},
-	}, Entry{Type: ServiceStopped, Operation: "signer", At: start})
-	if got, want := string(m.records[1].Payload), "{}"; got != want {
+	m.append(t, Entry{Type: ClockTrusted, Operation: "clock", At: start})
+	if got, want := string(m.records[0].Payload), "{}"; got != want {
 		t.Errorf("payload of an entry without one: got %s, want %s", got, want)
 	}
 }
@@ -238,22 +235,6 @@ func TestAppendRefusesDamagedHead(t *testing.T) {
 		}
 		if len(m.records) != 6 {
 			t.Errorf("%s: got %d records, want 6", name, len(m.records))
-		}
-	}
-}
-
-func TestEventTypes(t *testing.T) {
-	t.Parallel()
-	types := EventTypes()
-	if got, want := len(types), 60; got != want {
-		t.Errorf("event types: got %d, want %d", got, want)
-	}
-	if got := len(slices.Compact(slices.Sorted(slices.Values(types)))); got != len(types) {
-		t.Errorf("event types: %d of %d are different", got, len(types))
-	}
-	for _, kind := range types {
-		if !operationForm.MatchString(string(kind)) || strings.Count(string(kind), ".") != 1 {
-			t.Errorf("event type %q: want subject.verb", kind)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func (m *memory) append(tb testing.TB, entries ...Entry) {
 func entry(at time.Time, n int) Entry {
 	return Entry{
 		Type: SignIntent, Operation: fmt.Sprintf("request-%d", n), At: at, Person: "12345678Z",
-		Payload: map[string]any{"serial": fmt.Sprintf("%032x", n), "documents": []string{"a", "b"}, "count": n},
+		Payload: map[string]any{"authorisation": "A1", "serial": fmt.Sprintf("%032x", n), "generation": n},
 	}
 }
 

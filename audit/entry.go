@@ -23,8 +23,9 @@ type Entry struct {
 	// Person is whom the event is about, empty if nobody. It is part of the
 	// committed payload and goes with it when that is erased.
 	Person string
-	// Payload holds the facts: strings, booleans, whole numbers, and lists and
-	// maps of them, under names of lower-case letters, digits and underscores.
+	// Payload holds the facts that the type's Schema asks for: strings, booleans,
+	// whole numbers, and lists and maps of them, under names of lower-case
+	// letters, digits and underscores.
 	Payload map[string]any
 }
 
@@ -65,13 +66,13 @@ func (e Entry) canonical() ([]byte, error) {
 
 func canonicalJSON(kind EventType, payload map[string]any) ([]byte, error) {
 	if payload == nil {
-		return []byte("{}"), nil
+		payload = map[string]any{}
 	}
 	encoded, err := json.Marshal(payload)
 	if err != nil {
 		return nil, fmt.Errorf("%w: encoding %s: %w", ErrPayload, kind, err)
 	}
-	if err := checkPayload(encoded); err != nil {
+	if err := checkPayload(kind, encoded); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrPayload, kind, err)
 	}
 	value := jsontext.Value(encoded)
@@ -83,14 +84,18 @@ func canonicalJSON(kind EventType, payload map[string]any) ([]byte, error) {
 
 // checkPayload walks what will be written, not the Go values, so that no type
 // with an encoding of its own escapes it.
-func checkPayload(encoded []byte) error {
+func checkPayload(kind EventType, encoded []byte) error {
 	decoder := json.NewDecoder(strings.NewReader(string(encoded)))
 	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
+	var values map[string]any
+	if err := decoder.Decode(&values); err != nil {
 		return fmt.Errorf("reading the payload again: %w", err)
 	}
-	return checkValue(value)
+	if err := checkValue(values); err != nil {
+		return err
+	}
+	schema, _ := SchemaOf(kind)
+	return schema.check(values)
 }
 
 func checkValue(value any) error {

@@ -46,7 +46,6 @@ func moved(more ...Field) []Field {
 		required("to", KindString, "status after"),
 		optional("challenge", KindString, "id of the code that the citizen confirmed with"),
 		factors(),
-		proofs(),
 	}, with(byOffice(), more...)...)
 }
 
@@ -58,13 +57,12 @@ func changed(kind Kind) []Field {
 		required("to", kind, "masked"),
 		optional("challenge", KindString, "id of the code that the citizen confirmed with"),
 		factors(),
-		proofs(),
 	}, byOffice()...)
 }
 
 func citizenSchemas() []Schema {
 	return []Schema{
-		{RegistrationCreated, ResultSucceeded, "A person was registered.", with([]Field{
+		{RegistrationCreated, ResultSucceeded, "A person was registered.", []Field{
 			required("citizen", KindString, "id of the record"),
 			required("mode", KindString, "how the identity was proved"),
 			required("level", KindString, "advanced or basic"),
@@ -76,7 +74,7 @@ func citizenSchemas() []Schema {
 			required("document_until", KindDate, "until when the DNI or NIE is valid"),
 			required("phone", KindPhone, "masked"),
 			required("email", KindMail, "masked"),
-		})},
+		}},
 		{IdentityProved, ResultSucceeded, "A registered person has proved the identity again, or at another level.", with([]Field{
 			required("citizen", KindString, "id of the record"),
 			required("mode", KindString, "how the identity was proved"),
@@ -85,11 +83,8 @@ func citizenSchemas() []Schema {
 			optional("serial", KindString, "serial number of the certificate that proved it").term(TermCertificate),
 			optional("challenge", KindString, "id of the code that confirmed it"),
 			factors(),
-			proofs(),
 		}, byOffice()...)},
-		{ActivationCodeIssued, ResultNone, "An office printed an activation letter; what stands in it is nowhere in the log.", with([]Field{
-			required("officer", KindString, "who was at the desk"),
-		}, byOffice()[0], byOffice()[2])},
+		{ActivationCodeIssued, ResultNone, "An office printed an activation letter; what stands in it is nowhere in the log.", byOffice()},
 		{ActivationFailed, ResultFailed, "DNI, e-mail and activation letter did not belong together.", []Field{
 			required("reason", KindString, "code of the refusal").term(TermReason),
 			optional("address", KindString, "network address that it came from"),
@@ -104,13 +99,11 @@ func citizenSchemas() []Schema {
 		{PasswordSet, ResultSucceeded, "A password was chosen after an activation.", []Field{
 			required("credential", KindString, "id of the credential that it opens"),
 			factors(),
-			proofs(),
 		}},
 		{PasswordChanged, ResultSucceeded, "The password was changed by whoever knew the old one; keys and certificates stay.", []Field{
 			required("credential", KindString, "id of the credential that it opens"),
 			required("generation", KindInteger, "which sealing of the key this is"),
 			factors(),
-			proofs(),
 		}},
 		{PhoneChanged, ResultSucceeded, "Codes go to another mobile from now on.", changed(KindPhone)},
 		{MailChanged, ResultSucceeded, "Mail goes to another address from now on.", changed(KindMail)},
