@@ -50,5 +50,5 @@ func (s *Service) ChangeCertificate(ctx context.Context, ch CertificateChange) e
 	}
 	t.from, t.reason = []signer.CitizenStatus{signer.Active}, ch.Reason
 	t.challengeID, t.ticketHash = challenge.ID, row.Hash
-	return s.carry(ctx, c, k, Order{By: "citizen", Reason: string(ch.Purpose)}, t)
+	return s.carry(ctx, c, k, Order{Reason: string(ch.Purpose)}, t)
 }

@@ -191,7 +191,7 @@ func TestAccept(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.OfficeName != "Oficina office" || got.Kind != citizen.ActBlock || got.Identifier.String() != "12345678Z" ||
-		got.Reason != "Ha perdido el móvil." || got.By() != "office: Rosa Gil (act "+id+")" {
+		got.Reason != "Ha perdido el móvil." || got.By().String() != "office: Rosa Gil (act "+id+")" {
 		t.Errorf("got %+v, want what the office said", got)
 	}
 

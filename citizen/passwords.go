@@ -47,7 +47,7 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 		signer.Notice{Kind: "activated", CitizenID: c.ID},
 		audit.Entry{
 			Type: audit.PasswordSet, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": k.ID},
+			Payload: map[string]any{"credential": k.ID, "factors": []string{"activation", "possession"}},
 		},
 		audit.Entry{
 			Type: audit.ActivationDone, Operation: c.ID, At: now, Person: c.Identifier,

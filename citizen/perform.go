@@ -28,17 +28,15 @@ func (s *Service) Perform(ctx context.Context, a Act) (Receipt, error) {
 // refusedAct is the entry for an act that was not carried out. What nobody
 // signed says nothing of anybody.
 func refusedAct(a Act, s Statement, r *policies.Refusal, now time.Time) audit.Entry {
-	reason := string(r.Code)
+	facts := map[string]any{"office": a.Office[:min(len(a.Office), maxOfficer)], "reason": string(r.Code)}
 	if detail := r.Params["reason"]; detail != "" {
-		reason += ": " + detail
+		facts["detail"] = detail
 	}
-	e := audit.Entry{
-		Type: audit.OfficeActRefused, Operation: "office-act", At: now,
-		Payload: map[string]any{"office": a.Office[:min(len(a.Office), maxOfficer)], "reason": reason},
-	}
+	e := audit.Entry{Type: audit.OfficeActRefused, Operation: "office-act", At: now, Payload: facts}
 	if s.ID != "" {
 		e.Operation, e.Person = s.ID, s.Identifier.String()
-		e.Payload = map[string]any{"office": s.Office, "officer": s.Officer, "act": string(s.Kind), "reason": reason}
+		facts["act"] = string(s.Kind)
+		s.By().into(facts)
 	}
 	return e
 }
@@ -46,7 +44,7 @@ func refusedAct(a Act, s Statement, r *policies.Refusal, now time.Time) audit.En
 // registrar is what the acts of an office do. *Service fulfils it.
 type registrar interface {
 	Register(ctx context.Context, a Application) (Receipt, error)
-	RenewActivation(ctx context.Context, id Identifier, by string) (Receipt, error)
+	RenewActivation(ctx context.Context, id Identifier, by By) (Receipt, error)
 	Block(ctx context.Context, id Identifier, o Order) error
 	Unblock(ctx context.Context, id Identifier, o Order) error
 	Revoke(ctx context.Context, id Identifier, o Order, reason int) error
@@ -61,7 +59,7 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 	switch s.Kind {
 	case ActRegister:
 		a := s.Application
-		a.Office, a.Officer = s.OfficeName, order.By
+		a.Office, a.Officer, a.By = s.OfficeName, order.By.String(), order.By
 		return r.Register(ctx, a)
 	case ActRenewActivation:
 		return r.RenewActivation(ctx, s.Identifier, order.By)

@@ -17,43 +17,43 @@ func (d *diary) Register(_ context.Context, a Application) (Receipt, error) {
 	return Receipt{CitizenID: "C1"}, nil
 }
 
-func (d *diary) RenewActivation(_ context.Context, id Identifier, by string) (Receipt, error) {
-	d.note("renew", id.String(), by)
+func (d *diary) RenewActivation(_ context.Context, id Identifier, by By) (Receipt, error) {
+	d.note("renew", id.String(), by.String())
 	return Receipt{CitizenID: "C1"}, nil
 }
 
 func (d *diary) Block(_ context.Context, id Identifier, o Order) error {
-	d.note("block", id.String(), o.By, o.Reason)
+	d.note("block", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
 func (d *diary) Unblock(_ context.Context, id Identifier, o Order) error {
-	d.note("unblock", id.String(), o.By, o.Reason)
+	d.note("unblock", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
 func (d *diary) Revoke(_ context.Context, id Identifier, o Order, reason int) error {
-	d.note("revoke", id.String(), o.By, o.Reason, string(rune('0'+reason)))
+	d.note("revoke", id.String(), o.By.String(), o.Reason, string(rune('0'+reason)))
 	return nil
 }
 
 func (d *diary) Deregister(_ context.Context, id Identifier, o Order) error {
-	d.note("deregister", id.String(), o.By, o.Reason)
+	d.note("deregister", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
 func (d *diary) Suspend(_ context.Context, id Identifier, o Order) error {
-	d.note("suspend", id.String(), o.By, o.Reason)
+	d.note("suspend", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
 func (d *diary) Release(_ context.Context, id Identifier, o Order) error {
-	d.note("release", id.String(), o.By, o.Reason)
+	d.note("release", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
 func (d *diary) ReportDeath(_ context.Context, id Identifier, o Order) error {
-	d.note("death", id.String(), o.By, o.Reason)
+	d.note("death", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 

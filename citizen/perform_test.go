@@ -40,19 +40,19 @@ func TestRefusedActs(t *testing.T) {
 			citizen.Act{Office: "office", JWS: late},
 			audit.Entry{
 				Operation: id, Person: "12345678Z",
-				Payload: map[string]any{"office": "office", "officer": "Rosa Gil", "act": "block", "reason": "office_act_invalid: time"},
+				Payload: map[string]any{"office": "office", "officer": "Rosa Gil", "act": "block", "statement": id, "reason": "office_act_invalid", "detail": "time"},
 			},
 		},
 		"forged": {
 			citizen.Act{Office: "office", JWS: sign(t, w.keys["other"], header, statement(t, nil))},
 			audit.Entry{
-				Operation: "office-act", Payload: map[string]any{"office": "office", "reason": "office_act_invalid: signature"},
+				Operation: "office-act", Payload: map[string]any{"office": "office", "reason": "office_act_invalid", "detail": "signature"},
 			},
 		},
 		"noise": {
 			citizen.Act{Office: "office", JWS: "noise"},
 			audit.Entry{
-				Operation: "office-act", Payload: map[string]any{"office": "office", "reason": "office_act_invalid: format"},
+				Operation: "office-act", Payload: map[string]any{"office": "office", "reason": "office_act_invalid", "detail": "format"},
 			},
 		},
 	} {

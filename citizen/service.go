@@ -154,7 +154,8 @@ type Application struct {
 	DocumentUntil time.Time // validity date of the DNI or NIE
 	Locale        string
 	Office        string
-	Officer       string // client id that authenticated
+	Officer       string // who registers, as the registration keeps it
+	By            By     // the same, for the log
 }
 
 // Receipt is what the citizen takes home.
@@ -189,14 +190,15 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 	err = s.Store.Register(ctx, c, activation, change,
 		audit.Entry{
 			Type: audit.RegistrationCreated, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: map[string]any{
-				"citizen": c.ID, "mode": c.Registration.Mode, "level": c.Registration.Level, "office": a.Office, "officer": a.Officer,
+			Payload: a.By.into(map[string]any{
+				"citizen": c.ID, "mode": c.Registration.Mode, "level": c.Registration.Level, "assured_at": now.UTC().Format(time.RFC3339),
+				"office": a.Office, "office_name": a.Office, "officer": a.Officer,
 				"document_until": a.DocumentUntil.Format(time.DateOnly), "phone": a.Phone.Masked(), "email": a.Email.Masked(),
-			},
+			}),
 		},
 		audit.Entry{
 			Type: audit.ActivationCodeIssued, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: map[string]any{"officer": a.Officer},
+			Payload: a.By.into(map[string]any{"officer": a.Officer}),
 		})
 	if err != nil {
 		return Receipt{}, err
@@ -206,7 +208,7 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 
 // RenewActivation gives a citizen at the office a new activation code, for a
 // blocked or lost one and for a forgotten or locked password alike.
-func (s *Service) RenewActivation(ctx context.Context, id Identifier, officer string) (Receipt, error) {
+func (s *Service) RenewActivation(ctx context.Context, id Identifier, by By) (Receipt, error) {
 	c, _, err := s.People.ByIdentifier(ctx, id.String())
 	if err != nil {
 		return Receipt{}, err
@@ -225,7 +227,7 @@ func (s *Service) RenewActivation(ctx context.Context, id Identifier, officer st
 	now := s.Now()
 	err = s.Store.ReplaceActivation(ctx, c.ID, activation, audit.Entry{
 		Type: audit.ActivationCodeIssued, Operation: c.ID, At: now, Person: c.Identifier,
-		Payload: map[string]any{"officer": officer},
+		Payload: by.into(map[string]any{}),
 	})
 	if err != nil {
 		return Receipt{}, err
@@ -271,7 +273,7 @@ func (s *Service) StartActivation(ctx context.Context, claim Claim) (signer.Sess
 
 	ticket := signer.NewTicket()
 	row, err := s.Vault.SealTicket(ctx, signer.TicketRow{
-		Hash: ticket.Hash(), Purpose: signer.ForActivation, CitizenID: c.ID, Source: signer.Source(claim.RemoteAddr),
+		Hash: ticket.Hash(), Purpose: signer.ForActivation, CitizenID: c.ID, Source: signer.Source(claim.RemoteAddr), IdentifiedAt: now,
 		ExpiresAt: now.Add(s.Limits.TicketLife).Truncate(time.Microsecond),
 	})
 	if err != nil {
@@ -351,7 +353,7 @@ func (s *Service) Confirm(ctx context.Context, answer signer.Answer) error {
 	}
 	return s.Store.VerifyTicket(ctx, row, challenge.ID, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.CitizenID, At: now, Person: challenge.Identifier,
-		Payload: map[string]any{"factor": "possession", "purpose": string(purpose), "challenge": challenge.ID},
+		Payload: challenge.Passed(now),
 	})
 }
 

@@ -49,10 +49,36 @@ type Statement struct {
 	CRLReason int
 }
 
-// By says who acts, for the log: the office's client id, the officer, and the
-// statement that the office can be held to.
-func (s Statement) By() string {
-	return fmt.Sprintf("%s: %s (act %s)", s.Office, s.Officer, s.ID)
+// By is who acts, for the log; the zero value is the citizen.
+type By struct {
+	Office    string // client id
+	Officer   string // who was at the desk
+	Statement string // id of what the office signed, and can be held to
+}
+
+// By says who acts.
+func (s Statement) By() By { return By{Office: s.Office, Officer: s.Officer, Statement: s.ID} }
+
+// String names all three.
+func (b By) String() string {
+	switch {
+	case b == By{}:
+		return "citizen"
+	case b.Statement == "":
+		return b.Office
+	default:
+		return fmt.Sprintf("%s: %s (act %s)", b.Office, b.Officer, b.Statement)
+	}
+}
+
+// into adds what there is of them to the facts of an entry.
+func (b By) into(facts map[string]any) map[string]any {
+	for name, value := range map[string]string{"office": b.Office, "officer": b.Officer, "statement": b.Statement} {
+		if value != "" {
+			facts[name] = value
+		}
+	}
+	return facts
 }
 
 // wireStatement is the payload of an act (RFC 7519, section 4.1, for its first

@@ -22,7 +22,7 @@ const (
 
 // Order is who asks for a change of a citizen's status, and why.
 type Order struct {
-	By     string // the office, and who of it
+	By     By
 	Reason string // for the log
 }
 
@@ -103,9 +103,15 @@ type transition struct {
 
 // entry tells of it: by whom, why, and with what it was confirmed.
 func (t transition) entry(c signer.Citizen, o Order, m Move, now time.Time) audit.Entry {
-	payload := map[string]any{"by": o.By, "reason": o.Reason, "from": string(m.From), "to": string(m.To)}
+	payload := o.By.into(map[string]any{"by": o.By.String(), "reason": o.Reason, "from": string(m.From), "to": string(m.To)})
 	if t.challengeID != "" {
 		payload["challenge"], payload["factors"] = t.challengeID, []string{"knowledge", "possession"}
+	}
+	if m.Serial != "" {
+		payload["serial"] = m.Serial
+	}
+	if t.event == audit.KeyRevoked {
+		payload["crl_reason"] = m.Reason
 	}
 	return audit.Entry{Type: t.event, Operation: c.ID, At: now, Person: c.Identifier, Payload: payload}
 }

@@ -174,7 +174,7 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 		nothing("a password's ticket before its code", request, client.ChangePassword(t.Context(), own.Ticket, chosen()), policies.SessionExpired)
 
 		// An activation's ticket and code.
-		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), s.identifier(eva), "office"))
+		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), s.identifier(eva), citizen.By{Office: "office"}))
 		a := s.person(eva, evaPhone)
 		activation, _, err := client.StartActivation(t.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
 		if err != nil {

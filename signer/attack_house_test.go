@@ -250,7 +250,9 @@ func (s *spine) identifier(dni string) citizen.Identifier {
 	return must[citizen.Identifier](s.T)(citizen.ParseIdentifier(dni))
 }
 
-func order() citizen.Order { return citizen.Order{By: "office/officer", Reason: "prueba"} }
+func order() citizen.Order {
+	return citizen.Order{By: citizen.By{Office: "office", Officer: "officer", Statement: "statement"}, Reason: "prueba"}
+}
 
 // change gives Ana the second password, who knows the present one.
 func (s *spine) change(from string) error {
@@ -273,7 +275,7 @@ func (s *spine) chosen(password string) citizen.Password {
 // password.
 func (s *spine) forget(to string) {
 	s.Helper()
-	receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), "office"))
+	receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), citizen.By{Office: "office"}))
 	s.checker.Secrets = append(s.checker.Secrets, to)
 	s.enter(s.person(ana, anaPhone), receipt.ActivationCode, to)
 }

@@ -280,7 +280,7 @@ func TestAlteredActivation(t *testing.T) {
 		}
 		victim, in, sent := s.citizen(ana), s.insider(), len(s.phone.sent)
 		// Ana's office has given her a code, too: nothing else stands in the way.
-		_ = must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), "office"))
+		_ = must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), citizen.By{Office: "office"}))
 		own := signer.NewTicket()
 		try := func(what string, ticket signer.Ticket, sql string, args ...any) {
 			s.Helper()

@@ -67,19 +67,31 @@ func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, err
 	s.Step("authorise/checked")
 	err = s.Store.Authorise(ctx, Consent{Authorisation: a, TicketHash: row.Hash, Version: citizen.Version}, audit.Entry{
 		Type: audit.SignAuthorised, Operation: request.ID, At: now, Person: citizen.Identifier,
-		Payload: map[string]any{
-			"authorisation": a.ID, "application": a.ApplicationID, "challenge": challenge.ID, "reference": challenge.Reference,
-			"credential": a.CredentialID, "generation": a.Generation, "serial": a.Serial,
-			"factors":      []string{"knowledge", "possession"},
-			"registration": map[string]any{"mode": citizen.Registration.Mode, "level": citizen.Registration.Level, "assured_at": citizen.Registration.AssuredAt.UTC().Format(time.DateOnly)},
-			"documents":    logged(bound), "expires": instant(a.ExpiresAt),
-		},
+		Payload: s.authorised(a, *credential, consentTo{row, challenge, request, citizen.Registration}),
 	})
 	if err != nil {
 		return Authorised{}, err
 	}
 	s.Step("authorise/done")
 	return Authorised{SAD: sad, ExpiresAt: a.ExpiresAt}, nil
+}
+
+// consentTo is what a consent followed from.
+type consentTo struct {
+	ticket       TicketRow
+	challenge    ChallengeRow
+	request      Request
+	registration Registration
+}
+
+// authorised are the facts of a consent.
+func (s *Service) authorised(a Authorisation, k Credential, to consentTo) facts {
+	f := a.facts(k)
+	f["challenge"], f["reference"], f["expires"] = to.challenge.ID, to.challenge.Reference, instant(a.ExpiresAt)
+	f["factors"], f["proofs"] = []string{"knowledge", "possession"}, proofs(to.ticket, to.challenge, a.CreatedAt)
+	f["registration"], f["documents"] = to.registration.facts(), to.request.tell(Document.fixed)
+	f["seconds"], f["shown_seconds"] = whole(to.challenge.CreatedAt, a.CreatedAt), whole(to.request.opened(), a.CreatedAt)
+	return f
 }
 
 // statement is what consent was given to. The sealing key opens beside exactly
@@ -122,7 +134,7 @@ func (s *Service) redeem(ctx context.Context, sad SAD, now time.Time) (consented
 	if c.citizen, c.credential, err = s.people.ByID(ctx, a.CitizenID); err != nil {
 		return consented{}, err
 	}
-	if err := s.maySign(ctx, a.RequestID, c.citizen, c.credential, now); err != nil {
+	if err := s.maySign(ctx, c.request.matter(), c.citizen, c.credential, now); err != nil {
 		return consented{}, err
 	}
 	if reason := c.mismatch(); reason != "" {
@@ -159,7 +171,7 @@ func (s *Service) unredeemed(ctx context.Context, c consented, reason string) er
 	s.Logger.WarnContext(ctx, "authorisation_invalid", "authorisation", c.ID, "reason", reason)
 	return errors.Join(refusal, s.Store.Log(ctx, audit.Entry{
 		Type: audit.SignDenied, Operation: c.request.ID, At: s.Now(), Person: c.citizen.Identifier,
-		Payload: map[string]any{"reason": string(refusal.Code), "differs": reason, "authorisation": c.ID},
+		Payload: c.request.matter().facts(facts{"reason": string(refusal.Code), "differs": reason, "authorisation": c.ID}),
 	}))
 }
 

@@ -125,7 +125,7 @@ func TestNoAuthorityLeft(t *testing.T) {
 func (s *spine) revokeIssuing(name string) {
 	s.Helper()
 	err := s.db.RevokeMember(s.Context(), name, ca.KeyCompromise, nil, audit.Entry{
-		Type: audit.AuthorityRevoked, Operation: "test", At: s.clock.Now(), Payload: map[string]any{"name": name},
+		Type: audit.AuthorityRevoked, Operation: "test", At: s.clock.Now(), Payload: map[string]any{"member": name, "serial": "1", "reason": 1},
 	})
 	if err != nil {
 		s.Fatalf("revoking %s: %v", name, err)

@@ -144,7 +144,7 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	for _, secret := range signer.Secrets() {
 		s.begin(secret, 1)
 	}
-	if err := s.db.SetKeeper(ctx, keeper, audit.Entry{Type: audit.KeeperChanged, Operation: "test", At: s.clock.Now()}); err != nil {
+	if err := s.db.SetKeeper(ctx, keeper, keeperChanged(keeper, s.clock.Now())); err != nil {
 		t.Fatalf("choosing a keeper: %v", err)
 	}
 	epochs := must[signer.Epochs](t)(s.db.Epochs(ctx))
@@ -188,7 +188,9 @@ func (s *spine) begin(secret signer.Secret, epoch int) {
 	}
 	value := must[[]byte](s.T)(s.token.CheckValue(s.Context(), secret.Label(epoch)))
 	err := s.db.BeginEpoch(s.Context(), store.Epoch{Kind: secret, Epoch: epoch, CheckValue: value},
-		audit.Entry{Type: audit.KeyEpochBegun, Operation: "test", At: s.clock.Now()})
+		audit.Entry{
+			Type: audit.KeyEpochBegun, Operation: "test", At: s.clock.Now(), Payload: map[string]any{"key": secret.Label(epoch), "check_value": fmt.Sprintf("%x", value)},
+		})
 	if err != nil {
 		s.Fatalf("recording %s: %v", secret.Label(epoch), err)
 	}

@@ -41,7 +41,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 				return Challenge{}, err
 			}
-			if _, err := s.grant(ctx, citizen.ID, citizen, credential, now); err != nil {
+			if _, err := s.grant(ctx, citizen.own(), citizen, credential, now); err != nil {
 				return Challenge{}, err
 			}
 			break
@@ -56,10 +56,11 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		if err := open(request, now); err != nil {
 			return Challenge{}, err
 		}
+		challenge.Application = request.Application.ID
 		message.Organisation, message.Application = request.Application.Organisation, request.Application.Name
 		message.Title, message.Documents = request.Title, len(request.Documents)
 		if order.Purpose == ForCertificate {
-			_, err = s.grant(ctx, request.ID, citizen, credential, now)
+			_, err = s.grant(ctx, request.matter(), citizen, credential, now)
 		} else {
 			challenge.Documents, err = s.authorisable(ctx, request, row, citizen, credential, now)
 			challenge.Reference = Reference(challenge.Documents)
@@ -94,7 +95,7 @@ func (s *Service) own(ctx context.Context, row TicketRow, order CodeOrder, k *Cr
 // authorisable is what a code for a signature may stand for: the documents as
 // fixed for this very ticket, if the rules let the citizen sign.
 func (s *Service) authorisable(ctx context.Context, r Request, t TicketRow, c Citizen, k *Credential, now time.Time) ([]Bound, error) {
-	if err := s.maySign(ctx, r.ID, c, k, now); err != nil {
+	if err := s.maySign(ctx, r.matter(), c, k, now); err != nil {
 		return nil, err
 	}
 	if t.Replaces {
@@ -114,16 +115,11 @@ func (s *Service) authorisable(ctx context.Context, r Request, t TicketRow, c Ci
 }
 
 func shown(r Request, c Citizen, ch ChallengeRow, now time.Time) audit.Entry {
-	documents := make([]map[string]any, len(r.Documents))
-	for i, d := range r.Documents {
-		documents[i] = map[string]any{
-			"ordinal": d.Ordinal, "name": d.Name, "sha256": hexOf(d.SHA256),
-			"hash": d.Hash, "digest": hexOf(d.Digest), "signing_time": d.SigningTime.UTC().Format(time.RFC3339),
-		}
-	}
 	return audit.Entry{
 		Type: audit.SignShown, Operation: r.ID, At: now, Person: c.Identifier,
-		Payload: map[string]any{"documents": documents, "reference": ch.Reference},
+		Payload: facts{
+			"application": r.Application.ID, "title": r.Title, "reference": ch.Reference, "documents": r.tell(Document.shown),
+		},
 	}
 }
 
@@ -147,10 +143,12 @@ func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMe
 
 	m.ID, m.Code = ch.ID, code
 	outcome, event := CodeSent, audit.CodeSent
-	payload := map[string]any{"purpose": string(ch.Purpose), "phone": MaskPhone(ch.Phone), "reference": ch.Reference}
+	payload := ch.facts()
+	payload["reference"] = ch.Reference
 	sendErr := s.Courier.SendCode(ctx, m)
 	if sendErr != nil {
 		outcome, event = CodeFailed, audit.CodeSendFailed
+		payload["reason"] = string(policies.SMSFailed)
 		s.Logger.WarnContext(ctx, "sms_not_accepted", "challenge", ch.ID, "error", sendErr)
 	}
 	s.Step("code/sent")
@@ -178,7 +176,7 @@ func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, c
 	if errors.Is(err, policies.Refuse(policies.CodeExpired)) && ch.ID != "" {
 		err = errors.Join(err, s.Store.Log(ctx, audit.Entry{
 			Type: audit.CodeExpired, Operation: operation(ch), At: now, Person: ch.Identifier,
-			Payload: map[string]any{"purpose": string(purpose), "challenge": ch.ID},
+			Payload: ch.refused(policies.CodeExpired),
 		}))
 	}
 	if err != nil {
@@ -201,7 +199,7 @@ func (s *Service) CheckCode(ctx context.Context, t TicketRow, purpose Purpose, c
 	}
 	err = s.Store.WrongCode(ctx, ch, s.Limits.CodeTries, audit.Entry{
 		Type: kind, Operation: operation(ch), At: now, Person: ch.Identifier,
-		Payload: map[string]any{"purpose": string(ch.Purpose), "attempt": ch.Attempts},
+		Payload: ch.refused(refusal.Code),
 	})
 	if err != nil {
 		return ChallengeRow{}, err

@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 		return Session{}, err
 	}
 	if refusal, kind := s.Limits.Password.turnAway(tally, now); refusal != nil {
-		return Session{}, s.denied(ctx, kind, who, refusal)
+		return Session{}, s.denied(ctx, denial{kind, who, r.Application.ID, refusal})
 	}
 	s.Step("identify/counted")
 
@@ -56,10 +57,10 @@ func (s *Service) Identify(ctx context.Context, who Identification) (Session, er
 	payload, err := box.open(ks)
 	defer zero(payload)
 	if err != nil || !known {
-		return Session{}, s.denied(ctx, audit.AuthFailed, who, s.Limits.Password.wrong(tally))
+		return Session{}, s.denied(ctx, denial{audit.AuthFailed, who, r.Application.ID, s.Limits.Password.wrong(tally)})
 	}
 	if refusal, kind := s.unwelcome(who, r, tally, citizen, credential, now); refusal != nil {
-		return Session{}, s.turnBack(ctx, kind, who, refusal, citizen)
+		return Session{}, s.turnBack(ctx, denial{kind, who, r.Application.ID, refusal}, citizen)
 	}
 
 	s.Step("identify/opened")
@@ -106,7 +107,7 @@ func (s *Service) openSession(ctx context.Context, who Identification, r Request
 	now, ticket := s.Now(), NewTicket()
 	row := TicketRow{
 		Purpose: ForAffairs, CitizenID: c.ID, CredentialID: k.ID, Generation: k.Generation,
-		Source: Source(who.RemoteAddr), ExpiresAt: now.Add(s.Limits.TicketLife),
+		Source: Source(who.RemoteAddr), IdentifiedAt: now, ExpiresAt: now.Add(s.Limits.TicketLife),
 	}
 	operation := c.ID
 	if r.ID != "" {
@@ -119,7 +120,7 @@ func (s *Service) openSession(ctx context.Context, who Identification, r Request
 	}
 	err = s.Store.OpenSession(ctx, row, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: operation, At: now, Person: c.Identifier,
-		Payload: map[string]any{"factor": "knowledge", "address": who.RemoteAddr},
+		Payload: asked(r.Application.ID, facts{"factor": "knowledge", "address": who.RemoteAddr}),
 	})
 	if err != nil {
 		return Session{}, err
@@ -171,34 +172,39 @@ func (s *Service) renewBox(ctx context.Context, c *Citizen, k *Credential, passw
 	return ks, nil
 }
 
+// denial is a failed authentication.
+type denial struct {
+	kind        audit.EventType
+	who         Identification
+	application string // of the request, empty where there is none
+	refusal     *policies.Refusal
+}
+
 // denied logs a failed authentication and returns its refusal.
-func (s *Service) denied(ctx context.Context, kind audit.EventType, who Identification, r *policies.Refusal) error {
-	if err := s.Store.Log(ctx, s.denial(kind, who, r)); err != nil {
+func (s *Service) denied(ctx context.Context, d denial) error {
+	if err := s.Store.Log(ctx, d.entry(s.Now())); err != nil {
 		return err
 	}
-	return r
+	return d.refusal
 }
 
 // turnBack is denied for somebody who has proved the password: it was no wrong
 // guess, and must not come to count as one. Only a lock is not lifted by it.
-func (s *Service) turnBack(ctx context.Context, kind audit.EventType, who Identification, r *policies.Refusal, c Citizen) error {
-	if kind == audit.AuthLocked {
-		return s.denied(ctx, kind, who, r)
+func (s *Service) turnBack(ctx context.Context, d denial, c Citizen) error {
+	if d.kind == audit.AuthLocked {
+		return s.denied(ctx, d)
 	}
-	if err := s.Store.PasswordProved(ctx, TicketRow{CitizenID: c.ID, Source: Source(who.RemoteAddr)}, s.denial(kind, who, r)); err != nil {
+	proved := TicketRow{CitizenID: c.ID, Source: Source(d.who.RemoteAddr)}
+	if err := s.Store.PasswordProved(ctx, proved, d.entry(s.Now())); err != nil {
 		return err
 	}
-	return r
+	return d.refusal
 }
 
-func (s *Service) denial(kind audit.EventType, who Identification, r *policies.Refusal) audit.Entry {
-	operation := who.RequestID
-	if operation == "" {
-		operation = "password"
-	}
+func (d denial) entry(now time.Time) audit.Entry {
 	return audit.Entry{
-		Type: kind, Operation: operation, At: s.Now(), Person: who.Identifier,
-		Payload: map[string]any{"factor": "knowledge", "reason": string(r.Code), "address": who.RemoteAddr},
+		Type: d.kind, Operation: cmp.Or(d.who.RequestID, "password"), At: now, Person: d.who.Identifier,
+		Payload: asked(d.application, facts{"factor": "knowledge", "reason": string(d.refusal.Code), "address": d.who.RemoteAddr}),
 	}
 }
 
@@ -212,7 +218,7 @@ func ticketRow(t Ticket, ks []byte, row TicketRow) (TicketRow, error) {
 
 func (t TicketRow) additional() []byte {
 	return bind("rubrica ticket v1", string(t.Purpose), t.RequestID, t.CitizenID, t.CredentialID, fmt.Sprint(t.Generation),
-		t.Source, fmt.Sprint(t.Replaces), instant(t.ExpiresAt))
+		t.Source, fmt.Sprint(t.Replaces), instant(t.IdentifiedAt), instant(t.ExpiresAt))
 }
 
 // SealingKey opens what the ticket guards (policies.SessionExpired).

@@ -14,7 +14,7 @@ import (
 )
 
 // grant asks the rules for a certificate; a no is logged before it is told.
-func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
+func (s *Service) grant(ctx context.Context, m matter, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
 	decide := policies.IssueCertificate
 	switch {
 	case k == nil || !k.Certified(now):
@@ -24,16 +24,16 @@ func (s *Service) grant(ctx context.Context, requestID string, c Citizen, k *Cre
 		decide = policies.Renew
 	}
 	grant, err := decide(Facts(c, k, now), s.Rules)
-	return grant, s.recordDenial(ctx, audit.CertificateRefused, requestID, c, err)
+	return grant, s.recordDenial(ctx, audit.CertificateRefused, matter{operation: m.operation, application: m.application}, c, err)
 }
 
 // maySign asks the rules for a signature; a no is logged before it is told.
-func (s *Service) maySign(ctx context.Context, requestID string, c Citizen, k *Credential, now time.Time) error {
+func (s *Service) maySign(ctx context.Context, m matter, c Citizen, k *Credential, now time.Time) error {
 	err := policies.Sign(Facts(c, k, now), s.Rules)
 	if err == nil {
 		err = s.vouched(k)
 	}
-	return s.recordDenial(ctx, audit.SignDenied, requestID, c, err)
+	return s.recordDenial(ctx, audit.SignDenied, m, c, err)
 }
 
 // vouched is whether the authority that certified a key still counts.
@@ -48,14 +48,14 @@ func (s *Service) vouched(k *Credential) error {
 	return err
 }
 
-func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, requestID string, c Citizen, err error) error {
+func (s *Service) recordDenial(ctx context.Context, kind audit.EventType, m matter, c Citizen, err error) error {
 	var r *policies.Refusal
 	if !errors.As(err, &r) {
 		return err
 	}
 	logErr := s.Store.Log(ctx, audit.Entry{
-		Type: kind, Operation: requestID, At: s.Now(), Person: c.Identifier,
-		Payload: map[string]any{"reason": string(r.Code), "source": r.Source, "facts": r.Params},
+		Type: kind, Operation: m.operation, At: s.Now(), Person: c.Identifier,
+		Payload: m.facts(facts{"reason": string(r.Code), "source": r.Source, "facts": r.Params, "registration": c.Registration.facts()}),
 	})
 	if logErr != nil {
 		return logErr
@@ -91,7 +91,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
-	grant, err := s.grant(ctx, row.operation(), citizen, credential, now)
+	grant, err := s.grant(ctx, matter{operation: row.operation(), application: challenge.Application}, citizen, credential, now)
 	if err != nil {
 		return Session{}, err
 	}
@@ -107,7 +107,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	issuance := s.issuance(row, challenge, *credential, now)
 	err = s.Store.BeginIssuance(ctx, issuance, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: row.operation(), At: now, Person: citizen.Identifier,
-		Payload: map[string]any{"factor": "possession", "purpose": string(ForCertificate), "challenge": challenge.ID},
+		Payload: challenge.Passed(now),
 	})
 	if err != nil {
 		return Session{}, err
@@ -130,7 +130,8 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 // what gives way to it.
 func (s *Service) issuance(row TicketRow, challenge ChallengeRow, k Credential, now time.Time) Issuance {
 	i := Issuance{
-		ID: rand.Text(), ChallengeID: challenge.ID, Ticket: row.Purpose, TicketHash: row.Hash, RequestID: row.RequestID,
+		ID: rand.Text(), ChallengeID: challenge.ID, Ticket: row.Purpose, TicketHash: row.Hash,
+		RequestID: row.RequestID, Application: challenge.Application, IdentifiedAt: row.IdentifiedAt,
 		Was: k.Generation, Replaces: k.State == Usable, Retired: k.KeyLabel, Now: now, LeaseUntil: now.Add(s.Limits.Lease),
 		Notice: Notice{Kind: "certificate_issued", CitizenID: k.CitizenID, RequestID: row.RequestID},
 	}
@@ -184,10 +185,9 @@ func (s *Service) certify(ctx context.Context, i *Issuance, c Citizen, grant pol
 	i.Credential.Certificate = &Certificate{Serial: fmt.Sprintf("%x", prepared.Serial()), NotBefore: prepared.NotBefore(), NotAfter: prepared.NotAfter()}
 	err = s.Store.IntendCertificate(ctx, *i, audit.Entry{
 		Type: audit.CertificateIntent, Operation: i.operation(), At: s.Now(), Person: c.Identifier,
-		Payload: map[string]any{
-			"serial": i.Credential.Certificate.Serial, "issuer": place.Issuer, "credential": i.Credential.ID,
-			"not_after": prepared.NotAfter().UTC().Format(time.RFC3339), "tbs_sha256": hexOf(prepared.Fingerprint()),
-		},
+		Payload: i.certificate(c, facts{
+			"tbs_sha256": hexOf(prepared.Fingerprint()), "key_sha256": fingerprint(i.Credential.PublicKey),
+		}),
 	})
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks 
 	ticket := NewTicket()
 	next, err := ticketRow(ticket, ks, TicketRow{
 		Purpose: i.Ticket, RequestID: i.RequestID, CitizenID: c.ID, CredentialID: i.Credential.ID,
-		Generation: i.Credential.Generation, ExpiresAt: now.Add(s.Limits.TicketLife),
+		Generation: i.Credential.Generation, IdentifiedAt: i.IdentifiedAt, ExpiresAt: now.Add(s.Limits.TicketLife),
 	})
 	if err != nil {
 		return Session{}, err
@@ -216,11 +216,11 @@ func (s *Service) finishIssuance(ctx context.Context, i Issuance, c Citizen, ks 
 	err = s.Store.FinishIssuance(ctx, i, next,
 		audit.Entry{
 			Type: audit.KeyGenerated, Operation: i.operation(), At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Credential.Generation, "algorithm": i.Credential.Algorithm, "keeper": string(i.Credential.Keeper), "kek": i.Credential.KEK},
+			Payload: i.key(),
 		},
 		audit.Entry{
 			Type: audit.CertificateIssued, Operation: i.operation(), At: now, Person: c.Identifier,
-			Payload: map[string]any{"credential": i.Credential.ID, "serial": crt.Serial, "issuer": i.Place.Issuer, "sha256": fingerprint(crt.DER)},
+			Payload: i.certificate(c, facts{"sha256": fingerprint(crt.DER)}),
 		})
 	if err != nil {
 		return Session{}, err

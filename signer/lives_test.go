@@ -261,7 +261,7 @@ func (l *liver) sign() {
 func (l *liver) forgets() {
 	l.clock.advance(2 * time.Hour)
 	l.lasted += 2 * time.Hour
-	receipt, err := l.register.RenewActivation(l.Context(), l.identifier(l.dni), "office")
+	receipt, err := l.register.RenewActivation(l.Context(), l.identifier(l.dni), citizen.By{Office: "office"})
 	want := policies.Code("")
 	switch {
 	case l.left:

@@ -156,7 +156,7 @@ func TestBlocked(t *testing.T) {
 		request, session := s.ready(ana, "uno")
 		id, code := s.identifier(ana), s.phone.last().Code
 		_, before := s.record()
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), id, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), id, citizen.By{Office: "office"}))
 		if err := s.register.Block(s.Context(), id, order()); err != nil {
 			s.Fatalf("blocking: %v", err)
 		}
@@ -167,7 +167,7 @@ func TestBlocked(t *testing.T) {
 		s.wants(err, policies.CitizenBlocked)
 		s.wants(s.register.Block(s.Context(), id, order()), policies.CitizenInactive)
 		// Nor does an activation lift it.
-		_, err = s.register.RenewActivation(s.Context(), id, "office")
+		_, err = s.register.RenewActivation(s.Context(), id, citizen.By{Office: "office"})
 		s.wants(err, policies.CitizenBlocked)
 		a := s.person(ana, anaPhone)
 		s.clock.advance(time.Minute)
@@ -240,7 +240,7 @@ func TestDeregistered(t *testing.T) {
 		s.signs(ana, password)
 		_, before := s.record()
 		id := s.identifier(ana)
-		waiting := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), id, "office"))
+		waiting := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), id, citizen.By{Office: "office"}))
 		if err := s.register.Deregister(s.Context(), id, order()); err != nil {
 			s.Fatalf("deregistering: %v", err)
 		}
@@ -254,7 +254,7 @@ func TestDeregistered(t *testing.T) {
 			"revoke":     func() error { return s.register.Revoke(s.Context(), id, order(), 0) },
 			"deregister": func() error { return s.register.Deregister(s.Context(), id, order()) },
 			"renew": func() error {
-				_, err := s.register.RenewActivation(s.Context(), id, "office")
+				_, err := s.register.RenewActivation(s.Context(), id, citizen.By{Office: "office"})
 				return err
 			},
 		} {
@@ -277,7 +277,7 @@ func TestOfficeCannotChoosePassword(t *testing.T) {
 		s.signs(ana, password)
 		before, key := s.record()
 		s.clock.advance(time.Hour)
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(ana), citizen.By{Office: "office"}))
 		a := s.person(ana, anaPhone)
 		session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
 		if err != nil {

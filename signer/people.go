@@ -58,17 +58,17 @@ func (p People) ByIdentifier(ctx context.Context, identifier string) (Citizen, *
 
 func (p People) check(ctx context.Context, c Citizen, k *Credential) error {
 	err := p.Vault.CheckSeal(ctx, c.Seal.Epoch, c.Seal.MAC, sealedCitizen, c.statement(k)...)
-	reason := "seal"
+	differs := "seal"
 	if err == nil && (c.Version != c.Newest.Version || !hmac.Equal(c.Seal.MAC, c.Newest.MAC)) {
-		err, reason = policies.Refuse(policies.RecordTampered), "version"
+		err, differs = policies.Refuse(policies.RecordTampered), "version"
 	}
 	if !errors.Is(err, policies.Refuse(policies.RecordTampered)) {
 		return err
 	}
-	p.Logger.ErrorContext(ctx, "record_tampered", "citizen", c.ID, "reason", reason, "version", c.Version, "newest", c.Newest.Version)
+	p.Logger.ErrorContext(ctx, "record_tampered", "citizen", c.ID, "differs", differs, "version", c.Version, "newest", c.Newest.Version)
 	return errors.Join(err, p.Rows.Log(ctx, audit.Entry{
 		Type: audit.CitizenSealBroken, Operation: c.ID, At: p.Now(), Person: c.Identifier,
-		Payload: map[string]any{"reason": reason, "version": c.Version},
+		Payload: facts{"reason": string(policies.RecordTampered), "differs": differs, "version": c.Version},
 	}))
 }
 

@@ -253,7 +253,7 @@ func (w *walk) next() string {
 }
 
 func (w *walk) reactivate() error {
-	receipt, err := w.register.RenewActivation(w.Context(), w.identifier(ana), "office")
+	receipt, err := w.register.RenewActivation(w.Context(), w.identifier(ana), citizen.By{Office: "office"})
 	if err != nil {
 		return err
 	}

@@ -23,10 +23,12 @@ func (s *Service) Reap(ctx context.Context) error {
 	var failures []error
 	end := func(items []OverdueItem, kind audit.EventType, apply func(context.Context, string, audit.Entry) error) {
 		for _, item := range items {
-			err := apply(ctx, item.ID, audit.Entry{
-				Type: kind, Operation: item.RequestID, At: now, Person: item.Identifier,
-				Payload: map[string]any{"id": item.ID},
-			})
+			payload, err := s.overdue(ctx, kind, item)
+			if err == nil {
+				err = apply(ctx, item.ID, audit.Entry{
+					Type: kind, Operation: item.RequestID, At: now, Person: item.Identifier, Payload: payload,
+				})
+			}
 			if err != nil && !errors.Is(err, policies.Refuse(policies.RequestState)) {
 				failures = append(failures, err)
 			}
@@ -37,6 +39,25 @@ func (s *Service) Reap(ctx context.Context) error {
 	end(overdue.Requests, audit.SignExpired, s.Store.ExpireRequest)
 	end(overdue.TokenKeys, audit.KeyDestroyed, s.destroyTokenKey)
 	return errors.Join(append(failures, s.Store.Forget(ctx, now))...)
+}
+
+// overdue are the facts of what is ended.
+func (s *Service) overdue(ctx context.Context, kind audit.EventType, item OverdueItem) (facts, error) {
+	switch kind {
+	case audit.CertificateInterrupted:
+		return asked(item.Application, facts{"serial": item.Serial, "credential": item.Credential}), nil
+	case audit.KeyDestroyed:
+		return facts{"label": item.ID, "credential": item.Credential, "keeper": string(TokenKeeper)}, nil
+	}
+	r, err := s.Store.Request(ctx, item.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	f := r.matter().facts(facts{})
+	if kind == audit.SignInterrupted {
+		f["authorisation"], f["serial"] = item.ID, item.Serial
+	}
+	return f, nil
 }
 
 // destroyTokenKey removes an object that no credential needs any more, and

@@ -124,9 +124,12 @@ type TicketRow struct {
 	Source       string // network that the person came from
 	// Replaces says that the key has to be replaced before it signs again,
 	// because it is kept in a way that the deployment has left.
-	Replaces  bool
-	Seal      Seal // of an activation's ticket; the others authenticate themselves by the key they guard
-	ExpiresAt time.Time
+	Replaces bool
+	// IdentifiedAt is when the password or activation code was right that the
+	// ticket, or the one before it, was made for.
+	IdentifiedAt time.Time
+	Seal         Seal // of an activation's ticket; the others authenticate themselves by the key they guard
+	ExpiresAt    time.Time
 }
 
 // ChallengeState is where a one-time code stands.
@@ -144,21 +147,22 @@ const (
 
 // ChallengeRow is a stored one-time code.
 type ChallengeRow struct {
-	ID         string
-	TicketHash []byte
-	Purpose    Purpose
-	RequestID  string
-	CitizenID  string
-	Identifier string // of the citizen, read beside the row
-	Phone      string
-	Pepper     int // epoch of the key of MAC
-	MAC        []byte
-	Reference  string
-	Documents  []Bound // what the code authorises, ForSignature
-	Attempts   int
-	State      ChallengeState
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
+	ID          string
+	TicketHash  []byte
+	Purpose     Purpose
+	RequestID   string
+	Application string // of the request, read beside the row
+	CitizenID   string
+	Identifier  string // of the citizen, read beside the row
+	Phone       string
+	Pepper      int // epoch of the key of MAC
+	MAC         []byte
+	Reference   string
+	Documents   []Bound // what the code authorises, ForSignature
+	Attempts    int
+	State       ChallengeState
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
 }
 
 // AuthorisationState is where an authorisation stands.
@@ -379,20 +383,22 @@ type Try struct {
 
 // Issuance is a credential on its way to a certificate.
 type Issuance struct {
-	ID          string
-	ChallengeID string
-	Ticket      Purpose // of the ticket that is spent, and of the one that follows it
-	TicketHash  []byte
-	RequestID   string     // empty where the citizen asks without a request
-	Credential  Credential // as it will be, generation included
-	Was         int64      // the generation it was read at
-	Replaces    bool       // another key gives way
-	Retired     string     // label of its token object, if it has one
-	Change      Change
-	Place       ca.Place // of the certificate
-	LeaseUntil  time.Time
-	Now         time.Time
-	Notice      Notice
+	ID           string
+	ChallengeID  string
+	Ticket       Purpose // of the ticket that is spent, and of the one that follows it
+	TicketHash   []byte
+	RequestID    string     // empty where the citizen asks without a request
+	Application  string     // of the request
+	IdentifiedAt time.Time  // as the ticket has it
+	Credential   Credential // as it will be, generation included
+	Was          int64      // the generation it was read at
+	Replaces     bool       // another key gives way
+	Retired      string     // label of its token object, if it has one
+	Change       Change
+	Place        ca.Place // of the certificate
+	LeaseUntil   time.Time
+	Now          time.Time
+	Notice       Notice
 }
 
 // operation is what the log files it under: the request, or the citizen where
@@ -411,7 +417,10 @@ type Overdue struct {
 
 // OverdueItem names one of them.
 type OverdueItem struct {
-	ID         string
-	RequestID  string
-	Identifier string // of the citizen
+	ID          string
+	RequestID   string // or the citizen, where there is none
+	Identifier  string // of the citizen
+	Application string // empty where there is no request
+	Serial      string // of the certificate; empty of a request or a token object
+	Credential  string // of an intent or a token object
 }

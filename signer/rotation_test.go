@@ -41,7 +41,9 @@ func (s *spine) retire(secret signer.Secret, epoch int) {
 }
 
 func (s *spine) end(secret signer.Secret, epoch int) error {
-	return s.db.EndEpoch(s.Context(), secret, epoch, audit.Entry{Type: audit.KeyEpochDestroyed, Operation: "test", At: s.clock.Now()})
+	return s.db.EndEpoch(s.Context(), secret, epoch, audit.Entry{
+		Type: audit.KeyEpochDestroyed, Operation: "test", At: s.clock.Now(), Payload: map[string]any{"key": secret.Label(epoch)},
+	})
 }
 
 func (s *spine) inUse(secret signer.Secret, epoch int) {
@@ -118,7 +120,7 @@ func TestSealRotation(t *testing.T) {
 	overBoth(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(eva), "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), s.identifier(eva), citizen.By{Office: "office"}))
 		a := s.person(eva, evaPhone)
 		s.clock.advance(time.Hour)
 		activation, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
@@ -231,7 +233,7 @@ func TestReplacedKeys(t *testing.T) {
 
 func (s *spine) setKeeper(keeper signer.KeeperName) {
 	s.Helper()
-	if err := s.db.SetKeeper(s.Context(), keeper, audit.Entry{Type: audit.KeeperChanged, Operation: "test", At: s.clock.Now()}); err != nil {
+	if err := s.db.SetKeeper(s.Context(), keeper, keeperChanged(keeper, s.clock.Now())); err != nil {
 		s.Fatalf("choosing a keeper: %v", err)
 	}
 	s.refresh()
@@ -297,5 +299,11 @@ func TestNoKeyIsLeftBehind(t *testing.T) {
 	s.signs(ana, password)
 	if n := s.rows("token_keys"); n != 1 {
 		t.Errorf("%d keys noted, want Ana's", n)
+	}
+}
+
+func keeperChanged(to signer.KeeperName, at time.Time) audit.Entry {
+	return audit.Entry{
+		Type: audit.KeeperChanged, Operation: "test", At: at, Payload: map[string]any{"from": "sealed", "to": string(to)},
 	}
 }

@@ -138,13 +138,9 @@ func (s *Service) Open(ctx context.Context, requestID string) error {
 	if err != nil {
 		return err
 	}
-	documents := make([]map[string]any, len(r.Documents))
-	for i, d := range r.Documents {
-		documents[i] = map[string]any{"ordinal": d.Ordinal, "name": d.Name, "format": string(d.Format), "bytes": d.Size, "sha256": hexOf(d.SHA256)}
-	}
 	_, err = s.Store.OpenRequest(ctx, r.ID, audit.Entry{
 		Type: audit.SignRequested, Operation: r.ID, At: s.Now(), Person: r.Identifier,
-		Payload: map[string]any{"application": r.Application.ID, "title": r.Title, "documents": documents},
+		Payload: facts{"application": r.Application.ID, "title": r.Title, "documents": r.tell(Document.arrived)},
 	})
 	return err
 }
@@ -173,9 +169,13 @@ func (s *Service) Refuse(ctx context.Context, ticket Ticket) error {
 	if err != nil {
 		return err
 	}
+	request, err := s.Store.Request(ctx, row.RequestID)
+	if err != nil {
+		return err
+	}
 	return s.Store.RefuseRequest(ctx, row.Hash, audit.Entry{
 		Type: audit.SignRefused, Operation: row.RequestID, At: now, Person: citizen.Identifier,
-		Payload: map[string]any{"by": "citizen"},
+		Payload: request.matter().facts(facts{"by": "citizen"}),
 	})
 }
 

@@ -105,7 +105,7 @@ func TestWrongPasswords(t *testing.T) {
 		// The office gives a new activation code; a new password unlocks.
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, citizen.By{Office: "office"}))
 		const other = "Mirlo-8-negro"
 		s.enter(a, receipt.ActivationCode, other)
 		if _, err := s.identify(request, ana, other); err != nil {
@@ -304,7 +304,7 @@ func TestForgottenPassword(t *testing.T) {
 		code := s.phone.last().Code
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, citizen.By{Office: "office"}))
 		s.enter(a, receipt.ActivationCode, "Otra-contraseña-9")
 		err := s.answer(session, code)
 		s.wants(err, policies.SessionExpired)
@@ -320,7 +320,7 @@ func TestPreviousPasswordIsRefused(t *testing.T) {
 		s.activate(ana, anaPhone)
 		s.clock.advance(time.Minute)
 		a := s.person(ana, anaPhone)
-		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, "office"))
+		receipt := must[citizen.Receipt](s.T)(s.register.RenewActivation(s.Context(), a.Identifier, citizen.By{Office: "office"}))
 		session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: receipt.ActivationCode})
 		if err != nil {
 			s.Fatalf("starting: %v", err)

@@ -62,47 +62,42 @@ func (s *Service) Sign(ctx context.Context, sad SAD) error {
 		Notice{Kind: "document_signed", CitizenID: c.CitizenID, RequestID: c.request.ID},
 		audit.Entry{
 			Type: audit.SignDone, Operation: c.request.ID, At: s.Now(), Person: c.citizen.Identifier,
-			Payload: map[string]any{"authorisation": intent.ID, "serial": intent.Serial, "signatures": fingerprints(signed)},
+			Payload: intent.done(*c.credential, signed),
 		})
 	s.Step("sign/done")
 	return err
 }
 
 func (s *Service) intentEntry(i Intent, c consented, now time.Time) audit.Entry {
-	documents := logged(i.Documents)
+	// The request's documents are those of the consent: redeem has compared them.
+	documents := c.request.tell(Document.fixed)
 	for n := range documents {
 		documents[n]["dtbs_r"] = hexOf(i.DTBSR[n])
 	}
+	payload := i.facts(*c.credential)
+	payload["documents"] = documents
 	return audit.Entry{
-		Type: audit.SignIntent, Operation: c.request.ID, At: now, Person: c.citizen.Identifier,
-		Payload: map[string]any{
-			"authorisation": i.ID, "credential": i.CredentialID, "generation": i.Generation, "serial": i.Serial,
-			"algorithm": i.Algorithm, "keeper": string(c.credential.Keeper), "kek": c.credential.KEK, "documents": documents,
-		},
+		Type: audit.SignIntent, Operation: c.request.ID, At: now, Person: c.citizen.Identifier, Payload: payload,
 	}
 }
 
-// logged are documents as the log names them.
-func logged(documents []Bound) []map[string]any {
-	out := make([]map[string]any, len(documents))
-	for i, d := range documents {
-		out[i] = map[string]any{"ordinal": d.Ordinal, "format": string(d.Format), "hash": d.Hash, "digest": hexOf(d.Digest)}
-		if d.Attributes != (Attributes{}) {
-			out[i]["attributes"] = d.Attributes
-		}
-	}
-	return out
+// done are the facts of an intent's signatures.
+func (i Intent) done(k Credential, signed [][]byte) facts {
+	f := i.facts(k)
+	f["signatures"], f["documents"] = fingerprints(signed), i.Request.tell(Document.signed)
+	return f
 }
 
 // failed ends an intent whose key could not be used. The cause is for the
 // operator; the citizen may try again.
 func (s *Service) failed(ctx context.Context, i Intent, c Citizen, cause error) error {
 	s.Logger.ErrorContext(ctx, "signature_failed", "authorisation", i.ID, "error", cause)
+	refusal := policies.Refuse(policies.SignatureFailed)
 	err := s.Store.FailSignature(ctx, i, audit.Entry{
 		Type: audit.SignFailed, Operation: i.Request.ID, At: s.Now(), Person: c.Identifier,
-		Payload: map[string]any{"authorisation": i.ID},
+		Payload: i.Request.matter().facts(facts{"authorisation": i.ID, "serial": i.Serial, "reason": string(refusal.Code)}),
 	})
-	return errors.Join(policies.Refuse(policies.SignatureFailed), err)
+	return errors.Join(refusal, err)
 }
 
 // signingKey is what of a credential goes into every signature made with it.

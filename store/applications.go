@@ -24,10 +24,12 @@ func (db *DB) AddOffice(ctx context.Context, c signer.Client, key citizen.Office
 }
 
 func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.OfficeKey, now time.Time) error {
-	payload := map[string]any{"name": c.Name, "organisation": c.Organisation, "scopes": c.Scopes, "return_addresses": c.ReturnAddresses}
+	kind := audit.ApplicationAdded
+	payload := map[string]any{"application": c.ID, "name": c.Name, "organisation": c.Organisation, "scopes": c.Scopes, "return_addresses": c.ReturnAddresses}
 	var epoch *int
 	if key.PublicKey != nil {
 		sum := sha256.Sum256(key.PublicKey)
+		kind = audit.OfficeAdded
 		payload["public_key_sha256"], epoch = hex.EncodeToString(sum[:]), &key.SealEpoch
 	}
 	return db.inTx(ctx, func(tx pgx.Tx) error {
@@ -54,6 +56,6 @@ func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.Office
 				return err
 			}
 		}
-		return db.record(ctx, tx, audit.Entry{Type: audit.ApplicationAdded, Operation: c.ID, At: now, Payload: payload})
+		return db.record(ctx, tx, audit.Entry{Type: kind, Operation: c.ID, At: now, Payload: payload})
 	})
 }

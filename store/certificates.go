@@ -171,7 +171,7 @@ func revokeCertificates(ctx context.Context, tx pgx.Tx, citizenID string, reason
 		SET revoked_at = @now, reason = @reason, status_version = status_version + 1
 		WHERE state = 'issued' AND not_after >= @now AND (revoked_at IS NULL OR reason = @hold)
 			AND credential_id IN (SELECT id FROM credentials WHERE citizen_id = @citizen)
-		RETURNING serial, issuer, shard`,
+		RETURNING serial, issuer, shard, credential_id`,
 		pgx.NamedArgs{"citizen": citizenID, "now": cause.At, "reason": reason, "hold": certificateHold})
 }
 
@@ -181,7 +181,7 @@ func suspendCertificate(ctx context.Context, tx pgx.Tx, serial string, cause aud
 		UPDATE certificates
 		SET revoked_at = @now, reason = @hold, status_version = status_version + 1
 		WHERE serial = @serial AND state = 'issued' AND revoked_at IS NULL AND not_after >= @now
-		RETURNING serial, issuer, shard`,
+		RETURNING serial, issuer, shard, credential_id`,
 		pgx.NamedArgs{"serial": serial, "now": cause.At, "hold": certificateHold})
 }
 
@@ -191,7 +191,7 @@ func releaseCertificate(ctx context.Context, tx pgx.Tx, serial string, cause aud
 		UPDATE certificates
 		SET revoked_at = NULL, reason = NULL, status_version = status_version + 1
 		WHERE serial = @serial AND state = 'issued' AND reason = @hold AND not_after >= @now
-		RETURNING serial, issuer, shard`,
+		RETURNING serial, issuer, shard, credential_id`,
 		pgx.NamedArgs{"serial": serial, "now": cause.At, "hold": certificateHold})
 }
 
@@ -203,20 +203,19 @@ func changeStatus(
 	if err != nil {
 		return ending{}, err
 	}
-	changed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c ca.Change, err error) {
-		err = row.Scan(&c.Serial, &c.Issuer, &c.Shard)
-		return c, err
-	})
-	if err != nil {
-		return ending{}, err
-	}
-	e := ending{changed: changed}
-	for _, c := range changed {
-		payload := map[string]any{"serial": c.Serial, "issuer": c.Issuer}
+	var (
+		e          ending
+		c          ca.Change
+		credential string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&c.Serial, &c.Issuer, &c.Shard, &credential}, func() error {
+		payload := map[string]any{"serial": c.Serial, "issuer": c.Issuer, "credential": credential, "cause": string(cause.Type)}
 		maps.Copy(payload, more)
+		e.changed = append(e.changed, c)
 		e.entries = append(e.entries, audit.Entry{
 			Type: kind, Operation: cause.Operation, At: cause.At, Person: cause.Person, Payload: payload,
 		})
-	}
-	return e, nil
+		return nil
+	})
+	return e, err
 }

@@ -336,19 +336,23 @@ func destroyCredentials(ctx context.Context, tx pgx.Tx, citizenID string, reason
 		UPDATE credentials
 		SET state = 'destroyed', box = NULL
 		WHERE citizen_id = @citizen AND state <> 'destroyed'
-		RETURNING id`, args)
+		RETURNING id, generation, algorithm, keeper, kek_epoch`, args)
 	if err != nil {
 		return ending{}, err
 	}
-	credentials, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return ending{}, err
-	}
-	for _, id := range credentials {
+	var (
+		id, algorithm, keeper string
+		generation            int64
+		kek                   int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&id, &generation, &algorithm, &keeper, &kek}, func() error {
 		ended.entries = append(ended.entries, audit.Entry{
 			Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-			Payload: map[string]any{"credential": id},
+			Payload: map[string]any{
+				"credential": id, "generation": generation, "algorithm": algorithm, "keeper": keeper, "kek": kek, "cause": string(cause.Type),
+			},
 		})
-	}
-	return ended, nil
+		return nil
+	})
+	return ended, err
 }

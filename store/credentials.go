@@ -151,7 +151,7 @@ func retire(ctx context.Context, tx pgx.Tx, i signer.Issuance, cause audit.Entry
 	}
 	return []audit.Entry{{
 		Type: audit.KeyDestroyed, Operation: cause.Operation, At: cause.At, Person: cause.Person,
-		Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Was},
+		Payload: map[string]any{"credential": i.Credential.ID, "generation": i.Was, "cause": string(audit.CertificateIssued)},
 	}}, nil
 }
 

@@ -141,7 +141,10 @@ func TestFeedMissesNothing(t *testing.T) {
 			for n := range each {
 				name := fmt.Sprintf("tsa-%d", w*each+n+1)
 				err := db.RevokeMember(a.Context(), name, ca.CessationOfOperation, nil,
-					audit.Entry{Type: audit.CertificateRevoked, Operation: name, At: time.Now()})
+					audit.Entry{
+						Type: audit.AuthorityRevoked, Operation: name, At: time.Now(),
+						Payload: map[string]any{"member": name, "serial": "1", "reason": int(ca.CessationOfOperation)},
+					})
 				if err != nil {
 					return err
 				}

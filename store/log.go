@@ -57,7 +57,9 @@ var errTakenBack = errors.New("taken back")
 // and takes it back. Without the log nothing is signed (DESIGN section 7).
 func (db *DB) Appendable(ctx context.Context) error {
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
-		if err := db.record(ctx, tx, audit.Entry{Type: audit.ServiceStarted, Operation: "readiness", At: db.Now()}); err != nil {
+		if err := db.record(ctx, tx, audit.Entry{
+			Type: audit.ServiceStarted, Operation: "readiness", At: db.Now(), Payload: map[string]any{"version": "readiness"},
+		}); err != nil {
 			return err
 		}
 		if err := tx.(*transaction).flush(ctx); err != nil { //nolint:forcetypeassert // inTx gives no other
@@ -124,87 +126,60 @@ var errEdge = errors.New("the head of the log holds something that is no hash")
 
 // Write implements audit.Tx: when the transaction commits.
 func (t logTx) Write(_ context.Context, next audit.Head, records []audit.Record) error {
-	writeEntries(&t.last, records)
-	writeHashes(&t.last, records)
-	writeTerms(&t.last, records)
-	t.last.Queue(`UPDATE log_head SET size = @size, last_time = @last, edge = @edge`,
-		pgx.NamedArgs{"size": next.Size, "last": next.Last, "edge": hashBytes(next.Edge)})
+	var w written
+	for _, r := range records {
+		w.add(r)
+	}
+	// One statement, and arguments by number: while it is built and done, every
+	// other writer waits. Hashes of consecutive entries have consecutive indexes.
+	t.last.Queue(`
+		WITH entries AS (
+			INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
+			SELECT *
+			FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[], $8::bytea[])
+		), hashes AS (
+			INSERT INTO log_hashes (index, hash)
+			SELECT $9::bigint + place - 1, hash
+			FROM unnest($10::bytea[]) WITH ORDINALITY AS fresh (hash, place)
+		), terms AS (
+			INSERT INTO log_terms (kind, value, seq)
+			SELECT *
+			FROM unnest($11::text[], $12::text[], $13::bigint[])
+		)
+		UPDATE log_head SET size = $14, last_time = $15, edge = $16`,
+		w.seqs, w.types, w.operations, w.people, w.times, w.leaves, w.payloads, w.salts,
+		records[0].FirstHash(), w.hashes,
+		w.kinds, w.values, w.entries,
+		next.Size, next.Last, hashBytes(next.Edge))
 	return nil
 }
 
-func writeEntries(batch *pgx.Batch, records []audit.Record) {
-	n := len(records)
-	var (
-		seqs                        = make([]int64, n)
-		types, operations, people   = make([]string, n), make([]string, n), make([]string, n)
-		times                       = make([]time.Time, n)
-		leaves, payloads, saltBytes = make([][]byte, n), make([][]byte, n), make([][]byte, n)
-	)
-	for i, r := range records {
-		seqs[i], types[i], operations[i], people[i], times[i] = r.Seq, string(r.Type), r.Operation, r.Person, r.At
-		leaves[i], payloads[i], saltBytes[i] = r.Leaf, r.Payload, r.Salt
-	}
-	batch.Queue(`
-		INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
-		SELECT *
-		FROM unnest(
-			@seqs::bigint[],
-			@types::text[],
-			@operations::text[],
-			@people::text[],
-			@times::timestamptz[],
-			@leaves::bytea[],
-			@payloads::bytea[],
-			@salts::bytea[]
-		)`, pgx.NamedArgs{
-		"seqs":       seqs,
-		"types":      types,
-		"operations": operations,
-		"people":     people,
-		"times":      times,
-		"leaves":     leaves,
-		"payloads":   payloads,
-		"salts":      saltBytes,
-	})
+// written are records as columns.
+type written struct {
+	seqs                      []int64
+	types, operations, people []string
+	times                     []time.Time
+	leaves, payloads, salts   [][]byte
+	hashes                    [][]byte
+	kinds, values             []string
+	entries                   []int64 // of kinds and values
 }
 
-// writeHashes relies on that hashes of consecutive entries have consecutive
-// indexes.
-func writeHashes(batch *pgx.Batch, records []audit.Record) {
-	var hashes []tlog.Hash
-	for _, r := range records {
-		hashes = append(hashes, r.Hashes...)
+func (w *written) add(r audit.Record) {
+	w.seqs = append(w.seqs, r.Seq)
+	w.types = append(w.types, string(r.Type))
+	w.operations = append(w.operations, r.Operation)
+	w.people = append(w.people, r.Person)
+	w.times = append(w.times, r.At)
+	w.leaves = append(w.leaves, r.Leaf)
+	w.payloads = append(w.payloads, r.Payload)
+	w.salts = append(w.salts, r.Salt)
+	w.hashes = append(w.hashes, hashBytes(r.Hashes)...)
+	for _, t := range r.Terms {
+		w.kinds = append(w.kinds, t.Kind)
+		w.values = append(w.values, t.Value)
+		w.entries = append(w.entries, r.Seq)
 	}
-	batch.Queue(`
-		INSERT INTO log_hashes (index, hash)
-		SELECT @first::bigint + place - 1, hash
-		FROM unnest(@hashes::bytea[]) WITH ORDINALITY AS fresh (hash, place)`, pgx.NamedArgs{
-		"first":  records[0].FirstHash(),
-		"hashes": hashBytes(hashes),
-	})
-}
-
-func writeTerms(batch *pgx.Batch, records []audit.Record) {
-	var (
-		kinds, values []string
-		seqs          []int64
-	)
-	for _, r := range records {
-		for _, term := range r.Terms {
-			kinds, values, seqs = append(kinds, term.Kind), append(values, term.Value), append(seqs, r.Seq)
-		}
-	}
-	if len(seqs) == 0 {
-		return
-	}
-	batch.Queue(`
-		INSERT INTO log_terms (kind, value, seq)
-		SELECT *
-		FROM unnest(@kinds::text[], @values::text[], @seqs::bigint[])`, pgx.NamedArgs{
-		"kinds":  kinds,
-		"values": values,
-		"seqs":   seqs,
-	})
 }
 
 func hashBytes(hashes []tlog.Hash) [][]byte {

@@ -179,7 +179,10 @@ func TestRemindOnce(t *testing.T) {
 		return db.Remind(t.Context(), signer.Reminding{
 			CitizenID: "c1", Text: now.Add(time.Hour),
 			Kind: policies.RemindCertificate, Days: days, Ends: now.AddDate(0, 0, 20), Passed: passed,
-		}, audit.Entry{Type: audit.CitizenReminded, Operation: "c1", At: time.Now(), Person: "id1"})
+		}, audit.Entry{
+			Type: audit.CitizenReminded, Operation: "c1", At: time.Now(), Person: "id1",
+			Payload: map[string]any{"of": "certificate", "days": days, "ends": now.AddDate(0, 0, 20).Format(time.RFC3339)},
+		})
 	}
 	failures := make(chan error)
 	const sweeps = 8

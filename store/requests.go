@@ -180,22 +180,23 @@ func (db *DB) Overdue(ctx context.Context, now time.Time) (signer.Overdue, error
 		sql  string
 	}{
 		{&o.Intents, `
-			SELECT a.id, a.request_id, r.identifier
+			SELECT a.id, a.request_id, r.identifier, a.application_id, a.serial, a.credential_id
 			FROM authorisations a
 			JOIN requests r ON r.id = a.request_id
 			WHERE a.state = 'intent' AND a.lease_until < @now`},
 		{&o.Certificates, `
-			SELECT k.serial, coalesce(k.request_id, c.id), c.identifier
+			SELECT k.serial, coalesce(k.request_id, c.id), c.identifier, coalesce(r.application_id, ''), k.serial, k.credential_id
 			FROM certificates k
 			JOIN credentials ON credentials.id = k.credential_id
 			JOIN citizens c ON c.id = citizen_id
+			LEFT JOIN requests r ON r.id = k.request_id
 			WHERE k.state = 'intent' AND k.lease_until < @now`},
 		{&o.Requests, `
-			SELECT id, id, identifier
+			SELECT id, id, identifier, application_id, '', ''
 			FROM requests
 			WHERE state IN ('received', 'pending') AND expires_at <= @now`},
 		{&o.TokenKeys, `
-			SELECT t.label, c.id, c.identifier
+			SELECT t.label, c.id, c.identifier, '', '', t.credential_id
 			FROM token_keys t
 			JOIN credentials k ON k.id = t.credential_id
 			JOIN citizens c ON c.id = k.citizen_id

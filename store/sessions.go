@@ -40,8 +40,8 @@ func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry
 
 func insertTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO tickets (hash, purpose, request_id, citizen_id, credential_id, generation, sealed_key, source, replaces, seal_epoch, seal, expires_at)
-		VALUES (@hash, @purpose, @request, @citizen, @credential, @generation, @sealed, @source, @replaces, @epoch, coalesce(@seal, ''::bytea), @expires)`, pgx.NamedArgs{
+		INSERT INTO tickets (hash, purpose, request_id, citizen_id, credential_id, generation, sealed_key, source, replaces, seal_epoch, seal, created_at, expires_at)
+		VALUES (@hash, @purpose, @request, @citizen, @credential, @generation, @sealed, @source, @replaces, @epoch, coalesce(@seal, ''::bytea), @identified, @expires)`, pgx.NamedArgs{
 		"hash":       t.Hash,
 		"purpose":    t.Purpose,
 		"request":    orNull(t.RequestID),
@@ -53,6 +53,7 @@ func insertTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
 		"replaces":   t.Replaces,
 		"epoch":      t.Seal.Epoch,
 		"seal":       t.Seal.MAC,
+		"identified": t.IdentifiedAt,
 		"expires":    t.ExpiresAt,
 	})
 	return err
@@ -75,6 +76,7 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 			replaces,
 			seal_epoch,
 			seal,
+			created_at,
 			expires_at
 		FROM tickets
 		WHERE hash = @hash AND spent_at IS NULL AND expires_at > @now`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
@@ -90,6 +92,7 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 		&t.Replaces,
 		&t.Seal.Epoch,
 		&t.Seal.MAC,
+		&t.IdentifiedAt,
 		&t.ExpiresAt,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -218,6 +221,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 			h.ticket_hash,
 			h.purpose,
 			coalesce(h.request_id, ''),
+			coalesce(r.application_id, ''),
 			h.citizen_id,
 			c.identifier,
 			h.phone,
@@ -231,6 +235,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 			h.expires_at
 		FROM challenges h
 		JOIN citizens c ON c.id = h.citizen_id
+		LEFT JOIN requests r ON r.id = h.request_id
 		WHERE h.ticket_hash = @ticket AND h.purpose = @purpose
 		ORDER BY h.created_at DESC, h.state IN ('failed', 'superseded')
 		LIMIT 1
@@ -239,6 +244,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 		&c.TicketHash,
 		&c.Purpose,
 		&c.RequestID,
+		&c.Application,
 		&c.CitizenID,
 		&c.Identifier,
 		&c.Phone,

@@ -24,7 +24,7 @@ func TestConnectionsCut(t *testing.T) {
 		t.Fatalf("opening the database: %v", err)
 	}
 	t.Cleanup(db.Close)
-	entry := audit.Entry{Type: audit.ServiceStarted, Operation: "test", At: time.Now()}
+	entry := audit.Entry{Type: audit.ClockTrusted, Operation: "test", At: time.Now()}
 	calls := map[string]func(context.Context) error{
 		"a row":         func(ctx context.Context) error { _, err := db.Request(ctx, "nobody's"); return err },
 		"a transaction": func(ctx context.Context) error { return db.Log(ctx, entry) },

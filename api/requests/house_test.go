@@ -56,7 +56,9 @@ func (c *clock) Now() time.Time {
 type opener struct{ db *store.DB }
 
 func (o opener) Open(ctx context.Context, id string) error {
-	_, err := o.db.OpenRequest(ctx, id, audit.Entry{Type: audit.SignRequested, Operation: id, At: o.db.Now(), Person: identifier})
+	_, err := o.db.OpenRequest(ctx, id, audit.Entry{
+		Type: audit.SignRequested, Operation: id, At: o.db.Now(), Person: identifier, Payload: map[string]any{"application": "sede"},
+	})
 	return err
 }
 
@@ -163,7 +165,9 @@ func (h *house) ticket(requestID string) signer.Ticket {
 	err := h.db.OpenSession(h.Context(), signer.TicketRow{
 		Hash: ticket.Hash(), Purpose: signer.ForSignature, RequestID: requestID, CitizenID: "maria", CredentialID: "key",
 		Generation: 1, SealedKey: []byte("x"), ExpiresAt: now.Add(10 * time.Minute),
-	}, audit.Entry{Type: audit.AuthSucceeded, Operation: requestID, At: now, Person: identifier})
+	}, audit.Entry{
+		Type: audit.AuthSucceeded, Operation: requestID, At: now, Person: identifier, Payload: map[string]any{"factor": "knowledge"},
+	})
 	if err != nil {
 		h.Fatal(err)
 	}

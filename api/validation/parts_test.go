@@ -74,7 +74,7 @@ func TestRealParts(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	must(t, db.RevokeMember(t.Context(), "tsa-1", ca.KeyCompromise, nil, audit.Entry{
-		Type: audit.AuthorityRevoked, Operation: "test", At: time.Now(), Payload: map[string]any{"member": "tsa-1"},
+		Type: audit.AuthorityRevoked, Operation: "test", At: time.Now(), Payload: map[string]any{"member": "tsa-1", "serial": "1", "reason": 1},
 	}))
 	committed := time.Now()
 	for status() != other.Revoked {

@@ -46,14 +46,14 @@ func (k *keeping) renewResponder(ctx context.Context, m ca.Member, now time.Time
 	if err != nil {
 		return err
 	}
-	if err := k.Store.Log(ctx, told(audit.AuthorityIntent, m.Name, prepared, now)); err != nil {
+	if err := k.Store.Log(ctx, told(audit.AuthorityIntent, m, prepared, now)); err != nil {
 		return fmt.Errorf("recording the intent: %w", err)
 	}
 	der, err := prepared.Issue()
 	if err != nil {
 		return err
 	}
-	issued := told(audit.AuthorityIssued, m.Name, prepared, now)
+	issued := told(audit.AuthorityIssued, m, prepared, now)
 	issued.Payload["sha256"] = fmt.Sprintf("%x", sha256.Sum256(der))
 	err = k.Store.ReplaceMember(ctx, m.Name, m.DER, der, issued)
 	if errors.Is(err, policies.Refuse(policies.RequestState)) {
@@ -65,9 +65,9 @@ func (k *keeping) renewResponder(ctx context.Context, m ca.Member, now time.Time
 	return k.Refresh(ctx)
 }
 
-func told(kind audit.EventType, name string, p *ca.Prepared, now time.Time) audit.Entry {
-	return audit.Entry{Type: kind, Operation: name, At: now, Payload: map[string]any{
-		"name": name, "serial": fmt.Sprintf("%x", p.Serial()), "tbs_sha256": fmt.Sprintf("%x", p.Fingerprint()),
+func told(kind audit.EventType, m ca.Member, p *ca.Prepared, now time.Time) audit.Entry {
+	return audit.Entry{Type: kind, Operation: m.Name, At: now, Payload: map[string]any{
+		"member": m.Name, "issuer": m.Issuer, "serial": fmt.Sprintf("%x", p.Serial()), "tbs_sha256": fmt.Sprintf("%x", p.Fingerprint()),
 		"not_after": p.NotAfter().UTC().Format(time.RFC3339),
 	}}
 }

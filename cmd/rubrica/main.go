@@ -45,6 +45,8 @@ type CLI struct {
 	Bench   BenchCommand   `cmd:"" production:"never" help:"Measure the service against limits taken in the same run."`
 	Measure MeasureCommand `cmd:"" hidden:"" production:"never"`
 
+	Witness WitnessCommand `cmd:"" help:"A witness of signature logs, apart from everything else."`
+
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 }
@@ -113,6 +115,7 @@ func execute(ctx context.Context, args []string) error {
 		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(sumSettings(command))
 	return command.Run(&cli.Globals)
 }
 

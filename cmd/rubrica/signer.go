@@ -57,7 +57,7 @@ type SignerCommand struct {
 }
 
 // Run serves until it is told to stop.
-func (c *SignerCommand) Run(ctx context.Context) error {
+func (c *SignerCommand) Run(ctx context.Context, settings settingsSum) error {
 	logger := slog.Default().With("process", "signer")
 	db, err := openDatabase(ctx, c.Database)
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		return err
 	}
 
-	if err := announce(ctx, db, audit.ServiceStarted); err != nil {
+	if err := announceStart(ctx, db, settings); err != nil {
 		return err
 	}
 	handler := answering("signer", "rpc/answering", rpc.Handler(rpc.Services{
@@ -96,11 +96,13 @@ func (c *SignerCommand) Run(ctx context.Context) error {
 		func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
 		func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
 	)
-	return errors.Join(err, announce(context.WithoutCancel(ctx), db, audit.ServiceStopped))
+	return errors.Join(err, announceStop(context.WithoutCancel(ctx), db))
 }
 
-func announce(ctx context.Context, db *store.DB, kind audit.EventType) error {
-	return db.Log(ctx, audit.Entry{Type: kind, Operation: "signer", At: time.Now(), Payload: map[string]any{"version": version()}})
+func announceStop(ctx context.Context, db *store.DB) error {
+	return db.Log(ctx, audit.Entry{
+		Type: audit.ServiceStopped, Operation: "signer", At: time.Now(), Payload: map[string]any{"version": version()},
+	})
 }
 
 // authority is the certification authority with its keys.

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/store"
+)
+
+// settingsSum is the SHA-256 of a command's settings, in hexadecimal. Those of
+// the same values have the same one, wherever the values came from.
+type settingsSum string
+
+// sumSettings leaves out where the database is, whose address may have a
+// password in it: no other setting's value is a secret.
+func sumSettings(command *kong.Context) settingsSum {
+	var lines []string
+	for _, flag := range command.Flags() {
+		switch flag.Name {
+		case "config", "help", "version", "database":
+		default:
+			lines = append(lines, fmt.Sprintf("%s=%v\n", flag.Name, command.FlagValue(flag)))
+		}
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return settingsSum(hex.EncodeToString(sum[:]))
+}
+
+// announceStart writes down that the process has started, and whether its
+// settings are those of the last start.
+func announceStart(ctx context.Context, db *store.DB, sum settingsSum) error {
+	was, err := db.LastSettings(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the settings of the last start: %w", err)
+	}
+	now := time.Now()
+	entries := []audit.Entry{{
+		Type: audit.ServiceStarted, Operation: "signer", At: now,
+		Payload: map[string]any{"version": version(), "settings_sha256": string(sum)},
+	}}
+	if was != "" && was != string(sum) {
+		entries = append(entries, audit.Entry{
+			Type: audit.ConfigChanged, Operation: "signer", At: now,
+			Payload: map[string]any{"version": version(), "settings_sha256": string(sum), "was_sha256": was},
+		})
+	}
+	return db.Log(ctx, entries...)
+}
