@@ -117,16 +117,17 @@ func (db *DB) FirstTree(ctx context.Context, t publication.Tree) error {
 // SaveCheckpoint implements publication.Store.
 func (db *DB) SaveCheckpoint(ctx context.Context, p publication.Published) (publication.Published, error) {
 	tag, err := db.pool.Exec(ctx, `
-		INSERT INTO log_checkpoints (origin, size, root, note, signed_at)
-		SELECT origin, @size, @root, @note, @signed
+		INSERT INTO log_checkpoints (origin, size, root, note, signed_at, witnessed_at)
+		SELECT origin, @size, @root, @note, @signed, @witnessed
 		FROM log_trees
 		WHERE origin = @origin AND ended_at IS NULL
 		ON CONFLICT DO NOTHING`, pgx.NamedArgs{
-		"origin": p.Origin,
-		"size":   p.Size,
-		"root":   p.Root[:],
-		"note":   string(p.Note),
-		"signed": p.SignedAt,
+		"origin":    p.Origin,
+		"size":      p.Size,
+		"root":      p.Root[:],
+		"note":      string(p.Note),
+		"signed":    p.SignedAt,
+		"witnessed": orNever(p.WitnessedAt),
 	})
 	if err != nil || tag.RowsAffected() == 1 {
 		return p, err

@@ -2,6 +2,7 @@ package publication
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -169,9 +170,7 @@ func (g *Guard) agree(ctx context.Context, f Finding, size int64) {
 	if f.Head.Size < size && g.size.CompareAndSwap(size, f.Head.Size) {
 		g.Logger.ErrorContext(ctx, "log_shrunk", "from", size, "to", f.Head.Size,
 			"consequence", "entries were lost that nobody outside had seen, as by a standby that took over before it had received them")
-		g.record(ctx, audit.LogResumed, map[string]any{
-			"reason": string(Shrunk), "origin": f.Tree.Origin, "size": f.Head.Size, "since": g.Now().UTC().Format(time.RFC3339),
-		})
+		g.record(ctx, audit.LogResumed, Shrunk, f)
 	}
 	if f.Known.note == nil {
 		return
@@ -198,23 +197,23 @@ func (g *Guard) turn(ctx context.Context, was, next verdict, f Finding) {
 			g.Logger.WarnContext(ctx, "log_unwitnessed", "consequence", "whoever has the database and the log's key can rewrite the log unseen: set witness-policy")
 		}
 		if was.said {
-			g.record(ctx, audit.LogResumed, map[string]any{
-				"reason": string(was.reason), "origin": f.Tree.Origin, "size": f.Head.Size, "since": was.since.UTC().Format(time.RFC3339),
-			})
+			g.record(ctx, audit.LogResumed, was.reason, f)
 		}
 		return
 	}
 	g.Logger.ErrorContext(ctx, "log_suspended", append(facts, "reason", string(next.reason), "remedy", remedy(next.reason))...)
 	if next.reason == Forked {
-		g.record(ctx, audit.LogSuspended, map[string]any{
-			"reason": string(next.reason), "origin": f.Tree.Origin, "size": f.Head.Size, "known": f.Known.Size, "by": f.Known.By,
-		})
+		g.record(ctx, audit.LogSuspended, next.reason, f)
 	}
 }
 
-func (g *Guard) record(ctx context.Context, kind audit.EventType, payload map[string]any) {
+func (g *Guard) record(ctx context.Context, kind audit.EventType, cause Reason, f Finding) {
 	if g.Record == nil {
 		return
+	}
+	payload := map[string]any{"cause": string(cause), "size": f.Head.Size, "root": hex.EncodeToString(f.Head.Root[:])}
+	if f.Known.By != "" {
+		payload["witnessed_size"], payload["witnessed_root"], payload["witness"] = f.Known.Size, hex.EncodeToString(f.Known.Root[:]), f.Known.By
 	}
 	err := g.Record.Log(context.WithoutCancel(ctx), audit.Entry{Type: kind, Operation: operation, At: g.Now(), Payload: payload})
 	if err != nil {

@@ -78,7 +78,7 @@ func (r *Recovery) Refill(ctx context.Context, mirror fs.FS) (audit.Tree, error)
 	}
 	err = r.Store.Refill(ctx, Refill{
 		Origin: nameInUse(f), From: f.Head.Size, Leaves: portions(ctx, client, m.Tree, f.Head.Size), Until: m.Tree,
-	}, r.entry(f, "refilled", map[string]any{"to": m.Size, "root": hex.EncodeToString(m.Root[:])}))
+	}, r.entry(f, f.Tree.Origin, m.Size-f.Head.Size))
 	return m.Tree, err
 }
 
@@ -114,13 +114,15 @@ func nameInUse(f Finding) string {
 	return f.Tree.Origin
 }
 
-func (r *Recovery) entry(f Finding, how string, more map[string]any) audit.Entry {
+// entry is about a log that goes on under a name, with so many of the lost
+// leaves.
+func (r *Recovery) entry(f Finding, origin string, refilled int64) audit.Entry {
 	payload := map[string]any{
-		"how": how, "operator": r.Operator, "reason": r.Reason, "origin": f.Tree.Origin,
-		"size": f.Head.Size, "from": f.Head.Size, "to": f.Known.Size, "by": f.Known.By,
+		"tree": origin, "operator": r.Operator, "reason": r.Reason, "refilled": refilled,
+		"lost_from": f.Head.Size, "lost_to": max(f.Head.Size+refilled, f.Known.Size), "last_witnessed": f.Known.Size,
 	}
-	for name, value := range more {
-		payload[name] = value
+	if f.Known.By != "" {
+		payload["root"] = hex.EncodeToString(f.Known.Root[:])
 	}
 	return audit.Entry{Type: audit.LogRecovered, Operation: operation, At: r.Now(), Payload: payload}
 }
@@ -153,8 +155,11 @@ func (r *Recovery) openMirror(ctx context.Context, dir fs.FS, f Finding) (mirror
 	if err := m.begins(ctx, f.Known.Tree); err != nil {
 		return mirror{}, fmt.Errorf("%w: %w", ErrMirror, err)
 	}
-	if err := m.begins(ctx, f.Head); err != nil {
+	switch err := m.begins(ctx, f.Head); {
+	case errors.Is(err, audit.ErrProof):
 		return mirror{}, refused(f, errors.Join(ErrOccupied, err))
+	case err != nil:
+		return mirror{}, fmt.Errorf("%w: %w", ErrMirror, err)
 	}
 	return m, nil
 }
@@ -237,7 +242,7 @@ func (r *Recovery) rename(ctx context.Context, f Finding, key func(string) (stri
 	if next.Key, err = key(origin); err != nil {
 		return Tree{}, fmt.Errorf("naming the key: %w", err)
 	}
-	return next, r.Store.RenameLog(ctx, nameInUse(f), next, r.entry(f, "renamed", map[string]any{"successor": origin}))
+	return next, r.Store.RenameLog(ctx, nameInUse(f), next, r.entry(f, origin, 0))
 }
 
 // freshName is a name that nobody has seen: a witness would refuse another log
