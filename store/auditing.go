@@ -61,6 +61,11 @@ func (a Auditor) Checkpoints(ctx context.Context, origin string, limit int) ([]p
 	return a.db.Checkpoints(ctx, origin, limit)
 }
 
+// Publication is what the tables say of publication.
+func (a Auditor) Publication(ctx context.Context) (publication.Facts, error) {
+	return a.db.Publication(ctx)
+}
+
 // recordColumns are what record scans.
 const recordColumns = `
 			seq,
@@ -127,27 +132,50 @@ func (a Auditor) ApplicationNames(ctx context.Context) (map[string]string, error
 	return names, classify(err)
 }
 
-// Totals reads the counts of the days [from, to), and up to which number
-// entries are in them.
+// Totals counts the entries of the days [from, to) by day, type and application,
+// and says how many entries have been counted so far.
 func (a Auditor) Totals(ctx context.Context, from, to time.Time) (totals []audit.Total, counted int64, err error) {
 	if err := a.db.pool.QueryRow(ctx, `SELECT totalled FROM log_head`).Scan(&counted); err != nil {
 		return nil, 0, classify(err)
 	}
-	rows, err := a.db.pool.Query(ctx, `
+	totals, err = a.totals(ctx, `
 		SELECT
 			day,
 			type,
 			application,
-			reason,
-			n,
-			seconds
+			'',
+			sum(n)::bigint,
+			sum(seconds)::bigint
 		FROM log_totals
 		WHERE day >= @from AND day < @to
-		ORDER BY day, type, application, reason`, pgx.NamedArgs{"from": from, "to": to})
+		GROUP BY day, type, application
+		ORDER BY day, type, application`, pgx.NamedArgs{"from": from, "to": to})
+	return totals, counted, err
+}
+
+// Reasons counts the entries of the days [from, to) that tell why not, by type
+// and reason.
+func (a Auditor) Reasons(ctx context.Context, from, to time.Time) ([]audit.Total, error) {
+	return a.totals(ctx, `
+		SELECT
+			@from::date,
+			type,
+			'',
+			reason,
+			sum(n)::bigint,
+			sum(seconds)::bigint
+		FROM log_totals
+		WHERE day >= @from AND day < @to AND reason <> ''
+		GROUP BY type, reason
+		ORDER BY type, reason`, pgx.NamedArgs{"from": from, "to": to})
+}
+
+func (a Auditor) totals(ctx context.Context, sql string, args pgx.NamedArgs) ([]audit.Total, error) {
+	rows, err := a.db.pool.Query(ctx, sql, args)
 	if err != nil {
-		return nil, 0, classify(err)
+		return nil, classify(err)
 	}
-	totals, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (audit.Total, error) {
+	totals, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (audit.Total, error) {
 		var t audit.Total
 		err := row.Scan(
 			&t.Day,
@@ -159,5 +187,5 @@ func (a Auditor) Totals(ctx context.Context, from, to time.Time) (totals []audit
 		)
 		return t, err
 	})
-	return totals, counted, classify(err)
+	return totals, classify(err)
 }

@@ -50,6 +50,14 @@ func (a Auditor) Search(ctx context.Context, f audit.Filter, stretch audit.Stret
 	return s.found, classify(err)
 }
 
+// Narrow is the part of a stretch outside of which no entry has a time of the
+// filter's. Within it, some may have another.
+func (a Auditor) Narrow(ctx context.Context, f audit.Filter, stretch audit.Stretch) (audit.Stretch, error) {
+	s := search{db: a.db.pool, filter: f, found: audit.Matches{Rest: stretch}}
+	err := s.narrow(ctx)
+	return s.found.Rest, classify(err)
+}
+
 func (s *search) ended() bool { return s.found.Rest.Empty() || len(s.found.Records) >= s.limit }
 
 // narrow turns bounds of time into bounds of number. An entry may stand in the
