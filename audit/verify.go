@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -25,15 +27,23 @@ type Report struct {
 	Erased int64
 }
 
-// CorruptionError is the first entry that is not as it was written. Seq is the
-// size of the log when what is wrong is its head.
+// CorruptionError is the first entry that is not as it was written.
 type CorruptionError struct {
+	// Seq is its number, and the size of the log when what is wrong is its head.
+	// Where only a known tree tells, it is the size of that tree, and From the
+	// first entry that may be the altered one.
 	Seq    int64
+	From   int64
 	Reason string
 }
 
 // Error says which entry and why.
-func (e *CorruptionError) Error() string { return fmt.Sprintf("log entry %d: %s", e.Seq, e.Reason) }
+func (e *CorruptionError) Error() string {
+	if e.From != e.Seq {
+		return fmt.Sprintf("log entries %d to %d: %s", e.From, e.Seq-1, e.Reason)
+	}
+	return fmt.Sprintf("log entry %d: %s", e.Seq, e.Reason)
+}
 
 // Verify recomputes the whole tree from the leaves, compares it with the
 // stored hashes and the head, opens every commitment that was not erased, and
@@ -48,20 +58,15 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the head of the log: %w", err)
 	}
-	var v verifier
-	if err := v.compare(known); err != nil {
+	v := verifier{known: slices.SortedFunc(slices.Values(known), func(a, b Tree) int { return cmp.Compare(a.Size, b.Size) })}
+	if err := v.compare(); err != nil {
 		return Report{}, err
 	}
-	for record, err := range log.Records(ctx) {
-		if err != nil {
-			return Report{}, fmt.Errorf("reading log entry %d: %w", v.size, err)
-		}
-		if err := v.add(record); err != nil {
+	if err := inOrder(log.Records(ctx), examine, v.add); err != nil {
+		if _, corrupt := errors.AsType[*CorruptionError](err); corrupt {
 			return Report{}, err
 		}
-		if err := v.compare(known); err != nil {
-			return Report{}, err
-		}
+		return Report{}, fmt.Errorf("reading log entry %d: %w", v.size, err)
 	}
 	if head.Size != v.size || !head.Last.Equal(v.last) {
 		return Report{}, v.corrupt("the head names %d entries until %s", head.Size, head.Last.UTC().Format(timeForm))
@@ -69,10 +74,8 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 	if !slices.Equal(head.Edge, v.roots) {
 		return Report{}, v.corrupt("the head's subtrees are not those of the leaves")
 	}
-	for _, tree := range known {
-		if tree.Size > v.size {
-			return Report{}, v.corrupt("the log ends here, and once had %d entries", tree.Size)
-		}
+	if len(v.known) > 0 {
+		return Report{}, v.corrupt("the log ends here, and once had %d entries", v.known[len(v.known)-1].Size)
 	}
 	return Report{Tree: v.tree(), Erased: v.erased}, nil
 }
@@ -81,73 +84,78 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 type verifier struct {
 	edge
 
-	last   time.Time
-	erased int64
+	last    time.Time
+	erased  int64
+	known   []Tree // those that are still to come
+	matched int64  // size of the latest known tree that the log had
 }
 
 func (v *verifier) corrupt(format string, args ...any) error {
-	return &CorruptionError{Seq: v.size, Reason: fmt.Sprintf(format, args...)}
+	return &CorruptionError{Seq: v.size, From: v.size, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (v *verifier) add(r Record) error {
-	if r.Seq != v.size {
+// add takes the next record, of which everything has been looked at that
+// stands in itself.
+func (v *verifier) add(r Record, reason string) error {
+	switch {
+	case r.Seq != v.size:
 		return v.corrupt("number %d stands in its place", r.Seq)
+	case reason != "":
+		return v.corrupt("%s", reason)
 	}
-	leaf, err := ParseLeaf(r.Leaf)
-	if err != nil {
-		return v.corrupt("%v", err)
+	if hashes := v.push(r.Leaf); !slices.Equal(hashes, r.Hashes) {
+		return &CorruptionError{Seq: r.Seq, From: r.Seq, Reason: "the stored hashes are not the leaf's"}
 	}
-	if leaf.Type != r.Type || leaf.Operation != r.Operation || !leaf.At.Equal(r.At) {
-		return v.corrupt("type, operation or time are not the leaf's")
+	if len(r.Salt) == 0 {
+		v.erased++
 	}
-	if err := v.open(leaf, r); err != nil {
-		return err
+	if r.At.After(v.last) {
+		v.last = r.At
 	}
-	if !slices.Equal(v.push(r.Leaf), r.Hashes) {
-		return &CorruptionError{Seq: r.Seq, Reason: "the stored hashes are not the leaf's"}
-	}
-	if leaf.At.After(v.last) {
-		v.last = leaf.At
+	return v.compare()
+}
+
+// compare holds the log so far against what was known of it at this size.
+func (v *verifier) compare() error {
+	for len(v.known) > 0 && v.known[0].Size <= v.size {
+		if v.known[0] != v.tree() {
+			return &CorruptionError{Seq: v.size, From: v.matched, Reason: "the log up to here is not the one that was known at this size"}
+		}
+		v.matched, v.known = v.size, v.known[1:]
 	}
 	return nil
 }
 
-// open checks that payload, person and terms are the ones committed to.
-func (v *verifier) open(leaf Leaf, r Record) error {
-	if len(r.Salt) == 0 {
-		v.erased++
-		if len(r.Payload) > 0 || r.Person != "" || len(r.Terms) > 0 {
-			return v.corrupt("salt erased, payload, person or terms left")
-		}
-		return nil
-	}
-	if !leaf.Opens(r.Salt, r.Payload) {
-		return v.corrupt("the payload is not the one committed to")
+// examine finds what is wrong with a record in itself, if anything.
+func examine(r Record) (reason string) {
+	leaf, err := ParseLeaf(r.Leaf)
+	switch {
+	case err != nil:
+		return err.Error()
+	case leaf.Type != r.Type || leaf.Operation != r.Operation || !leaf.At.Equal(r.At):
+		return "type, operation or time are not the leaf's"
+	case len(r.Salt) == 0 && (len(r.Payload) > 0 || r.Person != "" || len(r.Terms) > 0):
+		return "salt erased, payload, person or terms left"
+	case len(r.Salt) == 0:
+		return ""
+	case !leaf.Opens(r.Salt, r.Payload):
+		return "the payload is not the one committed to"
 	}
 	var committed struct {
 		Person string `json:"person"`
 	}
 	if err := json.Unmarshal(r.Payload, &committed); err != nil {
-		return v.corrupt("the payload is no JSON: %v", err)
+		return fmt.Sprintf("the payload is no JSON: %v", err)
 	}
 	if committed.Person != r.Person {
-		return v.corrupt("the person is not the one committed to")
+		return "the person is not the one committed to"
 	}
 	terms, err := Terms(r.Type, r.Payload)
-	if err != nil {
-		return v.corrupt("%v", err)
+	switch {
+	case err != nil:
+		return err.Error()
+	case !slices.Equal(terms, r.Terms):
+		return "the terms that it is found by are not those of its payload"
 	}
-	if !slices.Equal(terms, r.Terms) {
-		return v.corrupt("the terms that it is found by are not those of its payload")
-	}
-	return nil
-}
-
-func (v *verifier) compare(known []Tree) error {
-	for _, tree := range known {
-		if tree.Size == v.size && tree != v.tree() {
-			return v.corrupt("the log up to here is not the one that was known at this size")
-		}
-	}
-	return nil
+	return ""
 }

@@ -163,8 +163,11 @@ func TestVerifyAgainstKnownTrees(t *testing.T) {
 	if _, err := Verify(t.Context(), rewritten); err != nil {
 		t.Fatalf("the forged log in itself: %v", err)
 	}
-	_, err = Verify(t.Context(), rewritten, known...)
+	_, err = Verify(t.Context(), rewritten, known[2], known[0], known[1]) // in no order
 	wantCorruption(t, err, 10)
+	if corruption, _ := errors.AsType[*CorruptionError](err); corruption.From != 4 {
+		t.Errorf("got %v, want it in entries 4 to 9", err)
+	}
 
 	yesterday := m.clone()
 	yesterday.records = yesterday.records[:7]

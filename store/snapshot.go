@@ -153,7 +153,7 @@ func (s snapshot) noHashesFrom(ctx context.Context, size int64) error {
 		SELECT EXISTS (SELECT FROM log_hashes WHERE index < 0) OR EXISTS (SELECT FROM log_hashes WHERE index >= @end)`,
 		pgx.NamedArgs{"end": tlog.StoredHashIndex(0, size)}).Scan(&stray)
 	if err == nil && stray {
-		return &audit.CorruptionError{Seq: size, Reason: "there are hashes of entries that are not there"}
+		return &audit.CorruptionError{Seq: size, From: size, Reason: "there are hashes of entries that are not there"}
 	}
 	return err
 }
@@ -226,5 +226,5 @@ func (t *terms) end(ctx context.Context) error {
 }
 
 func stray(t *term) error {
-	return &audit.CorruptionError{Seq: t.seq, Reason: "a term names an entry that is not there"}
+	return &audit.CorruptionError{Seq: t.seq, From: t.seq, Reason: "a term names an entry that is not there"}
 }
