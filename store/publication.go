@@ -145,16 +145,17 @@ func (db *DB) SaveCheckpoint(ctx context.Context, p publication.Published) (publ
 }
 
 // SaveCosigned implements publication.Store.
-func (db *DB) SaveCosigned(ctx context.Context, p publication.Published) error {
+func (db *DB) SaveCosigned(ctx context.Context, was []byte, p publication.Published) error {
 	tag, err := db.pool.Exec(ctx, `
 		UPDATE log_checkpoints
 		SET
 			note = @note,
 			witnessed_at = coalesce(@witnessed, witnessed_at)
-		WHERE origin = @origin AND size = @size AND root = @root`, pgx.NamedArgs{
+		WHERE origin = @origin AND size = @size AND root = @root AND note = @was`, pgx.NamedArgs{
 		"origin":    p.Origin,
 		"size":      p.Size,
 		"root":      p.Root[:],
+		"was":       string(was),
 		"note":      string(p.Note),
 		"witnessed": orNever(p.WitnessedAt),
 	})

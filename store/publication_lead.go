@@ -90,7 +90,10 @@ func (l *lease) drain(ctx context.Context) {
 func (l *lease) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = l.conn.Close(ctx) // and the lock with it
+	// The server takes its time to notice that a connection has ended; whoever
+	// comes next need not wait for that.
+	_, _ = l.conn.Exec(ctx, `SELECT pg_advisory_unlock_all()`)
+	_ = l.conn.Close(ctx)
 }
 
 // Refill implements publication.RecoveryStore. Leaves come in portions; the

@@ -147,28 +147,48 @@ func (c *courier) submit(ctx context.Context, r *round) ([]byte, error) {
 	return nil, errConflict
 }
 
-// collect adds what the witness signed to the note, and keeps it.
+// collect adds what the witness signed to the note, and keeps it. Another round
+// of the same checkpoint may have added something in the meantime.
 func (c *courier) collect(ctx context.Context, r *round, lines []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	note, err := c.policy.Cosign(r.Note, lines)
-	if err != nil {
-		return fmt.Errorf("reading the cosignature: %w", err)
+	for {
+		p, err := c.cosigned(r.Published, lines)
+		if err != nil {
+			return fmt.Errorf("reading the cosignature: %w", err)
+		}
+		err = c.Store.SaveCosigned(ctx, r.Note, p)
+		if err == nil {
+			r.Published = p
+			return nil
+		}
+		if !errors.Is(err, ErrMoved) {
+			return fmt.Errorf("keeping the cosignature: %w", err)
+		}
+		fresh, err := c.Store.CheckpointAt(ctx, r.Origin, r.Size)
+		if err != nil {
+			return fmt.Errorf("reading the checkpoint again: %w", err)
+		}
+		r.Published = fresh
 	}
-	p := r.Published
-	p.Note = note
-	switch s, err := c.policy.Open(note); {
+}
+
+// cosigned is the checkpoint with the lines of a witness, and when it had the
+// quorum.
+func (c *courier) cosigned(p Published, lines []byte) (Published, error) {
+	var err error
+	if p.Note, err = c.policy.Cosign(p.Note, lines); err != nil {
+		return p, err
+	}
+	s, err := c.policy.Open(p.Note)
+	switch {
 	case errors.Is(err, audit.ErrUnwitnessed):
 	case err != nil:
-		return err
+		return p, err
 	case !s.WitnessedAt.IsZero():
 		p.WitnessedAt = s.WitnessedAt
 	}
-	if err := c.Store.SaveCosigned(ctx, p); err != nil {
-		return fmt.Errorf("keeping the cosignature: %w", err)
-	}
-	r.Published = p
-	return nil
+	return p, nil
 }
 
 // keepStamping has checkpoints time-stamped, the newest first. Where that fails

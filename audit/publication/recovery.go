@@ -84,7 +84,7 @@ func (r *Recovery) Refill(ctx context.Context, mirror fs.FS) (audit.Tree, error)
 
 // begin takes the lease and sees that there is something to do.
 func (r *Recovery) begin(ctx context.Context) (Lease, Finding, error) {
-	lease, err := r.Store.Lead(ctx)
+	lease, err := r.lead(ctx)
 	if err != nil {
 		return nil, Finding{}, err
 	}
@@ -100,6 +100,22 @@ func (r *Recovery) begin(ctx context.Context) (Lease, Finding, error) {
 		lease.Close()
 	}
 	return lease, f, err
+}
+
+// lead waits a moment for a publisher that has just been stopped.
+func (r *Recovery) lead(ctx context.Context) (Lease, error) {
+	const tries, pause = 20, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		lease, err := r.Store.Lead(ctx)
+		if try == tries || !errors.Is(err, ErrHeld) {
+			return lease, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
 }
 
 func refused(f Finding, err error) error {
@@ -225,7 +241,7 @@ func (r *Recovery) rekey(ctx context.Context, f Finding, key func(string) (strin
 	if same, err := key(f.Tree.Origin); err != nil || same == f.Tree.Key {
 		return Tree{}, errors.Join(ErrNothingLost, err)
 	}
-	lease, err := r.Store.Lead(ctx)
+	lease, err := r.lead(ctx)
 	if err != nil {
 		return Tree{}, err
 	}

@@ -184,7 +184,7 @@ func TestRename(t *testing.T) {
 	}
 	h.opens(p.guard)
 	// The witness learns of the name, as its operator tells it.
-	h.witnesses[0].Watch(watching(t, h.vkey, tree.Key))
+	h.witnesses[0].Watch(watching(t, tree.Key))
 	h.append(2)
 	h.eventually("the new name to be witnessed", func() bool {
 		c, err := h.db.LastWitnessed(t.Context(), tree.Origin)
@@ -222,7 +222,7 @@ func TestOlderThanItsName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.witnesses[0].Watch(watching(t, h.vkey, tree.Key))
+	h.witnesses[0].Watch(watching(t, tree.Key))
 	p = h.start()
 	h.opens(p.guard)
 	h.append(1)
@@ -397,7 +397,7 @@ func TestRekey(t *testing.T) {
 	if public, err := publication.ParseKey(tree.Key); err != nil || !public.Equal(h.public()) {
 		t.Errorf("key: got %s, %v", tree.Key, err)
 	}
-	h.witnesses[0].Watch(watching(t, h.vkey, tree.Key))
+	h.witnesses[0].Watch(watching(t, tree.Key))
 	p = h.start()
 	h.opens(p.guard)
 	h.eventually("the new name to be witnessed", func() bool {

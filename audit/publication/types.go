@@ -59,8 +59,10 @@ type Store interface {
 	// SaveCheckpoint keeps a checkpoint, or gives the one that was kept before
 	// (ErrSplit, ErrMoved).
 	SaveCheckpoint(ctx context.Context, p Published) (Published, error)
-	// SaveCosigned replaces the note by one with more or later cosignatures.
-	SaveCosigned(ctx context.Context, p Published) error
+	CheckpointAt(ctx context.Context, origin string, size int64) (Published, error)
+	// SaveCosigned replaces a note by one with more or later cosignatures
+	// (ErrMoved if it is no longer that one).
+	SaveCosigned(ctx context.Context, was []byte, p Published) error
 	// SaveTimestamp keeps the first token of a checkpoint.
 	SaveTimestamp(ctx context.Context, c audit.Checkpoint, token []byte) error
 	// Unstamped lists checkpoints without a token, newest first.
