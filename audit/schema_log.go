@@ -10,7 +10,7 @@ func question() Field {
 		optional("operation", KindString, "id of a request, citizen, ceremony or auditor"),
 		optional("entry", KindInteger, "number of one entry"),
 		optional("event_types", KindList, "types of events").each(KindString),
-		optional("result", KindString, "class of outcome"),
+		optional("result", KindString, "class of outcome").one("succeeded", "refused", "failed", "interrupted", "expired"),
 		optional("from", KindTime, "first instant"),
 		optional("to", KindTime, "instant after the last"),
 		optional("first", KindInteger, "first number of a range"),
@@ -25,10 +25,10 @@ func asking(more ...Field) []Field {
 	return with([]Field{
 		required("auditor", KindString, "id of the account"),
 		required("name", KindString, "of the auditor"),
-		required("by", KindString, "how they proved it: certificate, passkey or token"),
-		required("role", KindString, "auditor or administrator"),
+		required("by", KindString, "how they proved it").one("certificate", "passkey", "token"),
+		required("role", KindString, "of the account").one("auditor", "administrator"),
 		required("purpose", KindString, "why, in the auditor's words"),
-		optional("asked", KindString, "search, entry, operation, totals, completeness or export"),
+		optional("asked", KindString, "what kind of question").one("search", "entry", "operation", "totals", "completeness", "export"),
 		question(),
 		optional("results", KindInteger, "how many entries answered, where that was known"),
 	}, more...)
@@ -39,7 +39,7 @@ func account(more ...Field) []Field {
 	return with([]Field{
 		optional("auditor", KindString, "id of the account"),
 		required("name", KindString, "of the auditor"),
-		optional("role", KindString, "auditor or administrator"),
+		optional("role", KindString, "of the account").one("auditor", "administrator"),
 		optional("by", KindString, "id of the administrator, or the command line"),
 		optional("certificate_sha256", KindHex, "hash of the TLS client certificate"),
 	}, more...)
@@ -48,7 +48,7 @@ func account(more ...Field) []Field {
 // behind are the facts of a log that is not the one that witnesses saw.
 func behind() []Field {
 	return []Field{
-		required("cause", KindString, "behind, forked, or no witness within reach"),
+		required("cause", KindString, "behind what they saw, another than they saw, none within reach, or shorter than this process has seen it").one("behind", "forked", "silent", "shrunk"),
 		required("size", KindInteger, "how many entries the log has"),
 		optional("root", KindHex, "root of the tree of that size"),
 		optional("witnessed_size", KindInteger, "how many a witness saw"),
@@ -82,7 +82,7 @@ func logSchemas() []Schema {
 		}},
 		{AuditQueried, ResultNone, "An auditor asks the log; the entry stands before the answer is given.", asking()},
 		{AuditExported, ResultNone, "An auditor takes entries away.", asking(
-			required("format", KindString, "jsonl or csv"),
+			required("format", KindString, "of the file").one("jsonl", "csv"),
 			required("complete", KindBoolean, "every leaf of the range, so that nothing can be left out"),
 			optional("checkpoint", KindInteger, "size of the checkpoint that it is proven under"),
 			optional("next", KindInteger, "first number wanted, of an export that goes on"),
@@ -98,10 +98,11 @@ func logSchemas() []Schema {
 		{AuditorLoggedIn, ResultSucceeded, "Somebody has entered by the auditors' door.", account(passkey, address)},
 		{AuditorLoginFailed, ResultFailed, "Somebody has not.", []Field{
 			optional("auditor", KindString, "id of the account, if it is known"),
-			required("by", KindString, "certificate, passkey, token or invitation"),
+			required("by", KindString, "how they tried").one("certificate", "passkey", "token", "invitation"),
 			optional("cause", KindString, "why not"),
 			optional("reason", KindString, "code of the refusal").term(TermReason),
 			optional("certificate_sha256", KindHex, "hash of the TLS client certificate"),
+			passkey,
 			address,
 			optional("omitted", KindInteger, "failures of a flood that have no entry of their own"),
 		}},
