@@ -107,7 +107,7 @@ func TestPasskeyRefused(t *testing.T) {
 	}{
 		{"disabled", "disabled", func(a *authenticator) { *a = *disabled }},
 		{"unknown account", "unknown", func(a *authenticator) { a.handle = []byte("nobody") }},
-		{"no account", "malformed", func(a *authenticator) { a.handle = nil }},
+		{"no account", "unknown", func(a *authenticator) { a.handle = nil }},
 		{"unknown account, known key", "unknown", func(a *authenticator) { a.handle, a.key.D = []byte("nobody"), big.NewInt(1) }},
 		{"another account", "wrong", func(a *authenticator) { a.handle = []byte(h.chief.ID) }},
 		{"unknown passkey", "wrong", func(a *authenticator) { a.id = []byte(strings.Repeat("x", 32)) }},
