@@ -10,7 +10,6 @@ import (
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Checkpoint is what the log says of itself: under which name it had how many
@@ -22,7 +21,7 @@ type Checkpoint struct {
 
 // Text is the note's text, without signatures.
 func (c Checkpoint) Text() string {
-	return torchwood.Checkpoint{Origin: c.Origin, Tree: tlog.Tree{N: c.Size, Hash: c.Root}}.String()
+	return torchwood.Checkpoint{Origin: c.Origin, N: c.Size, Hash: c.Root}.String()
 }
 
 var errCheckpointForm = errors.New("not a checkpoint of this log")
@@ -33,7 +32,7 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", errCheckpointForm, err)
 	}
-	c := Checkpoint{Origin: read.Origin, Tree: Tree{Size: read.N, Root: read.Hash}}
+	c := Checkpoint{Origin: read.Origin, Size: read.N, Root: read.Hash}
 	switch {
 	case c.Origin == "" || c.Text() != text:
 		return Checkpoint{}, fmt.Errorf("%w: not in its canonical form", errCheckpointForm)

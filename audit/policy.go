@@ -75,12 +75,12 @@ func ParsePolicy(text []byte) (Policy, error) {
 			others = append(others, fields)
 		}
 	}
-	if err := p.addWitnesses(others); err != nil {
+	if err := addWitnesses(&p, others); err != nil {
 		return Policy{}, err
 	}
 	// One policy a log: torchwood would want all logs to have signed, C2SP any.
 	for _, fields := range logs {
-		if err := p.addLog(fields, others); err != nil {
+		if err := addLog(&p, fields, others); err != nil {
 			return Policy{}, err
 		}
 	}
@@ -89,7 +89,7 @@ func ParsePolicy(text []byte) (Policy, error) {
 			return Policy{}, fmt.Errorf("%w: %w", errPolicy, err)
 		}
 	}
-	return p, p.checkKeys()
+	return p, checkKeys(p)
 }
 
 // policyLines splits the file as C2SP tlog-policy has it, "Character set" and
@@ -125,7 +125,7 @@ func joinLines(lines [][]string) []byte {
 
 // addWitnesses reads the witnesses, and refuses what would let one of them
 // count for two.
-func (p *Policy) addWitnesses(lines [][]string) error {
+func addWitnesses(p *Policy, lines [][]string) error {
 	counted := make(map[string]bool) // members of groups, and the quorum
 	for _, fields := range lines {
 		var members []string
@@ -165,7 +165,7 @@ func (p *Policy) addWitnesses(lines [][]string) error {
 	return nil
 }
 
-func (p *Policy) addLog(fields []string, others [][]string) error {
+func addLog(p *Policy, fields []string, others [][]string) error {
 	if len(fields) < 2 || len(fields) > 3 {
 		return fmt.Errorf("%w: log without a key: %q", errPolicy, fields)
 	}
@@ -186,7 +186,7 @@ func (p *Policy) addLog(fields []string, others [][]string) error {
 // called: an Ed25519 cosignature does not say who made it. Two logs may share a
 // key, unlike in C2SP tlog-policy: the origin is in what they sign, and a log
 // that goes on under another name after a loss has the token's key as before.
-func (p *Policy) checkKeys() error {
+func checkKeys(p Policy) error {
 	if len(p.verifiers) != len(p.logs)+len(p.witnesses) {
 		return fmt.Errorf("%w: a key stands twice under one name", errPolicy)
 	}

@@ -85,10 +85,11 @@ func ParseProof(text []byte) (Proof, error) {
 	if len(lines) < 2 || len(lines) > 2+maxPath {
 		return Proof{}, fmt.Errorf("%w: %d lines", ErrProofForm, len(lines))
 	}
-	if err := p.parseExtra(lines[0]); err != nil {
+	extra, err := parseExtra(lines[0])
+	if err != nil {
 		return Proof{}, err
 	}
-	var err error
+	p.Leaf, p.Payload, p.Salt = extra.Leaf, extra.Payload, extra.Salt
 	if p.Seq, err = strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64); err != nil || p.Seq < 0 {
 		return Proof{}, fmt.Errorf("%w: number of the entry", ErrProofForm)
 	}
@@ -106,21 +107,20 @@ func ParseProof(text []byte) (Proof, error) {
 	return p, nil
 }
 
-func (p *Proof) parseExtra(line string) error {
+func parseExtra(line string) (proofExtra, error) {
 	encoded, ok := strings.CutPrefix(line, "extra ")
 	if !ok {
-		return fmt.Errorf("%w: no extra data", ErrProofForm)
+		return proofExtra{}, fmt.Errorf("%w: no extra data", ErrProofForm)
 	}
 	decoded, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return fmt.Errorf("%w: extra data: %w", ErrProofForm, err)
+		return proofExtra{}, fmt.Errorf("%w: extra data: %w", ErrProofForm, err)
 	}
 	var extra proofExtra
 	if err := json.Unmarshal(decoded, &extra, json.RejectUnknownMembers(true)); err != nil {
-		return fmt.Errorf("%w: extra data: %w", ErrProofForm, err)
+		return proofExtra{}, fmt.Errorf("%w: extra data: %w", ErrProofForm, err)
 	}
-	p.Leaf, p.Payload, p.Salt = extra.Leaf, extra.Payload, extra.Salt
-	return nil
+	return extra, nil
 }
 
 // Fact is what an entry says, and what of it could be verified.

@@ -170,7 +170,7 @@ func (r Receipt) Belong(facts []Fact) error {
 	if err != nil {
 		return err
 	}
-	if a != b || intent.Person != outcome.Person {
+	if a != b && a != "" && b != "" || intent.Person != outcome.Person {
 		return fmt.Errorf("%w: the outcome is of another consent", ErrReceipt)
 	}
 	return nil

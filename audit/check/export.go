@@ -93,8 +93,8 @@ func (p *passage) read(ctx context.Context, reader *audit.ExportReader, progress
 		}
 		for _, f := range facts {
 			switch {
-			case f.err != nil:
-				p.report.broken(f.seq, f.seq+1, "%v", f.err)
+			case f.wrong != "":
+				p.report.broken(f.seq, f.seq+1, "%s", f.wrong)
 				return nil
 			case f.unread:
 				p.report.Entries.Checked++
@@ -142,7 +142,7 @@ type verified struct {
 	audit.Fact
 	seq    int64
 	unread bool
-	err    error
+	wrong  string
 }
 
 func (p *passage) verify(ctx context.Context, entries []audit.ExportEntry) ([]verified, error) {
@@ -169,13 +169,17 @@ func (p *passage) entry(e audit.ExportEntry) verified {
 			err = audit.CheckInclusion(tlog.RecordProof(path), p.tree, e.Seq, e.Leaf)
 		}
 		if err != nil {
-			v.err = err
+			v.wrong = err.Error()
 			return v
 		}
 	}
-	v.Fact, v.err = audit.OpenFact(e.Seq, e.Leaf, e.Payload, e.Salt)
-	if _, err := audit.ParseLeaf(e.Leaf); err != nil && v.err != nil {
-		v.unread, v.err = true, nil // the tree has it; what it says, another version knows
+	if _, err := audit.ParseLeaf(e.Leaf); err != nil {
+		v.unread = true // the tree has it; what it says, another version knows
+		return v
+	}
+	var err error
+	if v.Fact, err = audit.OpenFact(e.Seq, e.Leaf, e.Payload, e.Salt); err != nil {
+		v.wrong = err.Error()
 	}
 	return v
 }

@@ -3,9 +3,12 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/rubrica-firma/rubrica/audit"
 )
 
 // locate finds the first entry that is not the one of the checkpoint, when the
@@ -18,14 +21,12 @@ func (w *walk) locate(ctx context.Context, believed int64) (Fault, error) {
 	if err != nil {
 		return Fault{}, err
 	}
-	promised, err := treeOf(w.tree.Size, func(level int, n int64) (tlog.Hash, error) { return edge.hash(level, n) })
-	if err != nil || promised.Root != w.tree.Root {
+	if !edge.makes(w.tree) {
 		return Fault{believed, w.tree.Size, "the entries do not make the tree of the checkpoint, nor do its tiles"}, nil
 	}
 	// The edge's tiles are authentic, and lie side by side: the highest level has
 	// the first entries.
-	for level := len(edge.rows) - 1; level >= 0; level-- {
-		row := edge.rows[level]
+	for level, row := range slices.Backward(edge.rows) {
 		for i, want := range row.hashes {
 			n := row.first + int64(i)
 			if got, err := w.made(level, n); err == nil && got == want {
@@ -61,6 +62,12 @@ func (w *walk) edge(ctx context.Context) (edge, error) {
 		e.rows = append(e.rows, r)
 	}
 	return e, nil
+}
+
+// makes is whether the partial tiles hash to a tree's root.
+func (e edge) makes(tree audit.Tree) bool {
+	promised, err := treeOf(tree.Size, e.hash)
+	return err == nil && promised.Root == tree.Root
 }
 
 // hash is the root of 2^level entries, the n-th such, from the partial tiles.

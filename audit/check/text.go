@@ -54,7 +54,7 @@ func (f *Fault) place() string {
 // sentence is the sentence that answers the question.
 func (r *Report) sentence() string {
 	subject := map[Kind]string{
-		Log: "El registro", Database: "El registro", Export: "El extracto del registro", Receipt: "El justificante", Proof: "La prueba",
+		Log: "El registro", Database: "El registro", Export: "La exportación del registro", Receipt: "El justificante", Proof: "La prueba",
 	}[r.Kind]
 	switch r.Verdict {
 	case Holds:
@@ -62,7 +62,7 @@ func (r *Report) sentence() string {
 	case Broken:
 		return subject + " NO es auténtico o NO está íntegro."
 	default:
-		return subject + " no presenta defectos, pero no se puede afirmar que sea auténtico."
+		return subject + " no presenta errores, pero no se puede afirmar que sea auténtico."
 	}
 }
 

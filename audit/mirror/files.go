@@ -101,7 +101,7 @@ func settle(name string) error {
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", name, err)
 	}
-	if err := errors.Join(unix.Syncfs(int(dir.Fd())), dir.Close()); err != nil { //nolint:gosec // a descriptor is small
+	if err := errors.Join(unix.Syncfs(int(dir.Fd())), dir.Close()); err != nil {
 		return fmt.Errorf("syncing %s: %w", name, err)
 	}
 	return nil
