@@ -62,10 +62,10 @@ func TestAppendRecord(t *testing.T) {
 	at := time.Date(2026, 3, 1, 10, 0, 0, 123456789, time.FixedZone("CET", 3600))
 	m.append(t, Entry{
 		Type: CodeFailed, Operation: "R-1", At: at, Person: "12345678Z",
-		Payload: map[string]any{"phone": "··· ··· 421", "attempt": 1, "purpose": "<a & b>"},
+		Payload: map[string]any{"phone": "··· ··· 421", "attempt": 1, "purpose": "signature", "challenge": "<a & b>"},
 	})
 	got := m.records[0]
-	if want := `{"attempt":1,"person":"12345678Z","phone":"··· ··· 421","purpose":"<a & b>"}`; string(got.Payload) != want {
+	if want := `{"attempt":1,"challenge":"<a & b>","person":"12345678Z","phone":"··· ··· 421","purpose":"signature"}`; string(got.Payload) != want {
 		t.Errorf("payload: got %s, want %s", got.Payload, want)
 	}
 	leaf, err := ParseLeaf(got.Leaf)
@@ -160,6 +160,8 @@ func TestAppendAndTheClock(t *testing.T) {
 		"an hour back":              {-time.Hour, -time.Hour, ErrClockBehind, 0},
 		"a long operation":          {time.Minute, -time.Second, nil, 0},
 		"an older event, clock on":  {time.Minute, -time.Minute, nil, 0},
+		"as late as can be":         {time.Hour, time.Hour - Delay, nil, time.Hour - Delay},
+		"too late":                  {time.Hour, time.Hour - Delay - time.Microsecond, ErrLate, 0},
 		"clock back in between":     {0, 3 * time.Second, ErrClockBehind, 0},
 		"clocks of two hosts apart": {0, 2 * time.Second, nil, 2 * time.Second},
 	} {

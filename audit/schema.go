@@ -55,6 +55,8 @@ type Field struct {
 	Optional bool
 	// Former fields were written by older versions and no longer are.
 	Former bool
+	// Values are all that the field, or each of a list, may say; empty: anything.
+	Values []string
 	// Term is the kind of search term that the field is; empty if none.
 	Term  string
 	Means string
@@ -138,6 +140,9 @@ func former(name string, kind Kind, means string) Field {
 
 // term makes a field one that is searched by.
 func (f Field) term(kind string) Field { f.Term = kind; return f }
+
+// one closes the list of what a field may say.
+func (f Field) one(values ...string) Field { f.Values = values; return f }
 
 // of names the fields of an object, or of each object of a list.
 func (f Field) of(fields ...Field) Field { f.Fields = fields; return f }

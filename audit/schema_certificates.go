@@ -4,11 +4,13 @@ func serial() Field {
 	return required("serial", KindString, "serial number of the certificate, hexadecimal").term(TermCertificate)
 }
 
+func keeperWords() []string { return []string{"sealed", "token"} }
+
 // keyPlace are the facts of where a citizen's key is kept.
 func keyPlace() []Field {
 	return []Field{
 		optional("algorithm", KindString, "kind of the key"),
-		optional("keeper", KindString, "sealed (under the password, outside the token) or token"),
+		optional("keeper", KindString, "where: sealed under the password, outside the token; or in it").one(keeperWords()...),
 		optional("kek", KindInteger, "number of the token's key-encryption key; 0 with keeper token"),
 		optional("label", KindString, "of the token's object, with keeper token"),
 	}
@@ -78,7 +80,7 @@ func certificateSchemas() []Schema {
 			optional("credential", KindString, "id of the citizen's credential that holds it"),
 			optional("generation", KindInteger, "which sealing of the key this is"),
 			optional("key_sha256", KindHex, "hash of the public key (SubjectPublicKeyInfo)"),
-			optional("kept_in", KindString, "which token, in a ceremony"),
+			optional("kept_in", KindString, "which token, in a ceremony").one("service", "root"),
 			optional("found", KindBoolean, "an interrupted ceremony had left it"),
 		}, keyPlace()...)},
 		{KeyDestroyed, ResultSucceeded, "A key is gone: nobody signs with it any more.", with([]Field{
@@ -100,8 +102,8 @@ func certificateSchemas() []Schema {
 			required("key", KindString, "label of the key"),
 		}},
 		{KeeperChanged, ResultSucceeded, "New keys of citizens are kept elsewhere.", []Field{
-			required("from", KindString, "sealed or token"),
-			required("to", KindString, "sealed or token"),
+			required("from", KindString, "keeper before").one(keeperWords()...),
+			required("to", KindString, "keeper from here on").one(keeperWords()...),
 		}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -67,8 +68,14 @@ func (f Field) check(value any) error {
 	case KindList:
 		return f.checkList(value)
 	default:
-		return checkKind(f.Kind, value)
+		if err := checkKind(f.Kind, value); err != nil {
+			return err
+		}
 	}
+	if text, ok := value.(string); ok && f.Values != nil && !slices.Contains(f.Values, text) {
+		return fmt.Errorf("want one of %v, have another word", f.Values)
+	}
+	return nil
 }
 
 // checkList takes null for a list without entries, as Go writes it.
@@ -77,7 +84,7 @@ func (f Field) checkList(value any) error {
 	if !ok && value != nil {
 		return fmt.Errorf("want a list, have %T", value)
 	}
-	one := Field{Kind: f.Each, Fields: f.Fields}
+	one := Field{Kind: f.Each, Fields: f.Fields, Values: f.Values}
 	if one.Kind == "" {
 		one.Kind = KindObject
 	}

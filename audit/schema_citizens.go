@@ -10,11 +10,23 @@ func byOffice() []Field {
 	}
 }
 
+func factorWords() []string { return []string{"knowledge", "possession", "activation"} }
+
+func statusWords() []string { return []string{"registered", "active", "blocked", "deregistered"} }
+
+func proofMode() Field {
+	return required("mode", KindString, "how the identity was proved").one("office", "certificate", "dnie", "letter", "video")
+}
+
+func proofLevel() Field {
+	return required("level", KindString, "how much that is worth").one("advanced", "basic")
+}
+
 // registration is the proof of identity that a decision relied on.
 func registration() Field {
 	return optional("registration", KindObject, "the registration that was relied on").of(
-		required("mode", KindString, "how the identity was proved: office, certificate, dnie, letter, video"),
-		required("level", KindString, "advanced or basic"),
+		proofMode(),
+		proofLevel(),
 		required("assured_at", KindDate, "when it was proved"),
 	)
 }
@@ -22,8 +34,8 @@ func registration() Field {
 // proofs are the factors that a person has passed.
 func proofs() Field {
 	return optional("proofs", KindList, "the factors, with the time at which each held").of(
-		required("factor", KindString, "knowledge (password), possession (code by SMS) or activation (activation letter)"),
-		required("outcome", KindString, "passed"),
+		required("factor", KindString, "password, code by SMS or activation letter").one(factorWords()...),
+		required("outcome", KindString, "what came of it").one("passed"),
 		required("at", KindTime, "when it was passed"),
 		optional("challenge", KindString, "id of the code that was sent"),
 		optional("phone", KindPhone, "where it was sent"),
@@ -34,7 +46,7 @@ func proofs() Field {
 
 // factors are the names of the same, as older versions wrote them too.
 func factors() Field {
-	return optional("factors", KindList, "the factors that were passed").each(KindString)
+	return optional("factors", KindList, "the factors that were passed").each(KindString).one(factorWords()...)
 }
 
 // moved are the facts of a change of somebody's status.
@@ -42,8 +54,8 @@ func moved(more ...Field) []Field {
 	return with([]Field{
 		required("by", KindString, "who asked: the office with officer and statement, or citizen"),
 		required("reason", KindString, "why, in the office's words; the citizen's own wish"),
-		required("from", KindString, "status before"),
-		required("to", KindString, "status after"),
+		required("from", KindString, "status before").one(statusWords()...),
+		required("to", KindString, "status after").one(statusWords()...),
 		optional("challenge", KindString, "id of the code that the citizen confirmed with"),
 		factors(),
 	}, with(byOffice(), more...)...)
@@ -64,8 +76,8 @@ func citizenSchemas() []Schema {
 	return []Schema{
 		{RegistrationCreated, ResultSucceeded, "A person was registered.", []Field{
 			required("citizen", KindString, "id of the record"),
-			required("mode", KindString, "how the identity was proved"),
-			required("level", KindString, "advanced or basic"),
+			proofMode(),
+			proofLevel(),
 			optional("assured_at", KindTime, "when it was proved"),
 			required("office", KindString, "client id of the office; its name in older entries"),
 			optional("office_name", KindString, "its name"),
@@ -77,8 +89,8 @@ func citizenSchemas() []Schema {
 		}},
 		{IdentityProved, ResultSucceeded, "A registered person has proved the identity again, or at another level.", with([]Field{
 			required("citizen", KindString, "id of the record"),
-			required("mode", KindString, "how the identity was proved"),
-			required("level", KindString, "advanced or basic"),
+			proofMode(),
+			proofLevel(),
 			required("assured_at", KindTime, "when it was proved"),
 			optional("serial", KindString, "serial number of the certificate that proved it").term(TermCertificate),
 			optional("challenge", KindString, "id of the code that confirmed it"),
@@ -112,7 +124,7 @@ func citizenSchemas() []Schema {
 		{CitizenDeregistered, ResultSucceeded, "The registration has ended; certificates are revoked, keys destroyed.", moved()},
 		{CitizenDeceased, ResultSucceeded, "The same, of somebody who has died.", moved()},
 		{CitizenReminded, ResultNone, "A mail and an SMS tell that something is going to end.", []Field{
-			required("of", KindString, "what ends: certificate or registration"),
+			required("of", KindString, "what ends").one("certificate_expires", "registration_ages"),
 			required("days", KindInteger, "how many days before"),
 			required("ends", KindTime, "when"),
 		}},
@@ -123,7 +135,7 @@ func citizenSchemas() []Schema {
 		}},
 		{CitizenSealBroken, ResultRefused, "A record that this service did not write, or did not write last: it was not used.", []Field{
 			required("reason", KindString, "code of the refusal; in older entries what differs").term(TermReason),
-			optional("differs", KindString, "what is wrong: seal or version"),
+			optional("differs", KindString, "what is wrong").one("seal", "version"),
 			required("version", KindInteger, "number that the record has"),
 		}},
 		{OfficeActRefused, ResultRefused, "What an office sent was not carried out.", []Field{

@@ -83,7 +83,7 @@ func eventsPage() []byte {
 
 func writeFields(page *bytes.Buffer, under string, fields []Field) {
 	for _, f := range fields {
-		fmt.Fprintf(page, "| `%s%s` | %s | %s | %s | %s |\n", under, f.Name, kindWords(f), need(f), f.Term, strings.ReplaceAll(f.Means, "|", `\|`))
+		fmt.Fprintf(page, "| `%s%s` | %s | %s | %s | %s |\n", under, f.Name, kindWords(f), need(f), f.Term, strings.ReplaceAll(meaning(f), "|", `\|`))
 		below := f.Name + "."
 		if f.Kind == KindList {
 			below = f.Name + "[]."
@@ -101,6 +101,13 @@ func kindWords(f Field) string {
 	default:
 		return "list of " + string(f.Each)
 	}
+}
+
+func meaning(f Field) string {
+	if f.Values == nil {
+		return f.Means
+	}
+	return f.Means + ": `" + strings.Join(f.Values, "`, `") + "`"
 }
 
 func need(f Field) string {

@@ -37,8 +37,11 @@ func (f Field) example() any {
 		if f.Each == "" {
 			return []any{exampleOf(f.Fields)}
 		}
-		return []any{Field{Kind: f.Each}.example()}
+		return []any{Field{Name: f.Name, Kind: f.Each, Values: f.Values}.example()}
 	case KindString:
+	}
+	if f.Values != nil {
+		return f.Values[0]
 	}
 	return f.Name
 }

@@ -8,17 +8,21 @@ func application() Field {
 // refusedFactor are the facts of a password that did not let somebody in.
 func refusedFactor() []Field {
 	return []Field{
-		required("factor", KindString, "knowledge: the password"),
+		required("factor", KindString, "the password").one("knowledge"),
 		required("reason", KindString, "code of the refusal").term(TermReason),
 		optional("address", KindString, "network address that it came from"),
 		application(),
 	}
 }
 
+func purposeWords() []string {
+	return []string{"signature", "certificate", "activation", "password", "revocation", "suspension", "release"}
+}
+
 // aCode are the facts of a one-time code, which itself stands nowhere.
 func aCode(more ...Field) []Field {
 	return with([]Field{
-		required("purpose", KindString, "what it confirms: signature, certificate, activation, password, revocation, suspension, release"),
+		required("purpose", KindString, "what it confirms").one(purposeWords()...),
 		optional("challenge", KindString, "id of the code"),
 		optional("phone", KindPhone, "where it was sent"),
 		application(),
@@ -30,9 +34,9 @@ func factorSchemas() []Schema {
 	reference := optional("reference", KindString, "the check word that page and SMS both show, empty where nothing is signed")
 	return []Schema{
 		{AuthSucceeded, ResultSucceeded, "A factor held.", []Field{
-			required("factor", KindString, "knowledge (password), possession (code by SMS) or activation (activation letter)"),
+			required("factor", KindString, "password, code by SMS or activation letter").one(factorWords()...),
 			optional("address", KindString, "network address that it came from"),
-			optional("purpose", KindString, "what the code confirms"),
+			optional("purpose", KindString, "what the code confirms").one(purposeWords()...),
 			optional("challenge", KindString, "id of the code"),
 			optional("phone", KindPhone, "where it was sent"),
 			optional("attempts", KindInteger, "how many codes were typed, the right one included"),

@@ -45,11 +45,11 @@ func serviceSchemas() []Schema {
 		{AuthorityIssued, ResultSucceeded, "A member of the hierarchy has a certificate.", []Field{
 			optional("member", KindString, "whose certificate it is"),
 			former("name", KindString, "whose certificate it is"),
-			optional("role", KindString, "root, issuing, ocsp or tsa"),
+			optional("role", KindString, "what its key does").one("root", "issuing", "ocsp", "tsa"),
 			optional("generation", KindInteger, "which of its role"),
 			optional("issuer", KindString, "who certified"),
 			optional("label", KindString, "of its key in the token"),
-			optional("kept_in", KindString, "which token"),
+			optional("kept_in", KindString, "which token").one("service", "root"),
 			optional("algorithm", KindString, "kind of the key"),
 			serial(),
 			required("sha256", KindHex, "hash of the certificate"),

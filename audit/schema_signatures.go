@@ -15,8 +15,8 @@ func documents(more ...Field) Field {
 // wish are the facts of the signature that was asked for.
 func wish() []Field {
 	return []Field{
-		optional("format", KindString, "pades, cades-detached or cades-attached"),
-		optional("level", KindString, "baseline level asked for"),
+		optional("format", KindString, "form in which the signature comes back").one("pades", "cades-detached", "cades-attached"),
+		optional("level", KindString, "baseline level asked for").one("B-B", "B-T", "B-LT", "B-LTA"),
 		optional("attributes", KindObject, "signed attributes asked for (EN 319 122-1, 5.2)").of(
 			optional("mime_type", KindString, "of the content"),
 			optional("commitment", KindString, "what the signature is to mean"),
@@ -111,7 +111,7 @@ func signatureSchemas() []Schema {
 			optional("reason", KindString, "code of the refusal").term(TermReason),
 		)},
 		{SignRefused, ResultRefused, "The citizen does not want to sign.", ended(
-			required("by", KindString, "citizen"),
+			required("by", KindString, "who refused").one("citizen"),
 		)},
 		{SignExpired, ResultExpired, "Nobody signed in time.", ended(
 			former("id", KindString, "id of the request"),

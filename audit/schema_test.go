@@ -129,6 +129,7 @@ func TestSchemaCheck(t *testing.T) {
 		"phone in part":     {CodeSent, map[string]any{"phone": "··· 111 421"}, false},
 		"text for number":   {CodeFailed, map[string]any{"reference": nil, "attempt": "1"}, false},
 		"number":            {CodeFailed, map[string]any{"reference": nil, "attempt": 1}, true},
+		"another's word":    {CodeSent, map[string]any{"purpose": "fun"}, false},
 		"another's field":   {CodeFailed, map[string]any{"attempt": 1}, false},
 		"no object":         {SignShown, map[string]any{"purpose": nil, "phone": nil, "challenge": nil, "documents": []any{"x"}}, false},
 		"no list":           {SignShown, map[string]any{"purpose": nil, "phone": nil, "challenge": nil, "documents": "x"}, false},

@@ -181,7 +181,7 @@ func TestRemindOnce(t *testing.T) {
 			Kind: policies.RemindCertificate, Days: days, Ends: now.AddDate(0, 0, 20), Passed: passed,
 		}, audit.Entry{
 			Type: audit.CitizenReminded, Operation: "c1", At: time.Now(), Person: "id1",
-			Payload: map[string]any{"of": "certificate", "days": days, "ends": now.AddDate(0, 0, 20).Format(time.RFC3339)},
+			Payload: map[string]any{"of": "certificate_expires", "days": days, "ends": now.AddDate(0, 0, 20).Format(time.RFC3339)},
 		})
 	}
 	failures := make(chan error)
