@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 // functions are what templates may call, bound to one language.
 func (p *Pages) functions(m *catalogue.Messages) template.FuncMap {
-	return template.FuncMap{
+	functions := template.FuncMap{
 		// t says a message of the catalogue, with parameters as name, value …
 		"t": func(id string, pairs ...any) (string, error) { return p.say(m, id, pairs) },
 		// refusal puts a refusal into words.
@@ -42,6 +43,8 @@ func (p *Pages) functions(m *catalogue.Messages) template.FuncMap {
 		"progress": newProgress,
 		"add":      func(a, b int) int { return a + b },
 	}
+	maps.Copy(functions, auditFunctions(m))
+	return functions
 }
 
 // say fills a message. A sentence that cannot be said shows as its identifier

@@ -92,6 +92,6 @@ func (c *Components) Swatches() []string {
 func (c *Components) Icons() []string {
 	return []string{
 		"mark", "check", "error", "warning", "clock", "building", "shield", "document", "receipt", "download",
-		"left", "right", "key", "seal", "card", "dot",
+		"left", "right", "key", "seal", "card", "dot", "search",
 	}
 }

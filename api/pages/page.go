@@ -15,6 +15,8 @@ type Page struct {
 	Self string
 	// Request says who asks and what for; nil outside the ceremony.
 	Request *Request
+	// Desk is the head of the auditor's pages; nil elsewhere.
+	Desk *Desk
 	// Guard is the token that binds the forms to the session.
 	Guard string
 	// Problems are what kept the last answer from being accepted.

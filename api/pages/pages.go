@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +26,9 @@ import (
 var templates embed.FS
 
 // The templates that are no page of their own.
-const (
-	layoutFile     = "templates/layout.html"
-	componentsFile = "templates/components.html"
-)
+func sharedFiles() []string {
+	return []string{"templates/layout.html", "templates/components.html", "templates/auditor-parts.html"}
+}
 
 // Options configure the pages of a deployment.
 type Options struct {
@@ -103,7 +103,7 @@ func (p *Pages) speak(locale string) *catalogue.Messages {
 }
 
 func (p *Pages) parse(messages *catalogue.Messages) (set, error) {
-	base, err := template.New(path.Base(layoutFile)).Funcs(p.functions(messages)).ParseFS(templates, layoutFile, componentsFile)
+	base, err := template.New(path.Base(sharedFiles()[0])).Funcs(p.functions(messages)).ParseFS(templates, sharedFiles()...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (p *Pages) parse(messages *catalogue.Messages) (set, error) {
 	pages := make(set)
 	for _, file := range files {
 		name := path.Join("templates", file.Name())
-		if name == layoutFile || name == componentsFile {
+		if slices.Contains(sharedFiles(), name) {
 			continue
 		}
 		page, err := base.Clone()
@@ -149,7 +149,11 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 		return fmt.Errorf("rendering %T: %w", view, err)
 	}
 	header := w.Header()
-	secure(header)
+	var allowed []string
+	if more, ok := view.(interface{ policy() []string }); ok {
+		allowed = more.policy()
+	}
+	secure(header, allowed...)
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", locale)
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
@@ -165,12 +169,13 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 // secure sets the headers of every page. Pages hold personal data and
 // documents: they are not cached, not framed, and send no address along when
 // left. form-action needs no other host, since whoever leaves for another site
-// does so by a link.
-func secure(header http.Header) {
-	header.Set("Content-Security-Policy", strings.Join([]string{
+// does so by a link. allowed are the directives that a page needs beside those
+// of all.
+func secure(header http.Header, allowed ...string) {
+	header.Set("Content-Security-Policy", strings.Join(append([]string{
 		"default-src 'none'", "img-src 'self'", "style-src 'self'", "script-src 'self'",
 		"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
-	}, "; "))
+	}, allowed...), "; "))
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")

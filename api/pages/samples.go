@@ -3,6 +3,7 @@ package pages
 import (
 	"time"
 
+	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -19,11 +20,12 @@ type sampler struct {
 	now     time.Time
 	image   string
 	samples []Sample
+	words   *catalogue.Messages
 }
 
 // Samples gives every view in every state that it has.
 func (p *Pages) Samples(now time.Time) []Sample {
-	s := &sampler{now: now, image: p.assets.addresses["sample-page.svg"]}
+	s := &sampler{now: now, image: p.assets.addresses["sample-page.svg"], words: p.speak("")}
 	s.identification()
 	s.certificate()
 	s.review()
@@ -33,6 +35,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.password()
 	s.own()
 	s.service()
+	s.auditor()
 	return s.samples
 }
 

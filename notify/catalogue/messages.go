@@ -101,12 +101,20 @@ func (m *Messages) spell(params map[string]any) map[string]any {
 
 // Moment tells day, time and zone: "21/11/2026 a las 10:43 (hora peninsular)".
 func (m *Messages) Moment(t time.Time) string {
-	return m.Text("time.moment", map[string]any{"date": m.Day(t), "time": m.clock(t), "zone": m.zoneName(t)})
+	return m.Text("time.moment", map[string]any{"date": m.Day(t), "time": m.clock(t), "zone": m.Zone(t)})
 }
+
+// Instant is Moment to the second: "21/11/2026 a las 10:43:07 (hora peninsular)".
+func (m *Messages) Instant(t time.Time) string {
+	return m.Text("time.moment", map[string]any{"date": m.Day(t), "time": t.In(m.zone).Format(time.TimeOnly), "zone": m.Zone(t)})
+}
+
+// Stamp is Instant without its zone, for tables that tell it once.
+func (m *Messages) Stamp(t time.Time) string { return m.Day(t) + " " + t.In(m.zone).Format(time.TimeOnly) }
 
 // Clock tells the time of day and its zone: "10:43 (hora peninsular)".
 func (m *Messages) Clock(t time.Time) string {
-	return m.Text("time.clock", map[string]any{"time": m.clock(t), "zone": m.zoneName(t)})
+	return m.Text("time.clock", map[string]any{"time": m.clock(t), "zone": m.Zone(t)})
 }
 
 // Day tells the day: "21/11/2026".
@@ -114,10 +122,13 @@ func (m *Messages) Day(t time.Time) string {
 	return t.In(m.zone).Format(m.Text("time.day_layout", nil))
 }
 
+// Location is the zone that times are told in.
+func (m *Messages) Location() *time.Location { return m.zone }
+
 func (m *Messages) clock(t time.Time) string { return t.In(m.zone).Format("15:04") }
 
-// zoneName says the zone as people do where they have a name for it.
-func (m *Messages) zoneName(t time.Time) string {
+// Zone says the zone as people do where they have a name for it.
+func (m *Messages) Zone(t time.Time) string {
 	zones := map[string]string{"Europe/Madrid": "time.zone_peninsula", "Atlantic/Canary": "time.zone_canaries"}
 	if id, named := zones[m.zone.String()]; named {
 		return m.Text(id, nil)

@@ -25,7 +25,7 @@ func (m *Messages) Refusal(r *policies.Refusal) RefusalText {
 	}
 	params := m.facts(r)
 	return RefusalText{
-		Title:  m.Text(id+".title", nil),
+		Title:  m.Text(m.variant(id+".title", r.Params["reason"]), nil),
 		Detail: m.sentence(m.variant(id+".detail", r.Params["reason"]), params),
 		Remedy: m.sentence(m.variant(id+".remedy", r.Params["reason"]), params),
 	}
