@@ -76,7 +76,9 @@ func (g *Guard) refusal(reason Reason) *policies.Refusal {
 // missing it may not: it would take the number of one of them. A head that has
 // gone back since this process saw it is looked into first.
 func (g *Guard) Admit(head audit.Head) error {
-	if v := g.verdict.Load(); v.reason != "" && v.reason != Forked {
+	switch v := g.verdict.Load(); v.reason {
+	case "", Forked, Rekeyed:
+	default:
 		return g.refusal(v.reason)
 	}
 	for {
@@ -202,7 +204,7 @@ func (g *Guard) turn(ctx context.Context, was, next verdict, f Finding) {
 		return
 	}
 	g.Logger.ErrorContext(ctx, "log_suspended", append(facts, "reason", string(next.reason), "remedy", remedy(next.reason))...)
-	if next.reason == Forked {
+	if next.reason == Forked || next.reason == Rekeyed {
 		g.record(ctx, audit.LogSuspended, next.reason, f)
 	}
 }
@@ -233,6 +235,8 @@ func remedy(reason Reason) string {
 	case Forked:
 		return "this is not the log that was published: keep the database for an examination, run `rubrica audit verify --database`, " +
 			"restore the right one, or begin another tree with `rubrica audit recover --new-tree`"
+	case Rekeyed:
+		return ErrOtherKey.Error()
 	case Silent, Shrunk:
 	}
 	return "no witness of the policy answers: start one, or mend the way to it; this process asks again every few seconds"

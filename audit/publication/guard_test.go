@@ -298,9 +298,11 @@ func TestOtherKey(t *testing.T) {
 	h.append(1)
 	h.witnessed(origin)
 	p.stop()
-	other := newHouse(t, 0, 0).key
-	p = h.start(func(c *publication.Config) { c.Key = other })
+	h.key = newHouse(t, 0, 0).key
+	h.start()
 	h.eventually("operators to read it", func() bool { return h.journal.has("published under another key") })
+	p = h.start()
+	h.closed(p.guard, publication.Rekeyed)
 	h.append(1)
 	time.Sleep(50 * time.Millisecond)
 	if c, err := h.db.LastCheckpoint(t.Context(), origin); err != nil || c.Size != 1 {

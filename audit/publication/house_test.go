@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,9 +59,7 @@ func newHouse(t *testing.T, witnesses, quorum int) *house {
 		t.Fatalf("making the log's key: %v", err)
 	}
 	h.key = key
-	if h.vkey, err = publication.PublicKey(h.public())(origin); err != nil {
-		t.Fatal(err)
-	}
+	h.vkey = h.named(origin)
 	text := "log " + h.vkey + "\n"
 	group := fmt.Sprintf("group all %d", quorum)
 	for i := range witnesses {
@@ -86,13 +83,23 @@ func (h *house) parse(text string) audit.Policy {
 	return policy
 }
 
-func (h *house) public() ed25519.PublicKey {
+// named is the log's verifier key under a name.
+func (h *house) named(origin string) string {
 	h.Helper()
-	public, ok := h.key.Public().(ed25519.PublicKey)
-	if !ok {
-		h.Fatalf("the log's key is %T", h.key.Public())
+	key, err := h.keys()(origin)
+	if err != nil {
+		h.Fatal(err)
 	}
-	return public
+	return key
+}
+
+func (h *house) keys() func(string) (string, error) {
+	h.Helper()
+	keys, err := publication.PublicKey(h.key.Public())
+	if err != nil {
+		h.Fatal(err)
+	}
+	return keys
 }
 
 // open is a process's own view of the database.
@@ -199,7 +206,7 @@ type signerProcess struct {
 func (h *house) watch(db *store.DB, state string) *publication.Watch {
 	return &publication.Watch{
 		Store: db, Policy: h.policy, State: publication.OpenState(state), Origin: origin,
-		Key: publication.PublicKey(h.public()), Client: http.DefaultClient, Timeout: 500 * time.Millisecond,
+		Key: h.keys(), Client: http.DefaultClient, Timeout: 500 * time.Millisecond,
 	}
 }
 

@@ -57,7 +57,7 @@ func New(c Config) (*Publisher, error) {
 }
 
 // ErrOtherKey means that the log's name belongs to another key.
-var ErrOtherKey = errors.New("the log was published under another key: bring the token with that one, or begin another tree with `rubrica audit recover --new-tree --key`")
+var ErrOtherKey = errors.New("the log was published under another key: bring the token with that one, or begin another tree with `rubrica audit recover --new-tree`")
 
 // Run publishes, until ctx ends. Whoever holds the lease has all the work; the
 // others look now and then whether it is free.

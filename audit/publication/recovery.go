@@ -2,18 +2,14 @@ package publication
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
-	"strings"
 	"time"
 
 	"filippo.io/torchwood"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/rubrica-firma/rubrica/audit"
@@ -65,6 +61,9 @@ func (r *Recovery) Refill(ctx context.Context, mirror fs.FS) (audit.Tree, error)
 		return audit.Tree{}, err
 	}
 	defer lease.Close()
+	if f.Reason == Rekeyed {
+		return audit.Tree{}, ErrOtherKey
+	}
 	if f.Reason != Behind || f.Known.Origin != f.Tree.Origin {
 		return audit.Tree{}, refused(f, ErrOccupied)
 	}
@@ -82,24 +81,24 @@ func (r *Recovery) Refill(ctx context.Context, mirror fs.FS) (audit.Tree, error)
 	return m.Tree, err
 }
 
+// Find says what is to be recovered.
+func (r *Recovery) Find(ctx context.Context) (Finding, error) { return r.Watch.Examine(ctx) }
+
 // begin takes the lease and sees that there is something to do.
 func (r *Recovery) begin(ctx context.Context) (Lease, Finding, error) {
 	lease, err := r.lead(ctx)
 	if err != nil {
 		return nil, Finding{}, err
 	}
-	f, err := r.Watch.Examine(ctx)
+	f, err := r.Find(ctx)
 	if err == nil && f.Reason == "" {
 		err = ErrNothingLost
 	}
-	if err != nil && !errors.Is(err, ErrNothingLost) {
+	if err != nil {
 		lease.Close()
 		return nil, f, err
 	}
-	if errors.Is(err, ErrNothingLost) {
-		lease.Close()
-	}
-	return lease, f, err
+	return lease, f, nil
 }
 
 // lead waits a moment for a publisher that has just been stopped.
@@ -157,7 +156,7 @@ func (r *Recovery) openMirror(ctx context.Context, dir fs.FS, f Finding) (mirror
 	if err != nil {
 		return mirror{}, fmt.Errorf("reading the mirror: %w", err)
 	}
-	s, err := r.Watch.open(text)
+	s, err := r.Watch.open(&f, text)
 	if err != nil {
 		return mirror{}, fmt.Errorf("%w: %w", ErrMirror, err)
 	}
@@ -217,45 +216,21 @@ func portions(ctx context.Context, client *torchwood.Client, tree audit.Tree, fr
 	}
 }
 
-// Rename lets the log go on as it is under another name, which no witness knows:
-// what was published under the old one stays as it was, and is not continued.
-// Public is the key of the new name; nil is that of the old one.
-func (r *Recovery) Rename(ctx context.Context, public ed25519.PublicKey) (Tree, error) {
+// Rename lets the log go on as it is under another name, which no witness knows,
+// and under the key that it has now: what was published under the old name stays
+// as it was, and is not continued.
+func (r *Recovery) Rename(ctx context.Context) (Tree, error) {
 	lease, f, err := r.begin(ctx)
-	key := r.Watch.Key
-	if public != nil {
-		key = PublicKey(public)
-	}
-	if errors.Is(err, ErrNothingLost) && public != nil {
-		return r.rekey(ctx, f, key)
-	}
 	if err != nil {
 		return Tree{}, err
 	}
 	defer lease.Close()
-	return r.rename(ctx, f, key)
-}
-
-// rekey renames a log that is whole, if its key is another's.
-func (r *Recovery) rekey(ctx context.Context, f Finding, key func(string) (string, error)) (Tree, error) {
-	if same, err := key(f.Tree.Origin); err != nil || same == f.Tree.Key {
-		return Tree{}, errors.Join(ErrNothingLost, err)
-	}
-	lease, err := r.lead(ctx)
-	if err != nil {
-		return Tree{}, err
-	}
-	defer lease.Close()
-	return r.rename(ctx, f, key)
-}
-
-func (r *Recovery) rename(ctx context.Context, f Finding, key func(string) (string, error)) (Tree, error) {
 	origin, err := r.freshName(ctx, f)
 	if err != nil {
 		return Tree{}, err
 	}
 	next := Tree{Origin: origin, Begun: f.Head.Size, BegunAt: r.Now()}
-	if next.Key, err = key(origin); err != nil {
+	if next.Key, err = r.Watch.Key(origin); err != nil {
 		return Tree{}, fmt.Errorf("naming the key: %w", err)
 	}
 	return next, r.Store.RenameLog(ctx, nameInUse(f), next, r.entry(f, origin, 0))
@@ -308,17 +283,4 @@ func (w *Watch) knows(ctx context.Context, origin string) (bool, error) {
 		return false, fmt.Errorf("no witness says whether it knows the name %s: %w", origin, errors.Join(failures...))
 	}
 	return false, nil
-}
-
-// ParseKey reads a verifier key of a log (C2SP signed-note, "Verifier keys").
-func ParseKey(vkey string) (ed25519.PublicKey, error) {
-	if _, err := note.NewVerifier(vkey); err != nil {
-		return nil, fmt.Errorf("reading a verifier key: %w", err)
-	}
-	parts := strings.SplitN(vkey, "+", 3)
-	key, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
-	if err != nil || len(key) != 1+ed25519.PublicKeySize {
-		return nil, fmt.Errorf("reading the verifier key %q: it is not one of Ed25519", vkey)
-	}
-	return key[1:], nil
 }

@@ -153,7 +153,7 @@ func TestRefill(t *testing.T) {
 			if _, err := r.Refill(t.Context(), os.DirFS(mirror)); !errors.Is(err, publication.ErrNothingLost) {
 				t.Errorf("again: got %v, want %v", err, publication.ErrNothingLost)
 			}
-			if _, err := r.Rename(t.Context(), nil); !errors.Is(err, publication.ErrNothingLost) {
+			if _, err := r.Rename(t.Context()); !errors.Is(err, publication.ErrNothingLost) {
 				t.Errorf("renaming what is whole: got %v, want %v", err, publication.ErrNothingLost)
 			}
 		})
@@ -167,12 +167,12 @@ func TestRename(t *testing.T) {
 	_, seen := h.lose(5, 4)
 	p := h.start()
 	h.closed(p.guard, publication.Behind)
-	tree, err := h.recovery(h.db).Rename(t.Context(), nil)
+	tree, err := h.recovery(h.db).Rename(t.Context())
 	if err != nil || tree.Origin != origin+"/2" || tree.Begun != 5 {
 		t.Fatalf("renaming: got %+v, %v", tree, err)
 	}
-	if want, err := publication.PublicKey(h.public())(tree.Origin); err != nil || tree.Key != want {
-		t.Errorf("key: got %s, want %s (%v)", tree.Key, want, err)
+	if want := h.named(tree.Origin); tree.Key != want {
+		t.Errorf("key: got %s, want %s", tree.Key, want)
 	}
 	facts := h.last(audit.LogRecovered)
 	for name, want := range map[string]any{
@@ -218,7 +218,7 @@ func TestOlderThanItsName(t *testing.T) {
 	p.stop()
 	today := h.backup()
 	yesterday()
-	tree, err := h.recovery(h.db).Rename(t.Context(), nil)
+	tree, err := h.recovery(h.db).Rename(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestOlderThanItsName(t *testing.T) {
 		h.suspended(p)
 		p.stop()
 	}
-	third, err := h.recovery(h.db).Rename(t.Context(), nil)
+	third, err := h.recovery(h.db).Rename(t.Context())
 	if err != nil || third.Origin != origin+"/3" {
 		t.Errorf("renaming again: got %+v, %v, want a name that no witness knows", third, err)
 	}
@@ -304,7 +304,7 @@ func TestRefillRefuses(t *testing.T) {
 	if _, err := h.recovery(h.db).Refill(t.Context(), os.DirFS(mirror)); !errors.Is(err, publication.ErrOccupied) {
 		t.Errorf("with an entry in the way: got %v, want %v", err, publication.ErrOccupied)
 	}
-	if _, err := h.recovery(h.db).Rename(t.Context(), nil); err != nil {
+	if _, err := h.recovery(h.db).Rename(t.Context()); err != nil {
 		t.Errorf("renaming then: %v", err)
 	}
 }
@@ -328,7 +328,7 @@ func TestTwoOperators(t *testing.T) {
 					if i%2 == 0 {
 						_, errs[i] = r.Refill(context.Background(), os.DirFS(mirror))
 					} else {
-						_, errs[i] = r.Rename(context.Background(), nil)
+						_, errs[i] = r.Rename(context.Background())
 					}
 				})
 			}
@@ -369,7 +369,7 @@ func TestRecoverForked(t *testing.T) {
 	if _, err := h.recovery(h.db).Refill(t.Context(), os.DirFS(mirror)); !errors.Is(err, publication.ErrOccupied) {
 		t.Errorf("refilling: got %v, want %v", err, publication.ErrOccupied)
 	}
-	if _, err := h.recovery(h.db).Rename(t.Context(), nil); err != nil {
+	if _, err := h.recovery(h.db).Rename(t.Context()); err != nil {
 		t.Fatalf("renaming: %v", err)
 	}
 	h.opens(p.guard)
@@ -385,17 +385,19 @@ func TestRekey(t *testing.T) {
 	h.append(2)
 	h.witnessed(origin)
 	p.stop()
-	old := h.recovery(h.db)
-	if _, err := old.Rename(t.Context(), h.public()); !errors.Is(err, publication.ErrNothingLost) {
+	if _, err := h.recovery(h.db).Rename(t.Context()); !errors.Is(err, publication.ErrNothingLost) {
 		t.Errorf("with the key that it has: got %v, want %v", err, publication.ErrNothingLost)
 	}
 	h.key = newHouse(t, 0, 0).key
-	tree, err := old.Rename(t.Context(), h.public())
+	if _, err := h.recovery(h.db).Refill(t.Context(), os.DirFS(t.TempDir())); !errors.Is(err, publication.ErrOtherKey) {
+		t.Errorf("refilling: got %v, want %v", err, publication.ErrOtherKey)
+	}
+	tree, err := h.recovery(h.db).Rename(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if public, err := publication.ParseKey(tree.Key); err != nil || !public.Equal(h.public()) {
-		t.Errorf("key: got %s, %v", tree.Key, err)
+	if tree.Origin != origin+"/2" || tree.Key != h.named(tree.Origin) {
+		t.Errorf("got %+v, want the next name with the key %s", tree, h.named(tree.Origin))
 	}
 	h.witnesses[0].Watch(watching(t, tree.Key))
 	p = h.start()
@@ -412,7 +414,7 @@ func TestRenameNeedsAWitness(t *testing.T) {
 	h := newHouse(t, 1, 1)
 	h.lose(5, 4)
 	h.witnesses[0].down.Store(true)
-	if _, err := h.recovery(h.db).Rename(t.Context(), nil); err == nil {
+	if _, err := h.recovery(h.db).Rename(t.Context()); err == nil {
 		t.Error("a name was taken that a witness may know")
 	}
 	if err := h.db.RequestCheckpoint(t.Context()); err != nil {

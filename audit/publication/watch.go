@@ -2,6 +2,7 @@ package publication
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ const (
 	Forked Reason = "forked"
 	// Silent is that no witness has answered since the start.
 	Silent Reason = "silent"
+	// Rekeyed is a log whose name belongs to another key than this one.
+	Rekeyed Reason = "rekeyed"
 	// Shrunk is a log that has lost entries that nobody else has seen.
 	Shrunk Reason = "shrunk"
 )
@@ -49,7 +52,7 @@ type Finding struct {
 	// Tree is the name in use, with an empty Key where the log has none yet.
 	Tree Tree
 	Head audit.Tree
-	// Reason is Behind, Forked, or empty.
+	// Reason is Behind, Forked, Rekeyed, or empty.
 	Reason Reason
 	// Known is the largest checkpoint of those that the log does not agree with,
 	// or, if it agrees with all, of all.
@@ -65,7 +68,7 @@ type Watch struct {
 	State  *State
 	// Origin is the name that the log takes if it has none yet.
 	Origin string
-	// Key gives the verifier key of a name of this log.
+	// Key gives the verifier key that this log has under a name.
 	Key    func(origin string) (string, error)
 	Client *http.Client
 	// Timeout is how long a witness may take.
@@ -73,8 +76,12 @@ type Watch struct {
 }
 
 // PublicKey names an Ed25519 key as the log's.
-func PublicKey(public ed25519.PublicKey) func(origin string) (string, error) {
-	return func(origin string) (string, error) { return note.NewEd25519VerifierKey(origin, public) }
+func PublicKey(key crypto.PublicKey) (func(origin string) (string, error), error) {
+	public, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("key of the log is %T, want Ed25519", key)
+	}
+	return func(origin string) (string, error) { return note.NewEd25519VerifierKey(origin, public) }, nil
 }
 
 // Examine gathers what is known, and what the caller keeps, and compares. An
@@ -88,13 +95,20 @@ func (w *Watch) Examine(ctx context.Context, kept ...Seen) (Finding, error) {
 	if n := len(trees); n > 0 {
 		f.Tree = trees[n-1]
 	}
-	seen, err := w.gather(ctx, &f)
+	seen, err := w.gather(ctx, &f, trees)
 	if err != nil {
 		return Finding{}, err
 	}
 	seen = slices.DeleteFunc(append(seen, kept...), func(s Seen) bool { return ended(trees, s.Origin) })
 	// Read last, the head is ahead of all that was published before.
-	return f, w.compare(ctx, &f, seen)
+	if err := w.compare(ctx, &f, seen); err != nil {
+		return Finding{}, err
+	}
+	own, err := w.Key(f.Tree.Origin)
+	if err == nil && f.Reason == "" && f.Tree.Key != "" && f.Tree.Key != own {
+		f.Reason = Rekeyed
+	}
+	return f, err
 }
 
 // ended is whether a name is known and in use no more: what was signed under it
@@ -104,23 +118,15 @@ func ended(trees []Tree, origin string) bool {
 }
 
 // gather asks everybody.
-func (w *Watch) gather(ctx context.Context, f *Finding) ([]Seen, error) {
-	var seen []Seen
-	kept, err := w.State.Load()
+func (w *Watch) gather(ctx context.Context, f *Finding, trees []Tree) ([]Seen, error) {
+	seen, err := w.remember(f, trees)
 	if err != nil {
 		return nil, err
-	}
-	if kept != nil {
-		s, err := w.open(kept)
-		if err != nil {
-			return nil, fmt.Errorf("the file of the log's state holds no checkpoint of this log (if its key was changed, see rubrica audit recover; to go on without what it says, remove it): %w", err)
-		}
-		seen = append(seen, Seen{s.Checkpoint, "log-state", kept})
 	}
 	switch last, err := w.Store.LastCheckpoint(ctx, f.Tree.Origin); {
 	case err == nil:
 		// One that the log's key did not sign was put there by somebody else.
-		if s, err := w.open(last.Note); err == nil && s.Checkpoint == last.Checkpoint {
+		if s, err := w.open(f, last.Note); err == nil && s.Checkpoint == last.Checkpoint {
 			seen = append(seen, Seen{s.Checkpoint, "checkpoints", last.Note})
 		} else {
 			f.Reason, f.Known = Forked, Seen{Checkpoint: last.Checkpoint, By: "checkpoints"}
@@ -129,6 +135,23 @@ func (w *Watch) gather(ctx context.Context, f *Finding) ([]Seen, error) {
 		return nil, fmt.Errorf("reading the last checkpoint: %w", err)
 	}
 	return append(seen, w.ask(ctx, f)...), nil
+}
+
+// remember reads the state file. What it says of a name that has ended counts no
+// more, whatever key that had.
+func (w *Watch) remember(f *Finding, trees []Tree) ([]Seen, error) {
+	kept, err := w.State.Load()
+	if err != nil || kept == nil {
+		return nil, err
+	}
+	if claimed, err := textOf(kept); err == nil && ended(trees, claimed.Origin) {
+		return nil, nil
+	}
+	s, err := w.open(f, kept)
+	if err != nil {
+		return nil, fmt.Errorf("the file of the log's state holds no checkpoint of this log (to go on without what it says, remove it): %w", err)
+	}
+	return []Seen{{s.Checkpoint, "log-state", kept}}, nil
 }
 
 // ask asks all witnesses at once for the name in use and for the one that would
@@ -147,7 +170,7 @@ func (w *Watch) ask(ctx context.Context, f *Finding) []Seen {
 			var err error
 			for _, origin := range []string{f.Tree.Origin, successor(f.Tree.Origin)} {
 				var s *Seen
-				if s, err = w.askOne(ctx, witness{known, w.Client}, origin); err != nil {
+				if s, err = w.askOne(ctx, f, witness{known, w.Client}, origin); err != nil {
 					break
 				}
 				if s != nil {
@@ -171,12 +194,12 @@ func (w *Watch) ask(ctx context.Context, f *Finding) []Seen {
 }
 
 // askOne believes what log and witness have signed, and nothing else.
-func (w *Watch) askOne(ctx context.Context, from witness, origin string) (*Seen, error) {
+func (w *Watch) askOne(ctx context.Context, f *Finding, from witness, origin string) (*Seen, error) {
 	text, err := from.latest(ctx, origin)
 	if err != nil || text == nil {
 		return nil, err
 	}
-	s, err := w.open(text)
+	s, err := w.open(f, text)
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +209,9 @@ func (w *Watch) askOne(ctx context.Context, from witness, origin string) (*Seen,
 	return &Seen{s.Checkpoint, from.Name, text}, nil
 }
 
-// open verifies a note of this log, under whichever of its names.
-func (w *Watch) open(text []byte) (audit.Signed, error) {
+// open verifies a note of this log, under whichever of its names. Under the one
+// in use it has the key that the name was taken with.
+func (w *Watch) open(f *Finding, text []byte) (audit.Signed, error) {
 	claimed, err := textOf(text)
 	if err != nil {
 		return audit.Signed{}, err
@@ -195,6 +219,9 @@ func (w *Watch) open(text []byte) (audit.Signed, error) {
 	key, err := w.Key(claimed.Origin)
 	if err != nil {
 		return audit.Signed{}, err
+	}
+	if claimed.Origin == f.Tree.Origin && f.Tree.Key != "" {
+		key = f.Tree.Key
 	}
 	policy, err := believing(w.Policy, key)
 	if err != nil {
