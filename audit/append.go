@@ -14,6 +14,10 @@ import (
 // is not believed.
 const clockSkew = 2 * time.Second
 
+// Delay is how long after its event an entry may be appended at most. Who looks
+// for a time relies on it: later entries are not about earlier events.
+const Delay = 15 * time.Minute
+
 // saltSize is the salt's length in bytes.
 const saltSize = 32
 
@@ -21,6 +25,9 @@ const saltSize = 32
 // transaction must be given up: nothing is signed at a time that is not
 // believed.
 var ErrClockBehind = errors.New("clock is behind the log")
+
+// ErrLate is an entry of an event that is too long ago.
+var ErrLate = errors.New("entry comes too late for the log")
 
 // Head is the state of the tree, in a row of its own.
 type Head struct {
@@ -98,9 +105,9 @@ type Tx interface {
 }
 
 // Append adds entries in this order and returns the number of the first.
-// Entry.At may lie before Tx.Now by the length of an operation; what must not
-// lie before the log is the clock. Call it last in a transaction: from here to
-// the commit all others wait.
+// Entry.At may lie before Tx.Now by the length of an operation, Delay at most;
+// what must not lie before the log is the clock. Call it last in a
+// transaction: from here to the commit all others wait.
 func Append(ctx context.Context, tx Tx, entries ...Entry) (int64, error) {
 	if len(entries) == 0 {
 		return 0, fmt.Errorf("%w: no entry", ErrPayload)
@@ -164,6 +171,9 @@ func (h Head) follow(now time.Time, records []Record) (Head, error) {
 		r := &records[i]
 		if r.At.After(now.Add(clockSkew)) {
 			return Head{}, fmt.Errorf("%w: an entry is %s ahead of it", ErrClockBehind, r.At.Sub(now).Round(time.Millisecond))
+		}
+		if r.At.Before(now.Add(-Delay)) {
+			return Head{}, fmt.Errorf("%w: by %s", ErrLate, now.Sub(r.At).Round(time.Second))
 		}
 		if r.At.After(last) {
 			last = r.At

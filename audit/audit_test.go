@@ -104,7 +104,7 @@ func (m *memory) clone() *memory {
 // rebuild makes a forged log consistent in itself, as whoever can write the
 // whole database would.
 func (m *memory) rebuild() *memory {
-	forged := &memory{now: m.now.Add(24 * time.Hour)}
+	forged := &memory{now: m.now}
 	next, err := forged.head.follow(forged.now, m.records)
 	if err != nil {
 		panic(err)

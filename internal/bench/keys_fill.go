@@ -243,17 +243,18 @@ func (f *filling) bound(o other) []signer.Bound {
 // entries are some of those that a citizen's first signature leaves in the log,
 // among them the one by which the record is believed.
 func (f *filling) entries(o other) []audit.Entry {
+	now := time.Now() // the log takes nothing from long ago
 	return []audit.Entry{
 		{
-			Type: audit.CitizenSealed, Operation: o.id, At: f.then, Person: o.identifier,
+			Type: audit.CitizenSealed, Operation: o.id, At: now, Person: o.identifier,
 			Payload: map[string]any{"version": 3, "seal": hex.EncodeToString(o.seal), "epoch": 1},
 		},
 		{
-			Type: audit.CertificateIssued, Operation: o.request, At: f.then, Person: o.identifier,
+			Type: audit.CertificateIssued, Operation: o.request, At: now, Person: o.identifier,
 			Payload: map[string]any{"credential": o.credential, "serial": o.serial, "sha256": hex.EncodeToString(o.digest)},
 		},
 		{
-			Type: audit.SignDone, Operation: o.request, At: f.then, Person: o.identifier,
+			Type: audit.SignDone, Operation: o.request, At: now, Person: o.identifier,
 			Payload: map[string]any{"authorisation": o.challenge, "serial": o.serial, "signatures": []string{hex.EncodeToString(o.digest)}},
 		},
 	}
