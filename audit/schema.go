@@ -134,8 +134,8 @@ func optional(name string, kind Kind, means string) Field {
 	return Field{Name: name, Kind: kind, Means: means, Optional: true}
 }
 
-func former(name string, kind Kind, means string) Field {
-	return Field{Name: name, Kind: kind, Means: means, Optional: true, Former: true}
+func former(name, means string) Field {
+	return Field{Name: name, Kind: KindString, Means: means, Optional: true, Former: true}
 }
 
 // term makes a field one that is searched by.

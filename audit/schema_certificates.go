@@ -57,7 +57,7 @@ func certificateSchemas() []Schema {
 			application(),
 			optional("serial", KindString, "serial number of the certificate").term(TermCertificate),
 			optional("credential", KindString, "id of the credential that holds the key"),
-			former("id", KindString, "serial number of the certificate").term(TermCertificate),
+			former("id", "serial number of the certificate").term(TermCertificate),
 		}},
 		{CertificateRevoked, ResultSucceeded, "A citizen's certificate is revoked for good.", []Field{
 			serial(),
@@ -87,7 +87,7 @@ func certificateSchemas() []Schema {
 			optional("credential", KindString, "id of the credential that held it"),
 			optional("generation", KindInteger, "which sealing of the key this was"),
 			cause,
-			former("id", KindString, "label of the token's object"),
+			former("id", "label of the token's object"),
 		}, keyPlace()...)},
 		{KeyResealed, ResultNone, "A key was sealed anew under newer keys of the token, or at another cost.", []Field{
 			required("credential", KindString, "id of the credential that holds it"),

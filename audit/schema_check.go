@@ -19,7 +19,7 @@ var (
 // check reports why a payload does not fit the schema, nil if it does. It is
 // for entries that are written: those of older versions are read as they are.
 func (s Schema) check(payload map[string]any) error {
-	fields := append(s.Fields[:len(s.Fields):len(s.Fields)], optional(personKey, KindString, ""))
+	fields := append(slices.Clip(s.Fields), optional(personKey, KindString, ""))
 	return checkFields(fields, payload)
 }
 

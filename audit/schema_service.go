@@ -35,7 +35,7 @@ func serviceSchemas() []Schema {
 		}},
 		{AuthorityIntent, ResultNone, "A key of the hierarchy is about to certify another.", []Field{
 			optional("member", KindString, "whose certificate it will be"),
-			former("name", KindString, "whose certificate it will be"),
+			former("name", "whose certificate it will be"),
 			optional("issuer", KindString, "who certifies"),
 			optional("serial", KindString, "serial number of the certificate").term(TermCertificate),
 			optional("key_sha256", KindHex, "hash of the public key (SubjectPublicKeyInfo)"),
@@ -44,7 +44,7 @@ func serviceSchemas() []Schema {
 		}},
 		{AuthorityIssued, ResultSucceeded, "A member of the hierarchy has a certificate.", []Field{
 			optional("member", KindString, "whose certificate it is"),
-			former("name", KindString, "whose certificate it is"),
+			former("name", "whose certificate it is"),
 			optional("role", KindString, "what its key does").one("root", "issuing", "ocsp", "tsa"),
 			optional("generation", KindInteger, "which of its role"),
 			optional("issuer", KindString, "who certified"),

@@ -103,7 +103,7 @@ func signatureSchemas() []Schema {
 		{SignInterrupted, ResultInterrupted, "An intent without an outcome: nothing was handed out, the citizen may be asked again.", ended(
 			authorisation,
 			optional("serial", KindString, "serial number of the certificate").term(TermCertificate),
-			former("id", KindString, "id of the consent that was used up"),
+			former("id", "id of the consent that was used up"),
 		)},
 		{SignFailed, ResultFailed, "The key could not be used; the citizen may be asked again.", ended(
 			required("authorisation", KindString, "id of the consent that was used up"),
@@ -114,7 +114,7 @@ func signatureSchemas() []Schema {
 			required("by", KindString, "who refused").one("citizen"),
 		)},
 		{SignExpired, ResultExpired, "Nobody signed in time.", ended(
-			former("id", KindString, "id of the request"),
+			former("id", "id of the request"),
 		)},
 		{SignDenied, ResultRefused, "The rules do not allow the signature, or something has changed since the consent.", ended(
 			required("reason", KindString, "code of the refusal").term(TermReason),

@@ -117,10 +117,10 @@ func (a Authorisation) facts(k Credential) facts {
 }
 
 // place is where a key is kept.
-func (k Credential) place() facts {
-	f := facts{"algorithm": k.Algorithm, "keeper": string(k.Keeper), "kek": k.KEK}
-	if k.KeyLabel != "" {
-		f["label"] = k.KeyLabel
+func (c Credential) place() facts {
+	f := facts{"algorithm": c.Algorithm, "keeper": string(c.Keeper), "kek": c.KEK}
+	if c.KeyLabel != "" {
+		f["label"] = c.KeyLabel
 	}
 	return f
 }

@@ -21,9 +21,9 @@ func (s *Service) Reap(ctx context.Context) error {
 		return err
 	}
 	var failures []error
-	end := func(items []OverdueItem, kind audit.EventType, apply func(context.Context, string, audit.Entry) error) {
+	end := func(items []OverdueItem, kind audit.EventType, tell tell, apply func(context.Context, string, audit.Entry) error) {
 		for _, item := range items {
-			payload, err := s.overdue(ctx, kind, item)
+			payload, err := tell(ctx, item)
 			if err == nil {
 				err = apply(ctx, item.ID, audit.Entry{
 					Type: kind, Operation: item.RequestID, At: now, Person: item.Identifier, Payload: payload,
@@ -34,30 +34,35 @@ func (s *Service) Reap(ctx context.Context) error {
 			}
 		}
 	}
-	end(overdue.Intents, audit.SignInterrupted, s.Store.InterruptSignature)
-	end(overdue.Certificates, audit.CertificateInterrupted, s.Store.InterruptCertificate)
-	end(overdue.Requests, audit.SignExpired, s.Store.ExpireRequest)
-	end(overdue.TokenKeys, audit.KeyDestroyed, s.destroyTokenKey)
+	end(overdue.Intents, audit.SignInterrupted, s.unsigned, s.Store.InterruptSignature)
+	end(overdue.Certificates, audit.CertificateInterrupted, uncertified, s.Store.InterruptCertificate)
+	end(overdue.Requests, audit.SignExpired, s.unsigned, s.Store.ExpireRequest)
+	end(overdue.TokenKeys, audit.KeyDestroyed, doomed, s.destroyTokenKey)
 	return errors.Join(append(failures, s.Store.Forget(ctx, now))...)
 }
 
-// overdue are the facts of what is ended.
-func (s *Service) overdue(ctx context.Context, kind audit.EventType, item OverdueItem) (facts, error) {
-	switch kind {
-	case audit.CertificateInterrupted:
-		return asked(item.Application, facts{"serial": item.Serial, "credential": item.Credential}), nil
-	case audit.KeyDestroyed:
-		return facts{"label": item.ID, "credential": item.Credential, "keeper": string(TokenKeeper)}, nil
-	}
+// tell gives the facts of what is ended.
+type tell func(ctx context.Context, item OverdueItem) (facts, error)
+
+// unsigned is a request, or the intent of one.
+func (s *Service) unsigned(ctx context.Context, item OverdueItem) (facts, error) {
 	r, err := s.Store.Request(ctx, item.RequestID)
 	if err != nil {
 		return nil, err
 	}
 	f := r.matter().facts(facts{})
-	if kind == audit.SignInterrupted {
+	if item.Serial != "" {
 		f["authorisation"], f["serial"] = item.ID, item.Serial
 	}
 	return f, nil
+}
+
+func uncertified(_ context.Context, item OverdueItem) (facts, error) {
+	return asked(item.Application, facts{"serial": item.Serial, "credential": item.Credential}), nil
+}
+
+func doomed(_ context.Context, item OverdueItem) (facts, error) {
+	return facts{"label": item.ID, "credential": item.Credential, "keeper": string(TokenKeeper)}, nil
 }
 
 // destroyTokenKey removes an object that no credential needs any more, and
