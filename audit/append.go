@@ -123,7 +123,13 @@ func Append(ctx context.Context, tx Tx, entries ...Entry) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("locking the head of the log: %w", err)
 	}
-	next, err := head.follow(tx.Now(), records)
+	now := tx.Now()
+	for _, r := range records {
+		if r.At.Before(now.Add(-Delay)) {
+			return 0, fmt.Errorf("%w: after %s", ErrLate, now.Sub(r.At).Round(time.Second))
+		}
+	}
+	next, err := head.follow(now, records)
 	if err != nil {
 		return 0, err
 	}
@@ -171,9 +177,6 @@ func (h Head) follow(now time.Time, records []Record) (Head, error) {
 		r := &records[i]
 		if r.At.After(now.Add(clockSkew)) {
 			return Head{}, fmt.Errorf("%w: an entry is %s ahead of it", ErrClockBehind, r.At.Sub(now).Round(time.Millisecond))
-		}
-		if r.At.Before(now.Add(-Delay)) {
-			return Head{}, fmt.Errorf("%w: by %s", ErrLate, now.Sub(r.At).Round(time.Second))
 		}
 		if r.At.After(last) {
 			last = r.At
