@@ -21,9 +21,12 @@ import (
 // The planner would have to guess each time, and one wrong guess reads the log.
 const (
 	probe   = 256   // how far lists are looked ahead to tell how dense they are
-	portion = 8192  // at most so many numbers are tried at once
-	effort  = 20000 // numbers tried until a search gives what it has
+	portion = 4096  // at most so many numbers are tried at once
+	effort  = 10000 // numbers tried until a search gives what it has
 	rounds  = 12    // and looks ahead
+	// To look a number up in an index costs what it costs to read so many that
+	// stand beside each other.
+	lookUp = 16
 )
 
 // search is one under way.
@@ -168,13 +171,22 @@ func (s *search) advance(ctx context.Context, size int) (int, error) {
 	sparsest := slices.MinFunc(s.lists, func(x, y list) int { return s.sparser(ahead[x], ahead[y]) })
 	numbers, whole := ahead[sparsest], len(ahead[sparsest]) < probe
 	if !whole && size > probe {
-		if ahead, err = s.ahead(ctx, []list{sparsest}, size); err != nil {
+		more, err := s.ahead(ctx, []list{sparsest}, size)
+		if err != nil {
 			return 0, err
 		}
-		numbers, whole = ahead[sparsest], len(ahead[sparsest]) < size
+		numbers, whole = more[sparsest], len(more[sparsest]) < size
 	}
-	others := slices.DeleteFunc(slices.Clone(s.lists), func(l list) bool { return l == sparsest })
-	if err := s.keep(ctx, others, numbers); err != nil || len(s.found.Records) >= s.limit {
+	kept := numbers
+	for _, l := range s.lists {
+		if l == sparsest || len(kept) == 0 {
+			continue
+		}
+		if kept, err = s.common(ctx, l, kept, s.near(ahead[l], kept)); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.read(ctx, `seq = ANY (@numbers)`, pgx.NamedArgs{"numbers": kept}); err != nil || len(s.found.Records) >= s.limit {
 		return len(numbers), err
 	}
 	if whole {
@@ -215,58 +227,61 @@ func (s *search) directed(sql string) string {
 	return strings.ReplaceAll(sql, "{way}", way)
 }
 
+// listsSQL are the first numbers of lists, at most so many of each.
+const listsSQL = `
+	(
+		SELECT '@person' AS kind, @person AS value, seq
+		FROM (
+			(
+				SELECT seq
+				FROM log_entries
+				WHERE person = @person AND seq >= @from AND seq < @to
+				ORDER BY seq {way}
+				LIMIT @limit
+			) UNION (
+				SELECT seq
+				FROM log_terms
+				WHERE kind = 'citizen' AND value = @person AND seq >= @from AND seq < @to
+				ORDER BY seq {way}
+				LIMIT @limit
+			)
+		) AS people
+		WHERE @person <> ''
+		ORDER BY seq {way}
+		LIMIT @limit
+	) UNION ALL (
+		SELECT '@operation', @operation, seq
+		FROM log_entries
+		WHERE operation = @operation AND @operation <> '' AND seq >= @from AND seq < @to
+		ORDER BY seq {way}
+		LIMIT @limit
+	) UNION ALL (
+		SELECT asked.kind, asked.value, t.seq
+		FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value) CROSS JOIN LATERAL (
+			SELECT seq
+			FROM log_terms
+			WHERE kind = asked.kind AND value = asked.value AND seq >= @from AND seq < @to
+			ORDER BY seq {way}
+			LIMIT @limit
+		) AS t
+	) UNION ALL (
+		SELECT '@types', '', t.seq
+		FROM unnest(@types::text[]) AS asked (type) CROSS JOIN LATERAL (
+			SELECT seq
+			FROM log_entries
+			WHERE type = asked.type AND seq >= @from AND seq < @to
+			ORDER BY seq {way}
+			LIMIT @limit
+		) AS t
+		ORDER BY t.seq {way}
+		LIMIT @limit
+	)`
+
 // ahead reads the first numbers of lists, at most so many of each.
 func (s *search) ahead(ctx context.Context, lists []list, limit int) (map[list][]int64, error) {
 	args := s.args(lists)
 	args["from"], args["to"], args["limit"] = s.found.Rest.From, s.found.Rest.To, limit
-	rows, err := s.db.Query(ctx, s.directed(`
-		(
-			SELECT '@person', @person, seq
-			FROM (
-				(
-					SELECT seq
-					FROM log_entries
-					WHERE person = @person AND seq >= @from AND seq < @to
-					ORDER BY seq {way}
-					LIMIT @limit
-				) UNION (
-					SELECT seq
-					FROM log_terms
-					WHERE kind = 'citizen' AND value = @person AND seq >= @from AND seq < @to
-					ORDER BY seq {way}
-					LIMIT @limit
-				)
-			) AS people
-			WHERE @person <> ''
-			ORDER BY seq {way}
-			LIMIT @limit
-		) UNION ALL (
-			SELECT '@operation', @operation, seq
-			FROM log_entries
-			WHERE operation = @operation AND @operation <> '' AND seq >= @from AND seq < @to
-			ORDER BY seq {way}
-			LIMIT @limit
-		) UNION ALL (
-			SELECT asked.kind, asked.value, t.seq
-			FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value) CROSS JOIN LATERAL (
-				SELECT seq
-				FROM log_terms
-				WHERE kind = asked.kind AND value = asked.value AND seq >= @from AND seq < @to
-				ORDER BY seq {way}
-				LIMIT @limit
-			) AS t
-		) UNION ALL (
-			SELECT '@types', '', t.seq
-			FROM unnest(@types::text[]) AS asked (type) CROSS JOIN LATERAL (
-				SELECT seq
-				FROM log_entries
-				WHERE type = asked.type AND seq >= @from AND seq < @to
-				ORDER BY seq {way}
-				LIMIT @limit
-			) AS t
-			ORDER BY t.seq {way}
-			LIMIT @limit
-		)`), args)
+	rows, err := s.db.Query(ctx, s.directed(listsSQL), args)
 	if err != nil {
 		return nil, err
 	}
@@ -282,38 +297,81 @@ func (s *search) ahead(ctx context.Context, lists []list, limit int) (map[list][
 	return ahead, err
 }
 
-// keep reads the entries that stand in all lists, of numbers that stand in one.
-func (s *search) keep(ctx context.Context, lists []list, numbers []int64) error {
-	if len(lists) > 0 {
-		args := s.args(lists)
-		args["numbers"] = numbers
-		// A scalar subquery is one look into an index; EXISTS may become a table of
-		// the whole list.
-		rows, err := s.db.Query(ctx, s.directed(`
-			SELECT n.seq
-			FROM unnest(@numbers::bigint[]) AS n (seq)
-			WHERE
-				(
-					@person = ''
-					OR (SELECT true FROM log_entries e WHERE e.person = @person AND e.seq = n.seq)
-					OR (SELECT true FROM log_terms t WHERE t.kind = 'citizen' AND t.value = @person AND t.seq = n.seq)
-				)
-				AND (@operation = '' OR (SELECT true FROM log_entries e WHERE e.operation = @operation AND e.seq = n.seq))
-				AND (cardinality(@types::text[]) = 0 OR (SELECT true FROM log_entries e WHERE e.type = ANY (@types) AND e.seq = n.seq))
-				AND (
-					SELECT count(*)
-					FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value)
-					JOIN log_terms t ON t.kind = asked.kind AND t.value = asked.value AND t.seq = n.seq
-				) = cardinality(@kinds)
-			ORDER BY n.seq {way}`), args)
-		if err != nil {
-			return err
-		}
-		if numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
-			return err
+// near is whether a list, of which the first numbers are known, has so few
+// between the numbers sought that reading them all is less than looking each up.
+func (s *search) near(ahead, sought []int64) bool {
+	if len(ahead) < probe {
+		return true
+	}
+	return reach(sought)/max(1, reach(ahead)/probe) <= int64(lookUp*len(sought))
+}
+
+// reach is how far apart the first and the last of sorted numbers are.
+func reach(numbers []int64) int64 {
+	first, last := numbers[0], numbers[len(numbers)-1]
+	return max(first, last) - min(first, last) + 1
+}
+
+// common are those of some numbers that stand in a list.
+func (s *search) common(ctx context.Context, l list, numbers []int64, near bool) ([]int64, error) {
+	if near {
+		most := 2 * lookUp * max(len(numbers), probe)
+		common, read, err := s.merge(ctx, l, numbers, most)
+		if err != nil || read < most {
+			return common, err
 		}
 	}
-	return s.read(ctx, `seq = ANY (@numbers)`, pgx.NamedArgs{"numbers": numbers})
+	return s.lookUp(ctx, l, numbers)
+}
+
+// merge reads a list between the first and the last of some numbers, and says
+// how much it had to read.
+func (s *search) merge(ctx context.Context, l list, numbers []int64, most int) (common []int64, read int, err error) {
+	args := s.args([]list{l})
+	args["from"], args["to"], args["limit"] = slices.Min(numbers), slices.Max(numbers)+1, most
+	args["numbers"] = numbers
+	err = s.db.QueryRow(ctx, s.directed(`
+		WITH list AS MATERIALIZED (`+listsSQL+`)
+		SELECT
+			(SELECT count(*) FROM list),
+			ARRAY (
+				SELECT seq
+				FROM (
+					SELECT unnest(@numbers::bigint[]) AS seq
+					INTERSECT
+					SELECT seq FROM list
+				) AS common
+				ORDER BY seq {way}
+			)`), args).Scan(&read, &common)
+	return common, read, err
+}
+
+// lookUp asks the index for each number. A scalar subquery is one look into it;
+// EXISTS may become a table of the whole list.
+func (s *search) lookUp(ctx context.Context, l list, numbers []int64) ([]int64, error) {
+	args := s.args([]list{l})
+	args["numbers"] = numbers
+	rows, err := s.db.Query(ctx, s.directed(`
+		SELECT n.seq
+		FROM unnest(@numbers::bigint[]) AS n (seq)
+		WHERE
+			(
+				@person = ''
+				OR (SELECT true FROM log_entries e WHERE e.person = @person AND e.seq = n.seq)
+				OR (SELECT true FROM log_terms t WHERE t.kind = 'citizen' AND t.value = @person AND t.seq = n.seq)
+			)
+			AND (@operation = '' OR (SELECT true FROM log_entries e WHERE e.operation = @operation AND e.seq = n.seq))
+			AND (cardinality(@types::text[]) = 0 OR (SELECT true FROM log_entries e WHERE e.type = ANY (@types) AND e.seq = n.seq))
+			AND (cardinality(@kinds::text[]) = 0 OR (
+				SELECT true
+				FROM log_terms t
+				WHERE t.kind = (@kinds)[1] AND t.value = (@values::text[])[1] AND t.seq = n.seq
+			))
+		ORDER BY n.seq {way}`), args)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // walk is a search by time alone, or by nothing.
