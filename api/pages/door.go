@@ -14,6 +14,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -58,11 +59,21 @@ type Requests interface {
 	AugmentSoon(ctx context.Context, requestID string)
 }
 
+// Receipts proves signatures. *receipts.Service fulfils it.
+type Receipts interface {
+	// Receipt is that of a signed request (policies.RequestState,
+	// policies.ReceiptPending).
+	Receipt(ctx context.Context, r signer.Request) (audit.Receipt, error)
+	// Evidence is the same as a PDF.
+	Evidence(ctx context.Context, r signer.Request) ([]byte, error)
+}
+
 // DoorConfig names the parts of a Door.
 type DoorConfig struct {
 	Pages    *Pages
 	Store    Store
 	Requests Requests
+	Receipts Receipts
 	Module   signer.Module
 	Register Register
 	Viewer   Viewer
@@ -106,6 +117,8 @@ func (d *Door) Room(site *api.Site) {
 	g.GET("/firma/:id/documento/:n/original", d.original)
 	g.GET("/firma/:id/documento/:n/firmado", d.signed)
 	g.GET("/firma/:id/documento/:n/pagina/:p", d.pageImage)
+	g.GET("/firma/:id/justificante.pdf", d.evidence)
+	g.GET("/firma/:id/justificante.json", d.receipt)
 	g.POST("/firma/:id/codigo", d.sendCode)
 	g.GET("/firma/:id/confirmar", d.confirm)
 	g.POST("/firma/:id/confirmar", d.sign)

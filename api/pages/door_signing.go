@@ -317,6 +317,7 @@ func (d *Door) done(c echo.Context) error {
 	view := &Done{
 		Page: ceremonyPage(r, at(r.ID, "hecho")), Documents: listed(r, true), SignedAt: r.ClosedAt, Reference: r.Reference(),
 		ReturnURL: back, StayURL: at(r.ID, "hecho") + "?quedarse=1",
+		EvidenceURL: at(r.ID, "justificante.pdf"), ReceiptURL: at(r.ID, "justificante.json"),
 	}
 	if c.QueryParam("quedarse") == "" {
 		view.ReturnIn = leaveAfter

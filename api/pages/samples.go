@@ -63,7 +63,7 @@ func (s *sampler) documents(count int) []Document {
 		documents = append(documents, Document{
 			Number: i + 1, Title: titles[i%len(titles)], Kind: "PDF", Size: int64(212_000 + 950_000*i), Pages: 3 - i%3,
 			Fingerprint: "7f3a91c05be2d84417aa0c9f63b1e58d2a4470f9c6d35e18b07fa29c41d6e380",
-			OpenURL:     "#main", OriginalURL: s.image, SignedURL: s.image, ReceiptURL: s.image,
+			OpenURL:     "#main", OriginalURL: s.image, SignedURL: s.image,
 		})
 	}
 	return documents
@@ -179,7 +179,7 @@ func (s *sampler) confirmation() {
 
 func (s *sampler) endings() {
 	done := func(documents []Document) *Done {
-		return &Done{Page: asked(), Documents: documents, SignedAt: s.now, Reference: "K7QF", ReturnURL: "https://sede.example.es/vuelta", StayURL: "#main"}
+		return &Done{Page: asked(), Documents: documents, SignedAt: s.now, Reference: "K7QF", ReturnURL: "https://sede.example.es/vuelta", StayURL: "#main", EvidenceURL: "#main", ReceiptURL: "#main"}
 	}
 	s.add("uno", done(s.documents(1)))
 	leaving := done(s.documents(1))

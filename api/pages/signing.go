@@ -89,10 +89,9 @@ type Document struct {
 	Findings []policies.Finding
 	Stamped  bool // the signature will be seen in the document, and is on the page shown
 	// After the ceremony:
-	SignedURL  string            // downloads the signed document
-	ReceiptURL string            // may be empty
-	Failure    *policies.Refusal // why it was not signed
-	Lacking    *policies.Refusal // why it does not yet have all that was asked for
+	SignedURL string            // downloads the signed document
+	Failure   *policies.Refusal // why it was not signed
+	Lacking   *policies.Refusal // why it does not yet have all that was asked for
 }
 
 // Opened is the page of a document that the reader looks at.
@@ -156,6 +155,9 @@ type Done struct {
 	// criterion 2.2.1, asks for 20 seconds at least and a way to stop it.
 	ReturnIn time.Duration
 	StayURL  string // this page without ReturnIn
+	// EvidenceURL is the receipt for people, ReceiptURL for programs; empty where
+	// nothing was signed.
+	EvidenceURL, ReceiptURL string
 }
 
 // Signed counts the documents that were signed.

@@ -18,6 +18,8 @@ import (
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/api/published"
+	"github.com/rubrica-firma/rubrica/api/receipts"
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/api/rest"
 	"github.com/rubrica-firma/rubrica/api/validation"
@@ -56,6 +58,9 @@ type APICommand struct {
 	// answered from memory, StampsPerSecond its time-stamps.
 	QuestionsPerSecond int `help:"OCSP requests a second from one address, beyond those answered from memory." default:"200"`
 	StampsPerSecond    int `help:"Time-stamps a second for one address." default:"50"`
+
+	// WitnessPolicy is the signer's: receipts wait for its witnesses, and name them.
+	WitnessPolicy string `name:"witness-policy" help:"Witnesses of the signature log (C2SP tlog-policy)." type:"existingfile" placeholder:"FILE"`
 
 	EvidenceSettings
 	// DocumentRules are exceptions to what is done about findings in documents
@@ -185,12 +190,17 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
+	policy, err := readWitnesses(c.WitnessPolicy)
+	if err != nil {
+		return nil, err
+	}
+	proofs := receipts.New(receipts.Config{Log: public, Policy: policy, Patience: 5 * time.Second, Draw: drawn.Evidence})
 	door := pages.NewDoor(pages.DoorConfig{
-		Pages: drawn, Store: public, Requests: core, Module: module, Register: module, Viewer: worker,
+		Pages: drawn, Store: public, Requests: core, Receipts: proofs, Module: module, Register: module, Viewer: worker,
 		Rules: c.rules(), Issuer: c.Service, CodeInterval: c.CodeInterval, Development: c.Development, Now: time.Now,
 	})
 	native, err := rest.Room(rest.Config{
-		Requests: core, Store: public, Register: module, SigningPath: pages.SigningPath, Limits: core.Limits,
+		Requests: core, Store: public, Receipts: proofs, Register: module, SigningPath: pages.SigningPath, Limits: core.Limits,
 		Pages: map[policies.Where]string{
 			policies.AtActivation: "/activar", policies.AtPassword: "/contrasena", policies.AtCertificate: "/certificado",
 		},
@@ -204,7 +214,9 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 	return api.New(api.Config{
 		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
-		ErrorPage: door.Trouble, Rooms: []func(*api.Site){p.desk.Room, native, door.Room},
+		ErrorPage: door.Trouble, Rooms: []func(*api.Site){
+			p.desk.Room, native, door.Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
+		},
 		Limits: limits, Logger: p.logger, Now: time.Now,
 	})
 }

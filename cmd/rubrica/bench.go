@@ -37,10 +37,12 @@ func (c *BenchCommand) Run(ctx context.Context) error {
 	return dev.Up(ctx, dev.Config{
 		Dir:    c.Dir,
 		Listen: "127.0.0.1:8090", Sede: "127.0.0.1:8091", Inbox: "127.0.0.1:8092", SMTP: "127.0.0.1:8095",
+		Witness: "127.0.0.1:8093", Auditor: "127.0.0.1:8094",
 		Program:  program,
 		Settings: benchSettings,
 		Migrate:  migrate,
-		Init:     [][]string{{"ca", "init", "--yes", "--export", filepath.Join(c.Dir, "ca")}},
+		Init:     developmentInit(c.Dir),
+		Trust:    introduction,
 		Register: developmentClients,
 		Demo: []string{
 			"measure", "--environment", fmt.Sprint(os.Getpid()), "--only", c.Only, "--output", c.Output,

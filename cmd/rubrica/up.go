@@ -36,6 +36,9 @@ type UpCommand struct {
 	Sede   string `help:"Address of the demo sede." default:"127.0.0.1:8081" placeholder:"HOST:PORT"`
 	Inbox  string `help:"Address of the inbox page and of its SMS gateway." default:"127.0.0.1:8082" placeholder:"HOST:PORT"`
 	SMTP   string `name:"smtp" help:"Address of the inbox's mail server." default:"127.0.0.1:8025" placeholder:"HOST:PORT"`
+	// Witness and Auditor belong to the signature log.
+	Witness string `help:"Address of the witness of the signature log." default:"127.0.0.1:8083" placeholder:"HOST:PORT"`
+	Auditor string `help:"Address of the auditor's door, with TLS." default:"127.0.0.1:8443" placeholder:"HOST:PORT"`
 	// Demo signs one document without a hand before the environment is handed
 	// over, and fails if foreign validators do not accept the signature.
 	Demo bool `help:"Sign a document first, as the command demo does."`
@@ -63,10 +66,13 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		Sede:      c.Sede,
 		Inbox:     c.Inbox,
 		SMTP:      c.SMTP,
+		Witness:   c.Witness,
+		Auditor:   c.Auditor,
 		Program:   program,
 		Settings:  c.settings,
 		Migrate:   migrate,
-		Init:      [][]string{{"ca", "init", "--yes", "--export", filepath.Join(c.Dir, "ca")}},
+		Init:      developmentInit(c.Dir),
+		Trust:     introduction,
 		Once:      c.Once,
 		Register:  developmentClients,
 		Hint:      registrationHint,
@@ -138,6 +144,20 @@ func developmentSettings(e dev.Environment) map[string]any {
 		},
 		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
 		"hsm": map[string]any{"probe": token(map[string]any{})},
+		"audit": map[string]any{
+			"key":     token(map[string]any{}),
+			"recover": token(map[string]any{"database": e.Databases.Signer}),
+			"erase":   map[string]any{"database": e.Databases.Owner},
+		},
+		"witness": map[string]any{"serve": map[string]any{"dir": e.WitnessDir, "listen": e.WitnessListen, "logs": e.LogWitnessed}},
+		"auditor": map[string]any{
+			"add": map[string]any{"database": e.Databases.Signer}, "invite": map[string]any{"database": e.Databases.Signer},
+			"disable": map[string]any{"database": e.Databases.Signer}, "list": map[string]any{"database": e.Databases.Signer},
+			"serve": map[string]any{
+				"database": e.Databases.Auditor, "public-url": e.AuditorURL, "listen": e.AuditorListen, "signer-socket": e.SignerSocket,
+				"tls-certificate": e.AuditorTLS.Certificate, "tls-key": e.AuditorTLS.Key, "client-ca": e.AuditorTLS.CA,
+			},
+		},
 		"key": map[string]any{
 			"status":  map[string]any{"database": e.Databases.Signer},
 			"rotate":  token(map[string]any{"database": e.Databases.Signer}),
@@ -149,6 +169,9 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"socket":         e.SignerSocket,
 			"peer-user":      e.Peers,
 			"socket-group":   e.SocketGroup,
+			"witness-policy": e.LogPolicy,
+			"log-state":      e.LogState,
+			"auditor-user":   e.AuditorPeers,
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
 		}),
@@ -156,6 +179,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"database":         e.Databases.API,
 			"listen":           e.Listen,
 			"signer-socket":    e.SignerSocket,
+			"witness-policy":   e.LogPolicy,
 			"mail-server":      e.SMTP,
 			"mail-without-tls": true,
 			"development":      true,
@@ -173,6 +197,9 @@ func developmentClients(e dev.Environment) []dev.Registration {
 		{File: e.OfficeCredentials, Command: []string{
 			"app", "add", "--name", "Oficina de registro de Valdehierro", "--organisation", "Ayuntamiento de Valdehierro",
 			"--scope", "registration", "--output", e.OfficeCredentials,
+		}},
+		{File: e.AuditorID, Command: []string{
+			"auditor", "add", "Auditora de Desarrollo", "--role", "auditor", "--certificate", e.AuditorTLS.ClientCertificate, "--output", e.AuditorID,
 		}},
 	}
 }
