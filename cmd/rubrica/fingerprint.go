@@ -42,7 +42,10 @@ func announceStart(ctx context.Context, db *store.DB, sum settingsSum) error {
 	if err != nil {
 		return fmt.Errorf("reading the settings of the last start: %w", err)
 	}
-	now := time.Now()
+	return db.Log(ctx, startEntries(was, sum, time.Now())...)
+}
+
+func startEntries(was string, sum settingsSum, now time.Time) []audit.Entry {
 	entries := []audit.Entry{{
 		Type: audit.ServiceStarted, Operation: "signer", At: now,
 		Payload: map[string]any{"version": version(), "settings_sha256": string(sum)},
@@ -53,5 +56,5 @@ func announceStart(ctx context.Context, db *store.DB, sum settingsSum) error {
 			Payload: map[string]any{"version": version(), "settings_sha256": string(sum), "was_sha256": was},
 		})
 	}
-	return db.Log(ctx, entries...)
+	return entries
 }
