@@ -62,7 +62,7 @@ func (s *Service) prove(ctx context.Context, r audit.Record, single *Single) err
 		return err
 	}
 	if audit.CheckInclusion(proof.Path, checkpoint.Tree, r.Seq, r.Leaf) != nil {
-		single.Intact, single.Facts = false, nil
+		single.Entry.Intact, single.Entry.Facts = false, nil
 	}
 	single.Proof, err = proof.Text()
 	return err
