@@ -42,7 +42,11 @@ func (c Checker) Database(ctx context.Context, name string, db Stored) (*Report,
 	var corruption *audit.CorruptionError
 	switch {
 	case errors.As(err, &corruption):
-		r.broken(corruption.Seq, corruption.Seq+1, "%s", corruption.Reason)
+		until := corruption.Seq
+		if corruption.From == corruption.Seq {
+			until++
+		}
+		r.broken(corruption.From, until, "%s", corruption.Reason)
 		return r.conclude(), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the log: %w", err)

@@ -53,16 +53,23 @@ func (f *Fault) place() string {
 
 // sentence is the sentence that answers the question.
 func (r *Report) sentence() string {
-	subject := map[Kind]string{
-		Log: "El registro", Database: "El registro", Export: "La exportación del registro", Receipt: "El justificante", Proof: "La prueba",
-	}[r.Kind]
+	subject, ending := "El registro", "o"
+	switch r.Kind {
+	case Export:
+		subject, ending = "La exportación del registro", "a"
+	case Receipt:
+		subject = "El justificante"
+	case Proof:
+		subject, ending = "La prueba", "a"
+	case Log, Database:
+	}
 	switch r.Verdict {
 	case Holds:
-		return subject + " es auténtico y está íntegro."
+		return fmt.Sprintf("%s es auténtic%s y está íntegr%s.", subject, ending, ending)
 	case Broken:
-		return subject + " NO es auténtico o NO está íntegro."
+		return fmt.Sprintf("%s NO es auténtic%s o NO está íntegr%s.", subject, ending, ending)
 	default:
-		return subject + " no presenta errores, pero no se puede afirmar que sea auténtico."
+		return fmt.Sprintf("%s no presenta errores, pero no se puede afirmar que sea auténtic%s.", subject, ending)
 	}
 }
 
