@@ -256,7 +256,7 @@ func TestLyingWitness(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	more := audit.Checkpoint{Origin: origin, Tree: audit.Tree{Size: 1000, Root: tlog.Hash{1}}}
+	more := audit.Checkpoint{Origin: origin, Size: 1000, Root: tlog.Hash{1}}
 	signedMore, err := key.Sign(more)
 	if err != nil {
 		t.Fatal(err)
@@ -274,6 +274,7 @@ func TestLyingWitness(t *testing.T) {
 		"an error":                        {http.StatusTeapot, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(answer.status)
 				_, _ = w.Write(answer.body)

@@ -372,9 +372,9 @@ func (h *house) insider() *pgx.Conn {
 	return conn
 }
 
-func (h *house) sql(conn *pgx.Conn, statement string, args ...any) {
+func (h *house) sql(conn *pgx.Conn, statement string) {
 	h.Helper()
-	if _, err := conn.Exec(h.Context(), statement, args...); err != nil {
+	if _, err := conn.Exec(h.Context(), statement); err != nil {
 		h.Fatalf("running %s: %v", statement, err)
 	}
 }
@@ -397,7 +397,7 @@ func (h *house) backup() (restore func()) {
 		h.Helper()
 		all := "BEGIN;"
 		for _, t := range tables() {
-			all += "DELETE FROM public." + t + "; INSERT INTO public." + t + " SELECT * FROM " + schema + "." + t + ";"
+			all += "DELETE FROM public." + t + "; INSERT INTO public." + t + " TABLE " + schema + "." + t + ";"
 		}
 		h.sql(conn, all+"COMMIT")
 	}

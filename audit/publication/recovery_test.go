@@ -68,13 +68,13 @@ func (h *house) recovery(db *store.DB) *publication.Recovery {
 	}
 }
 
-// lose witnesses so many entries, keeps a mirror, and puts a backup of before
-// the last ones back. It gives what was witnessed.
-func (h *house) lose(kept, lost int) (mirror string, seen publication.Published) {
+// lose witnesses five entries and more, keeps a mirror, and puts a backup of the
+// five back. It gives what was witnessed.
+func (h *house) lose(lost int) (mirror string, seen publication.Published) {
 	h.Helper()
 	p := h.start()
 	h.opens(p.guard)
-	h.append(kept)
+	h.append(5)
 	h.witnessed(origin)
 	restore := h.backup()
 	h.append(lost)
@@ -123,7 +123,7 @@ func TestRefill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, 2, 2)
-			mirror, seen := h.lose(5, lost)
+			mirror, seen := h.lose(lost)
 			p := h.start()
 			h.closed(p.guard, publication.Behind)
 
@@ -164,7 +164,7 @@ func TestRefill(t *testing.T) {
 func TestRename(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1)
-	_, seen := h.lose(5, 4)
+	_, seen := h.lose(4)
 	p := h.start()
 	h.closed(p.guard, publication.Behind)
 	tree, err := h.recovery(h.db).Rename(t.Context())
@@ -186,10 +186,7 @@ func TestRename(t *testing.T) {
 	// The witness learns of the name, as its operator tells it.
 	h.witnesses[0].Watch(watching(t, tree.Key))
 	h.append(2)
-	h.eventually("the new name to be witnessed", func() bool {
-		c, err := h.db.LastWitnessed(t.Context(), tree.Origin)
-		return err == nil && c.Size == h.head().Size
-	})
+	h.witnessed(tree.Origin)
 	h.sameAsLog(tree.Origin)
 	p.stop()
 
@@ -226,10 +223,7 @@ func TestOlderThanItsName(t *testing.T) {
 	p = h.start()
 	h.opens(p.guard)
 	h.append(1)
-	h.eventually("the new name to be witnessed", func() bool {
-		c, err := h.db.LastWitnessed(t.Context(), tree.Origin)
-		return err == nil && c.Size == h.head().Size
-	})
+	h.witnessed(tree.Origin)
 	p.stop()
 	today() // found at last, with everything but the name
 	for _, state := range []string{h.state, filepath.Join(t.TempDir(), "replica")} {
@@ -249,7 +243,7 @@ func TestOlderThanItsName(t *testing.T) {
 func TestRefillRefuses(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1)
-	mirror, seen := h.lose(5, 300)
+	mirror, seen := h.lose(300)
 	file := func(dir fs.FS, name string) []byte {
 		t.Helper()
 		content, err := fs.ReadFile(dir, name)
@@ -316,7 +310,7 @@ func TestTwoOperators(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, 1, 1)
-			mirror, seen := h.lose(5, 4)
+			mirror, seen := h.lose(4)
 			var group sync.WaitGroup
 			errs := make([]error, 4)
 			for i := range errs {
@@ -362,7 +356,7 @@ func (leaselessRecovery) Lead(context.Context) (publication.Lease, error) { retu
 func TestRecoverForked(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1)
-	mirror, _ := h.lose(5, 4)
+	mirror, _ := h.lose(4)
 	h.append(6)
 	p := h.start()
 	h.closed(p.guard, publication.Forked)
@@ -402,17 +396,14 @@ func TestRekey(t *testing.T) {
 	h.witnesses[0].Watch(watching(t, tree.Key))
 	p = h.start()
 	h.opens(p.guard)
-	h.eventually("the new name to be witnessed", func() bool {
-		c, err := h.db.LastWitnessed(t.Context(), tree.Origin)
-		return err == nil && c.Size == h.head().Size
-	})
+	h.witnessed(tree.Origin)
 }
 
 // With every witness silent nobody can say which name is free.
 func TestRenameNeedsAWitness(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1, 1)
-	h.lose(5, 4)
+	h.lose(4)
 	h.witnesses[0].down.Store(true)
 	if _, err := h.recovery(h.db).Rename(t.Context()); err == nil {
 		t.Error("a name was taken that a witness may know")

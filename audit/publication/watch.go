@@ -285,7 +285,7 @@ func (w *Watch) whole(ctx context.Context, f *Finding, head audit.Head) error {
 	}
 	f.Head = audit.Tree{Size: head.Size, Root: stored.Root}
 	if damage != nil || err != nil || stored != tree {
-		f.Reason, f.Known = Forked, Seen{Checkpoint: audit.Checkpoint{Origin: f.Tree.Origin, Tree: tree}, By: "head"}
+		f.Reason, f.Known = Forked, Seen{Origin: f.Tree.Origin, Tree: tree, By: "head"}
 	}
 	return nil
 }
