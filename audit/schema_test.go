@@ -247,3 +247,32 @@ func BenchmarkCanonical(b *testing.B) {
 		}
 	}
 }
+
+// Terms reads whatever stands in a database: it never fails otherwise than by
+// saying so, and what it finds is in order, each once, and of a kind that is known.
+func FuzzTerms(f *testing.F) {
+	kinds := EventTypes()
+	for i, s := range Schemas() {
+		payload, err := json.Marshal(s.Example())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), payload)
+	}
+	f.Add(uint8(0), []byte(`{"documents":[[{"sha256":"aa"}],null,{"sha256":["bb"]}]}`))
+	known := []string{TermApplication, TermCertificate, TermCitizen, TermDocument, TermReason}
+	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
+		terms, err := Terms(kinds[int(kind)%len(kinds)], payload)
+		if err != nil && terms != nil {
+			t.Errorf("got %v with %v", terms, err)
+		}
+		for i, term := range terms {
+			if term.Value == "" || !slices.Contains(known, term.Kind) {
+				t.Errorf("got %v", term)
+			}
+			if i > 0 && (terms[i-1].Kind > term.Kind || terms[i-1].Kind == term.Kind && terms[i-1].Value >= term.Value) {
+				t.Errorf("got %v after %v", term, terms[i-1])
+			}
+		}
+	})
+}
