@@ -54,8 +54,8 @@ type AuditDoorConfig struct {
 	// Applications names those that ask for signatures, by client id; nil shows
 	// the ids.
 	Applications func(ctx context.Context) (map[string]string, error)
-	// Origin is the name of the tree and PublicURL where it is published, for the
-	// instruction to verify.
+	// Origin is the name of the tree, and PublicURL the address of the service that
+	// publishes it under /log: for the instruction to verify.
 	Origin    string
 	PublicURL string
 	// Development shows the component page.

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -79,7 +80,9 @@ func (g *gate) Require(roles ...string) echo.MiddlewareFunc {
 	}
 }
 
-func (g *gate) CertificateOffered(c echo.Context) bool { return c.Request().Header.Get("Certificate") != "" }
+func (g *gate) CertificateOffered(c echo.Context) bool {
+	return c.Request().Header.Get("Certificate") != ""
+}
 
 func (g *gate) EnterByCertificate(c echo.Context) error {
 	if c.Request().Header.Get("Certificate") != "right" {
@@ -210,9 +213,11 @@ func newBureau(t *testing.T) *bureau {
 		"luis":   visit("luis", auditing.RoleAdministrator, ""),
 	}}}
 	door := pages.NewAuditDoor(pages.AuditDoorConfig{
-		Pages: drawn, Auditing: b.ledger, Auditors: b.gate, Origin: "firma.example.es/log", PublicURL: "https://firma.example.es/log",
-		Applications: func(context.Context) (map[string]string, error) { return map[string]string{"app-1": "Sede <electrónica>"}, nil },
-		Now:          func() time.Time { return now },
+		Pages: drawn, Auditing: b.ledger, Auditors: b.gate, Origin: "firma.example.es/log", PublicURL: "https://firma.example.es",
+		Applications: func(context.Context) (map[string]string, error) {
+			return map[string]string{"app-1": "Sede <electrónica>"}, nil
+		},
+		Now: func() time.Time { return now },
 	})
 	server := httptest.NewUnstartedServer(nil)
 	b.url = "http://" + server.Listener.Addr().String()
@@ -451,7 +456,7 @@ func TestSearch(t *testing.T) {
 			b.ledger.found.Size = 18250
 			a := b.post("/auditoria", test.fields...)
 			b.leads(a, "/auditoria")
-			b.says(b.get(a.location.String()), http.StatusOK, "hasta la anotación 18 250")
+			b.says(b.get(a.location.String()), http.StatusOK, "hasta la anotación 18\u202f250")
 			if diff := cmp.Diff(test.want, b.ledger.last(t), cmpopts.EquateApproxTime(0)); diff != "" {
 				t.Errorf("query (-want +got):\n%s", diff)
 			}
@@ -639,20 +644,22 @@ func TestExport(t *testing.T) {
 	t.Parallel()
 	b := newBureau(t)
 	b.ledger.export = func(_ auditing.Query, o auditing.ExportOptions, w io.Writer) error {
-		o.Begun(auditing.Export{Format: o.Format, Name: "registro 1-9.jsonl", MediaType: "application/jsonl"})
-		_, err := fmt.Fprintf(w, "%s %t\n", o.Format, o.Complete)
+		if o.Begun != nil {
+			o.Begun(auditing.Export{Format: o.Format, Checkpoint: 9, Name: "registro 1-9." + string(o.Format), MediaType: "application/jsonl"})
+		}
+		_, err := fmt.Fprintf(w, "%s %t %d\n", o.Format, o.Complete, o.Checkpoint)
 		return err
 	}
 	search := b.post("/auditoria", "dni", "12345678Z").location.Query().Get("consulta")
 	b.says(b.get("/auditoria/exportar?consulta="+search), http.StatusOK, "12345678Z", "Solo lo que encuentra su búsqueda")
-	a := b.post("/auditoria/exportar", "consulta", search, "alcance", "query", "formato", "csv")
-	if a.body != "csv false\n" || !strings.Contains(a.header.Get("Content-Disposition"), `"registro 1-9.jsonl"`) {
+	a := b.post("/auditoria/exportar", "consulta", search, "alcance", "query", "formato", "jsonl")
+	if a.body != "jsonl false 0\n" || !strings.Contains(a.header.Get("Content-Disposition"), `"registro 1-9.jsonl"`) {
 		t.Errorf("export: got %q as %q", a.body, a.header.Get("Content-Disposition"))
 	}
 	if got := b.ledger.last(t).Citizen; got != "12345678Z" {
 		t.Errorf("export of a search: got citizen %q", got)
 	}
-	if a = b.post("/auditoria/exportar", "consulta", search, "alcance", "complete", "formato", "jsonl", "desde", "2026-11-01"); a.body != "jsonl true\n" {
+	if a = b.post("/auditoria/exportar", "consulta", search, "alcance", "complete", "formato", "jsonl", "desde", "2026-11-01"); a.body != "jsonl true 0\n" {
 		t.Errorf("complete export: got %q", a.body)
 	}
 	if got := b.ledger.last(t); got.Citizen != "" || got.From.IsZero() {
@@ -666,6 +673,42 @@ func TestExport(t *testing.T) {
 	}
 	b.ledger.refusal = policies.Refuse(policies.CheckpointMissing)
 	b.says(b.post("/auditoria/exportar", "alcance", "complete"), http.StatusServiceUnavailable, "<main")
+}
+
+func TestRowsComeWithWhatTheyAreVerifiedWith(t *testing.T) {
+	t.Parallel()
+	b := newBureau(t)
+	b.ledger.export = func(_ auditing.Query, o auditing.ExportOptions, w io.Writer) error {
+		if o.Begun != nil {
+			o.Begun(auditing.Export{Checkpoint: 9, Name: "registro.csv", MediaType: "text/csv"})
+		}
+		_, err := fmt.Fprintf(w, "%s %t %d", o.Format, o.Complete, o.Checkpoint)
+		return err
+	}
+	a := b.post("/auditoria/exportar", "alcance", "complete", "formato", "csv")
+	if got := a.header.Get("Content-Disposition"); got != `attachment; filename=registro.zip` {
+		t.Errorf("name: got %s", got)
+	}
+	archive, err := zip.NewReader(strings.NewReader(a.body), int64(len(a.body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, file := range archive.File {
+		r, err := file.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[file.Name] = string(content)
+	}
+	want := map[string]string{"registro.csv": "csv true 0", "registro.csv.jsonl": "companion true 9"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("archive (-want +got):\n%s", diff)
+	}
 }
 
 func TestHalfAnExportIsNoExport(t *testing.T) {

@@ -1,12 +1,14 @@
 package pages
 
 import (
+	"archive/zip"
 	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -90,9 +92,12 @@ func (d *AuditDoor) export(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.Auditing.Export(c.Request().Context(), asking, query, auditing.ExportOptions{
-		Format: format, Complete: view.Scope == exportComplete, Begun: func(e auditing.Export) { begin(c, e) },
-	}, d.unhurried(c))
+	o := outgoing{AuditDoor: d, c: c, asking: asking, query: query, complete: view.Scope == exportComplete}
+	if format == auditing.CSV {
+		err = o.archive()
+	} else {
+		err = o.lines()
+	}
 	switch refusal, ok := asRefusal(err); {
 	case err == nil:
 		return nil
@@ -108,12 +113,74 @@ func (d *AuditDoor) export(c echo.Context) error {
 	return err
 }
 
+// outgoing is an export on its way.
+type outgoing struct {
+	*AuditDoor
+	c        echo.Context
+	asking   auditing.Asking
+	query    auditing.Query
+	complete bool
+}
+
 // begin sends the head of the download.
-func begin(c echo.Context, e auditing.Export) {
-	header := c.Response().Header()
-	header.Set(echo.HeaderContentType, e.MediaType)
-	header.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": e.Name}))
-	c.Response().WriteHeader(http.StatusOK)
+func (o outgoing) begin(name, mediaType string) {
+	header := o.c.Response().Header()
+	header.Set(echo.HeaderContentType, mediaType)
+	header.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	o.c.Response().WriteHeader(http.StatusOK)
+}
+
+func (o outgoing) lines() error {
+	return o.Auditing.Export(o.c.Request().Context(), o.asking, o.query, auditing.ExportOptions{
+		Format: auditing.JSONLines, Complete: o.complete, Begun: func(e auditing.Export) { o.begin(e.Name, e.MediaType) },
+	}, o.unhurried(o.c))
+}
+
+// archive sends rows, and beside them what they are verified with, under the
+// names by which "rubrica audit verify" looks for the one beside the other.
+func (o outgoing) archive() error {
+	ctx := o.c.Request().Context()
+	archive := zip.NewWriter(o.unhurried(o.c))
+	var told auditing.Export
+	part := &entry{archive: archive}
+	err := o.Auditing.Export(ctx, o.asking, o.query, auditing.ExportOptions{
+		Format: auditing.CSV, Complete: o.complete, Begun: func(e auditing.Export) {
+			told, part.name = e, e.Name
+			o.begin(strings.TrimSuffix(e.Name, ".csv")+".zip", "application/zip")
+		},
+	}, part)
+	if err != nil {
+		return err
+	}
+	err = o.Auditing.Export(ctx, o.asking, o.query, auditing.ExportOptions{
+		Format: auditing.Companion, Complete: o.complete, Checkpoint: told.Checkpoint,
+	}, &entry{archive: archive, name: told.Name + ".jsonl"})
+	if err != nil {
+		return err
+	}
+	if err := archive.Close(); err != nil {
+		return fmt.Errorf("ending an archive: %w", err)
+	}
+	return nil
+}
+
+// entry is a file of an archive; it begins with its first byte, when its name
+// is known.
+type entry struct {
+	archive *zip.Writer
+	name    string
+	w       io.Writer
+}
+
+func (e *entry) Write(p []byte) (int, error) {
+	if e.w == nil {
+		w, err := e.archive.Create(e.name)
+		if err != nil {
+			return 0, fmt.Errorf("beginning a file of an archive: %w", err)
+		}
+		e.w = w
+	}
+	return e.w.Write(p)
 }
 
 // unhurried gives a download time for as long as its reader takes it.

@@ -24,7 +24,7 @@ func (d *AuditDoor) health(c echo.Context) error {
 // verify is open to all: whoever holds an export or a receipt may know how to
 // verify it.
 func (d *AuditDoor) verify(c echo.Context) error {
-	return d.show(c, http.StatusOK, &AuditVerify{Self: auditVerifyPath, Desk: d.desk(c, "verify"), Origin: d.Origin, PublicURL: d.PublicURL})
+	return d.show(c, http.StatusOK, &AuditVerify{Self: auditVerifyPath, Desk: d.desk(c, "verify"), Origin: d.Origin, LogURL: d.PublicURL + "/log"})
 }
 
 func (d *AuditDoor) peopleView(c echo.Context) (*AuditPeople, error) {

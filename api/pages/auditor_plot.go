@@ -71,13 +71,13 @@ const (
 	standHeight   = 260
 	lyingBar      = 34 // height of a category
 	marginLeft    = 56
-	marginLying   = 216 // room for the names
+	marginLying   = 272 // room for the names
 	marginRight   = 16
 	marginTop     = 12
 	marginBottom  = 36
 	maxBar        = 48
 	labelsAtMost  = 8
-	nameAtMost    = 30 // letters of a category's name that go beside its bar
+	nameAtMost    = 40 // letters of a category's name that go beside its bar
 	ticksAtMost   = 5
 	barsAtMost    = 120
 	lyingAtMost   = 12

@@ -196,7 +196,9 @@ func sampleTotals(from, to time.Time) auditing.Totals {
 func (s *sampler) auditHealth() {
 	health := func(state string, change func(*auditing.Health)) {
 		h := auditing.Health{
-			At: s.now, Origin: "firma.example.es/log", Size: 18_250_431, Last: s.now.Add(-time.Second), Counted: 18_250_431,
+			At: s.now, Origin: "firma.example.es/log", Signing: true,
+			Stamped: auditing.CheckpointHealth{Size: 18_250_420, At: s.now.Add(-8 * time.Second), Age: 8 * time.Second, Lag: 11},
+			Size:    18_250_431, Last: s.now.Add(-time.Second), Counted: 18_250_431,
 			Signed:    auditing.CheckpointHealth{Size: 18_250_431, At: s.now.Add(-time.Second), Age: time.Second},
 			Witnessed: auditing.CheckpointHealth{Size: 18_250_428, At: s.now.Add(-3 * time.Second), Age: 3 * time.Second, Lag: 3},
 			Witnesses: []auditing.WitnessHealth{
@@ -211,10 +213,10 @@ func (s *sampler) auditHealth() {
 		h.Witnessed.Age, h.Witnessed.At, h.Witnessed.Lag = 7*time.Minute, s.now.Add(-7*time.Minute), 412
 	})
 	health("sin-publicar", func(h *auditing.Health) {
-		h.Signed, h.Witnessed, h.Witnesses = auditing.CheckpointHealth{}, auditing.CheckpointHealth{}, nil
+		h.Signed, h.Witnessed, h.Stamped, h.Witnesses = auditing.CheckpointHealth{}, auditing.CheckpointHealth{}, auditing.CheckpointHealth{}, nil
 	})
 	health("suspendido", func(h *auditing.Health) {
-		h.Suspended, h.Since, h.Reason, h.Recoveries = true, s.now.Add(-4*time.Minute), "behind", 1
+		h.Suspended, h.Since, h.Reason, h.Recoveries, h.Signing = true, s.now.Add(-4*time.Minute), "behind", 1, false
 		h.Size, h.Witnessed.Lag = 18_250_100, 0
 	})
 }
@@ -232,10 +234,12 @@ func (s *sampler) auditExport() {
 	export("consulta", func(v *AuditExport) {
 		v.Search, v.Scope, v.Asked = "0000", exportQuery, []AskedFor{{Field: FieldCitizen, Text: "12345678Z"}, {Field: FieldResult, Outcome: audit.ResultFailed}}
 	})
-	export("fechas", func(v *AuditExport) { v.From, v.To, v.Problems = "2026-11-21", "2026-11-01", []Problem{invalid(FieldTo, "order")} })
+	export("fechas", func(v *AuditExport) {
+		v.From, v.To, v.Problems = "2026-11-21", "2026-11-01", []Problem{invalid(FieldTo, "order")}
+	})
 	export("sin-testigos", func(v *AuditExport) { v.Problems = []Problem{{"", policies.Refuse(policies.CheckpointMissing)}} })
-	s.add("publica", &AuditVerify{Desk: &Desk{}, Origin: "firma.example.es/log", PublicURL: "https://firma.example.es/log"})
-	s.add("auditor", &AuditVerify{Desk: sampleDesk("verify"), Origin: "firma.example.es/log", PublicURL: "https://firma.example.es/log"})
+	s.add("publica", &AuditVerify{Desk: &Desk{}, Origin: "firma.example.es/log", LogURL: "https://firma.example.es/log"})
+	s.add("auditor", &AuditVerify{Desk: sampleDesk("verify"), Origin: "firma.example.es/log", LogURL: "https://firma.example.es/log"})
 }
 
 func (s *sampler) auditPeople() {

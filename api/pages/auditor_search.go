@@ -186,7 +186,7 @@ func row(e auditing.Entry, names map[string]string, from string) AuditRow {
 		r.URL += "?" + from
 	}
 	if id, ok := e.Facts["application"].(string); ok {
-		r.Application = cmp.Or(names[id], id)
+		r.Application, r.Client = cmp.Or(names[id], id), id
 	}
 	return r
 }

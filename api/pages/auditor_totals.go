@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -220,7 +221,7 @@ func codeFailures(events []auditing.EventTotal, days periods, words *catalogue.M
 	types := []audit.EventType{audit.CodeFailed, audit.CodeExpired, audit.CodeExhausted, audit.CodeSendFailed}
 	chart := Chart{Name: "codes"}
 	for i, t := range types {
-		chart.Series = append(chart.Series, Series{Label: auditWords{words}.event(t), Texture: i + 2})
+		chart.Series = append(chart.Series, Series{Label: words.Text("audit.chart.codes."+strings.TrimPrefix(string(t), "code."), nil), Texture: i + 2})
 	}
 	rows, index := days.rows(len(types))
 	filled := false

@@ -124,4 +124,3 @@ func (d *AuditDoor) tooLarge(c echo.Context) View {
 	view.Fail(FieldFile, policies.Refuse(policies.QueryInvalid, "field", FieldFile, "reason", "file_large"))
 	return view
 }
-

@@ -153,7 +153,7 @@ type AuditFound struct {
 type AskedFor struct {
 	Field string
 	Text  string
-	Day   time.Time // where it is one; Text is then the time of day, if given
+	Day   time.Time       // where it is one; Text is then the time of day, if given
 	Event audit.EventType // where it is one
 	Group string
 	// Outcome is a result.
@@ -164,6 +164,7 @@ type AskedFor struct {
 type AuditRow struct {
 	auditing.Entry
 	Application string // in words
+	Client      string // its id
 	URL         string
 	StepsURL    string // the operation
 }
@@ -308,8 +309,8 @@ type AuditExport struct {
 // this service.
 type AuditVerify struct {
 	Page
-	Origin    string
-	PublicURL string
+	Origin string
+	LogURL string // where the log is published
 }
 
 // AuditPeople lists who may come in.

@@ -67,7 +67,7 @@ func (w auditWords) number(n int64) string {
 	var b strings.Builder
 	for i, digit := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteRune(' ') // narrow, and no break
+			b.WriteRune('\u202f') // narrow, and no break
 		}
 		b.WriteRune(digit)
 	}
@@ -83,8 +83,12 @@ func (w auditWords) facts(t audit.EventType, payload map[string]any) []Fact {
 
 func (w auditWords) object(fields []audit.Field, values map[string]any) []Fact {
 	var facts []Fact
-	told := map[string]bool{"person": true} // whom it is about stands in the head of the entry
+	// Whom an entry is about, and whose application it was, stand in its head.
+	told := map[string]bool{"person": true, "application": true}
 	for _, field := range fields {
+		if told[field.Name] {
+			continue
+		}
 		if value, there := values[field.Name]; there && value != nil && value != "" {
 			facts = append(facts, w.fact(field, value))
 		}
@@ -159,7 +163,7 @@ func (w auditWords) count(name string, v json.Number) Fact {
 	switch name {
 	case "seconds", "shown_seconds", "wait":
 		return Fact{Text: w.Duration(time.Duration(n) * time.Second)}
-	case "size", "bytes":
+	case "bytes":
 		return Fact{Text: w.Size(n)}
 	}
 	return Fact{Text: w.number(n)}
