@@ -13,7 +13,8 @@
 //   - Append writes in the caller's transaction: an event and its entry commit
 //     together or not at all, in the order of their numbers, without gaps;
 //   - no entry is appended when the clock has gone back behind the log;
-//   - payloads that name a secret are refused;
+//   - each type of event has a Schema (docs/log-events.md), and a payload that
+//     does not fit it, or that names a secret, is refused;
 //   - Verify finds the first entry that was changed, moved, removed or added,
 //     and with an older tree in hand, that the past was rewritten.
 //
