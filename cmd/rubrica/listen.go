@@ -16,6 +16,9 @@ type ListenSettings struct {
 	// PeerUser says whose processes may call, by what the kernel says of them
 	// and not by who can open the file.
 	PeerUser []string `help:"User who may call the socket, name or number; several allowed. Default: the signer's own."`
+	// AuditorUser is the user of the auditor's door: it may have the log record what
+	// auditors do, and nothing else.
+	AuditorUser []string `help:"User of the auditor's door, name or number. Default: none, or the signer's own if nobody else may call."`
 	// SocketGroup lets other users open the file. The signer's user must belong
 	// to it.
 	SocketGroup string `help:"Group of the socket, name or number, for users other than the signer's own."`
@@ -27,12 +30,14 @@ type ListenSettings struct {
 	TLSKey         string   `name:"tls-key" help:"Its key (PEM)." type:"path"`
 	TLSClientCA    string   `name:"tls-client-ca" help:"Authorities that issue the clients' certificates (PEM)." type:"path"`
 	TLSClientName  []string `name:"tls-client-name" help:"DNS name that a client's certificate must have; several allowed."`
+	// TLSAuditorName is AuditorUser's counterpart.
+	TLSAuditorName []string `name:"tls-auditor-name" help:"DNS name that the certificate of the auditor's door must have."`
 }
 
 func (s ListenSettings) listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
 	return rpc.Listen(ctx, rpc.ListenConfig{
-		Socket: s.Socket, Peers: s.PeerUser, Group: s.SocketGroup,
-		Address: s.ListenTLS, TLS: rpc.Files{Certificate: s.TLSCertificate, Key: s.TLSKey, CA: s.TLSClientCA}, ClientNames: s.TLSClientName,
+		Socket: s.Socket, Peers: s.PeerUser, AuditPeers: s.AuditorUser, Group: s.SocketGroup,
+		Address: s.ListenTLS, TLS: rpc.Files{Certificate: s.TLSCertificate, Key: s.TLSKey, CA: s.TLSClientCA}, ClientNames: s.TLSClientName, AuditNames: s.TLSAuditorName,
 		Logger: logger,
 	})
 }
