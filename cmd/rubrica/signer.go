@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,7 @@ type SignerCommand struct {
 	PublicSettings
 	RuleSettings
 	ListenSettings
+	PublicationSettings
 
 	// SMSGateway takes POST {id, to, text} with a bearer token and answers 202.
 	SMSGateway   string `name:"sms-gateway" help:"Address of the SMS operator's gateway." required:"" production:"https"`
@@ -57,7 +59,10 @@ type SignerCommand struct {
 }
 
 // Run serves until it is told to stop.
-func (c *SignerCommand) Run(ctx context.Context, settings settingsSum) error {
+func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Globals) error {
+	if err := c.check(all.Mode); err != nil {
+		return err
+	}
 	logger := slog.Default().With("process", "signer")
 	db, err := openDatabase(ctx, c.Database)
 	if err != nil {
@@ -73,7 +78,17 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum) error {
 	if err := checkToken(ctx, db, token, known); err != nil {
 		return err
 	}
+	// From here on nothing is appended to a log that is not known to be the right
+	// one.
+	log, err := c.publication(ctx, db, token, logger)
+	if err != nil {
+		return err
+	}
 	authority, err := c.authority(ctx, db, token, logger)
+	if err != nil {
+		return err
+	}
+	publisher, err := c.publisher(db, log, authority, logger)
 	if err != nil {
 		return err
 	}
@@ -81,22 +96,50 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum) error {
 	if err != nil {
 		return err
 	}
+	module.Gate = log.guard.Gate
 
-	if err := announceStart(ctx, db, settings); err != nil {
+	handler := answering("signer", "rpc/answering", rpc.Handler(rpc.Services{
+		Module: module, Register: register, Validation: guardedValidation{authority, log.guard}, AuditLog: db,
+		Ready: module.Ready, Logger: logger,
+	}))
+	// It listens at once, if only to say that it is not ready.
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	started := false
+	err = c.serve(ctx, handler, logger, log.guard.Run, publisher.Run, func(ctx context.Context) {
+		if log.guard.Await(ctx) != nil {
+			return
+		}
+		if err := announceStart(ctx, db, settings); err != nil {
+			end(err)
+			return
+		}
+		started = true
+		together(ctx,
+			func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
+			authority.Keep,
+			module.KeepReady,
+			func(ctx context.Context) { module.KeepReminding(ctx, 10*time.Minute) },
+			func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
+			func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
+		)
+	})
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(err, cause)
+	}
+	if !started {
 		return err
 	}
-	handler := answering("signer", "rpc/answering", rpc.Handler(rpc.Services{
-		Module: module, Register: register, Validation: authority, Ready: module.Ready, Logger: logger,
-	}))
-	err = c.serve(ctx, handler, logger,
-		func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
-		authority.Keep,
-		module.KeepReady,
-		func(ctx context.Context) { module.KeepReminding(ctx, 10*time.Minute) },
-		func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
-		func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
-	)
 	return errors.Join(err, announceStop(context.WithoutCancel(ctx), db))
+}
+
+// together does several things until ctx ends.
+func together(ctx context.Context, all ...func(context.Context)) {
+	var group sync.WaitGroup
+	for _, one := range all {
+		group.Go(func() { one(ctx) })
+	}
+	group.Wait()
 }
 
 func announceStop(ctx context.Context, db *store.DB) error {
