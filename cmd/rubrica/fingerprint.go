@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,19 +21,28 @@ import (
 type settingsSum string
 
 // sumSettings leaves out where the database is, whose address may have a
-// password in it: no other setting's value is a secret.
+// password in it, and the password of any other address: settings are no
+// secrets otherwise, and a hash must not let one be found by trying.
 func sumSettings(command *kong.Context) settingsSum {
 	var lines []string
 	for _, flag := range command.Flags() {
 		switch flag.Name {
 		case "config", "help", "version", "database":
 		default:
-			lines = append(lines, fmt.Sprintf("%s=%v\n", flag.Name, command.FlagValue(flag)))
+			lines = append(lines, fmt.Sprintf("%s=%s\n", flag.Name, withoutPassword(command.FlagValue(flag))))
 		}
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
 	return settingsSum(hex.EncodeToString(sum[:]))
+}
+
+func withoutPassword(value any) string {
+	text := fmt.Sprint(value)
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		return u.Redacted()
+	}
+	return text
 }
 
 // announceStart writes down that the process has started, and whether its

@@ -57,6 +57,20 @@ func TestSumSettings(t *testing.T) {
 	}
 }
 
+func TestSettingsWithoutPassword(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[any]string{
+		"https://a:secret@sms.example.es/x": "https://a:xxxxx@sms.example.es/x",
+		"https://sms.example.es/x":          "https://sms.example.es/x",
+		"127.0.0.1:1":                       "127.0.0.1:1",
+		time.Second:                         "1s",
+	} {
+		if got := withoutPassword(value); got != want {
+			t.Errorf("%v: got %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestStartEntries(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
