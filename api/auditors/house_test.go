@@ -123,6 +123,36 @@ func (h *house) count(t *testing.T) (n [3]int) {
 	return n
 }
 
+// dump is all that the tables of this door and the log hold, bytes as text.
+func (h *house) dump(t *testing.T) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), h.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var all strings.Builder
+	for _, table := range []string{"auditors", "auditor_passkeys", "auditor_invitations", "auditor_challenges", "auditor_sessions", "log_entries"} {
+		rows, err := conn.Query(t.Context(), `SELECT x::text FROM `+table+` x`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		if _, err := pgx.ForEachRow(rows, []any{&text}, func() error { all.WriteString(text); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := conn.Query(t.Context(), `SELECT convert_from(payload, 'UTF8') FROM log_entries WHERE payload IS NOT NULL`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var payload string
+	if _, err := pgx.ForEachRow(rows, []any{&payload}, func() error { all.WriteString(payload); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
 // house is a door on a real listener over a real database.
 type house struct {
 	door     *auditors.Door
