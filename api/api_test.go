@@ -39,6 +39,10 @@ func newClients() *clients {
 				Application: signer.Application{ID: "sede", Name: "Sede electrónica"}, SecretHash: api.SecretHash(secret),
 				Scopes: []string{api.ScopeSignature},
 			},
+			"auditing": { // a row that nobody should have been able to write
+				Application: signer.Application{ID: "auditing"}, SecretHash: api.SecretHash(secret),
+				Scopes: []string{api.ScopeAudit},
+			},
 			"both": {
 				Application: signer.Application{ID: "both"}, SecretHash: api.SecretHash(secret),
 				Scopes: []string{api.ScopeSignature, api.ScopeRegistration},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -70,6 +72,8 @@ func TestTokenEndpoint(t *testing.T) {
 		{"grant type twice", "grant_type=client_credentials&grant_type=client_credentials", good, 400, "invalid_request", ""},
 		{"another grant", "grant_type=password", good, 400, "unsupported_grant_type", ""},
 		{"scope of others", "grant_type=client_credentials&scope=registration", good, 400, "invalid_scope", ""},
+		{"scope of another door", "grant_type=client_credentials&scope=audit", basic("auditing", secret), 400, "invalid_scope", ""},
+		{"scopes of other doors only", "grant_type=client_credentials", basic("auditing", secret), 400, "invalid_scope", ""},
 		{"scope twice", "grant_type=client_credentials&scope=signature+signature", good, 400, "invalid_scope", ""},
 		{"unknown scope", "grant_type=client_credentials&scope=signature+openid", good, 400, "invalid_scope", ""},
 		{"broken form", "grant_type=%zz", good, 400, "invalid_request", ""},
@@ -199,5 +203,72 @@ func TestMetadata(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
+	}
+}
+
+// A token of this door's tables is worth nothing for what the door does not grant.
+func TestBearerOfAnotherDoor(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(c *api.Config) {
+		c.Rooms = append(c.Rooms, func(s *api.Site) {
+			s.Door("/").GET("/ask", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }, s.Bearer(api.ScopeAudit))
+		})
+	})
+	token := "a token that somebody wrote into the table"
+	err := h.clients.AddToken(t.Context(), signer.AccessToken{
+		Hash: api.SecretHash(token), ClientID: "auditing", Scopes: []string{api.ScopeAudit}, ExpiresAt: h.clock.now().Add(time.Minute),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, h.ask(t, http.MethodGet, "/ask", "", "Authorization", "Bearer "+token), policies.ScopeMissing)
+}
+
+// With certificates, a client may show its own instead of a secret, and gets
+// tokens that are worth nothing without it (RFC 8705).
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	shown := api.SecretHash("the certificate")
+	var refused []string
+	h := build(t, func(c *api.Config) {
+		c.Certificate = func(*http.Request) []byte { return shown }
+		c.Refused = func(_ echo.Context, id string) error {
+			refused = append(refused, id)
+			return nil
+		}
+		c.Rooms = append(c.Rooms, func(s *api.Site) {
+			s.Door("/").GET("/sign", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }, s.Bearer(api.ScopeSignature))
+		})
+	})
+	sede := h.clients.known["sede"]
+	sede.Certificate = shown
+	h.clients.known["sede"] = sede
+	_, answer := h.tokenRequest(t, "grant_type=client_credentials&client_id=sede")
+	_, unbound := h.tokenRequest(t, "grant_type=client_credentials", "Authorization", basic("sede", secret))
+	for i, tt := range []struct {
+		certificate []byte
+		token       string
+		status      int
+	}{
+		{shown, answer.AccessToken, 204},
+		{shown, unbound.AccessToken, 204},
+		{nil, answer.AccessToken, 401},
+		{api.SecretHash("another"), answer.AccessToken, 401},
+		{nil, unbound.AccessToken, 204},
+	} {
+		shown = tt.certificate
+		if got := h.ask(t, http.MethodGet, "/sign", "", "Authorization", "Bearer "+tt.token); got.status != tt.status {
+			t.Errorf("case %d: got %d %s, want %d", i, got.status, got.body, tt.status)
+		}
+	}
+	for _, shown = range [][]byte{nil, {}, api.SecretHash("another")} {
+		for _, id := range []string{"sede", "both", "nobody", ""} {
+			if response, _ := h.tokenRequest(t, "grant_type=client_credentials&client_id="+id); response.status != http.StatusUnauthorized {
+				t.Errorf("%q with certificate %x: got %d, want it refused", id, shown, response.status)
+			}
+		}
+	}
+	if want := slices.Repeat([]string{"sede", "both", "nobody", ""}, 3); !slices.Equal(refused, want) {
+		t.Errorf("told of %q, want %q", refused, want)
 	}
 }
