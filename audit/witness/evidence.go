@@ -13,11 +13,14 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Kinds of evidence, with which the names of its files begin.
 const (
-	// fork is a proof by itself: the log has signed two trees of one size.
+	// fork is a proof by itself: the log has signed two trees of one size, or one
+	// that is shown to begin otherwise than the one that is held.
 	fork = "fork"
 	// unproven is a checkpoint that the log signed, with a proof that does not
 	// lead to it from the one that is held. The log has forked, or somebody
@@ -29,7 +32,9 @@ const (
 const maxEvidence = 256
 
 // Evidence is the content of a file of evidence: two checkpoints that one log
-// signed, of which the witness could not see the one as the other's past.
+// signed, of which the one is not shown to be the other's past. Of a fork, the
+// two are of one size, or Proof leads to Submitted's root from another root of
+// Held's size than Held's.
 type Evidence struct {
 	Kind      string    `json:"kind"` // fork, unproven
 	Origin    string    `json:"origin"`
@@ -58,6 +63,46 @@ func openEvidence(dir string) (evidence, error) {
 		}
 	}
 	return e, nil
+}
+
+// blame tells a fork from what may be nonsense. A proof that leads to the root
+// that the log signed is true of that tree, whoever sent it: the old root that
+// it begins with is the tree's own past, even if it is not the one that is held.
+func blame(before held, r Request) string {
+	old, root, ok := roots(r.Proof, before.N, r.checkpoint.N)
+	if ok && root == r.checkpoint.Hash && old != before.Hash {
+		return fork
+	}
+	return unproven
+}
+
+// roots computes both the roots that a consistency proof is about (RFC 9162,
+// section 2.1.4.2). From a size that is a power of two it cannot: the proof
+// leaves the old root out, since whoever verifies it has it.
+func roots(proof []tlog.Hash, from, to int64) (old, root tlog.Hash, ok bool) {
+	if len(proof) == 0 || from&(from-1) == 0 {
+		return old, root, false
+	}
+	fn, sn := from-1, to-1
+	for fn&1 == 1 {
+		fn, sn = fn>>1, sn>>1
+	}
+	old, root = proof[0], proof[0]
+	for _, hash := range proof[1:] {
+		switch {
+		case sn == 0:
+			return old, root, false
+		case fn&1 == 1 || fn == sn:
+			old, root = tlog.NodeHash(hash, old), tlog.NodeHash(hash, root)
+			for fn&1 == 0 && fn != 0 {
+				fn, sn = fn>>1, sn>>1
+			}
+		default:
+			root = tlog.NodeHash(root, hash)
+		}
+		fn, sn = fn>>1, sn>>1
+	}
+	return old, root, sn == 0
 }
 
 // keep writes the two checkpoints down, once, and says so where operators look.

@@ -100,7 +100,7 @@ func parseMemory(text []byte) (vkey string, logs map[string]held, err error) {
 		}
 		logs[h.Origin] = h
 	}
-	again, err := encodeMemory(m.Witness, logs)
+	again, err := encodeMemory(verifier.String(), logs)
 	if err == nil && !bytes.Equal(again, text) {
 		err = fmt.Errorf("%w: the file is not as the witness writes it", ErrMemory)
 	}

@@ -17,6 +17,9 @@ import (
 // add-checkpoint): a tree of 2⁶⁴ entries needs no more.
 const maxProof = 63
 
+// maxSize bounds trees: package tlog never comes back from larger ones.
+const maxSize = 1 << 62
+
 // Request is the body of an add-checkpoint.
 type Request struct {
 	OldSize int64 // of the tree that the proof begins with
@@ -81,6 +84,9 @@ func parseNote(signed []byte) (torchwood.Checkpoint, error) {
 	}
 	if c.Origin == "" || c.String() != unverified.Note.Text {
 		return torchwood.Checkpoint{}, fmt.Errorf("%w: the checkpoint is not in its canonical form", ErrMalformed)
+	}
+	if c.N > maxSize {
+		return torchwood.Checkpoint{}, fmt.Errorf("%w: more than 2⁶² entries", ErrMalformed)
 	}
 	return c, nil
 }

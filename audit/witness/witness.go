@@ -155,7 +155,7 @@ func (w *Witness) check(ctx context.Context, before held, r Request) error {
 		return nil
 	}
 	if err := tlog.CheckTree(tlog.TreeProof(r.Proof), c.N, c.Hash, before.N, before.Hash); err != nil {
-		w.keep(ctx, unproven, before, r)
+		w.keep(ctx, blame(before, r), before, r)
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
 	return nil
