@@ -45,7 +45,9 @@ type CLI struct {
 	Bench   BenchCommand   `cmd:"" production:"never" help:"Measure the service against limits taken in the same run."`
 	Measure MeasureCommand `cmd:"" hidden:"" production:"never"`
 
+	Audit   AuditCommand   `cmd:"" help:"The signature log: verify it, copy it, name it, recover it."`
 	Witness WitnessCommand `cmd:"" help:"A witness of signature logs, apart from everything else."`
+	Auditor AuditorCommand `cmd:"" help:"The auditor's door to the signature log, and who may enter by it."`
 
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
