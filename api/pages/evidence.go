@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ const (
 // Evidence draws what a receipt proves, in the language of the request, with the
 // receipt attached to the file (ISO 32000-2, 7.11.4).
 func (p *Pages) Evidence(e receipts.Evidence) ([]byte, error) {
-	s := newSheet(auditWords{p.speak(e.Request.Locale)}, p.brand.Organisation)
+	s := newSheet(auditWords{p.speak(e.Request.Locale)}, cmp.Or(p.brand.Organisation, p.brand.LogoText))
 	s.describe(e)
 	s.pdf.AddPage()
 	s.title(s.Text("evidence.title", nil))

@@ -41,6 +41,7 @@ type DemoCommand struct {
 	// Document is a PDF of your own; without it, the sede's sample is signed.
 	Document string `arg:"" optional:"" help:"PDF to sign; the sede's sample if none is given." type:"existingfile"`
 	RootFile string `help:"Root certificate of the service (PEM)." required:"" type:"existingfile"`
+	Policy   string `help:"Witness policy of the signature log." required:"" type:"existingfile"`
 	Output   string `help:"Directory for what comes out." required:"" type:"path"`
 }
 
@@ -54,7 +55,7 @@ func (c *DemoCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	d := thread.Demonstration{World: world, RootFile: c.RootFile, Dir: c.Output, Program: program, Out: os.Stdout}
+	d := thread.Demonstration{World: world, RootFile: c.RootFile, Policy: c.Policy, Dir: c.Output, Program: program, Out: os.Stdout}
 	d.Name, d.PDF = sede.Sample()
 	if c.Document != "" {
 		d.Name = filepath.Base(c.Document)

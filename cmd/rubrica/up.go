@@ -140,6 +140,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"sede":       e.SedeCredentials,
 			"return-url": sede.ReturnURL(e.SedeURL),
 			"root-file":  e.RootFile,
+			"policy":     e.LogPolicy,
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
 		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},

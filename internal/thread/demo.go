@@ -20,6 +20,7 @@ type Demonstration struct {
 	Name     string // of the PDF
 	PDF      []byte
 	RootFile string // root certificate of the service, PEM
+	Policy   string // file: who is believed about the log (C2SP tlog-policy)
 	Dir      string
 	Program  string // this one, which verifies too
 	Out      io.Writer
@@ -32,6 +33,8 @@ const (
 	detachedFile = "signed.p7s"
 	attachedFile = "attached.p7m"
 	rootFile     = "root.pem"
+	receiptFile  = "signature.rubrica-receipt.json"
+	evidenceFile = "evidence.pdf"
 )
 
 // ErrRejected means that a foreign validator does not accept what was signed.
@@ -96,6 +99,9 @@ func (d *Demonstration) collect(ctx context.Context, requestID string, content [
 			return err
 		}
 	}
+	if files[receiptFile], files[evidenceFile], err = d.World.Receipt(ctx, requestID); err != nil {
+		return err
+	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(d.Dir, name), data, 0o644); err != nil { //nolint:gosec // nothing secret in them
 			return fmt.Errorf("keeping %s: %w", name, err)
@@ -118,6 +124,7 @@ func (d *Demonstration) validate(ctx context.Context) error {
 		{openssl("-in", attachedFile), []string{"CAdES Verification successful"}},
 		{[]string{d.Program, "verify", "--trust", rootFile, signedPDF}, []string{"TOTAL-PASSED", "level B-LTA"}},
 		{[]string{d.Program, "verify", "--trust", rootFile, "--content", contentFile, detachedFile}, []string{"TOTAL-PASSED", "level B-LT"}},
+		{[]string{d.Program, "audit", "verify", "--policy", d.Policy, "--tsa-certificates", rootFile, receiptFile}, []string{"sign.intent", "sign.done", "enough"}},
 	}
 	var failures []error
 	for _, check := range checks {

@@ -263,6 +263,19 @@ func (c *Citizen) Sign(ctx context.Context, signingURL string, walk Walk) error 
 	})
 }
 
+// Receipt fetches what proves a signature, for programs and for people.
+func (w *World) Receipt(ctx context.Context, requestID string) (receipt, evidence []byte, err error) {
+	proof, err := w.Sede.GetReceiptWithResponse(ctx, requestID)
+	if err := client.Check(proof, err); err != nil {
+		return nil, nil, fmt.Errorf("fetching the receipt: %w", err)
+	}
+	sheet, err := w.Sede.GetEvidenceWithResponse(ctx, requestID)
+	if err := client.Check(sheet, err); err != nil {
+		return nil, nil, fmt.Errorf("fetching the evidence: %w", err)
+	}
+	return proof.Body, sheet.Body, nil
+}
+
 // Result fetches a signed document.
 func (w *World) Result(ctx context.Context, requestID string, ordinal int) ([]byte, error) {
 	answer, err := w.Sede.GetSignedDocumentWithResponse(ctx, requestID, ordinal)
