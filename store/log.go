@@ -92,7 +92,7 @@ func (t logTx) LockHead(ctx context.Context) (audit.Head, error) {
 	if err := t.flush(ctx); err != nil { // of an append before, in the same transaction
 		return audit.Head{}, err
 	}
-	head, err := readHead(ctx, t.Tx, "FOR UPDATE")
+	head, err := t.await(ctx)
 	if err != nil || t.admitted || t.admit == nil {
 		return head, err
 	}
@@ -101,13 +101,37 @@ func (t logTx) LockHead(ctx context.Context) (audit.Head, error) {
 	return head, t.admit(head)
 }
 
+// headLock is the number of the advisory lock in whose queue writers wait.
+const headLock = 0x727562726c6f67
+
+// await locks the head, in one round trip. Those who wait for a row that is
+// updated again and again are all woken each time, to see that it has moved on;
+// so they wait for a lock of its own, in a queue, and then find the row free.
+func (t logTx) await(ctx context.Context) (audit.Head, error) {
+	var batch pgx.Batch
+	batch.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(headLock))
+	batch.Queue(selectHead + `FOR UPDATE`)
+	results := t.SendBatch(ctx, &batch)
+	if _, err := results.Exec(); err != nil {
+		_ = results.Close() // says the same
+		return audit.Head{}, err
+	}
+	head, err := scanHead(results.QueryRow())
+	return head, errors.Join(err, results.Close())
+}
+
+const selectHead = `SELECT size, last_time, edge FROM log_head `
+
 func readHead(ctx context.Context, q querier, lock string) (audit.Head, error) {
+	return scanHead(q.QueryRow(ctx, selectHead+lock))
+}
+
+func scanHead(row pgx.Row) (audit.Head, error) {
 	var (
 		h    audit.Head
 		edge [][]byte
 	)
-	err := q.QueryRow(ctx, `SELECT size, last_time, edge FROM log_head `+lock).Scan(&h.Size, &h.Last, &edge)
-	if err != nil {
+	if err := row.Scan(&h.Size, &h.Last, &edge); err != nil {
 		return audit.Head{}, err
 	}
 	if h.Size == 0 {
