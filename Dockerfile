@@ -1,5 +1,5 @@
 # Two images of one binary: `api`, which parses documents and answers the
-# network, and `signer`, which holds the HSM. docs/containers.md says how they
+# network (and is the auditor's door), and `signer`, which holds the HSM. docs/containers.md says how they
 # belong together and what has been tried.
 
 ARG GO_IMAGE=golang:1.27-bookworm
@@ -23,6 +23,7 @@ RUN apt-get update \
 RUN groupadd --gid 7100 rubrica \
     && useradd --uid 7101 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin api \
     && useradd --uid 7102 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin signer \
+    && useradd --uid 7103 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin auditor \
     && install -d -o signer -g rubrica -m 2750 /run/rubrica
 COPY --from=build /rubrica /usr/bin/rubrica
 ENTRYPOINT ["/usr/bin/rubrica"]
@@ -43,7 +44,7 @@ FROM base AS signer
 RUN apt-get update \
     && apt-get install -y --no-install-recommends softhsm2 \
     && rm -rf /var/lib/apt/lists/* \
-    && install -d -o signer -g rubrica -m 0700 /var/lib/rubrica/token
+    && install -d -o signer -g rubrica -m 0700 /var/lib/rubrica/token /var/lib/rubrica/log
 COPY <<EOT /etc/rubrica/softhsm2.conf
 directories.tokendir = /var/lib/rubrica/token
 objectstore.backend = file
@@ -51,7 +52,7 @@ log.level = ERROR
 EOT
 ENV SOFTHSM2_CONF=/etc/rubrica/softhsm2.conf
 USER signer
-VOLUME /var/lib/rubrica/token
+VOLUME /var/lib/rubrica/token /var/lib/rubrica/log
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["test", "-S", "/run/rubrica/signer.sock"]
 CMD ["signer"]
