@@ -73,7 +73,6 @@ func (l *term) courier(to witness) *courier { return &courier{term: l, to: to} }
 
 // run asks for a cosignature of each round, or of the newest one.
 func (c *courier) run(ctx context.Context) {
-	const patience = 30 * time.Second
 	var (
 		done  int
 		pause time.Duration
@@ -195,9 +194,8 @@ func (c *courier) cosigned(p Published, lines []byte) (Published, error) {
 // it is tried again; after an hour a stamp would say nothing any more.
 func (l *term) keepStamping(ctx context.Context) {
 	const (
-		window   = time.Hour
-		portion  = 10
-		patience = time.Minute
+		window  = time.Hour
+		portion = 10
 	)
 	if l.Stamper == nil {
 		return

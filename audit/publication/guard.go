@@ -69,7 +69,7 @@ func (g *Guard) Check() error {
 func (g *Guard) Gate(context.Context) error { return g.Check() }
 
 func (g *Guard) refusal(reason Reason) *policies.Refusal {
-	return policies.Refuse(policies.LogSuspended, "reason", string(reason)).After(g.Retry)
+	return policies.Refuse(policies.LogSuspended, "reason", string(reason)).After(g.Every)
 }
 
 // Admit says whether an entry may be appended to this head. Where entries are
@@ -133,7 +133,9 @@ func (g *Guard) Look(ctx context.Context) {
 	g.looking.Lock()
 	defer g.looking.Unlock()
 	size := g.size.Load()
-	f, err := g.Watch.Examine(ctx, g.known...)
+	asking, cancel := context.WithTimeout(ctx, g.Watch.Timeout+patience)
+	defer cancel()
+	f, err := g.Watch.Examine(asking, g.known...)
 	if err != nil {
 		if ctx.Err() == nil {
 			g.Logger.ErrorContext(ctx, "log_not_examined", "error", err)
@@ -222,6 +224,9 @@ func (g *Guard) record(ctx context.Context, kind audit.EventType, cause Reason, 
 		g.Logger.ErrorContext(ctx, "log_event_unrecorded", "type", string(kind), "error", err)
 	}
 }
+
+// patience is how long the database may take.
+const patience = 30 * time.Second
 
 // operation is what events of the log itself belong to.
 const operation = "log"

@@ -182,11 +182,11 @@ func TestSilentWitnesses(t *testing.T) {
 	if err := p.guard.Check(); err != nil {
 		t.Errorf("silence after an answer closed the guard: %v", err)
 	}
-	h.witnesses[0].hang.Store(true)
-	begun := time.Now()
-	p.guard.Look(t.Context())
-	if took := time.Since(begun); took > 3*time.Second {
-		t.Errorf("with a witness that hangs a look took %v", took)
+	thaw := h.witnesses[0].freeze()
+	defer thaw()
+	p.guard.Look(t.Context()) // which comes back
+	if err := p.guard.Check(); err != nil {
+		t.Errorf("a witness that hangs closed the guard: %v", err)
 	}
 }
 

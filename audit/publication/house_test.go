@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,7 +23,6 @@ import (
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/audit/publication"
 	"github.com/rubrica-firma/rubrica/audit/witness"
-	"github.com/rubrica-firma/rubrica/internal/hsmtest"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
 	"github.com/rubrica-firma/rubrica/internal/postgres"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 const origin = "firma.example.es/log"
 
-// house is a log with its witnesses, on a real database and a real token.
+// house is a log with its witnesses, on a real database.
 type house struct {
 	*testing.T
 
@@ -53,17 +53,23 @@ func newHouse(t *testing.T, witnesses, quorum int) *house {
 	t.Helper()
 	h := &house{T: t, database: pgtest.New(t, store.Migrate), state: filepath.Join(t.TempDir(), "log-state"), journal: &journal{}}
 	h.db = h.open()
-	token := hsmtest.New(t)
-	key, err := token.CreateServiceKey(t.Context(), "rubrica-checkpoint", "ed25519")
+	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatalf("making the log's key: %v", err)
 	}
 	h.key = key
+	h.introduce(witnesses, quorum)
+	return h
+}
+
+// introduce makes witnesses that know the log's key, and the policy.
+func (h *house) introduce(witnesses, quorum int) {
+	h.Helper()
 	h.vkey = h.named(origin)
 	text := "log " + h.vkey + "\n"
 	group := fmt.Sprintf("group all %d", quorum)
 	for i := range witnesses {
-		w := newNeighbour(t, fmt.Sprintf("w%d", i+1), h.vkey)
+		w := newNeighbour(h.T, fmt.Sprintf("w%d", i+1), h.vkey)
 		h.witnesses = append(h.witnesses, w)
 		text += fmt.Sprintf("witness %s %s %s\n", w.name, w.VerifierKey(), w.server.URL)
 		group += " " + w.name
@@ -71,7 +77,6 @@ func newHouse(t *testing.T, witnesses, quorum int) *house {
 	if witnesses > 0 {
 		h.policy = h.parse(text + group + "\nquorum all\n")
 	}
-	return h
 }
 
 func (h *house) parse(text string) audit.Policy {
@@ -117,18 +122,26 @@ func (h *house) open() *store.DB {
 type neighbour struct {
 	*witness.Witness
 
-	name    string
-	dir     string
-	server  *httptest.Server
-	down    atomic.Bool
-	hang    atomic.Bool
-	posts   atomic.Int64
-	release chan struct{}
+	name   string
+	dir    string
+	server *httptest.Server
+	down   atomic.Bool
+	frozen atomic.Pointer[chan struct{}]
+}
+
+// freeze has the witness answer nothing until thaw.
+func (n *neighbour) freeze() (thaw func()) {
+	ice := make(chan struct{})
+	n.frozen.Store(&ice)
+	return func() {
+		n.frozen.Store(nil)
+		close(ice)
+	}
 }
 
 func newNeighbour(t *testing.T, name string, vkeys ...string) *neighbour {
 	t.Helper()
-	n := &neighbour{name: name, dir: t.TempDir(), release: make(chan struct{})}
+	n := &neighbour{name: name, dir: t.TempDir()}
 	if _, err := witness.Init(n.dir, name+".example.es"); err != nil {
 		t.Fatalf("making a witness: %v", err)
 	}
@@ -139,9 +152,9 @@ func newNeighbour(t *testing.T, name string, vkeys ...string) *neighbour {
 	n.Witness = w
 	handler := w.Handler(1e6)
 	n.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if n.hang.Load() {
+		if ice := n.frozen.Load(); ice != nil {
 			select {
-			case <-n.release:
+			case <-*ice:
 			case <-r.Context().Done():
 			}
 		}
@@ -149,13 +162,9 @@ func newNeighbour(t *testing.T, name string, vkeys ...string) *neighbour {
 			rw.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		if r.Method == http.MethodPost {
-			n.posts.Add(1)
-		}
 		handler.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(func() {
-		close(n.release)
 		n.server.Close()
 		if err := w.Close(); err != nil {
 			t.Errorf("closing a witness: %v", err)
@@ -220,7 +229,7 @@ func (h *house) process(change ...func(*publication.Config)) *signerProcess {
 	p.db.Admit = p.guard.Admit
 	c := publication.Config{
 		Store: p.db, Gate: p.guard, Key: h.key, Origin: origin, Policy: h.policy, State: publication.OpenState(h.state),
-		Client: http.DefaultClient, Interval: 20 * time.Millisecond, Timeout: 500 * time.Millisecond, Refresh: time.Hour,
+		Client: http.DefaultClient, Interval: 30 * time.Millisecond, Timeout: 500 * time.Millisecond, Refresh: time.Hour,
 		Now: time.Now, Logger: h.logger(),
 	}
 	for _, f := range change {

@@ -171,9 +171,6 @@ func (p *Publisher) beginFirst(ctx context.Context) (*term, error) {
 
 // keep makes checkpoints as time passes or somebody asks.
 func (l *term) keep(ctx context.Context, lease Lease) error {
-	if l.last.Size > 0 { // whoever led before may not have got round to asking
-		l.post()
-	}
 	for l.Gate.Check() == nil {
 		if err := l.publish(ctx); err != nil {
 			return err
@@ -193,6 +190,8 @@ func (l *term) post() {
 
 // publish makes a checkpoint of the log as it stands, if it has grown.
 func (l *term) publish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	head, err := l.Store.LogHead(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the head of the log: %w", err)
@@ -214,8 +213,9 @@ func (l *term) publish(ctx context.Context) error {
 	return l.sign(ctx, tree)
 }
 
-// refresh has witnesses say again that they see nothing newer. It starts from the
-// note as it stands: cosignatures give way to later ones only.
+// refresh has witnesses say again that they see nothing newer, first of all when
+// a term begins: whoever led before may not have got round to asking. It starts
+// from the note as it stands: cosignatures give way to later ones only.
 func (l *term) refresh(ctx context.Context) error {
 	if l.Now().Sub(l.posted) < l.Refresh {
 		return nil

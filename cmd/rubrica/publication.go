@@ -113,39 +113,37 @@ func checkpointKey(ctx context.Context, token *hsm.Token) (crypto.Signer, error)
 
 // publishing is the log as the signer publishes and guards it.
 type publishing struct {
-	guard  *publication.Guard
-	policy audit.Policy
-	key    crypto.Signer
-	origin string
+	guard *publication.Guard
+	watch *publication.Watch
+	key   crypto.Signer
 }
 
 // publication makes the guard, who is asked before anything is signed or appended.
 func (c *SignerCommand) publication(ctx context.Context, db *store.DB, token *hsm.Token, logger *slog.Logger) (*publishing, error) {
-	var (
-		p   publishing
-		err error
-	)
-	if p.key, err = checkpointKey(ctx, token); err != nil {
+	key, err := checkpointKey(ctx, token)
+	if err != nil {
 		return nil, err
 	}
-	if p.origin, err = c.origin(c.PublicSettings); err != nil {
+	origin, err := c.origin(c.PublicSettings)
+	if err != nil {
 		return nil, err
 	}
-	if p.policy, err = c.policy(); err != nil {
+	policy, err := c.policy()
+	if err != nil {
 		return nil, err
 	}
-	watch, err := c.watch(db, p.policy, p.origin, p.key.Public())
+	watch, err := c.watch(db, policy, origin, key.Public())
 	if err != nil {
 		return nil, err
 	}
 	if c.LogState == "" {
 		logger.WarnContext(ctx, "log_state_missing", "consequence", "what this process signs is on record in the database and with witnesses only: set log-state")
 	}
-	p.guard = publication.NewGuard(publication.GuardConfig{
+	guard := publication.NewGuard(publication.GuardConfig{
 		Watch: watch, Record: db, Every: time.Minute, Retry: 2 * time.Second, Now: time.Now, Logger: logger,
 	})
-	db.Admit = p.guard.Admit
-	return &p, nil
+	db.Admit = guard.Admit
+	return &publishing{guard: guard, watch: watch, key: key}, nil
 }
 
 func (c *SignerCommand) publisher(db *store.DB, p *publishing, authority *online.CA, logger *slog.Logger) (*publication.Publisher, error) {
@@ -154,8 +152,8 @@ func (c *SignerCommand) publisher(db *store.DB, p *publishing, authority *online
 		return nil, err
 	}
 	return publication.New(publication.Config{
-		Store: db, Gate: p.guard, Key: p.key, Origin: p.origin, Policy: p.policy, State: publication.OpenState(c.LogState), Stamper: stamper,
-		Client: http.DefaultClient, Interval: c.CheckpointInterval, Timeout: c.WitnessTimeout, Refresh: time.Hour,
+		Store: db, Gate: p.guard, Key: p.key, Origin: p.watch.Origin, Policy: p.watch.Policy, State: p.watch.State, Stamper: stamper,
+		Client: p.watch.Client, Interval: c.CheckpointInterval, Timeout: c.WitnessTimeout, Refresh: time.Hour,
 		Now: time.Now, Logger: logger,
 	})
 }
