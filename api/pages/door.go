@@ -181,7 +181,7 @@ func asRefusal(err error) (*policies.Refusal, bool) {
 // unacceptable is the status of a form that is shown again with its problems.
 func unacceptable(r *policies.Refusal) int {
 	switch r.Code {
-	case policies.Busy, policies.Unavailable, policies.SMSFailed:
+	case policies.Busy, policies.Unavailable, policies.LogSuspended, policies.SMSFailed:
 		return http.StatusServiceUnavailable
 	case policies.RateLimited, policies.CodeTooMany, policies.CodeTooSoon, policies.PasswordPaused:
 		return http.StatusTooManyRequests

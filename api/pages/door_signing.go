@@ -140,7 +140,7 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 	case policies.CredentialsWrong, policies.PasswordLocked, policies.PasswordPaused, policies.PasswordExpired, policies.NotTheSigner,
 		policies.CitizenBlocked, policies.CitizenInactive, policies.CitizenDeregistered, policies.RecordTampered,
 		policies.ActivationMismatch, policies.ActivationBlocked,
-		policies.Busy, policies.Unavailable, policies.RateLimited,
+		policies.Busy, policies.Unavailable, policies.LogSuspended, policies.RateLimited,
 		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed,
 		policies.CredentialMissing, policies.CertificateExpired, policies.CertificateRevoked, policies.CertificateSuspended,
 		policies.CertificateInForce, policies.RenewalTooEarly, policies.RegistrationEnding:
