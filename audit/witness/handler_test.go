@@ -33,7 +33,7 @@ func ask(t *testing.T, method, url, body string) (int, string, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -44,8 +44,7 @@ func ask(t *testing.T, method, url, body string) (int, string, string) {
 // TestStatuses sends each kind of request to a witness that has seen 13 entries.
 func TestStatuses(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	l := b.tree.grow(t, 20, "entry")
+	l := newTree(t).grow(t, 20, "entry")
 	other := newTree(t).grow(t, 20, "entry") // the same origin, another key
 	stranger := newTreeOf(t, "elsewhere.example/log").grow(t, 20, "entry")
 	fork := newTree(t)
@@ -92,14 +91,15 @@ func TestStatuses(t *testing.T) {
 		{"proof of another step", Request{OldSize: 13, Proof: l.proof(t, 13, 19), Note: l.sign(t, l.checkpoint(t, 20))}, 422},
 		{"proof with more", Request{OldSize: 13, Proof: append(l.proof(t, 13, 20), tlog.Hash{}), Note: l.sign(t, l.checkpoint(t, 20))}, 422},
 		{"the same, with a proof", Request{OldSize: 13, Proof: []tlog.Hash{{}}, Note: l.sign(t, l.checkpoint(t, 13))}, 422},
-		{"2⁶² entries", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: 1 << 62}})}, 422},
-		{"more", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: 1<<62 + 1}})}, 400},
-		{"all there can be", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: 1<<63 - 1}})}, 400},
+		{"2⁶² entries", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, N: 1 << 62})}, 422},
+		{"more", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, N: 1<<62 + 1})}, 400},
+		{"all there can be", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, torchwood.Checkpoint{Origin: origin, N: 1<<63 - 1})}, 400},
 		{"the same again", l.request(t, 13, 13), 200},
 		{"signed by others too", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: both(l.checkpoint(t, 20), stranger.signer, l.signer, other.signer)}, 200},
 		{"with extension", Request{OldSize: 13, Proof: l.proof(t, 13, 20), Note: l.sign(t, extended)}, 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBenchOf(t, t.TempDir())
 			b.Watch(l.logs(t))
 			if _, err := b.Add(t.Context(), l.request(t, 0, 13)); err != nil {
@@ -123,6 +123,7 @@ func TestStatuses(t *testing.T) {
 	}
 
 	t.Run("the first", func(t *testing.T) {
+		t.Parallel()
 		for _, test := range []struct {
 			name   string
 			r      Request

@@ -36,31 +36,31 @@ func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 
 const origin = "firma.example.es/log"
 
-func newTree(t testing.TB) *tree {
-	t.Helper()
-	return newTreeOf(t, origin)
+func newTree(tb testing.TB) *tree {
+	tb.Helper()
+	return newTreeOf(tb, origin)
 }
 
-func newTreeOf(t testing.TB, origin string) *tree {
-	t.Helper()
+func newTreeOf(tb testing.TB, origin string) *tree {
+	tb.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, origin)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signer, err := note.NewSigner(skey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &tree{signer: signer, vkey: vkey, hashes: hashes{}}
 }
 
 // grow adds entries until there are n. Branches grow apart by what they write.
-func (l *tree) grow(t testing.TB, n int64, what string) *tree {
-	t.Helper()
+func (l *tree) grow(tb testing.TB, n int64, what string) *tree {
+	tb.Helper()
 	for ; l.n < n; l.n++ {
 		stored, err := tlog.StoredHashes(l.n, fmt.Appendf(nil, "%s %d", what, l.n), l.hashes)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		first := tlog.StoredHashIndex(0, l.n)
 		for i, h := range stored {
@@ -75,57 +75,57 @@ func (l *tree) branch() *tree {
 	return &tree{signer: l.signer, vkey: l.vkey, hashes: maps.Clone(l.hashes), n: l.n}
 }
 
-func (l *tree) checkpoint(t testing.TB, n int64) torchwood.Checkpoint {
-	t.Helper()
+func (l *tree) checkpoint(tb testing.TB, n int64) torchwood.Checkpoint {
+	tb.Helper()
 	root, err := tlog.TreeHash(n, l.hashes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return torchwood.Checkpoint{Origin: l.signer.Name(), Tree: tlog.Tree{N: n, Hash: root}}
+	return torchwood.Checkpoint{Origin: l.signer.Name(), N: n, Hash: root}
 }
 
-func (l *tree) sign(t testing.TB, c torchwood.Checkpoint) []byte {
-	t.Helper()
+func (l *tree) sign(tb testing.TB, c torchwood.Checkpoint) []byte {
+	tb.Helper()
 	signed, err := note.Sign(&note.Note{Text: c.String()}, l.signer)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signed
 }
 
-func (l *tree) proof(t testing.TB, old, n int64) []tlog.Hash {
-	t.Helper()
+func (l *tree) proof(tb testing.TB, old, n int64) []tlog.Hash {
+	tb.Helper()
 	if old == 0 || old >= n {
 		return nil
 	}
 	proof, err := tlog.ProveTree(n, old, l.hashes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return proof
 }
 
 // request leads from one size to another.
-func (l *tree) request(t testing.TB, old, n int64) Request {
-	t.Helper()
-	return parse(t, Request{OldSize: old, Proof: l.proof(t, old, n), Note: l.sign(t, l.checkpoint(t, n))})
+func (l *tree) request(tb testing.TB, old, n int64) Request {
+	tb.Helper()
+	return parse(tb, Request{OldSize: old, Proof: l.proof(tb, old, n), Note: l.sign(tb, l.checkpoint(tb, n))})
 }
 
 // parse is the request as it arrives.
-func parse(t testing.TB, r Request) Request {
-	t.Helper()
+func parse(tb testing.TB, r Request) Request {
+	tb.Helper()
 	parsed, err := ParseRequest([]byte(r.String()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return parsed
 }
 
-func (l *tree) logs(t testing.TB) Logs {
-	t.Helper()
+func (l *tree) logs(tb testing.TB) Logs {
+	tb.Helper()
 	logs, err := ParseLogs([]byte("log " + l.vkey + "\n"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return logs
 }
@@ -174,60 +174,60 @@ type bench struct {
 	tree   *tree
 }
 
-func newBench(t testing.TB) *bench {
-	t.Helper()
-	return newBenchOf(t, t.TempDir())
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	return newBenchOf(tb, tb.TempDir())
 }
 
-func newBenchOf(t testing.TB, dir string) *bench {
-	t.Helper()
+func newBenchOf(tb testing.TB, dir string) *bench {
+	tb.Helper()
 	if _, err := Init(dir, witnessName); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b := &bench{tree: newTree(t), said: &lines{}}
-	b.config = Config{Dir: dir, Logs: b.tree.logs(t), Now: newClock().Now, Logger: slog.New(slog.NewJSONHandler(b.said, nil))}
-	b.open(t)
+	b := &bench{tree: newTree(tb), said: &lines{}}
+	b.config = Config{Dir: dir, Logs: b.tree.logs(tb), Now: newClock().Now, Logger: slog.New(slog.NewJSONHandler(b.said, nil))}
+	b.open(tb)
 	return b
 }
 
-func (b *bench) open(t testing.TB) {
-	t.Helper()
+func (b *bench) open(tb testing.TB) {
+	tb.Helper()
 	w, err := Open(b.config)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	b.Witness = w
-	t.Cleanup(func() { _ = w.Close() })
+	tb.Cleanup(func() { _ = w.Close() })
 }
 
 // again is the witness after its process has ended and begun.
-func (b *bench) again(t testing.TB) {
-	t.Helper()
+func (b *bench) again(tb testing.TB) {
+	tb.Helper()
 	if err := b.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.open(t)
+	b.open(tb)
 }
 
 // verified is when a line cosigned a checkpoint.
-func (b *bench) verified(t testing.TB, c torchwood.Checkpoint, line string) time.Time {
-	t.Helper()
-	return verifyLine(t, b.VerifierKey(), c, line)
+func (b *bench) verified(tb testing.TB, c torchwood.Checkpoint, line string) time.Time {
+	tb.Helper()
+	return verifyLine(tb, b.VerifierKey(), c, line)
 }
 
-func verifyLine(t testing.TB, vkey string, c torchwood.Checkpoint, line string) time.Time {
-	t.Helper()
+func verifyLine(tb testing.TB, vkey string, c torchwood.Checkpoint, line string) time.Time {
+	tb.Helper()
 	verifier, err := torchwood.NewCosignatureVerifier(vkey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	opened, err := note.Open([]byte(c.String()+"\n"+line), note.VerifierList(verifier))
 	if err != nil {
-		t.Fatalf("cosignature %q of %q: %v", line, c, err)
+		tb.Fatalf("cosignature %q of %q: %v", line, c, err)
 	}
 	seconds, err := torchwood.CosignatureTimestamp(opened.Sigs[0])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return time.Unix(seconds, 0)
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func read(t testing.TB, b *bench) string {
-	t.Helper()
+func read(tb testing.TB, b *bench) string {
+	tb.Helper()
 	content, err := os.ReadFile(filepath.Join(b.config.Dir, memoryFile))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(content)
 }

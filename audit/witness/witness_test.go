@@ -25,19 +25,19 @@ type given struct {
 
 // checkGiven demands of all cosignatures together what a witness promises: none
 // is of a smaller tree than an earlier one, and none is of two pasts.
-func checkGiven(t testing.TB, all []given, branches ...*tree) {
-	t.Helper()
+func checkGiven(tb testing.TB, all []given, branches ...*tree) {
+	tb.Helper()
 	slices.SortFunc(all, func(a, b given) int { return a.at.Compare(b.at) })
 	for i := 1; i < len(all); i++ {
 		if a, b := all[i-1], all[i]; b.checkpoint.N < a.checkpoint.N {
-			t.Errorf("got %d entries cosigned at %v, after %d at %v", b.checkpoint.N, b.at, a.checkpoint.N, a.at)
+			tb.Errorf("got %d entries cosigned at %v, after %d at %v", b.checkpoint.N, b.at, a.checkpoint.N, a.at)
 		}
 	}
-	of := func(l *tree, c torchwood.Checkpoint) bool { return c.N <= l.n && l.checkpoint(t, c.N) == c }
+	of := func(l *tree, c torchwood.Checkpoint) bool { return c.N <= l.n && l.checkpoint(tb, c.N) == c }
 	if !slices.ContainsFunc(branches, func(l *tree) bool {
 		return !slices.ContainsFunc(all, func(g given) bool { return !of(l, g.checkpoint) })
 	}) {
-		t.Errorf("got cosignatures of more than one past: %v", all)
+		tb.Errorf("got cosignatures of more than one past: %v", all)
 	}
 }
 
@@ -101,12 +101,10 @@ func TestRace(t *testing.T) {
 // TestModel does anything in any order, and compares with what the norm says.
 func TestModel(t *testing.T) {
 	t.Parallel()
+	dirs, made := t.TempDir(), 0
 	rapid.Check(t, func(r *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := newBenchOf(t, dir)
+		made++
+		b := newBenchOf(t, filepath.Join(dirs, fmt.Sprint(made)))
 		trunk := b.tree.grow(t, 6, "trunk")
 		branches := []*tree{trunk.branch().grow(t, 40, "left"), trunk.branch().grow(t, 40, "right")}
 		var held *torchwood.Checkpoint
@@ -308,7 +306,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range maxEvidence + 10 {
-		signed := l.sign(t, torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: int64(i) + 2}})
+		signed := l.sign(t, torchwood.Checkpoint{Origin: origin, N: int64(i) + 2})
 		if _, err := b.Add(t.Context(), parse(t, Request{OldSize: 1, Note: signed})); !errors.Is(err, ErrInconsistent) {
 			t.Fatalf("got %v, want ErrInconsistent", err)
 		}
@@ -319,7 +317,7 @@ func TestEvidenceIsBounded(t *testing.T) {
 	if !strings.Contains(b.said.String(), "witness_evidence_lost") {
 		t.Error("got nothing said about what was not kept")
 	}
-	fork := parse(t, Request{OldSize: 1, Note: l.sign(t, torchwood.Checkpoint{Origin: origin, Tree: tlog.Tree{N: 1}})})
+	fork := parse(t, Request{OldSize: 1, Note: l.sign(t, torchwood.Checkpoint{Origin: origin, N: 1})})
 	if _, err := b.Add(t.Context(), fork); !errors.Is(err, ErrInconsistent) || b.Report().Forks != 1 {
 		t.Errorf("got %v and %d forks, want room for a true one", err, b.Report().Forks)
 	}

@@ -88,7 +88,7 @@ func (h *history) checkpoint(t *testing.T, n int64) torchwood.Checkpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return torchwood.Checkpoint{Origin: h.signer.Name(), Tree: tlog.Tree{N: n, Hash: root}}
+	return torchwood.Checkpoint{Origin: h.signer.Name(), N: n, Hash: root}
 }
 
 // request is the body of an add-checkpoint.
@@ -221,7 +221,7 @@ func (w *theWitness) post(ctx context.Context, p *process, body string) (int, st
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		return 0, err.Error()
