@@ -37,9 +37,9 @@ func TestForeignVerdict(t *testing.T) {
 		knowing check.Verdict // with an older checkpoint in hand
 	}{
 		"honest":               {served: honest, ours: check.Holds, knowing: check.Holds},
-		"leaf edited":          {served: honest.changed(bundle, edited), foreign: "tile/0/001: log has", ours: check.Broken, knowing: check.Broken},
-		"tile edited":          {served: honest.changed(tile, hash), foreign: "tile/0/001: log has", ours: check.Broken, knowing: check.Broken},
-		"bundle of another":    {served: honest.changed(bundle, rewritten[bundle]), foreign: "tile/0/001: log has", ours: check.Broken, knowing: check.Broken},
+		"leaf edited":          {served: honest.changed(bundle, edited), foreign: ": log has:", ours: check.Broken, knowing: check.Broken},
+		"tile edited":          {served: honest.changed(tile, hash), foreign: ": log has:", ours: check.Broken, knowing: check.Broken},
+		"bundle of another":    {served: honest.changed(bundle, rewritten[bundle]), foreign: ": log has:", ours: check.Broken, knowing: check.Broken},
 		"checkpoint of others": {served: honest.changed("checkpoint", rewritten["checkpoint"]), foreign: "root", ours: check.Broken, knowing: check.Broken},
 		// Whoever has all keys deceives every tool but who kept something.
 		"rewritten with all keys": {served: rewritten, ours: check.Holds, knowing: check.Broken},

@@ -345,7 +345,7 @@ func TestOpen(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if r, err := c.Log(ctx, "gone", gone); err == nil {
-		t.Errorf("a log that cannot be reached: got %+v, want an error", r)
+	if r, err := c.Log(ctx, "gone", gone); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a log that cannot be reached: got %+v %v, want an error that says so", r, err)
 	}
 }

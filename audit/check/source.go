@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/torchwood"
@@ -37,13 +38,37 @@ func Open(location string) (Source, error) {
 	}
 	transport = transport.Clone()
 	transport.MaxIdleConnsPerHost = requests
-	fetcher, err := torchwood.NewTileFetcher(location,
-		torchwood.WithHTTPClient(&http.Client{Transport: absent{transport}, Timeout: 30 * time.Second}),
+	r := remote{failed: new(atomic.Pointer[error])}
+	var err error
+	r.TileFetcher, err = torchwood.NewTileFetcher(location,
+		torchwood.WithHTTPClient(&http.Client{Transport: absent{transport, r.failed}, Timeout: 30 * time.Second}),
 		torchwood.WithUserAgent("rubrica audit"))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", location, err)
 	}
-	return fetcher, nil
+	return r, nil
+}
+
+// patience is how long one file may take, with another try after one second, six,
+// and half a minute.
+const patience = 40 * time.Second
+
+// remote is a log that is served.
+type remote struct {
+	*torchwood.TileFetcher
+
+	failed *atomic.Pointer[error] // the latest request that did
+}
+
+// ReadEndpoint implements Source.
+func (r remote) ReadEndpoint(ctx context.Context, path string) ([]byte, error) {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	b, err := r.TileFetcher.ReadEndpoint(patient, path)
+	if last := r.failed.Load(); err != nil && patient.Err() != nil && last != nil {
+		return nil, fmt.Errorf("%w: %w", err, *last)
+	}
+	return b, err
 }
 
 // Remote is whether a location is an address.
@@ -53,12 +78,16 @@ func Remote(location string) bool {
 
 // absent makes of what is not there a file with no octets, and lets no file be
 // longer than one of a log can be.
-type absent struct{ next http.RoundTripper }
+type absent struct {
+	next   http.RoundTripper
+	failed *atomic.Pointer[error]
+}
 
 // RoundTrip implements http.RoundTripper.
 func (a absent) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := a.next.RoundTrip(request)
 	if err != nil {
+		a.failed.Store(&err)
 		return nil, err
 	}
 	if response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusGone {
