@@ -62,7 +62,9 @@ func (db *DB) Appendable(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		if err := tx.(*transaction).flush(ctx); err != nil { //nolint:forcetypeassert // inTx gives no other
+		if t, ok := tx.(*transaction); !ok {
+			return errNotOurs
+		} else if err := t.flush(ctx); err != nil {
 			return notAppended(err)
 		}
 		return errTakenBack
@@ -159,16 +161,17 @@ func (t logTx) Write(_ context.Context, next audit.Head, records []audit.Record)
 	t.last.Queue(`
 		WITH entries AS (
 			INSERT INTO log_entries (seq, type, operation, person, at, leaf, payload, salt)
-			SELECT *
+			SELECT seq, type, operation, person, at, leaf, payload, salt
 			FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bytea[], $7::bytea[], $8::bytea[])
+				AS fresh (seq, type, operation, person, at, leaf, payload, salt)
 		), hashes AS (
 			INSERT INTO log_hashes (index, hash)
 			SELECT $9::bigint + place - 1, hash
 			FROM unnest($10::bytea[]) WITH ORDINALITY AS fresh (hash, place)
 		), terms AS (
 			INSERT INTO log_terms (kind, value, seq)
-			SELECT *
-			FROM unnest($11::text[], $12::text[], $13::bigint[])
+			SELECT kind, value, seq
+			FROM unnest($11::text[], $12::text[], $13::bigint[]) AS fresh (kind, value, seq)
 		)
 		UPDATE log_head SET size = $14, last_time = $15, edge = $16`,
 		w.seqs, w.types, w.operations, w.people, w.times, w.leaves, w.payloads, w.salts,

@@ -39,7 +39,7 @@ func (db *DB) inTx(ctx context.Context, run func(pgx.Tx) error) error {
 func (t *transaction) commit(ctx context.Context) error {
 	writes := t.last.Len()
 	if writes == 0 {
-		return t.Tx.Commit(ctx)
+		return t.Commit(ctx)
 	}
 	t.last.Queue(`COMMIT`)
 	results := t.SendBatch(ctx, &t.last)
