@@ -47,7 +47,7 @@ func (s *Service) Export(ctx context.Context, a Asking, q Query, o ExportOptions
 	if o.Next > checkpoint.Size || stretch.Empty() && o.Next > 0 && o.Complete {
 		return policies.Refuse(policies.RangeImpossible)
 	}
-	payload := map[string]any{"asked": askedExport, "question": sought.question, "format": string(o.Format), "complete": o.Complete, "checkpoint": checkpoint.Size}
+	payload := map[string]any{"asked": askedExport, "question": sought.question, "format": string(o.Format.recorded()), "complete": o.Complete, "checkpoint": checkpoint.Size}
 	if o.Next > 0 {
 		payload["next"] = o.Next
 	}
@@ -61,14 +61,22 @@ func (s *Service) Export(ctx context.Context, a Asking, q Query, o ExportOptions
 	return e.write(ctx, w)
 }
 
+// recorded is the format as the log has it: a companion is a part of the CSV.
+func (f Format) recorded() Format {
+	if f == Companion {
+		return CSV
+	}
+	return f
+}
+
 // checkExport refuses what an export has no place for.
 func checkExport(q Query, o ExportOptions) error {
 	switch {
 	case o.Format != JSONLines && o.Format != CSV && o.Format != Companion:
 		return invalid("format")
-	case o.Checkpoint < 0:
+	case o.Checkpoint < 0 || o.Checkpoint > largest:
 		return invalid("checkpoint")
-	case o.Next < 0:
+	case o.Next < 0 || o.Next > largest:
 		return invalid("after")
 	case q.Before != 0 || q.Limit != 0:
 		return invalid("limit")

@@ -18,7 +18,7 @@ func (s *Service) Entry(ctx context.Context, a Asking, seq int64) (Single, error
 	if err := admit(a); err != nil {
 		return Single{}, err
 	}
-	if seq < 0 {
+	if seq < 0 || seq > largest {
 		return Single{}, policies.Refuse(policies.RangeImpossible)
 	}
 	size, err := s.record(ctx, a, askedEntry, map[string]any{"entry": seq})
@@ -145,7 +145,7 @@ func (s *Service) Completeness(ctx context.Context, a Asking, from, to int64) (C
 	if err := admit(a); err != nil {
 		return Completeness{}, err
 	}
-	if from < 0 || to <= from {
+	if from < 0 || to <= from || to > largest {
 		return Completeness{}, policies.Refuse(policies.RangeImpossible)
 	}
 	size, err := s.record(ctx, a, askedCompleteness, map[string]any{"first": from, "end": to})

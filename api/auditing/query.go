@@ -161,9 +161,12 @@ func (s *Service) readTimes(q Query, out *sought) error {
 	return nil
 }
 
+// largest is the largest number that the log can say (RFC 8785, appendix B).
+const largest = 1 << 53
+
 func readPage(q Query, out *sought) error {
 	switch {
-	case q.Before < 0:
+	case q.Before < 0 || q.Before > largest:
 		return invalid("before")
 	case q.Limit < 0 || q.Limit > MaxLimit:
 		return invalid("limit")
