@@ -25,6 +25,9 @@ type Report struct {
 	// Erased counts the entries whose salt was erased: their place and their
 	// public part hold, what they commit to can no longer be shown.
 	Erased int64
+	// Unexplained are those of them of which no entry says that they were erased
+	// (log.erased) or put back from their leaves (log.recovered).
+	Unexplained []int64
 }
 
 // CorruptionError is the first entry that is not as it was written.
@@ -77,7 +80,7 @@ func Verify(ctx context.Context, log Log, known ...Tree) (Report, error) {
 	if len(v.known) > 0 {
 		return Report{}, v.corrupt("the log ends here, and once had %d entries", v.known[len(v.known)-1].Size)
 	}
-	return Report{Tree: v.tree(), Erased: v.erased}, nil
+	return Report{Tree: v.tree(), Erased: int64(len(v.erased.found)), Unexplained: v.erased.unexplained()}, nil
 }
 
 // verifier has seen the entries of its edge.
@@ -85,7 +88,7 @@ type verifier struct {
 	edge
 
 	last    time.Time
-	erased  int64
+	erased  erasures
 	known   []Tree // those that are still to come
 	matched int64  // size of the latest known tree that the log had
 }
@@ -106,8 +109,8 @@ func (v *verifier) add(r Record, reason string) error {
 	if hashes := v.push(r.Leaf); !slices.Equal(hashes, r.Hashes) {
 		return &CorruptionError{Seq: r.Seq, From: r.Seq, Reason: "the stored hashes are not the leaf's"}
 	}
-	if len(r.Salt) == 0 {
-		v.erased++
+	if err := v.erased.add(r); err != nil {
+		return &CorruptionError{Seq: r.Seq, From: r.Seq, Reason: err.Error()}
 	}
 	if r.At.After(v.last) {
 		v.last = r.At

@@ -70,18 +70,48 @@ func TestVerifyEmpty(t *testing.T) {
 	}
 }
 
+// erase takes from an entry what can be taken.
+func (m *memory) erase(seq int) {
+	r := &m.records[seq]
+	r.Salt, r.Payload, r.Person, r.Terms = nil, nil, "", nil
+}
+
 func TestVerifyErased(t *testing.T) {
 	t.Parallel()
 	m := newMemory().fill(t, 9)
 	root := m.tree(t, 9)
-	erased := &m.records[4]
-	erased.Salt, erased.Payload, erased.Person, erased.Terms = nil, nil, "", nil
+	m.erase(4)
+	m.erase(6)
 	report, err := Verify(t.Context(), m, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Report{Tree: root, Erased: 1}, report); diff != "" {
+	if diff := cmp.Diff(Report{Tree: root, Erased: 2, Unexplained: []int64{4, 6}}, report); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
+	}
+}
+
+// What the log says of erasures is known, as long as that is not erased itself.
+func TestVerifyExplainsErasures(t *testing.T) {
+	t.Parallel()
+	m := newMemory().fill(t, 9)
+	m.append(t, Entry{Type: LogErased, Operation: "log", At: m.now, Payload: map[string]any{
+		"entries": 2, "numbers": []int64{2, 4}, "reason": "x", "operator": "op",
+	}}, Entry{Type: LogRecovered, Operation: "log", At: m.now, Payload: map[string]any{
+		"tree": "example.es/log", "lost_from": 6, "lost_to": 9, "last_witnessed": 9, "refilled": 2, "reason": "x", "operator": "op",
+	}})
+	for _, seq := range []int{2, 4, 5, 6, 7, 8} {
+		m.erase(seq)
+	}
+	for _, want := range [][]int64{{5, 8}, {2, 4, 5, 8, 9}} {
+		report, err := Verify(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, report.Unexplained); diff != "" {
+			t.Errorf("unexplained (-want +got):\n%s", diff)
+		}
+		m.erase(9)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestErasePerson(t *testing.T) {
 		}
 	}
 	after := l.whole(before.Tree)
-	if after.Erased != 2 || after.Size != before.Size+1 {
+	if after.Erased != 2 || after.Unexplained != nil || after.Size != before.Size+1 {
 		t.Errorf("got %d entries of which %d erased, want %d of which 2", after.Size, after.Erased, before.Size+1)
 	}
 	for sql, want := range map[string]int{
