@@ -24,10 +24,12 @@ type board struct {
 
 // round is one asking for cosignatures.
 type round struct {
+	audit.Checkpoint
+
 	number int
 
-	mu sync.Mutex
-	Published
+	mu   sync.Mutex
+	kept Published // the checkpoint with the cosignatures that have come
 }
 
 func newBoard() *board { return &board{changed: make(chan struct{})} }
@@ -39,7 +41,7 @@ func (b *board) post(p Published) {
 	if b.now != nil {
 		number = b.now.number + 1
 	}
-	b.now = &round{number: number, Published: p}
+	b.now = &round{Checkpoint: p.Checkpoint, number: number, kept: p}
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -124,7 +126,7 @@ var errAhead = errors.New("the witness has cosigned a larger log")
 // submit shows the witness a checkpoint, with a proof from where it stands.
 func (c *courier) submit(ctx context.Context, r *round) ([]byte, error) {
 	r.mu.Lock()
-	note := r.Note
+	note := r.kept.Note
 	r.mu.Unlock()
 	for range 3 { // another publisher may be at it too
 		if c.size > r.Size {
@@ -152,13 +154,13 @@ func (c *courier) collect(ctx context.Context, r *round, lines []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		p, err := c.cosigned(r.Published, lines)
+		p, err := c.cosigned(r.kept, lines)
 		if err != nil {
 			return fmt.Errorf("reading the cosignature: %w", err)
 		}
-		err = c.Store.SaveCosigned(ctx, r.Note, p)
+		err = c.Store.SaveCosigned(ctx, r.kept.Note, p)
 		if err == nil {
-			r.Published = p
+			r.kept = p
 			return nil
 		}
 		if !errors.Is(err, ErrMoved) {
@@ -168,7 +170,7 @@ func (c *courier) collect(ctx context.Context, r *round, lines []byte) error {
 		if err != nil {
 			return fmt.Errorf("reading the checkpoint again: %w", err)
 		}
-		r.Published = fresh
+		r.kept = fresh
 	}
 }
 
