@@ -64,7 +64,7 @@ func (a Auditor) Narrow(ctx context.Context, f audit.Filter, stretch audit.Stret
 func (s *search) ended() bool { return s.found.Rest.Empty() || len(s.found.Records) >= s.limit }
 
 // narrow turns bounds of time into bounds of number. An entry may stand in the
-// log later than its time says, but not by more than delay: one that is older
+// log later than its time says, but by audit.Delay at most: one that is older
 // than the bound by more than that stands before all that are sought.
 func (s *search) narrow(ctx context.Context) error {
 	f, rest := s.filter, &s.found.Rest
@@ -96,7 +96,7 @@ func (s *search) narrow(ctx context.Context) error {
 
 // delay is how far the order of numbers and that of times may differ: by the
 // length of an operation, and by the clocks of two hosts.
-const delay = 16 * time.Minute
+const delay = audit.Delay + time.Minute
 
 // withLeeway is a bound of time, null if there is none.
 func withLeeway(t time.Time, leeway time.Duration) *time.Time {
@@ -105,53 +105,6 @@ func withLeeway(t time.Time, leeway time.Duration) *time.Time {
 	}
 	t = t.Add(leeway)
 	return &t
-}
-
-// list is one of the sorted lists.
-type list struct{ kind, value string }
-
-// The lists that are not of terms.
-const (
-	ofPerson    = "@person" // and of whom was asked about
-	ofOperation = "@operation"
-	ofTypes     = "@types"
-)
-
-func listsOf(f audit.Filter) []list {
-	var lists []list
-	if f.Citizen != "" {
-		lists = append(lists, list{ofPerson, f.Citizen})
-	}
-	if f.Operation != "" {
-		lists = append(lists, list{ofOperation, f.Operation})
-	}
-	for _, t := range f.Terms {
-		lists = append(lists, list{t.Kind, t.Value})
-	}
-	if len(f.Types) > 0 {
-		lists = append(lists, list{ofTypes, ""})
-	}
-	return lists
-}
-
-// args name some of the lists in SQL; the others are empty there.
-func (s *search) args(lists []list) pgx.NamedArgs {
-	args := pgx.NamedArgs{"person": "", "operation": "", "types": []audit.EventType{}}
-	kinds, values := []string{}, []string{}
-	for _, l := range lists {
-		switch l.kind {
-		case ofPerson:
-			args["person"] = l.value
-		case ofOperation:
-			args["operation"] = l.value
-		case ofTypes:
-			args["types"] = s.filter.Types
-		default:
-			kinds, values = append(kinds, l.kind), append(values, l.value)
-		}
-	}
-	args["kinds"], args["values"] = kinds, values
-	return args
 }
 
 // advance looks ahead in all lists and tries a portion of the sparsest. It
@@ -226,56 +179,6 @@ func (s *search) directed(sql string) string {
 	}
 	return strings.ReplaceAll(sql, "{way}", way)
 }
-
-// listsSQL are the first numbers of lists, at most so many of each.
-const listsSQL = `
-	(
-		SELECT '@person' AS kind, @person AS value, seq
-		FROM (
-			(
-				SELECT seq
-				FROM log_entries
-				WHERE person = @person AND seq >= @from AND seq < @to
-				ORDER BY seq {way}
-				LIMIT @limit
-			) UNION (
-				SELECT seq
-				FROM log_terms
-				WHERE kind = 'citizen' AND value = @person AND seq >= @from AND seq < @to
-				ORDER BY seq {way}
-				LIMIT @limit
-			)
-		) AS people
-		WHERE @person <> ''
-		ORDER BY seq {way}
-		LIMIT @limit
-	) UNION ALL (
-		SELECT '@operation', @operation, seq
-		FROM log_entries
-		WHERE operation = @operation AND @operation <> '' AND seq >= @from AND seq < @to
-		ORDER BY seq {way}
-		LIMIT @limit
-	) UNION ALL (
-		SELECT asked.kind, asked.value, t.seq
-		FROM unnest(@kinds::text[], @values::text[]) AS asked (kind, value) CROSS JOIN LATERAL (
-			SELECT seq
-			FROM log_terms
-			WHERE kind = asked.kind AND value = asked.value AND seq >= @from AND seq < @to
-			ORDER BY seq {way}
-			LIMIT @limit
-		) AS t
-	) UNION ALL (
-		SELECT '@types', '', t.seq
-		FROM unnest(@types::text[]) AS asked (type) CROSS JOIN LATERAL (
-			SELECT seq
-			FROM log_entries
-			WHERE type = asked.type AND seq >= @from AND seq < @to
-			ORDER BY seq {way}
-			LIMIT @limit
-		) AS t
-		ORDER BY t.seq {way}
-		LIMIT @limit
-	)`
 
 // ahead reads the first numbers of lists, at most so many of each.
 func (s *search) ahead(ctx context.Context, lists []list, limit int) (map[list][]int64, error) {
