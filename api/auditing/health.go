@@ -59,7 +59,7 @@ func (s *Service) halted(ctx context.Context, h *Health) error {
 	}
 	h.Suspended, h.Since = true, r.At
 	if facts, err := decode(r.Payload); err == nil {
-		h.Reason, _ = facts["reason"].(string)
+		h.Reason, _ = facts["cause"].(string)
 	}
 	return nil
 }
