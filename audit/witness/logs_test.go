@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -90,4 +91,20 @@ func TestKeyChange(t *testing.T) {
 			t.Errorf("from %d: got %v, want %v", step.old, err, step.want)
 		}
 	}
+}
+
+func FuzzParseLogs(f *testing.F) {
+	a, b := newTreeOf(f, "a.example/log").vkey, newTreeOf(f, "b.example/log").vkey
+	f.Add([]byte("log " + a + "\n# and\n\tlog " + b + " https://b.example\nquorum none\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		logs, err := ParseLogs(text)
+		if fine := len(logs.Origins()) > 0; fine == errors.Is(err, errLogs) || fine != (err == nil) {
+			t.Errorf("got %q and %v, want logs or errLogs", logs.Origins(), err)
+		}
+		for _, origin := range logs.Origins() {
+			if !bytes.Contains(text, []byte("log ")) && !bytes.Contains(text, []byte("log\t")) || !bytes.Contains(text, []byte(origin+"+")) {
+				t.Errorf("got %q, which %q does not name", origin, text)
+			}
+		}
+	})
 }

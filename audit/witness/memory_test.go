@@ -267,3 +267,26 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("health with room again: got %d, want 200", status)
 	}
 }
+
+func FuzzParseMemory(f *testing.F) {
+	b := newBench(f)
+	f.Add([]byte(read(f, b)))
+	for _, step := range [][2]int64{{0, 0}, {0, 20}} {
+		if _, err := b.Add(f.Context(), b.tree.grow(f, 20, "entry").request(f, step[0], step[1])); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(read(f, b)))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		vkey, logs, err := parseMemory(content)
+		if err != nil {
+			if !errors.Is(err, ErrMemory) {
+				t.Errorf("got %v, want ErrMemory", err)
+			}
+			return
+		}
+		if again, err := encodeMemory(vkey, logs); err != nil || !bytes.Equal(again, content) {
+			t.Errorf("got %q again (%v), want %q", again, err, content)
+		}
+	})
+}

@@ -338,3 +338,18 @@ func TestClosed(t *testing.T) {
 		t.Error("got a checkpoint written after the end")
 	}
 }
+
+// BenchmarkAdd is an add-checkpoint after the other: two signatures verified,
+// one made, and a file written through to the disk.
+func BenchmarkAdd(b *testing.B) {
+	w := newBench(b)
+	r := w.tree.grow(b, 20, "entry").request(b, 20, 20)
+	if _, err := w.Add(b.Context(), w.tree.request(b, 0, 20)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := w.Add(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
