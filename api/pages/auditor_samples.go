@@ -24,8 +24,8 @@ func sampleDesk(here string) *Desk {
 	return newDesk(Desk{Name: "Carmen Ruiz Soto", Role: auditing.RoleAuditor, By: "certificate", Purpose: "Expediente 2026/114, reclamación de una firma"}, here)
 }
 
-func sampleManager(here string) *Desk {
-	return newDesk(Desk{Name: "Luis Vega Mora", Role: auditing.RoleAdministrator, By: "passkey"}, here)
+func sampleManager() *Desk {
+	return newDesk(Desk{Name: "Luis Vega Mora", Role: auditing.RoleAdministrator, By: "passkey"}, "people")
 }
 
 func invalid(field, reason string) Problem {
@@ -95,7 +95,7 @@ func (s *sampler) entries() []auditing.Entry {
 		}
 		all = append(all, auditing.Entry{
 			Seq: int64(18_250_101 + 7*len(all)), Type: t, Operation: sampleOperation, At: s.now.Add(after), Person: "12345678Z",
-			Facts: facts, Result: audit.Result(schema.Result), Intact: true,
+			Facts: facts, Result: schema.Result, Intact: true,
 			Leaf: []byte(`{"v":1,"type":"` + string(t) + `","op":"` + sampleOperation + `"}`), Payload: payload, Salt: []byte("0123456789abcdef"),
 		})
 	}
@@ -250,10 +250,10 @@ func (s *sampler) auditPeople() {
 		{ID: "PRG5T8", Name: "Cuadro de mando", Role: auditing.RoleAuditor, CreatedAt: s.now.AddDate(0, -2, 0), Program: true, DisableURL: "#main"},
 		{ID: "AUD1B6", Name: "Elena Mas Prat", Role: auditing.RoleAuditor, CreatedAt: s.now.AddDate(-1, 0, 0), Passkeys: 1, DisabledAt: s.now.AddDate(0, -1, 0)},
 	}
-	s.add("lista", &AuditPeople{Desk: sampleManager("people"), People: people})
-	s.add("invitada", &AuditPeople{Desk: sampleManager("people"), People: people, Invited: &AuditInvitation{
+	s.add("lista", &AuditPeople{Desk: sampleManager(), People: people})
+	s.add("invitada", &AuditPeople{Desk: sampleManager(), People: people, Invited: &AuditInvitation{
 		Name: "Pedro Gil Ramos", Link: "https://auditoria.example.es/auditoria/invitacion#MZXW6YTBOI5HK3TJ", Until: s.now.AddDate(0, 0, 1),
 	}})
-	s.add("nadie", &AuditPeople{Desk: sampleManager("people")})
-	s.add("pregunta", &AuditDisable{Desk: sampleManager("people"), Person: people[0], SubmitURL: "#main", BackURL: "#main"})
+	s.add("nadie", &AuditPeople{Desk: sampleManager()})
+	s.add("pregunta", &AuditDisable{Desk: sampleManager(), Person: people[0], SubmitURL: "#main", BackURL: "#main"})
 }

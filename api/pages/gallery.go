@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api/auditing"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -19,6 +21,8 @@ type Components struct {
 	Samples  []SampleLink
 	Document Document
 	Rules    []PasswordRule
+	Entry    auditing.Entry
+	Charts   []Chart
 }
 
 // SampleLink leads to a sample.
@@ -68,6 +72,10 @@ func (p *Pages) Gallery(now func() time.Time) http.Handler {
 func (p *Pages) components(now time.Time, samples []Sample) View {
 	s := &sampler{now: now, image: p.assets.addresses["sample-page.svg"]}
 	c := &Components{Self: ComponentsPath, CodeSent: s.codeSent(), Document: s.documents(1)[0]}
+	s.words = p.speak("")
+	totals, today := &AuditTotals{}, now.UTC().Truncate(day)
+	totals.draw(sampleTotals(today.AddDate(0, 0, -6), today.AddDate(0, 0, 1)), sampleNames(), s.words)
+	c.Entry, c.Charts = s.entries()[5], totals.Charts[:2]
 	for i, state := range []RuleState{RuleUntried, RuleKept, RuleBroken} {
 		rule := PasswordRules()[i]
 		rule.State = state
@@ -81,6 +89,23 @@ func (p *Pages) components(now time.Time, samples []Sample) View {
 		last.States = append(last.States, Link{Text: sample.State, URL: sample.View.page().Self})
 	}
 	return c
+}
+
+// AuditorDesk is the head of the auditor's pages.
+func (c *Components) AuditorDesk() *Desk { return sampleDesk("totals") }
+
+// Outcomes are the classes of results.
+func (c *Components) Outcomes() []audit.Result { return auditing.Results() }
+
+// WrongHash is a filter with its problem.
+func (c *Components) WrongHash() AuditField {
+	page := &Page{Problems: []Problem{invalid(FieldHash, "hash")}}
+	return newAuditField(page, FieldHash, "7f3a")
+}
+
+// Asked are filters that are set.
+func (c *Components) Asked() []AskedFor {
+	return []AskedFor{{Field: FieldCitizen, Text: "12345678Z"}, {Field: FieldResult, Outcome: audit.ResultFailed}}
 }
 
 // Swatches are the colours of app.css.

@@ -110,7 +110,9 @@ func (m *Messages) Instant(t time.Time) string {
 }
 
 // Stamp is Instant without its zone, for tables that tell it once.
-func (m *Messages) Stamp(t time.Time) string { return m.Day(t) + " " + t.In(m.zone).Format(time.TimeOnly) }
+func (m *Messages) Stamp(t time.Time) string {
+	return m.Day(t) + " " + t.In(m.zone).Format(time.TimeOnly)
+}
 
 // Clock tells the time of day and its zone: "10:43 (hora peninsular)".
 func (m *Messages) Clock(t time.Time) string {
