@@ -15,6 +15,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/auditing"
+	"github.com/rubrica-firma/rubrica/api/auditing/rest"
 	"github.com/rubrica-firma/rubrica/api/auditors"
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
@@ -137,7 +138,10 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d desk) (http.Handler
 		PublicURL: address, Proxies: c.Proxies, Catalogue: sentences,
 		Clients: door.Programs(), Scopes: []string{api.ScopeAudit}, Certificate: door.Certificate, Refused: door.Refused,
 		Checks:    map[string]api.Check{"database": d.store.Ping, "signer": d.signer.Healthy},
-		ErrorPage: drawn.Trouble, Rooms: []func(*api.Site){door.Room, drawn.Room},
+		ErrorPage: drawn.Trouble,
+		Rooms: []func(*api.Site){
+			door.Room, drawn.Room, rest.Room(rest.Config{Service: service, Identify: door.Identify}),
+		},
 		Limits: api.DefaultLimits(), Logger: d.logger, Now: time.Now,
 	}
 	site.Limits.Attempts, site.Limits.Calls = limits.Attempts, perSecond(c.CallsPerSecond)

@@ -46,8 +46,8 @@ func auditor(t *testing.T, args ...string) (status int, printed string) {
 	return 0, string(out)
 }
 
-// selfSigned is a certificate until then, DER.
-func selfSigned(t *testing.T, until time.Time) []byte {
+// personal is somebody's certificate until then, DER.
+func personal(t *testing.T, until time.Time) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -67,9 +67,9 @@ func TestAuditorAccounts(t *testing.T) {
 	database := "--database=" + base.Signer
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	pair := selfSigned(t, time.Now().Add(time.Hour))
+	pair := personal(t, time.Now().Add(time.Hour))
 	for name, block := range map[string]*pem.Block{
-		"ana.pem": {Type: "CERTIFICATE", Bytes: pair}, "ended.pem": {Type: "CERTIFICATE", Bytes: selfSigned(t, time.Now().Add(-time.Hour))},
+		"ana.pem": {Type: "CERTIFICATE", Bytes: pair}, "ended.pem": {Type: "CERTIFICATE", Bytes: personal(t, time.Now().Add(-time.Hour))},
 		"key.pem": {Type: "PRIVATE KEY", Bytes: []byte("no certificate")},
 	} {
 		if err := os.WriteFile(file(name), pem.EncodeToMemory(block), 0o600); err != nil {
