@@ -30,7 +30,7 @@ type AuditLog interface {
 func recordable() []audit.EventType {
 	return []audit.EventType{
 		audit.AuditQueried, audit.AuditExported,
-		audit.AuditorLoggedIn, audit.AuditorLoginFailed, audit.AuditorEnrolled,
+		audit.AuditorLoggedIn, audit.AuditorLoginFailed, audit.AuditorEnrolled, audit.AuditorInvited, audit.AuditorDisabled,
 	}
 }
 

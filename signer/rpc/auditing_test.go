@@ -85,7 +85,7 @@ func TestRecordAuditRefuses(t *testing.T) {
 	client := dial(t, rpc.DialConfig{Socket: socket})
 	admitted := map[audit.EventType]bool{
 		audit.AuditQueried: true, audit.AuditExported: true,
-		audit.AuditorLoggedIn: true, audit.AuditorLoginFailed: true, audit.AuditorEnrolled: true,
+		audit.AuditorLoggedIn: true, audit.AuditorLoginFailed: true, audit.AuditorEnrolled: true, audit.AuditorInvited: true, audit.AuditorDisabled: true,
 	}
 	for _, kind := range audit.EventTypes() {
 		e := question()
