@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
-
 )
 
 // authenticator makes and uses one passkey as WebAuthn Level 3, section 6, has
@@ -169,4 +168,3 @@ func (r reply) wantAnswer(t *testing.T, want string) {
 		t.Errorf("got %s, want %s", r.body, want)
 	}
 }
-

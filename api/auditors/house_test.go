@@ -468,7 +468,10 @@ func (b *browser) send(t *testing.T, path string, value any) reply {
 	return b.ask(t, http.MethodPost, path, string(body), "Content-Type", "application/json")
 }
 
-func (b *browser) get(t *testing.T, path string) reply { t.Helper(); return b.ask(t, http.MethodGet, path, "") }
+func (b *browser) get(t *testing.T, path string) reply {
+	t.Helper()
+	return b.ask(t, http.MethodGet, path, "")
+}
 
 // cookie is one that the browser has, or nil.
 func (b *browser) cookie(name string) *http.Cookie {

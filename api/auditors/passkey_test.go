@@ -1,10 +1,11 @@
 package auditors_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -91,6 +92,16 @@ func TestPasskey(t *testing.T) {
 	h.browser(t).login(t, h.enrolled(t, h.chief.ID)).wantAnswer(t, `{"next":"/auditoria/estado"}`)
 }
 
+// decoysKey is the key that unknown passkeys are compared with: everybody has it.
+func decoysKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), append(make([]byte, 31), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // Whatever is wrong with a passkey, the answer is the same to the byte.
 func TestPasskeyRefused(t *testing.T) {
 	t.Parallel()
@@ -108,7 +119,7 @@ func TestPasskeyRefused(t *testing.T) {
 		{"disabled", "disabled", func(a *authenticator) { *a = *disabled }},
 		{"unknown account", "unknown", func(a *authenticator) { a.handle = []byte("nobody") }},
 		{"no account", "unknown", func(a *authenticator) { a.handle = nil }},
-		{"unknown account, known key", "unknown", func(a *authenticator) { a.handle, a.key.D = []byte("nobody"), big.NewInt(1) }},
+		{"unknown account, known key", "unknown", func(a *authenticator) { a.handle, a.key = []byte("nobody"), decoysKey(t) }},
 		{"another account", "wrong", func(a *authenticator) { a.handle = []byte(h.chief.ID) }},
 		{"unknown passkey", "wrong", func(a *authenticator) { a.id = []byte(strings.Repeat("x", 32)) }},
 		{"another key", "wrong", func(a *authenticator) { a.key = newKey(t) }},

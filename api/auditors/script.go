@@ -24,9 +24,9 @@ const maxCredential = 64 << 10
 const (
 	pageHome    = "/auditoria"
 	pageLogin   = "/auditoria/entrar"
-	pagePurpose = "/auditoria/proposito" //nolint:misspell // Spanish
+	pagePurpose = "/auditoria/proposito"
 	pageHealth  = "/auditoria/estado"
-	pageInvited = "/auditoria/invitacion" //nolint:misspell // Spanish
+	pageInvited = "/auditoria/invitacion"
 )
 
 // Entrance is the page that comes after a login.
