@@ -180,7 +180,7 @@ func documents() []string {
 // random is a log in which some things are frequent and others rare, together
 // or never.
 func random(n int) []fact {
-	r := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // the same log each time
+	r := rand.New(rand.NewPCG(7, 7)) // the same log each time
 	facts := make([]fact, n)
 	at := epoch
 	for i := range facts {
@@ -214,7 +214,8 @@ func (h *house) publish(t *testing.T) int64 {
 	must(t, err)
 	tree, err := audit.TreeHash(t.Context(), head.Size, h.signer)
 	must(t, err)
-	p := publication.Published{Checkpoint: audit.Checkpoint{Origin: audittest.Origin, Tree: tree}, SignedAt: h.clock()}
+	p := publication.Published{SignedAt: h.clock()}
+	p.Checkpoint = audit.Checkpoint{Origin: audittest.Origin, Tree: tree}
 	p.Note, err = h.key.Sign(p.Checkpoint)
 	must(t, err)
 	_, err = h.signer.SaveCheckpoint(t.Context(), p)

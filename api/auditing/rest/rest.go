@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -38,6 +39,7 @@ type Config struct {
 	Service Service
 	// Identify is who asks and why, or the refusal that the request has earned.
 	Identify func(c echo.Context) (auditing.Asking, error)
+	Logger   *slog.Logger
 }
 
 // door answers the operations of the contract.
