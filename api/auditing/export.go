@@ -162,9 +162,9 @@ func (e *export) announced() Export {
 	case CSV:
 		out.Name, out.MediaType = out.Name+"csv", "text/csv; charset=utf-8; header=present" // RFC 4180
 	case Companion:
-		out.Name, out.MediaType = out.Name+"csv.checkpoint.jsonl", jsonLinesType
+		out.Name, out.MediaType = out.Name+"csv.jsonl", jsonLinesType
 	case JSONLines:
-		out.Name, out.MediaType = out.Name+"rubrica-export.jsonl", jsonLinesType
+		out.Name, out.MediaType = out.Name+"jsonl", jsonLinesType
 	}
 	return out
 }

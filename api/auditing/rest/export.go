@@ -45,7 +45,7 @@ func (d *door) ExportLog(c echo.Context, _ ExportLogParams) error {
 		Operation: asked.Operation, Types: typesOf(asked.Types), Result: auditing.Result(asked.Result), From: asked.From, To: asked.To,
 	}, options, patient(c))
 	if err != nil && c.Response().Committed {
-		d.Logger.ErrorContext(c.Request().Context(), "export_broken_off", "error", err)
+		d.site.Logger.ErrorContext(c.Request().Context(), "export_broken_off", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	return err

@@ -7,7 +7,6 @@ import (
 	"context"
 	_ "embed"
 	"io"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -39,11 +38,14 @@ type Config struct {
 	Service Service
 	// Identify is who asks and why, or the refusal that the request has earned.
 	Identify func(c echo.Context) (auditing.Asking, error)
-	Logger   *slog.Logger
 }
 
 // door answers the operations of the contract.
-type door struct{ Config }
+type door struct {
+	Config
+
+	site *api.Site
+}
 
 var _ ServerInterface = (*door)(nil)
 
@@ -55,9 +57,11 @@ func Room(config Config) func(*api.Site) {
 	return func(site *api.Site) {
 		routes := site.Door("/v1/audit/")
 		question := site.Accept(questionLimit)
-		RegisterHandlersWithOptions(routes, &door{config}, RegisterHandlersOptions{
+		d := &door{config, site}
+		RegisterHandlersWithOptions(routes, d, RegisterHandlersOptions{
 			OperationMiddlewares: map[string][]echo.MiddlewareFunc{"searchLog": {question}, "exportLog": {question}},
 		})
+		routes.GET("/v1/audit/guide", d.guide)
 		routes.GET("/v1/audit/openapi.yaml", func(c echo.Context) error {
 			return c.Blob(http.StatusOK, "application/yaml", contract) // RFC 9512
 		})
@@ -183,3 +187,10 @@ func send(c echo.Context, body any) error {
 }
 
 func private(c echo.Context) { c.Response().Header().Set(echo.HeaderCacheControl, "no-store") }
+
+// guide is the instruction to verify what was taken away. It is no secret.
+func (d *door) guide(c echo.Context) error {
+	locale := d.site.Messages(c).Locale()
+	c.Response().Header().Set("Content-Language", locale)
+	return c.String(http.StatusOK, auditing.Guide(locale))
+}

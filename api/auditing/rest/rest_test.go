@@ -136,7 +136,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{desk: &desk{}, routes: contract(t)}
 	site, err := api.New(api.Config{
 		PublicURL: "https://auditoria.example.es", Catalogue: words, Limits: api.DefaultLimits(), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		Rooms: []func(*api.Site){rest.Room(rest.Config{Service: h.desk, Logger: slog.New(slog.DiscardHandler), Identify: func(c echo.Context) (auditing.Asking, error) {
+		Rooms: []func(*api.Site){rest.Room(rest.Config{Service: h.desk, Identify: func(c echo.Context) (auditing.Asking, error) {
 			role := c.Request().Header.Get("Role")
 			if role == "" {
 				return auditing.Asking{}, policies.Refuse(policies.ApplicationUnknown)
@@ -216,12 +216,13 @@ func TestAnswers(t *testing.T) {
 		{http.MethodGet, "/v1/audit/health", "", `"age_seconds":90`},
 		{http.MethodPost, "/v1/audit/export", `{}`, "{}\n"},
 		{http.MethodGet, "/v1/audit/openapi.yaml", "", "openapi: 3.0.3"},
+		{http.MethodGet, "/v1/audit/guide", "", "rubrica audit verify"},
 	} {
 		status, header, body := h.ask(t, auditing.RoleAuditor, q.method, q.path, q.body)
 		if status != http.StatusOK || !bytes.Contains(body, []byte(q.says)) {
 			t.Errorf("%s: got %d %.300s, want it to say %s", q.path, status, body, q.says)
 		}
-		if kept := header.Get("Cache-Control"); kept != "no-store" && !strings.HasSuffix(q.path, ".yaml") {
+		if kept := header.Get("Cache-Control"); kept != "no-store" && q.path != "/v1/audit/openapi.yaml" && q.path != "/v1/audit/guide" {
 			t.Errorf("%s: got Cache-Control %q, want no-store", q.path, kept)
 		}
 	}
