@@ -29,7 +29,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.line(0, "checked  %s", checked)
 	}
 	e := r.Entries
-	t.line(0, "entries  %d: %d opened, %d erased, %d shown without their payload", e.Checked, e.Opened, e.Erased, e.Sealed)
+	if r.Kind == Log { // which has leaves only
+		t.line(0, "entries  %d", e.Checked)
+	} else {
+		t.line(0, "entries  %d: %d opened, %d erased, %d shown without their payload", e.Checked, e.Opened, e.Erased, e.Sealed)
+	}
 	for _, note := range r.Notes {
 		t.line(0, "note     %s", note)
 	}
