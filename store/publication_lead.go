@@ -42,7 +42,7 @@ func (db *DB) Lead(ctx context.Context) (publication.Lease, error) {
 		_, err = conn.Exec(ctx, `LISTEN `+publicationChannel)
 	}
 	if err != nil {
-		held.Close()
+		held.Close() //nolint:contextcheck // it lets go also when ctx has ended
 		return nil, classify(err)
 	}
 	return held, nil

@@ -55,8 +55,8 @@ func named(t *testing.T, entries int) (pgtest.Database, *store.DB) {
 func checkpointOf(size int64, signed time.Time) publication.Published {
 	root := tlog.Hash{byte(size), byte(size >> 8)}
 	return publication.Published{
-		Checkpoint: audit.Checkpoint{Origin: logName, Tree: audit.Tree{Size: size, Root: root}},
-		Note:       []byte(fmt.Sprintf("note of %d\n", size)), SignedAt: signed.UTC().Truncate(time.Microsecond),
+		Origin: logName, Size: size, Root: root,
+		Note: []byte(fmt.Sprintf("note of %d\n", size)), SignedAt: signed.UTC().Truncate(time.Microsecond),
 	}
 }
 
