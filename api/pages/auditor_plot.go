@@ -77,7 +77,7 @@ const (
 	marginBottom  = 36
 	maxBar        = 48
 	labelsAtMost  = 8
-	nameAtMost    = 40 // letters of a category's name that go beside its bar
+	nameAtMost    = 36 // letters of a category's name that go beside its bar
 	ticksAtMost   = 5
 	barsAtMost    = 120
 	lyingAtMost   = 12
