@@ -147,7 +147,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"hsm": map[string]any{"probe": token(map[string]any{})},
 		"audit": map[string]any{
 			"key":     token(map[string]any{}),
-			"recover": token(map[string]any{"database": e.Databases.Signer}),
+			"recover": token(map[string]any{"database": e.Databases.Signer, "witness-policy": e.LogPolicy, "log-state": e.LogState}),
 			"erase":   map[string]any{"database": e.Databases.Owner},
 		},
 		"witness": map[string]any{"serve": map[string]any{"dir": e.WitnessDir, "listen": e.WitnessListen, "logs": e.LogWitnessed}},
