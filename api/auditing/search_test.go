@@ -128,7 +128,6 @@ func TestSearchByEachAndEachPair(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.append(t, random(2000)...)
-	end := h.now
 	fields := []func(*auditing.Query){
 		func(q *auditing.Query) { q.Citizen = "12345678Z" },
 		func(q *auditing.Query) { q.Certificate = "ff" },
@@ -137,8 +136,8 @@ func TestSearchByEachAndEachPair(t *testing.T) {
 		func(q *auditing.Query) { q.Operation = h.told[1234].operation },
 		func(q *auditing.Query) { q.Types = []audit.EventType{audit.SignDone, audit.AuditQueried} },
 		func(q *auditing.Query) { q.Result = audit.ResultSucceeded },
-		func(q *auditing.Query) { q.From = epoch.Add(end.Sub(epoch) / 3) },
-		func(q *auditing.Query) { q.To = epoch.Add(end.Sub(epoch) / 2) },
+		func(q *auditing.Query) { q.From = h.told[700].at },
+		func(q *auditing.Query) { q.To = h.told[1000].at },
 	}
 	for i := range fields {
 		for j := range i + 1 {
