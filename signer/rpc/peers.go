@@ -56,13 +56,13 @@ func admitted(c ListenConfig) (admission, error) {
 		return a, fmt.Errorf("looking for the user given with --peer-user: %w", err)
 	}
 	if err := a.admit(c.AuditPeers, mayRecord); err != nil {
-		return a, fmt.Errorf("looking for the user given with --audit-user: %w", err)
+		return a, fmt.Errorf("looking for the user given with --auditor-user: %w", err)
 	}
 	if c.Group == "" {
 		// Without a group the file would have to be open to everybody.
 		for id := range a.users {
 			if id != ownUser() && id != 0 {
-				return a, errors.New("a --peer-user or --audit-user that is not the signer's own user cannot open the socket: name a --socket-group to which both belong")
+				return a, errors.New("a --peer-user or --auditor-user that is not the signer's own user cannot open the socket: name a --socket-group to which both belong")
 			}
 		}
 		return a, nil

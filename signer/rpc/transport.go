@@ -52,7 +52,7 @@ func Listen(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	case c.Socket != "" && (c.Address != "" || c.TLS != Files{} || len(c.ClientNames)+len(c.AuditNames) > 0):
 		return nil, errors.New("the signer listens in one place: remove --socket, or else --listen-tls and the --tls settings")
 	case c.Address != "" && (len(c.Peers)+len(c.AuditPeers) > 0 || c.Group != ""):
-		return nil, errors.New("--peer-user, --audit-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls, and --tls-audit-name who may record there")
+		return nil, errors.New("--peer-user, --auditor-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls, and --tls-auditor-name who may record there")
 	case c.Socket != "":
 		return listenUnix(ctx, c)
 	case c.TLS.Certificate == "" || c.TLS.Key == "" || c.TLS.CA == "" || len(c.ClientNames) == 0:
