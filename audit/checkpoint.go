@@ -26,6 +26,10 @@ func (c Checkpoint) Text() string {
 
 var errCheckpointForm = errors.New("not a checkpoint of this log")
 
+// maxSize is the largest tree whose arithmetic stays within 63 bits: beyond it
+// package tlog would not come to an end.
+const maxSize = 1 << 62
+
 // ParseCheckpoint reads what Text wrote, and nothing else.
 func ParseCheckpoint(text string) (Checkpoint, error) {
 	read, err := torchwood.ParseCheckpoint(text)
@@ -34,6 +38,8 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	}
 	c := Checkpoint{Origin: read.Origin, Size: read.N, Root: read.Hash}
 	switch {
+	case c.Size > maxSize:
+		return Checkpoint{}, fmt.Errorf("%w: %d entries", errCheckpointForm, c.Size)
 	case c.Origin == "" || c.Text() != text:
 		return Checkpoint{}, fmt.Errorf("%w: not in its canonical form", errCheckpointForm)
 	case c.Size == 0 && c.Root != sha256.Sum256(nil): // RFC 6962, section 2.1

@@ -19,9 +19,10 @@ type Logs struct {
 var errLogs = errors.New("list of logs")
 
 // ParseLogs reads lines "log VKEY", as in a C2SP tlog-policy; the key's name is
-// the origin. Two keys of one name are one log that changes its key. The lines
-// that a policy has beside those (witness, group, quorum) are passed over, so
-// that a policy file will do.
+// the origin. Two keys of one name are one log that changes its key; one key of
+// two names is a log that goes on under another. The lines that a policy has
+// beside those (witness, group, quorum) are passed over, so that a policy file
+// will do.
 func ParseLogs(text []byte) (Logs, error) {
 	logs := Logs{keys: make(map[string][]note.Verifier)}
 	seen := make(map[string]bool)
@@ -43,10 +44,11 @@ func ParseLogs(text []byte) (Logs, error) {
 		if err != nil {
 			return Logs{}, fmt.Errorf("%w: line %d: %w", errLogs, i+1, err)
 		}
-		if seen[public] {
-			return Logs{}, fmt.Errorf("%w: line %d: this key stands twice", errLogs, i+1)
+		stands := verifier.Name() + " " + public
+		if seen[stands] {
+			return Logs{}, fmt.Errorf("%w: line %d: this log stands twice", errLogs, i+1)
 		}
-		seen[public] = true
+		seen[stands] = true
 		logs.keys[verifier.Name()] = append(logs.keys[verifier.Name()], verifier)
 	}
 	if len(logs.keys) == 0 {

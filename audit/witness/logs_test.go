@@ -46,7 +46,7 @@ func TestParseLogs(t *testing.T) {
 		"a key with another hash":  {"log " + strings.Replace(a, "+", "+0", 1), ""},
 		"the key of a witness":     {"log " + cosigner.verifier.String(), ""},
 		"twice":                    {"log " + a + "\nlog " + a, ""},
-		"one key under two names":  {"log " + one + "\nlog " + other, ""},
+		"one key under two names":  {"log " + one + "\nlog " + other, "one.example 1, other.example 1"},
 		"comment behind something": {"log " + a + " https://a # b", ""},
 	} {
 		logs, err := ParseLogs([]byte(test.text))
