@@ -99,7 +99,7 @@ func (a Auditor) Halt(ctx context.Context) (*audit.Record, error) {
 	rows, err := a.db.pool.Query(ctx, `
 		SELECT `+recordColumns+`
 		FROM unnest(@types::text[]) AS asked (which) CROSS JOIN LATERAL (
-			SELECT *
+			SELECT `+recordColumns+`
 			FROM log_entries
 			WHERE type = which
 			ORDER BY seq DESC

@@ -214,8 +214,7 @@ func (h *house) publish(t *testing.T) int64 {
 	must(t, err)
 	tree, err := audit.TreeHash(t.Context(), head.Size, h.signer)
 	must(t, err)
-	p := publication.Published{SignedAt: h.clock()}
-	p.Checkpoint = audit.Checkpoint{Origin: audittest.Origin, Tree: tree}
+	p := publication.Published{SignedAt: h.clock(), Origin: audittest.Origin, Tree: tree}
 	p.Note, err = h.key.Sign(p.Checkpoint)
 	must(t, err)
 	_, err = h.signer.SaveCheckpoint(t.Context(), p)

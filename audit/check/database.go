@@ -54,6 +54,9 @@ func (c Checker) Database(ctx context.Context, name string, db Stored) (*Report,
 	r.Entries = Entries{Checked: found.Size, Opened: found.Size - found.Erased, Erased: found.Erased}
 	r.checked("the %d entries are what they commit to, in this order, and make the tree that is stored", found.Size)
 	r.checked("the log grew through all of its checkpoints of which %d were kept", len(known))
+	if n := len(found.Unexplained); n > 0 {
+		r.doubt("%d entries were erased, and no entry says so: the first is %d", n, found.Unexplained[0])
+	}
 	if r.Known != nil {
 		r.Known.Consistent = true
 		r.checked("the log begins with the %d entries that were known", r.Known.Size)

@@ -119,6 +119,7 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 			func(ctx context.Context) { module.KeepReaping(ctx, 5*time.Second) },
 			authority.Keep,
 			module.KeepReady,
+			func(ctx context.Context) { keepCounting(ctx, db, logger) },
 			func(ctx context.Context) { module.KeepReminding(ctx, 10*time.Minute) },
 			func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
 			func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
@@ -265,6 +266,16 @@ func keepTexting(ctx context.Context, db *store.DB, module *signer.Service, logg
 	every(ctx, 10*time.Second, func() {
 		if err := db.DeliverTexts(ctx, logger, module.Text); err != nil && ctx.Err() == nil {
 			logger.ErrorContext(ctx, "texting_failed", "error", err)
+		}
+	})
+}
+
+// keepCounting adds up what auditors see as totals. What was not counted now is
+// counted the next time.
+func keepCounting(ctx context.Context, db *store.DB, logger *slog.Logger) {
+	every(ctx, 10*time.Second, func() {
+		if err := db.Total(ctx); err != nil && ctx.Err() == nil {
+			logger.ErrorContext(ctx, "counting_failed", "error", err)
 		}
 	})
 }

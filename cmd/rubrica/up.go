@@ -152,11 +152,13 @@ func developmentSettings(e dev.Environment) map[string]any {
 		},
 		"witness": map[string]any{"serve": map[string]any{"dir": e.WitnessDir, "listen": e.WitnessListen, "logs": e.LogWitnessed}},
 		"auditor": map[string]any{
-			"add": map[string]any{"database": e.Databases.Signer}, "invite": map[string]any{"database": e.Databases.Signer},
+			"add":     map[string]any{"database": e.Databases.Signer},
+			"invite":  map[string]any{"database": e.Databases.Signer, "public-url": e.AuditorURL},
 			"disable": map[string]any{"database": e.Databases.Signer}, "list": map[string]any{"database": e.Databases.Signer},
 			"serve": map[string]any{
 				"database": e.Databases.Auditor, "public-url": e.AuditorURL, "listen": e.AuditorListen, "signer-socket": e.SignerSocket,
 				"tls-certificate": e.AuditorTLS.Certificate, "tls-key": e.AuditorTLS.Key, "client-ca": e.AuditorTLS.CA,
+				"witness-policy": e.LogPolicy, "log-url": e.PublicURL,
 			},
 		},
 		"key": map[string]any{
