@@ -75,11 +75,11 @@ func TestUpApart(t *testing.T) {
 	s := e.settings(t)
 	checkMode(t, s.Socket, 0o660)
 	secret := func(name string) string { return filepath.Join(e.plan.Dir, "secrets", name) }
-	api, signer := owner(t, secret("rubrica_api.pgpass")), owner(t, secret("rubrica_signer.pgpass"))
-	signer.Groups = []uint32{api.Gid}
+	api, signer, auditor := owner(t, secret("rubrica_api.pgpass")), owner(t, secret("rubrica_signer.pgpass")), owner(t, secret("rubrica_auditor.pgpass"))
+	signer.Groups, auditor.Groups = []uint32{api.Gid}, []uint32{api.Gid}
 	const stranger = 61199
 	who := map[string]*syscall.Credential{
-		"api": api, "signer": signer, "root": {},
+		"api": api, "signer": signer, "auditor": auditor, "root": {},
 		"stranger": {Uid: stranger, Gid: stranger}, "stranger in the group": {Uid: stranger, Gid: stranger, Groups: []uint32{api.Gid}},
 	}
 	// Who may open the file may not yet call.
@@ -99,6 +99,9 @@ func TestUpApart(t *testing.T) {
 		"api's password":            {"read", secret("rubrica_api.pgpass"), []string{"api", "root"}},
 		"api's role":                {"connect", s.API, []string{"api", "root"}},
 		"signer's socket":           {"call", s.Socket, []string{"api"}},
+		"auditor's password":        {"read", secret("rubrica_auditor.pgpass"), []string{"auditor", "root"}},
+		"auditor's TLS key":         {"read", filepath.Join(e.plan.Dir, "auditor", "server.key"), []string{"auditor", "root"}},
+		"log's state":               {"list", filepath.Join(e.plan.Dir, "signer"), []string{"signer", "root"}},
 		"signer's password":         {"read", secret("rubrica_signer.pgpass"), []string{"signer", "root"}},
 		"signer's password, again":  {"read", secret("rubrica_signer"), []string{"root"}},
 		"signer's role":             {"connect", s.Signer, []string{"signer", "root"}},
