@@ -42,14 +42,13 @@ demo: build ## sign the sede's sample, or DOC=path, without a hand
 build: deps
 	$(GO) build -trimpath -o bin/rubrica ./cmd/rubrica
 
-# The formats do no I/O and start no goroutine.
-FORMATS := ./signer/pdf/... ./signer/cms/... ./signer/cades/... ./signer/pades/... ./signer/inspect/... ./signer/verify/...
-
 # Race detection costs a factor of five to ten, which browsers and argon2id feel
 # most; the packages that hold the concurrency get it.
+RACED := ./signer ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witness ./ca/online
+
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
-	$(GO) test -race -timeout 15m ./signer ./signer/rpc/... ./store/... ./hsm/... ./citizen/... ./audit/... ./policies/... ./ca/... ./notify/...
-	$(GO) test -timeout 10m $(FORMATS) ./api/... ./cmd/... ./internal/...
+	$(GO) test -race -timeout 15m $(RACED)
+	$(GO) test -timeout 10m $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
 
