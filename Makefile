@@ -15,7 +15,7 @@ GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /u
 
 # How long each fuzz target runs in `make test`, and in `make fuzz`.
 FUZZTIME ?= 60s
-SHORTFUZZ := 2s
+SHORTFUZZ := 1s
 
 # How often each process dies at each step of the ceremony in `make faults`;
 # `make test` has each die once.
