@@ -216,12 +216,17 @@ func publicKey(vkey string) string {
 	return string(key[1:])
 }
 
-// WithLog is the policy that also believes the log with this key.
+// WithLog is the policy that also believes the log with this key; of the zero
+// policy one that asks no witness.
 func (p Policy) WithLog(vkey string) (Policy, error) {
 	if slices.Contains(p.Logs(), vkey) {
 		return p, nil
 	}
-	return ParsePolicy([]byte("log " + vkey + "\n" + p.text))
+	rest := p.text
+	if rest == "" {
+		rest = "quorum none\n"
+	}
+	return ParsePolicy([]byte("log " + vkey + "\n" + rest))
 }
 
 // String is the text of the policy file.

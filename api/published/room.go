@@ -110,9 +110,13 @@ func (r room) policy(c echo.Context) error {
 // tile serves tiles of hashes and entry bundles, which never change.
 func (r room) tile(c echo.Context) error {
 	ctx := c.Request().Context()
-	t, err := torchwood.ParseTilePath("tile/" + c.Param("*"))
+	path := "tile/" + c.Param("*")
+	t, err := torchwood.ParseTilePath(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", policies.Refuse(policies.NotFound), err)
+	}
+	if torchwood.TilePath(t) != path { // one address each, for caches and for whoever counts
+		return policies.Refuse(policies.NotFound)
 	}
 	origin, err := r.origin(ctx)
 	if err != nil {

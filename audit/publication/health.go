@@ -54,7 +54,7 @@ func Survey(f Facts, policy audit.Policy, now time.Time) Health {
 	for _, w := range policy.Witnesses() {
 		h.Witnesses = append(h.Witnesses, WitnessHealth{Name: w.Name})
 	}
-	believed, err := believing(policy, f.Tree.Key)
+	believed, err := policy.WithLog(f.Tree.Key)
 	if err != nil {
 		return h
 	}

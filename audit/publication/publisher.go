@@ -134,7 +134,7 @@ func (p *Publisher) begin(ctx context.Context) (*term, error) {
 		return nil, fmt.Errorf("%w (this token's: %s)", ErrOtherKey, key.VerifierKey())
 	}
 	l := &term{Publisher: p, key: key, board: newBoard()}
-	if l.policy, err = believing(p.Policy, key.VerifierKey()); err != nil {
+	if l.policy, err = p.Policy.WithLog(key.VerifierKey()); err != nil {
 		return nil, err
 	}
 	last, err := p.Store.LastCheckpoint(ctx, current.Origin)

@@ -223,7 +223,7 @@ func (w *Watch) open(f *Finding, text []byte) (audit.Signed, error) {
 	if claimed.Origin == f.Tree.Origin && f.Tree.Key != "" {
 		key = f.Tree.Key
 	}
-	policy, err := believing(w.Policy, key)
+	policy, err := w.Policy.WithLog(key)
 	if err != nil {
 		return audit.Signed{}, err
 	}
@@ -232,15 +232,6 @@ func (w *Watch) open(f *Finding, text []byte) (audit.Signed, error) {
 		err = nil
 	}
 	return s, err
-}
-
-// believing is a policy with the log's own key; without a policy nobody else is
-// asked for.
-func believing(p audit.Policy, key string) (audit.Policy, error) {
-	if p.String() == "" {
-		return audit.ParsePolicy([]byte("log " + key + "\nquorum none\n"))
-	}
-	return p.WithLog(key)
 }
 
 // compare holds the log against each checkpoint.
