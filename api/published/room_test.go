@@ -36,9 +36,7 @@ func (s *shelf) at(origin string, size int64) (publication.Published, error) {
 	if origin != audittest.Origin || size != s.signed || s.note == nil {
 		return publication.Published{}, policies.Refuse(policies.NotFound)
 	}
-	p := publication.Published{Note: s.note, Timestamp: s.stamp}
-	p.Size = size
-	return p, nil
+	return publication.Published{Size: size, Note: s.note, Timestamp: s.stamp}, nil
 }
 
 func (s *shelf) LastCheckpoint(_ context.Context, origin string) (publication.Published, error) {

@@ -40,17 +40,16 @@ func (s *shelf) Trees(context.Context) ([]publication.Tree, error) {
 	return []publication.Tree{{Origin: audittest.Origin, Key: s.Key(s.tb).VerifierKey()}}, nil
 }
 
-func (s *shelf) LastCheckpoint(_ context.Context, origin string) (publication.Published, error) {
-	return s.WitnessedWith(s.tb.Context(), origin, -1)
+func (s *shelf) LastCheckpoint(ctx context.Context, origin string) (publication.Published, error) {
+	return s.WitnessedWith(ctx, origin, -1)
 }
 
 func (s *shelf) WitnessedWith(_ context.Context, origin string, seq int64) (publication.Published, error) {
 	if origin != audittest.Origin || s.size <= seq {
 		return publication.Published{}, policies.Refuse(policies.NotFound)
 	}
-	p := publication.Published{Note: s.Witnessed(s.tb, s.size), Timestamp: []byte("token")}
-	p.Size = s.size
-	return p, nil
+	note := s.Witnessed(s.tb, s.size) //nolint:contextcheck // the test's own
+	return publication.Published{Size: s.size, Note: note, Timestamp: []byte("token")}, nil
 }
 
 func (s *shelf) RequestCheckpoint(context.Context) error {
