@@ -32,7 +32,7 @@ type Log interface {
 	// Trees lists the names of the tree; the last one is in use.
 	Trees(ctx context.Context) ([]publication.Tree, error)
 	// LastCheckpoint is the largest that was signed, LastWitnessed the largest
-	// that the witnesses' quorum cosigned.
+	// that the witnesses' quorum cosigned, the same where nobody is asked.
 	LastCheckpoint(ctx context.Context, origin string) (publication.Published, error)
 	LastWitnessed(ctx context.Context, origin string) (publication.Published, error)
 	CheckpointAt(ctx context.Context, origin string, size int64) (publication.Published, error)
@@ -79,9 +79,6 @@ func (r room) checkpoint(c echo.Context) error {
 		return err
 	}
 	newest, err := r.Log.LastWitnessed(ctx, origin)
-	if errors.Is(err, policies.Refuse(policies.NotFound)) { // nobody is asked, or has answered yet
-		newest, err = r.Log.LastCheckpoint(ctx, origin)
-	}
 	if err != nil {
 		return err
 	}

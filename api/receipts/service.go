@@ -21,9 +21,8 @@ type Log interface {
 	// oldest first.
 	SignatureEntries(ctx context.Context, operation string) ([]audit.Record, error)
 	Trees(ctx context.Context) ([]publication.Tree, error)
-	LastCheckpoint(ctx context.Context, origin string) (publication.Published, error)
-	// WitnessedWith is the first checkpoint that the quorum cosigned and that
-	// covers an entry.
+	// WitnessedWith is the first checkpoint that covers an entry and that the
+	// quorum cosigned; any that covers it where nobody is asked.
 	WitnessedWith(ctx context.Context, origin string, seq int64) (publication.Published, error)
 	// RequestCheckpoint has the log published now, and returns before it is.
 	RequestCheckpoint(ctx context.Context) error
@@ -144,13 +143,5 @@ func (s *Service) covering(ctx context.Context, seq int64) (publication.Publishe
 	if len(trees) == 0 {
 		return publication.Published{}, policies.Refuse(policies.NotFound)
 	}
-	origin := trees[len(trees)-1].Origin
-	if len(s.Policy.Witnesses()) > 0 {
-		return s.Log.WitnessedWith(ctx, origin, seq)
-	}
-	last, err := s.Log.LastCheckpoint(ctx, origin)
-	if err == nil && last.Size <= seq {
-		return last, policies.Refuse(policies.NotFound)
-	}
-	return last, err
+	return s.Log.WitnessedWith(ctx, trees[len(trees)-1].Origin, seq)
 }

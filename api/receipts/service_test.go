@@ -40,10 +40,6 @@ func (s *shelf) Trees(context.Context) ([]publication.Tree, error) {
 	return []publication.Tree{{Origin: audittest.Origin, Key: s.Key(s.tb).VerifierKey()}}, nil
 }
 
-func (s *shelf) LastCheckpoint(ctx context.Context, origin string) (publication.Published, error) {
-	return s.WitnessedWith(ctx, origin, -1)
-}
-
 func (s *shelf) WitnessedWith(_ context.Context, origin string, seq int64) (publication.Published, error) {
 	if origin != audittest.Origin || s.size <= seq {
 		return publication.Published{}, policies.Refuse(policies.NotFound)

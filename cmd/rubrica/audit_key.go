@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/rubrica-firma/rubrica/audit"
-	"github.com/rubrica-firma/rubrica/ca/ceremony"
 )
 
 // AuditKeyCommand names the log, for the policy files of those who verify it and
@@ -35,9 +34,9 @@ func (c *AuditKeyCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, token.Close()) }()
-	signer, err := token.ServiceKey(ctx, ceremony.CheckpointKey)
+	signer, err := checkpointKey(ctx, token)
 	if err != nil {
-		return fmt.Errorf("finding the key of the log's checkpoints (rubrica ca init makes it): %w", err)
+		return err
 	}
 	key, err := audit.NewLogKey(origin, signer)
 	if err != nil {
