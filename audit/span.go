@@ -12,10 +12,7 @@ import (
 // the entries before it, takes every leaf, and ends at a root which a
 // checkpoint begins with. Nothing in between can have been left out, added or
 // moved.
-type Span struct {
-	from int64
-	edge edge
-}
+type Span struct{ edge edge }
 
 // NewSpan begins at entry from; edge holds the roots of the complete subtrees
 // that the entries before form, from left to right.
@@ -24,20 +21,13 @@ func NewSpan(from int64, edge []tlog.Hash) (*Span, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	return &Span{from: from, edge: e}, nil
+	return &Span{edge: e}, nil
 }
-
-// From is the number of the first entry.
-func (s *Span) From() int64 { return s.from }
-
-// Next is the number of the entry that Add takes next, and after the last one
-// the end of the span.
-func (s *Span) Next() int64 { return s.edge.size }
 
 // Add takes the next leaf.
 func (s *Span) Add(leaf []byte) { s.edge.push(leaf) }
 
-// Tree is the log up to Next.
+// Tree is the log up to the last leaf that was added.
 func (s *Span) Tree() Tree { return s.edge.tree() }
 
 // Check verifies that a checkpoint's tree begins with what the span ended at. A

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -278,9 +277,6 @@ func (h *house) rooms(site *api.Site) {
 	})
 	g.POST("/auditoria/personas/:id/desactivar", func(c echo.Context) error { return done(c, d.Disable(c, c.Param("id"))) })
 	site.Door("/v1/").GET("/v1/audit/whoami", whoami, d.Require(auditing.RoleAuditor))
-	g.GET("/secret", func(c echo.Context) error {
-		return c.String(http.StatusOK, hex.EncodeToString(d.SessionSecret(c, "pages")))
-	})
 }
 
 // papers are the door's own, with the authority whose client certificates count.

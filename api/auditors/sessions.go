@@ -1,7 +1,6 @@
 package auditors
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -85,18 +84,6 @@ func (d *Door) Leave(c echo.Context) error {
 	c.Set(visitKey, nil)
 	c.Set(askingKey, nil)
 	return d.Store.CloseVisit(c.Request().Context(), hash)
-}
-
-// SessionSecret is a key that only this session's browser can come back with,
-// for a purpose that the label names; nil without a session.
-func (*Door) SessionSecret(c echo.Context, label string) []byte {
-	secret, _ := secretIn(c, sessionCookie)
-	if secret == "" {
-		return nil
-	}
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(label))
-	return mac.Sum(nil)
 }
 
 // The lengths of a purpose, in characters.

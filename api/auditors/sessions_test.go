@@ -176,20 +176,6 @@ func TestNothingWithoutTheLog(t *testing.T) {
 	}
 }
 
-func TestSessionSecret(t *testing.T) {
-	t.Parallel()
-	h := build(t, nil)
-	b, _ := h.inside(t, auditing.RoleAuditor)
-	other, _ := h.inside(t, auditing.RoleAuditor)
-	mine := b.get(t, "/secret").body
-	if len(mine) != 64 || mine != b.get(t, "/secret").body {
-		t.Errorf("got %q, want the same 32 bytes each time", mine)
-	}
-	if mine == other.get(t, "/secret").body || h.browser(t).get(t, "/secret").body != "" {
-		t.Error("two sessions have one secret, or nobody has one")
-	}
-}
-
 // A flood from one address is refused before anything is compared or recorded;
 // one from many is counted.
 func TestFlood(t *testing.T) {
