@@ -82,15 +82,18 @@ func ask[R any](w *window, action chromedp.Action[R]) R {
 	return result
 }
 
-// until waits for a script to be true.
+// until waits for a script to be true. On the way from one page to another
+// there is nothing that it could ask, which is not an answer.
 func (w *window) until(wait time.Duration, condition string) {
 	w.Helper()
+	var last error
 	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if ask(w, chromedp.Evaluate[bool](condition)) {
+		var met bool
+		if met, last = chromedp.Run(w.ctx, chromedp.Evaluate[bool](condition)); met && last == nil {
 			return
 		}
 	}
-	w.Fatalf("never came true: %s; the page reads: %s", condition, ask(w, chromedp.Evaluate[string](`document.querySelector("main").innerText`)))
+	w.Fatalf("never came true: %s (%v); the page reads: %s", condition, last, ask(w, chromedp.Evaluate[string](`document.body.innerText`)))
 }
 
 // largeFile is mostly holes, with something at its beginning and at its end.
