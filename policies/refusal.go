@@ -117,6 +117,32 @@ const (
 	RateLimited           Code = "rate_limited"
 )
 
+// The citizen's life: other ways to register, to prove an identity and to leave.
+const (
+	CertificateUnreadable Code = "certificate_unreadable" // it names no DNI or NIE of a natural person
+	CertificateUntrusted  Code = "certificate_untrusted"  // of no authority of the trust list, expired, revoked, or for another use; the reason says which
+	RevocationUnknown     Code = "revocation_unknown"     // neither OCSP nor a list could tell whether a certificate is revoked
+	DNIeRequired          Code = "dnie_required"          // no other certificate will do
+	IdentityMismatch      Code = "identity_mismatch"      // a certificate of somebody else than the person it is shown for
+	AssociationExists     Code = "association_exists"     // the profile has a certificate, or the certificate is in another profile
+	AssociationMissing    Code = "association_missing"
+	PhoneChangedRecently  Code = "phone_changed_recently" // for a while nothing is issued and no password is set anew
+	PhoneRefused          Code = "phone_refused"          // a number outside the ranges that the deployment sends messages to
+	LetterDataMismatch    Code = "letter_data_mismatch"   // DNI, its date and IBAN do not belong together; says no more than that
+	LetterMismatch        Code = "letter_mismatch"        // DNI and CSV do not belong together; says no more than that
+	LetterBlocked         Code = "letter_blocked"         // too many wrong tries
+	IBANInvalid           Code = "iban_invalid"
+	RegisterUnavailable   Code = "register_unavailable"  // the register of accounts and addresses does not answer
+	AccessKeyInvalid      Code = "access_key_invalid"    // not four characters
+	PINMismatch           Code = "pin_mismatch"          // unknown citizen, other key and wrong PIN alike
+	CardMismatch          Code = "card_mismatch"         // unknown card, wrong PIN and wrong operations key alike
+	CardBlocked           Code = "card_blocked"          // too many wrong tries
+	LinkInvalid           Code = "link_invalid"          // unknown, followed already, or expired
+	ReasonMissing         Code = "reason_missing"        // an officer has to say why
+	SecondOfficerNeeded   Code = "second_officer_needed" // the same officer cannot confirm, or it was decided already
+	OfficerRefused        Code = "officer_refused"       // unknown, disabled, not proved: which one, the log is told
+)
+
 // The signature log.
 const (
 	LogSuspended      Code = "log_suspended" // it is behind what witnesses saw, or another: nothing is signed
@@ -214,6 +240,8 @@ func Codes() []Code {
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
 		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing, AuditorRefused, InvitationInvalid,
+		CertificateUnreadable, CertificateUntrusted, RevocationUnknown, DNIeRequired, IdentityMismatch, AssociationExists, AssociationMissing, PhoneChangedRecently, PhoneRefused, LetterDataMismatch, LetterMismatch,
+		LetterBlocked, IBANInvalid, RegisterUnavailable, AccessKeyInvalid, PINMismatch, CardMismatch, CardBlocked, LinkInvalid, ReasonMissing, SecondOfficerNeeded, OfficerRefused,
 		Busy, SignatureFailed, Unavailable, Internal,
 	}
 }

@@ -41,6 +41,18 @@ COMMENT ON COLUMN applications.public_key IS 'SubjectPublicKeyInfo of the key th
 
 COMMENT ON COLUMN applications.seal IS 'HSM HMAC over id, name, organisation, scopes, enabled and public_key';
 
+CREATE TABLE associated_certificates (
+    citizen_id text NOT NULL,
+    der bytea NOT NULL,
+    subject text NOT NULL,
+    issuer text NOT NULL,
+    serial text NOT NULL,
+    not_after timestamp with time zone NOT NULL,
+    added_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE associated_certificates IS 'what the profile shows of the certificate that citizens.associated names';
+
 CREATE TABLE attempts (
     kind text NOT NULL,
     subject text NOT NULL,
@@ -49,7 +61,7 @@ CREATE TABLE attempts (
     source text DEFAULT ''::text NOT NULL,
     not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
     CONSTRAINT attempts_failures_check CHECK ((failures > 0)),
-    CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text])))
+    CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text, 'letter_request'::text, 'letter'::text, 'pin'::text, 'card'::text])))
 );
 
 COMMENT ON TABLE attempts IS 'wrong tries by identifier, known or not: counted before comparing, cleared by success';
@@ -201,6 +213,26 @@ COMMENT ON COLUMN authorities.shard IS 'revocation list that the certificate nam
 
 COMMENT ON COLUMN authorities.retired_at IS 'since when nothing new is done with the key';
 
+CREATE TABLE cards (
+    number text NOT NULL,
+    identifier text NOT NULL,
+    email text NOT NULL,
+    pepper_epoch integer NOT NULL,
+    pin_mac bytea NOT NULL,
+    key_epoch integer,
+    key_mac bytea,
+    key_at timestamp with time zone,
+    seal_epoch integer NOT NULL,
+    seal bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT cards_email_check CHECK ((email ~~ '%@%'::text)),
+    CONSTRAINT cards_key CHECK ((num_nulls(key_epoch, key_mac, key_at) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT cards_number_check CHECK ((number ~ '^[1-9][0-9]*$'::text))
+);
+
+COMMENT ON TABLE cards IS 'municipal cards; the operations key is mailed to the card''s own address';
+
 CREATE TABLE ceremony_steps (
     step text NOT NULL,
     done_at timestamp with time zone NOT NULL
@@ -265,7 +297,7 @@ CREATE TABLE challenges (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     pepper_epoch integer DEFAULT 1 NOT NULL,
-    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text, 'revocation'::text, 'suspension'::text, 'release'::text]))),
+    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text, 'revocation'::text, 'suspension'::text, 'release'::text, 'deregistration'::text, 'email'::text, 'association'::text]))),
     CONSTRAINT challenges_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
 );
 
@@ -287,8 +319,13 @@ CREATE TABLE citizens (
     version bigint DEFAULT 1 NOT NULL,
     seal_epoch integer DEFAULT 0 NOT NULL,
     seal bytea DEFAULT '\x'::bytea NOT NULL,
+    phone_changed_at timestamp with time zone,
+    associated bytea,
+    notices text DEFAULT 'mail'::text NOT NULL,
+    CONSTRAINT citizens_associated CHECK ((length(associated) = 32)),
     CONSTRAINT citizens_email_check CHECK ((email ~~ '%@%'::text)),
     CONSTRAINT citizens_given_name_check CHECK ((given_name <> ''::text)),
+    CONSTRAINT citizens_notices CHECK ((notices = ANY (ARRAY['mail'::text, 'sms'::text, 'both'::text, 'none'::text]))),
     CONSTRAINT citizens_phone_check CHECK ((phone ~~ '+%'::text)),
     CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text]))),
     CONSTRAINT citizens_version_check CHECK ((version > 0))
@@ -303,6 +340,12 @@ COMMENT ON COLUMN citizens.document_until IS 'validity date of the DNI or NIE';
 COMMENT ON COLUMN citizens.version IS 'grows with each change of what is sealed; the log''s newest citizen.sealed names the one that counts';
 
 COMMENT ON COLUMN citizens.seal IS 'HSM HMAC over person, phone, e-mail, status, registration, credential, generation and certificate';
+
+COMMENT ON COLUMN citizens.phone_changed_at IS 'for a while after it nothing is issued and no password is set anew';
+
+COMMENT ON COLUMN citizens.associated IS 'SHA-256 of the certificate that the citizen logs in with, DER';
+
+COMMENT ON COLUMN citizens.notices IS 'how the citizen is told of each signature';
 
 CREATE TABLE content_pieces (
     content_id text NOT NULL,
@@ -388,6 +431,26 @@ CREATE TABLE crls (
 
 COMMENT ON COLUMN crls.digest IS 'of what the list says, without its dates';
 
+CREATE TABLE desk_orders (
+    id text NOT NULL,
+    office text NOT NULL,
+    act text NOT NULL,
+    identifier text NOT NULL,
+    facts jsonb NOT NULL,
+    reason text NOT NULL,
+    asked_by text NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    decided_by text,
+    decided_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT desk_orders_decided CHECK ((((state = 'waiting'::text) = (decided_by IS NULL)) AND ((state = 'waiting'::text) = (decided_at IS NULL)))),
+    CONSTRAINT desk_orders_second CHECK (((decided_by <> asked_by) OR (state = 'rejected'::text))),
+    CONSTRAINT desk_orders_state CHECK ((state = ANY (ARRAY['waiting'::text, 'confirmed'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE desk_orders IS 'dangerous acts that wait for a second officer';
+
 CREATE TABLE documents (
     request_id text NOT NULL,
     ordinal integer NOT NULL,
@@ -432,6 +495,29 @@ COMMENT ON COLUMN documents.findings IS 'what an inspection found and let pass';
 
 COMMENT ON COLUMN documents.level IS 'baseline level that was asked for';
 
+CREATE TABLE enrolments (
+    hash bytea NOT NULL,
+    kind text NOT NULL,
+    identifier text NOT NULL,
+    facts jsonb NOT NULL,
+    phone text DEFAULT ''::text NOT NULL,
+    pepper_epoch integer DEFAULT 0 NOT NULL,
+    mac bytea,
+    attempts integer DEFAULT 0 NOT NULL,
+    codes integer DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone,
+    seal_epoch integer NOT NULL,
+    seal bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    spent_at timestamp with time zone,
+    CONSTRAINT enrolments_kind CHECK ((kind = ANY (ARRAY['certificate'::text, 'letter'::text])))
+);
+
+COMMENT ON TABLE enrolments IS 'people who have proved who they are, with a certificate or a letter, and have not confirmed their mobile yet';
+
+COMMENT ON COLUMN enrolments.mac IS 'HSM HMAC of the code that was sent to the mobile';
+
 CREATE TABLE familiar_sources (
     subject text NOT NULL,
     source text NOT NULL,
@@ -439,6 +525,20 @@ CREATE TABLE familiar_sources (
 );
 
 COMMENT ON TABLE familiar_sources IS 'networks from which an identifier has been proved, for ninety days';
+
+CREATE TABLE incidents (
+    id text NOT NULL,
+    citizen_id text NOT NULL,
+    request_id text,
+    said text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    closed_by text,
+    outcome text,
+    CONSTRAINT incidents_closed CHECK ((num_nulls(closed_at, closed_by, outcome) = ANY (ARRAY[0, 3])))
+);
+
+COMMENT ON TABLE incidents IS '"this was not me": what an office has to look into';
 
 CREATE TABLE key_epochs (
     kind text NOT NULL,
@@ -463,6 +563,22 @@ CREATE TABLE key_keeper (
 );
 
 COMMENT ON TABLE key_keeper IS 'where new keys of citizens are kept; others move at their next use';
+
+CREATE TABLE letters (
+    id text NOT NULL,
+    identifier text NOT NULL,
+    recipient jsonb NOT NULL,
+    state text NOT NULL,
+    pepper_epoch integer DEFAULT 0 NOT NULL,
+    mac bytea,
+    requested_at timestamp with time zone NOT NULL,
+    printed_at timestamp with time zone,
+    printed_by text,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT letters_state CHECK ((state = ANY (ARRAY['requested'::text, 'printed'::text, 'used'::text, 'void'::text])))
+);
+
+COMMENT ON COLUMN letters.mac IS 'HSM HMAC of the code (CSV), which exists from the moment of printing on paper alone';
 
 CREATE TABLE log_checkpoints (
     origin text NOT NULL,
@@ -567,10 +683,120 @@ CREATE TABLE office_acts (
     jti text NOT NULL,
     act text NOT NULL,
     at timestamp with time zone NOT NULL,
-    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_activation'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'suspend'::text, 'release'::text, 'deregister'::text, 'report_death'::text])))
+    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_registration'::text, 'renew_activation'::text, 'change_phone'::text, 'change_email'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'suspend'::text, 'release'::text, 'deregister'::text, 'report_death'::text, 'present_certificate'::text, 'print_letter'::text, 'close_incident'::text])))
 );
 
 COMMENT ON TABLE office_acts IS 'written before the act is carried out: none is carried out twice; forgotten when no act of that age is accepted any more';
+
+CREATE TABLE office_places (
+    id text NOT NULL,
+    name text NOT NULL,
+    address text NOT NULL,
+    postal_code text NOT NULL,
+    town text NOT NULL,
+    province text NOT NULL,
+    phone text DEFAULT ''::text NOT NULL,
+    hours text DEFAULT ''::text NOT NULL,
+    appointment text DEFAULT ''::text NOT NULL,
+    latitude double precision,
+    longitude double precision,
+    CONSTRAINT office_places_postal_code_check CHECK ((postal_code ~ '^[0-9]{5}$'::text))
+);
+
+COMMENT ON TABLE office_places IS 'where citizens find an office; replaced as a whole by whoever imports the list';
+
+CREATE TABLE officer_challenges (
+    hash bytea NOT NULL,
+    record jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE officer_invitations (
+    hash bytea NOT NULL,
+    officer_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE officer_passkeys (
+    id bytea NOT NULL,
+    officer_id text NOT NULL,
+    record jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone
+);
+
+CREATE TABLE officer_sessions (
+    hash bytea NOT NULL,
+    officer_id text NOT NULL,
+    purpose text DEFAULT ''::text NOT NULL,
+    by text NOT NULL,
+    certificate bytea,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT officer_sessions_by CHECK ((by = ANY (ARRAY['certificate'::text, 'passkey'::text]))),
+    CONSTRAINT officer_sessions_certificate CHECK ((length(certificate) = 32))
+);
+
+CREATE TABLE officers (
+    id text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    office text NOT NULL,
+    certificate bytea,
+    secret_hash bytea,
+    created_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT officers_certificate CHECK ((length(certificate) = 32)),
+    CONSTRAINT officers_role CHECK ((role = ANY (ARRAY['officer'::text, 'supervisor'::text, 'administrator'::text]))),
+    CONSTRAINT officers_secret CHECK ((secret_hash IS NULL))
+);
+
+COMMENT ON COLUMN officers.certificate IS 'SHA-256 of the TLS client certificate, DER';
+
+COMMENT ON COLUMN officers.secret_hash IS 'there are no programs at the desk: the table has the shape of auditors';
+
+CREATE TABLE pending_changes (
+    hash bytea NOT NULL,
+    citizen_id text NOT NULL,
+    kind text NOT NULL,
+    value jsonb NOT NULL,
+    box bytea,
+    seal_epoch integer NOT NULL,
+    seal bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT pending_changes_kind CHECK ((kind = ANY (ARRAY['email'::text, 'password'::text])))
+);
+
+COMMENT ON COLUMN pending_changes.hash IS 'SHA-256 of the link''s secret';
+
+CREATE TABLE pins (
+    id text NOT NULL,
+    identifier text NOT NULL,
+    citizen_id text,
+    pepper_epoch integer NOT NULL,
+    mac bytea NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT pins_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
+);
+
+COMMENT ON COLUMN pins.mac IS 'HSM HMAC over identifier, access key and PIN';
+
+CREATE TABLE presentations (
+    hash bytea NOT NULL,
+    challenge bytea NOT NULL,
+    facts jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT presentations_challenge_check CHECK ((length(challenge) = 32))
+);
+
+COMMENT ON TABLE presentations IS 'certificates that were shown at the certificate door, by the hash of the code that its visitor took away';
+
+COMMENT ON COLUMN presentations.challenge IS 'SHA-256 of what the browser holds that began it';
 
 CREATE TABLE registrations (
     id bigint NOT NULL,
@@ -580,11 +806,14 @@ CREATE TABLE registrations (
     office text NOT NULL,
     officer text NOT NULL,
     assured_at timestamp with time zone NOT NULL,
+    evidence jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT registrations_level CHECK ((level = ANY (ARRAY['basic'::text, 'advanced'::text]))),
     CONSTRAINT registrations_mode CHECK ((mode = ANY (ARRAY['office'::text, 'certificate'::text, 'dnie'::text, 'letter'::text, 'video'::text])))
 );
 
 COMMENT ON TABLE registrations IS 'each act that proved an identity; the newest one counts for the five-year rule';
+
+COMMENT ON COLUMN registrations.evidence IS 'what proved the identity: the certificate shown, the recording looked at, the letter answered';
 
 ALTER TABLE registrations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME registrations_id_seq
@@ -639,6 +868,26 @@ CREATE VIEW signature_entries WITH (security_barrier='true') AS
 
 COMMENT ON VIEW signature_entries IS 'what receipts hold: all that the public side may read of payloads';
 
+CREATE TABLE sms_counts (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    CONSTRAINT sms_counts_kind CHECK ((kind = ANY (ARRAY['number'::text, 'prefix'::text, 'service'::text]))),
+    CONSTRAINT sms_counts_n_check CHECK ((n > 0))
+);
+
+CREATE TABLE sms_messages (
+    id text NOT NULL,
+    provider text DEFAULT ''::text NOT NULL,
+    provider_id text DEFAULT ''::text NOT NULL,
+    state text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT sms_messages_state CHECK ((state = ANY (ARRAY['accepted'::text, 'delivered'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE sms_messages IS 'what operators say of messages; the id is that of the code that they carry';
+
 CREATE TABLE tickets (
     hash bytea NOT NULL,
     purpose text NOT NULL,
@@ -655,8 +904,10 @@ CREATE TABLE tickets (
     replaces boolean DEFAULT false NOT NULL,
     seal_epoch integer DEFAULT 0 NOT NULL,
     seal bytea DEFAULT '\x'::bytea NOT NULL,
-    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text, 'affairs'::text]))),
-    CONSTRAINT tickets_spent CHECK (((spent_at IS NULL) OR (sealed_key IS NULL)))
+    via text DEFAULT ''::text NOT NULL,
+    CONSTRAINT tickets_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'signature'::text, 'affairs'::text, 'access'::text]))),
+    CONSTRAINT tickets_spent CHECK (((spent_at IS NULL) OR (sealed_key IS NULL))),
+    CONSTRAINT tickets_via CHECK ((via = ANY (ARRAY[''::text, 'password'::text, 'pin'::text, 'certificate'::text, 'card'::text])))
 );
 
 COMMENT ON COLUMN tickets.sealed_key IS 'the sealing key under a key that only the browser''s cookie derives; deleted at first use';
@@ -667,6 +918,8 @@ COMMENT ON COLUMN tickets.replaces IS 'the key is to be replaced before it signs
 
 COMMENT ON COLUMN tickets.seal IS 'HSM HMAC over an activation''s ticket; a signature''s authenticates itself by the key that it guards';
 
+COMMENT ON COLUMN tickets.via IS 'how the person was identified who may see the citizen''s own pages';
+
 CREATE TABLE token_keys (
     label text NOT NULL,
     credential_id text NOT NULL,
@@ -674,6 +927,24 @@ CREATE TABLE token_keys (
     lease_until timestamp with time zone NOT NULL,
     CONSTRAINT token_keys_state CHECK ((state = ANY (ARRAY['making'::text, 'live'::text, 'doomed'::text])))
 );
+
+CREATE TABLE video_registrations (
+    id text NOT NULL,
+    provider text NOT NULL,
+    office text NOT NULL,
+    identifier text NOT NULL,
+    facts jsonb NOT NULL,
+    evidence jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    decided_by text,
+    decided_at timestamp with time zone,
+    reason text,
+    CONSTRAINT video_registrations_decided CHECK (((state = 'pending'::text) = (decided_at IS NULL))),
+    CONSTRAINT video_registrations_state CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE video_registrations IS 'recordings of video identification that an officer looks at';
 
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_pkey PRIMARY KEY (hash);
@@ -683,6 +954,9 @@ ALTER TABLE ONLY activations
 
 ALTER TABLE ONLY applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY associated_certificates
+    ADD CONSTRAINT associated_certificates_pkey PRIMARY KEY (citizen_id);
 
 ALTER TABLE ONLY attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (kind, subject, source);
@@ -720,6 +994,9 @@ ALTER TABLE ONLY authorisations
 ALTER TABLE ONLY authorities
     ADD CONSTRAINT authorities_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY cards
+    ADD CONSTRAINT cards_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY ceremony_steps
     ADD CONSTRAINT ceremony_steps_pkey PRIMARY KEY (step);
 
@@ -734,9 +1011,6 @@ ALTER TABLE ONLY challenges
 
 ALTER TABLE ONLY citizens
     ADD CONSTRAINT citizens_identifier_unique UNIQUE (identifier);
-
-ALTER TABLE ONLY citizens
-    ADD CONSTRAINT citizens_phone_unique UNIQUE (phone);
 
 ALTER TABLE ONLY citizens
     ADD CONSTRAINT citizens_pkey PRIMARY KEY (id);
@@ -759,17 +1033,29 @@ ALTER TABLE ONLY crl_shards
 ALTER TABLE ONLY crls
     ADD CONSTRAINT crls_pkey PRIMARY KEY (shard, number);
 
+ALTER TABLE ONLY desk_orders
+    ADD CONSTRAINT desk_orders_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (request_id, ordinal);
 
+ALTER TABLE ONLY enrolments
+    ADD CONSTRAINT enrolments_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY familiar_sources
     ADD CONSTRAINT familiar_sources_pkey PRIMARY KEY (subject, source);
+
+ALTER TABLE ONLY incidents
+    ADD CONSTRAINT incidents_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY key_epochs
     ADD CONSTRAINT key_epochs_pkey PRIMARY KEY (kind, epoch);
 
 ALTER TABLE ONLY key_keeper
     ADD CONSTRAINT key_keeper_pkey PRIMARY KEY (sole);
+
+ALTER TABLE ONLY letters
+    ADD CONSTRAINT letters_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY log_checkpoints
     ADD CONSTRAINT log_checkpoints_pkey PRIMARY KEY (origin, size);
@@ -798,6 +1084,36 @@ ALTER TABLE ONLY ocsp_answers
 ALTER TABLE ONLY office_acts
     ADD CONSTRAINT office_acts_pkey PRIMARY KEY (office, jti);
 
+ALTER TABLE ONLY office_places
+    ADD CONSTRAINT office_places_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY officer_challenges
+    ADD CONSTRAINT officer_challenges_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY officer_invitations
+    ADD CONSTRAINT officer_invitations_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY officer_passkeys
+    ADD CONSTRAINT officer_passkeys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY officer_sessions
+    ADD CONSTRAINT officer_sessions_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY officers
+    ADD CONSTRAINT officers_certificate_key UNIQUE (certificate);
+
+ALTER TABLE ONLY officers
+    ADD CONSTRAINT officers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY pending_changes
+    ADD CONSTRAINT pending_changes_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY pins
+    ADD CONSTRAINT pins_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY presentations
+    ADD CONSTRAINT presentations_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_pkey PRIMARY KEY (id);
 
@@ -813,11 +1129,20 @@ ALTER TABLE ONLY requests
 ALTER TABLE ONLY return_addresses
     ADD CONSTRAINT return_addresses_pkey PRIMARY KEY (application_id, url);
 
+ALTER TABLE ONLY sms_counts
+    ADD CONSTRAINT sms_counts_pkey PRIMARY KEY (kind, subject, hour);
+
+ALTER TABLE ONLY sms_messages
+    ADD CONSTRAINT sms_messages_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY tickets
     ADD CONSTRAINT tickets_pkey PRIMARY KEY (hash);
 
 ALTER TABLE ONLY token_keys
     ADD CONSTRAINT token_keys_pkey PRIMARY KEY (label);
+
+ALTER TABLE ONLY video_registrations
+    ADD CONSTRAINT video_registrations_pkey PRIMARY KEY (id);
 
 CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
 
@@ -849,15 +1174,31 @@ CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, cre
 
 CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);
 
+CREATE UNIQUE INDEX citizens_associated_unique ON citizens USING btree (associated) WHERE (status <> 'deregistered'::text);
+
+CREATE UNIQUE INDEX citizens_phone_unique ON citizens USING btree (phone) WHERE (status <> 'deregistered'::text);
+
 CREATE INDEX contents_age ON contents USING btree (created_at);
 
 CREATE INDEX credentials_epochs ON credentials USING btree (kek_epoch, pepper_epoch, keeper) WHERE (state <> 'destroyed'::text);
 
 CREATE UNIQUE INDEX credentials_one_live ON credentials USING btree (citizen_id) WHERE (state <> 'destroyed'::text);
 
+CREATE INDEX desk_orders_waiting ON desk_orders USING btree (office, asked_at) WHERE (state = 'waiting'::text);
+
 CREATE INDEX documents_content ON documents USING btree (content_id);
 
+CREATE INDEX enrolments_expiry ON enrolments USING btree (expires_at);
+
 CREATE INDEX familiar_sources_age ON familiar_sources USING btree (last_at);
+
+CREATE INDEX incidents_citizen ON incidents USING btree (citizen_id, opened_at DESC);
+
+CREATE INDEX incidents_open ON incidents USING btree (opened_at) WHERE (closed_at IS NULL);
+
+CREATE UNIQUE INDEX letters_one ON letters USING btree (identifier) WHERE (state = ANY (ARRAY['requested'::text, 'printed'::text]));
+
+CREATE INDEX letters_print ON letters USING btree (requested_at) WHERE (state = 'requested'::text);
 
 CREATE INDEX log_checkpoints_age ON log_checkpoints USING btree (signed_at);
 
@@ -883,11 +1224,31 @@ CREATE INDEX ocsp_answers_age ON ocsp_answers USING btree (next_update);
 
 CREATE INDEX office_acts_at ON office_acts USING btree (at);
 
+CREATE INDEX office_places_postal_code ON office_places USING btree (postal_code);
+
+CREATE INDEX officer_sessions_expiry ON officer_sessions USING btree (expires_at);
+
+CREATE INDEX pending_changes_expiry ON pending_changes USING btree (expires_at);
+
+CREATE UNIQUE INDEX pending_changes_one ON pending_changes USING btree (citizen_id, kind);
+
+CREATE INDEX pins_expiry ON pins USING btree (expires_at);
+
+CREATE INDEX pins_identifier ON pins USING btree (identifier, created_at DESC);
+
+CREATE INDEX presentations_expiry ON presentations USING btree (expires_at);
+
 CREATE INDEX registrations_age ON registrations USING btree (assured_at);
 
 CREATE INDEX registrations_citizen ON registrations USING btree (citizen_id, assured_at DESC);
 
 CREATE INDEX requests_open ON requests USING btree (expires_at) WHERE (state = ANY (ARRAY['received'::text, 'pending'::text]));
+
+CREATE INDEX sms_counts_hour ON sms_counts USING btree (hour);
+
+CREATE INDEX sms_messages_age ON sms_messages USING btree (at);
+
+CREATE INDEX sms_messages_provider ON sms_messages USING btree (provider, provider_id);
 
 CREATE INDEX tickets_citizen ON tickets USING btree (citizen_id);
 
@@ -897,11 +1258,16 @@ CREATE INDEX tickets_request ON tickets USING btree (request_id) WHERE (spent_at
 
 CREATE INDEX token_keys_open ON token_keys USING btree (lease_until) WHERE (state <> 'live'::text);
 
+CREATE INDEX video_registrations_pending ON video_registrations USING btree (office, received_at) WHERE (state = 'pending'::text);
+
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
 
 ALTER TABLE ONLY activations
     ADD CONSTRAINT activations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY associated_certificates
+    ADD CONSTRAINT associated_certificates_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
 ALTER TABLE ONLY auditor_invitations
     ADD CONSTRAINT auditor_invitations_auditor_id_fkey FOREIGN KEY (auditor_id) REFERENCES auditors(id) ON DELETE CASCADE;
@@ -957,17 +1323,47 @@ ALTER TABLE ONLY crl_shards
 ALTER TABLE ONLY crls
     ADD CONSTRAINT crls_shard FOREIGN KEY (shard) REFERENCES crl_shards(name);
 
+ALTER TABLE ONLY desk_orders
+    ADD CONSTRAINT desk_orders_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES officers(id);
+
+ALTER TABLE ONLY desk_orders
+    ADD CONSTRAINT desk_orders_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES officers(id);
+
+ALTER TABLE ONLY desk_orders
+    ADD CONSTRAINT desk_orders_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
+
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_content_id_fkey FOREIGN KEY (content_id) REFERENCES contents(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY incidents
+    ADD CONSTRAINT incidents_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
 ALTER TABLE ONLY log_checkpoints
     ADD CONSTRAINT log_checkpoints_origin_fkey FOREIGN KEY (origin) REFERENCES log_trees(origin);
 
 ALTER TABLE ONLY office_acts
     ADD CONSTRAINT office_acts_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
+
+ALTER TABLE ONLY officer_invitations
+    ADD CONSTRAINT officer_invitations_officer_id_fkey FOREIGN KEY (officer_id) REFERENCES officers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY officer_passkeys
+    ADD CONSTRAINT officer_passkeys_officer_id_fkey FOREIGN KEY (officer_id) REFERENCES officers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY officer_sessions
+    ADD CONSTRAINT officer_sessions_officer_id_fkey FOREIGN KEY (officer_id) REFERENCES officers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY officers
+    ADD CONSTRAINT officers_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
+
+ALTER TABLE ONLY pending_changes
+    ADD CONSTRAINT pending_changes_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY pins
+    ADD CONSTRAINT pins_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
 ALTER TABLE ONLY registrations
     ADD CONSTRAINT registrations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
@@ -993,12 +1389,28 @@ ALTER TABLE ONLY tickets
 ALTER TABLE ONLY token_keys
     ADD CONSTRAINT token_keys_credential_id_fkey FOREIGN KEY (credential_id) REFERENCES credentials(id);
 
+ALTER TABLE ONLY video_registrations
+    ADD CONSTRAINT video_registrations_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES officers(id);
+
+ALTER TABLE ONLY video_registrations
+    ADD CONSTRAINT video_registrations_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
+
+ALTER TABLE ONLY video_registrations
+    ADD CONSTRAINT video_registrations_provider_fkey FOREIGN KEY (provider) REFERENCES applications(id);
+
 GRANT SELECT,INSERT,DELETE ON TABLE access_tokens TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
 GRANT SELECT(id) ON TABLE applications TO rubrica_auditor;
+GRANT SELECT(id) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(name) ON TABLE applications TO rubrica_auditor;
+GRANT SELECT(name) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(organisation) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(scopes) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(enabled) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE associated_certificates TO rubrica_signer;
+GRANT SELECT ON TABLE associated_certificates TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auditor_challenges TO rubrica_auditor;
 GRANT SELECT,INSERT,DELETE ON TABLE auditor_invitations TO rubrica_signer;
@@ -1015,6 +1427,7 @@ GRANT SELECT ON TABLE augmentations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE authorisations TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE authorities TO rubrica_signer;
 GRANT SELECT ON TABLE authorities TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE cards TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE ceremony_steps TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE certificate_changes TO rubrica_signer;
 GRANT SELECT ON TABLE certificate_changes TO rubrica_api;
@@ -1022,6 +1435,7 @@ GRANT USAGE ON SEQUENCE certificate_changes_seq_seq TO rubrica_api;
 GRANT USAGE ON SEQUENCE certificate_changes_seq_seq TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE certificates TO rubrica_signer;
 GRANT SELECT ON TABLE certificates TO rubrica_api;
+GRANT SELECT ON TABLE certificates TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE challenges TO rubrica_signer;
 GRANT SELECT(id) ON TABLE challenges TO rubrica_api;
 GRANT SELECT(ticket_hash) ON TABLE challenges TO rubrica_api;
@@ -1035,23 +1449,35 @@ GRANT SELECT(created_at) ON TABLE challenges TO rubrica_api;
 GRANT SELECT(expires_at) ON TABLE challenges TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE citizens TO rubrica_signer;
 GRANT SELECT ON TABLE citizens TO rubrica_api;
+GRANT SELECT ON TABLE citizens TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE ON TABLE content_pieces TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE contents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE credentials TO rubrica_signer;
 GRANT SELECT(id) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(id) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(citizen_id) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(citizen_id) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(generation) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(generation) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(state) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(state) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(algorithm) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(algorithm) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(created_at) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(keeper) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(keeper) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(kek_epoch) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(kek_epoch) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(key_label) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(key_label) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT(password_at) ON TABLE credentials TO rubrica_api;
+GRANT SELECT(password_at) ON TABLE credentials TO rubrica_registrar;
 GRANT SELECT,INSERT,UPDATE ON TABLE crl_shards TO rubrica_signer;
 GRANT SELECT ON TABLE crl_shards TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE crls TO rubrica_signer;
 GRANT SELECT ON TABLE crls TO rubrica_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE desk_orders TO rubrica_registrar;
 GRANT SELECT ON TABLE documents TO rubrica_signer;
 GRANT SELECT ON TABLE documents TO rubrica_api;
 GRANT INSERT(request_id) ON TABLE documents TO rubrica_api;
@@ -1074,9 +1500,33 @@ GRANT INSERT(options) ON TABLE documents TO rubrica_api;
 GRANT INSERT(attributes) ON TABLE documents TO rubrica_api;
 GRANT INSERT(findings) ON TABLE documents TO rubrica_api;
 GRANT INSERT(level) ON TABLE documents TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE enrolments TO rubrica_signer;
+GRANT SELECT(hash) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(kind) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(identifier) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(facts) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(phone) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(attempts) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(codes) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(sent_at) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(expires_at) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT(spent_at) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE familiar_sources TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE incidents TO rubrica_signer;
+GRANT SELECT ON TABLE incidents TO rubrica_api;
+GRANT SELECT ON TABLE incidents TO rubrica_registrar;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_epochs TO rubrica_signer;
 GRANT SELECT,INSERT,UPDATE ON TABLE key_keeper TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE letters TO rubrica_signer;
+GRANT SELECT(id) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(identifier) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(recipient) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(state) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(requested_at) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(printed_at) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(printed_by) ON TABLE letters TO rubrica_registrar;
+GRANT SELECT(expires_at) ON TABLE letters TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE log_checkpoints TO rubrica_signer;
 GRANT SELECT ON TABLE log_checkpoints TO rubrica_api;
 GRANT SELECT ON TABLE log_checkpoints TO rubrica_auditor;
@@ -1099,8 +1549,30 @@ GRANT SELECT ON TABLE log_trees TO rubrica_auditor;
 GRANT UPDATE(ended_at) ON TABLE log_trees TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ocsp_answers TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE office_acts TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE office_places TO rubrica_signer;
+GRANT SELECT ON TABLE office_places TO rubrica_api;
+GRANT SELECT ON TABLE office_places TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE officer_challenges TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE ON TABLE officer_invitations TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE officer_invitations TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE ON TABLE officer_passkeys TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE officer_passkeys TO rubrica_registrar;
+GRANT SELECT,DELETE ON TABLE officer_sessions TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE officer_sessions TO rubrica_registrar;
+GRANT SELECT,INSERT,UPDATE ON TABLE officers TO rubrica_signer;
+GRANT SELECT ON TABLE officers TO rubrica_registrar;
+GRANT UPDATE(disabled_at) ON TABLE officers TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pending_changes TO rubrica_signer;
+GRANT SELECT(hash) ON TABLE pending_changes TO rubrica_api;
+GRANT SELECT(citizen_id) ON TABLE pending_changes TO rubrica_api;
+GRANT SELECT(kind) ON TABLE pending_changes TO rubrica_api;
+GRANT SELECT(created_at) ON TABLE pending_changes TO rubrica_api;
+GRANT SELECT(expires_at) ON TABLE pending_changes TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE pins TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE presentations TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE registrations TO rubrica_signer;
 GRANT SELECT ON TABLE registrations TO rubrica_api;
+GRANT SELECT ON TABLE registrations TO rubrica_registrar;
 GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_api;
 GRANT USAGE ON SEQUENCE registrations_id_seq TO rubrica_signer;
 GRANT SELECT,INSERT ON TABLE reminders TO rubrica_signer;
@@ -1122,6 +1594,9 @@ GRANT UPDATE(closed_at) ON TABLE requests TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE return_addresses TO rubrica_signer;
 GRANT SELECT ON TABLE return_addresses TO rubrica_api;
 GRANT SELECT ON TABLE signature_entries TO rubrica_api;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sms_counts TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sms_messages TO rubrica_signer;
+GRANT SELECT ON TABLE sms_messages TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tickets TO rubrica_signer;
 GRANT SELECT(hash) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(purpose) ON TABLE tickets TO rubrica_api;
@@ -1133,4 +1608,12 @@ GRANT SELECT(created_at) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(expires_at) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(spent_at) ON TABLE tickets TO rubrica_api;
 GRANT SELECT(replaces) ON TABLE tickets TO rubrica_api;
+GRANT SELECT(via) ON TABLE tickets TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE token_keys TO rubrica_signer;
+GRANT SELECT ON TABLE video_registrations TO rubrica_signer;
+GRANT SELECT,INSERT ON TABLE video_registrations TO rubrica_api;
+GRANT SELECT ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(state) ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(decided_by) ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(decided_at) ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(reason) ON TABLE video_registrations TO rubrica_registrar;
