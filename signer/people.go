@@ -116,13 +116,34 @@ func (c Citizen) statement(k *Credential) []string {
 		c.Phone, c.Email, string(c.Status), c.DocumentUntil.Format(time.DateOnly),
 		c.Registration.Mode, c.Registration.Level, instant(c.Registration.AssuredAt),
 	}
-	if k == nil {
-		return fields
+	return append(append(fields, k.statement()...), c.later()...)
+}
+
+// later is what came to be covered after the first seals were made: each with a
+// name, and only if it is not what it always was, so that those seals hold.
+func (c Citizen) later() []string {
+	var fields []string
+	if !c.PhoneChangedAt.IsZero() {
+		fields = append(fields, "phone changed", instant(c.PhoneChangedAt))
 	}
-	fields = append(fields,
+	if len(c.Associated) > 0 {
+		fields = append(fields, "associated", hexOf(c.Associated))
+	}
+	if c.Notices != "" && c.Notices != NoticesMail {
+		fields = append(fields, "notices", string(c.Notices))
+	}
+	return fields
+}
+
+func (k *Credential) statement() []string {
+	if k == nil {
+		return nil
+	}
+	fields := []string{
 		k.ID, strconv.FormatInt(k.Generation, 10), string(k.State), k.Algorithm, fingerprint(k.PublicKey),
 		string(k.Keeper), strconv.Itoa(k.KEK), k.KeyLabel, strconv.Itoa(k.Sealed.Pepper), fmt.Sprint(k.Sealed.Cost),
-		instant(k.PasswordAt))
+		instant(k.PasswordAt),
+	}
 	if crt := k.Certificate; crt != nil {
 		fields = append(fields, crt.Serial, fingerprint(crt.DER), instant(crt.NotBefore), instant(crt.NotAfter), instant(crt.RevokedAt))
 		if crt.Suspended() {

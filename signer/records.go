@@ -22,6 +22,11 @@ type Citizen struct {
 	Status        CitizenStatus
 	DocumentUntil time.Time // validity of the DNI or NIE
 	Registration  Registration
+	// PhoneChangedAt is when another mobile took the place of the one that the
+	// citizen had registered with, zero if none has.
+	PhoneChangedAt time.Time
+	Associated     []byte // SHA-256 of the certificate that the citizen logs in with, nil if none
+	Notices        Notices
 
 	// Version grows with each change of what Seal covers.
 	Version int64
@@ -51,6 +56,17 @@ const (
 	Active       CitizenStatus = "active"
 	Blocked      CitizenStatus = "blocked"
 	Deregistered CitizenStatus = "deregistered"
+)
+
+// Notices is how a citizen is told of each signature.
+type Notices string
+
+// The ways to be told. NoticesMail is what nobody has to choose.
+const (
+	NoticesMail Notices = "mail"
+	NoticesSMS  Notices = "sms"
+	NoticesBoth Notices = "both"
+	NoticesNone Notices = "none"
 )
 
 // Registration is the act that proved the identity. Mode and Level are words
@@ -114,12 +130,13 @@ func (c Credential) Certified(now time.Time) bool {
 // TicketRow is the database's half of a ticket.
 type TicketRow struct {
 	Hash         []byte
-	Purpose      Purpose // ForActivation, ForAffairs, or ForSignature for tickets of a request
+	Purpose      Purpose // ForActivation, ForAffairs, ForAccess, or ForSignature for tickets of a request
+	Via          Via     // of an access ticket
 	RequestID    string  // empty but for a signature
 	CitizenID    string
 	CredentialID string // empty for an activation
 	Generation   int64
-	SealedKey    []byte // the sealing key under the ticket; empty for an activation
+	SealedKey    []byte // the sealing key under the ticket; empty where no password was typed
 	Verified     bool   // the activation's code was right
 	Source       string // network that the person came from
 	// Replaces says that the key has to be replaced before it signs again,
@@ -128,7 +145,7 @@ type TicketRow struct {
 	// IdentifiedAt is when the password or activation code was right that the
 	// ticket, or the one before it, was made for.
 	IdentifiedAt time.Time
-	Seal         Seal // of an activation's ticket; the others authenticate themselves by the key they guard
+	Seal         Seal // of an activation's and an access ticket; the others authenticate themselves by the key they guard
 	ExpiresAt    time.Time
 }
 
@@ -288,6 +305,9 @@ type Store interface {
 	// OpenSession clears the failures, makes the ticket's source familiar, ends
 	// the request's older tickets and codes, and stores this ticket.
 	OpenSession(ctx context.Context, t TicketRow, e audit.Entry) error
+	// OpenAccess stores an access ticket in the place of the older one, of
+	// somebody who has not typed the password.
+	OpenAccess(ctx context.Context, t TicketRow, e audit.Entry) error
 	// Reseal stores a box that was sealed anew, with nothing else changed.
 	Reseal(ctx context.Context, k Credential, c Change, entries ...audit.Entry) error
 

@@ -130,8 +130,9 @@ func newest(ctx context.Context, q querier, c *signer.Citizen) error {
 // not destroyed but for its box, and its newest certificate, in one round trip.
 func readPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
 	var (
-		c signer.Citizen
-		k credentialRow
+		c              signer.Citizen
+		k              credentialRow
+		phoneChangedAt *time.Time
 	)
 	err := q.QueryRow(ctx, `
 		SELECT
@@ -144,6 +145,9 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			c.locale,
 			c.status,
 			c.document_until,
+			c.phone_changed_at,
+			c.associated,
+			c.notices,
 			c.version,
 			c.seal_epoch,
 			c.seal,
@@ -192,6 +196,9 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&c.Locale,
 		&c.Status,
 		&c.DocumentUntil,
+		&phoneChangedAt,
+		&c.Associated,
+		&c.Notices,
 		&c.Version,
 		&c.Seal.Epoch,
 		&c.Seal.MAC,
@@ -218,6 +225,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, nil, policies.Refuse(policies.CitizenUnknown)
 	}
+	c.PhoneChangedAt = orZero(phoneChangedAt)
 	return c, k.credential(c.ID), err
 }
 
