@@ -133,6 +133,7 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		{Prefix: "keys/", Measure: keys.Measure},
 		{Prefix: "ca/", Measure: (&bench.CA{Keys: keys}).Measure},
 		{Prefix: "formats/", Measure: (&bench.Formats{Keys: keys}).Measure},
+		{Prefix: "citizen/", Measure: (&bench.Citizen{Keys: keys, Spine: spine}).Measure},
 		{Prefix: "log/", Measure: (&bench.Log{Keys: keys, Spine: spine}).Measure},
 	}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {

@@ -27,6 +27,7 @@ type Browser struct {
 	url    *url.URL
 	status int
 	page   *html.Node
+	size   int // of the page, octets
 }
 
 // NewBrowser makes one without cookies.
@@ -123,7 +124,7 @@ func (b *Browser) Press(ctx context.Context, action string) error {
 		if strings.HasSuffix(path, action) {
 			only := &Browser{client: b.client, url: b.url, page: form}
 			err := only.Submit(ctx, nil)
-			b.url, b.status, b.page = only.url, only.status, only.page
+			b.url, b.status, b.page, b.size = only.url, only.status, only.page, only.size
 			return err
 		}
 	}
@@ -138,23 +139,55 @@ func (b *Browser) Images(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading a picture's address: %w", err)
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.String(), http.NoBody)
-		if err != nil {
-			return fmt.Errorf("fetching %s: %w", src, err)
-		}
-		resp, err := b.client.Do(req)
-		if err != nil {
-			return fmt.Errorf("fetching %s: %w", src, err)
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		if closeErr := resp.Body.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil || resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("fetching %s: status %d: %w", src, resp.StatusCode, err)
+		if _, err := b.fetch(ctx, src); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Weight is how many octets the page has with all that a browser loads to show
+// it: styles, scripts and symbols, each once. Pictures are left out.
+func (b *Browser) Weight(ctx context.Context) (int, error) {
+	weight, seen := b.size, map[string]bool{"": true}
+	from := map[string]string{"link": "href", "script": "src", "use": "href"}
+	for n := range b.page.Descendants() {
+		address, _, _ := strings.Cut(attribute(n, from[n.Data]), "#")
+		if n.Type != html.ElementNode || seen[address] {
+			continue
+		}
+		seen[address] = true
+		part, err := b.url.Parse(address)
+		if err != nil {
+			return 0, fmt.Errorf("reading an address: %w", err)
+		}
+		size, err := b.fetch(ctx, part)
+		if err != nil {
+			return 0, err
+		}
+		weight += int(size)
+	}
+	return weight, nil
+}
+
+// fetch loads a part of the page, and returns its size in octets.
+func (b *Browser) fetch(ctx context.Context, part *url.URL) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, part.String(), http.NoBody)
+	if err != nil {
+		return 0, fmt.Errorf("fetching %s: %w", part, err)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("fetching %s: %w", part, err)
+	}
+	size, err := io.Copy(io.Discard, resp.Body)
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("fetching %s: status %d: %w", part, resp.StatusCode, err)
+	}
+	return size, nil
 }
 
 func (b *Browser) do(req *http.Request) error {
@@ -167,7 +200,7 @@ func (b *Browser) do(req *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", req.URL.Path, err)
 	}
-	b.url, b.status = resp.Request.URL, resp.StatusCode
+	b.url, b.status, b.size = resp.Request.URL, resp.StatusCode, len(body)
 	if b.page, err = html.Parse(bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("parsing %s: %w", req.URL.Path, err)
 	}

@@ -220,6 +220,16 @@ func (w *World) Ask(ctx context.Context, c *Citizen, title string, documents ...
 type Walk struct {
 	// Look fetches the pictures of the pages, as a browser with a screen does.
 	Look bool
+	// Weigh is told how many octets a browser loads for the page on which the
+	// signature is confirmed, beside the document; nil if nobody asks.
+	Weigh *int
+}
+
+func (w Walk) weigh(ctx context.Context, b *Browser) (err error) {
+	if w.Weigh != nil {
+		*w.Weigh, err = b.Weight(ctx)
+	}
+	return err
 }
 
 // Sign takes the citizen through the ceremony, with a certificate first where
@@ -257,6 +267,7 @@ func (c *Citizen) Sign(ctx context.Context, signingURL string, walk Walk) error 
 			}
 			return b.Images(ctx)
 		},
+		func() error { return walk.weigh(ctx, b) },
 		func() error { return b.Press(ctx, "/codigo") },
 		func() error { return c.answer(ctx, b, began) },
 		func() error { return b.arrived("/hecho") },
