@@ -59,7 +59,7 @@ func (c *Citizen) pages(ctx context.Context) ([]Figure, error) {
 		info("citizen/page_rate", median(rates), "1/s"),
 		info("citizen/page_p99_of_200", 1000*median(page), "ms"),
 		info("citizen/page_p99_of_200_floor", 1000*median(bare), "ms"),
-		below("citizen/page_p99_over_floor", median(ratio), 6, "ratio"),
+		below("citizen/page_p99_over_floor", median(ratio), 8, "ratio"),
 		below("citizen/signing_page_size", float64(weight)/1000, 60, "KB"),
 	}, nil
 }
