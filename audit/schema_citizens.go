@@ -10,7 +10,9 @@ func byOffice() []Field {
 	}
 }
 
-func factorWords() []string { return []string{"knowledge", "possession", "activation"} }
+func factorWords() []string {
+	return []string{"knowledge", "possession", "activation", "pin", "certificate", "card"}
+}
 
 func statusWords() []string { return []string{"registered", "active", "blocked", "deregistered"} }
 

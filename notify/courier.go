@@ -45,13 +45,19 @@ func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 		s.Kind = catalogue.SMSCertificate
 	case signer.ForPassword:
 		s.Kind = catalogue.SMSPassword
-	case signer.ForAffairs: // of tickets alone; their codes name what they are for
+	case signer.ForAffairs, signer.ForAccess: // of tickets alone; their codes name what they are for
 	case signer.ForRevocation:
 		s.Kind = catalogue.SMSRevocation
 	case signer.ForSuspension:
 		s.Kind = catalogue.SMSSuspension
 	case signer.ForRelease:
 		s.Kind = catalogue.SMSRelease
+	case signer.ForDeregistration:
+		s.Kind = catalogue.SMSDeregistration
+	case signer.ForEmail:
+		s.Kind = catalogue.SMSEmail
+	case signer.ForAssociation:
+		s.Kind = catalogue.SMSAssociation
 	case signer.ForSignature:
 		s.Kind, s.Application, s.Title, s.Count, s.Reference = catalogue.SMSSign, m.Organisation, m.Title, m.Documents, m.Reference
 		if m.Documents > 1 {

@@ -63,6 +63,9 @@ func TestCourier(t *testing.T) {
 		{"revocation", signer.ForRevocation, "es", 0, "Rubrica: revocar para siempre su certificado de firma. Codigo 1234 5678. No lo comparta."},
 		{"suspension", signer.ForSuspension, "es", 0, "Rubrica: suspender su certificado de firma. Codigo 1234 5678. No lo comparta."},
 		{"release", signer.ForRelease, "es", 0, "Rubrica: volver a activar su certificado de firma suspendido. Codigo 1234 5678. No lo comparta."},
+		{"deregistration", signer.ForDeregistration, "es", 0, "Rubrica: darse de baja del servicio. Codigo 1234 5678. No lo comparta."},
+		{"address", signer.ForEmail, "es", 0, "Rubrica: cambiar su correo. Codigo 1234 5678. No lo comparta."},
+		{"association", signer.ForAssociation, "es", 0, "Rubrica: cambiar el certificado con el que entra. Codigo 1234 5678. No lo comparta."},
 		{
 			"one document", signer.ForSignature, "es", 1,
 			`Ayuntamiento de Gijon: firma de "Solicitud de ayuda". Ref. K7QF. Codigo 1234 5678. No lo comparta.`,

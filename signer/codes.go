@@ -29,7 +29,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	var entries []audit.Entry
 
 	switch order.Purpose {
-	case ForActivation, ForPassword, ForRevocation, ForSuspension, ForRelease:
+	case ForActivation, ForPassword, ForRevocation, ForSuspension, ForRelease, ForDeregistration, ForEmail, ForAssociation:
 		if err := s.own(ctx, row, order, credential); err != nil {
 			return Challenge{}, err
 		}
@@ -80,10 +80,13 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 // one may.
 func (s *Service) own(ctx context.Context, row TicketRow, order CodeOrder, k *Credential) error {
 	ticket := ForAffairs
-	if order.Purpose == ForActivation {
+	switch order.Purpose {
+	case ForActivation:
 		ticket = ForActivation
+	case ForDeregistration, ForEmail, ForAssociation:
+		ticket = ForAccess
 	}
-	if row.Purpose != ticket {
+	if row.Purpose != ticket || ticket == ForAccess && !row.changes() {
 		return policies.Refuse(policies.SessionExpired)
 	}
 	if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {

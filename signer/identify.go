@@ -78,6 +78,9 @@ func (s *Service) affair(ctx context.Context, who Identification, now time.Time)
 	if who.RequestID == "" {
 		return Request{Identifier: who.Identifier}, nil
 	}
+	if who.Access {
+		return Request{}, policies.Refuse(policies.RequestMalformed, "field", "access")
+	}
 	r, err := s.Store.Request(ctx, who.RequestID)
 	if err != nil {
 		return Request{}, err
@@ -114,9 +117,17 @@ func (s *Service) openSession(ctx context.Context, who Identification, r Request
 		row.Purpose, row.RequestID, row.Replaces = ForSignature, r.ID, s.replaces(c, k, now)
 		operation = r.ID
 	}
+	if who.Access {
+		row.Purpose, row.Via, row.ExpiresAt = ForAccess, ViaPassword, s.Limits.accessUntil(now)
+	}
 	row, err := ticketRow(ticket, ks, row)
 	if err != nil {
 		return Session{}, err
+	}
+	if who.Access {
+		if row, err = s.Vault.SealTicket(ctx, row); err != nil {
+			return Session{}, err
+		}
 	}
 	err = s.Store.OpenSession(ctx, row, audit.Entry{
 		Type: audit.AuthSucceeded, Operation: operation, At: now, Person: c.Identifier,

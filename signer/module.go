@@ -36,6 +36,8 @@ type Module interface {
 type Identification struct {
 	RequestID  string // empty: for the citizen's own affairs
 	Identifier string // already parsed at the edge
+	// Access asks for the citizen's own pages; RequestID is empty then.
+	Access     bool
 	Password   []byte // zeroed by the callee
 	RemoteAddr string // for the log
 }
@@ -64,6 +66,12 @@ const (
 	ForRevocation  Purpose = "revocation"
 	ForSuspension  Purpose = "suspension"
 	ForRelease     Purpose = "release" // of a suspended certificate
+	// ForAccess is a ticket's that may see the citizen's own pages. Its codes are
+	// for one of the following.
+	ForAccess         Purpose = "access"
+	ForDeregistration Purpose = "deregistration"
+	ForEmail          Purpose = "email"       // to be changed
+	ForAssociation    Purpose = "association" // of a certificate, and its end
 )
 
 // CodeOrder asks for a code.

@@ -68,6 +68,7 @@ type Augmented struct {
 // Visitor is who is behind a ticket.
 type Visitor struct {
 	Purpose   Purpose
+	Via       Via // of an access ticket
 	RequestID string
 	Verified  bool // an activation whose SMS code was right
 	Spent     bool // the ticket has signed, refused or ended

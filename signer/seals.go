@@ -36,8 +36,8 @@ func (v *Vault) CheckSeal(ctx context.Context, epoch int, mac []byte, kind strin
 	return nil
 }
 
-// SealTicket seals the ticket of an activation, which guards no key that would
-// authenticate it.
+// SealTicket seals the ticket of an activation or of the own pages, which need
+// not guard a key that would authenticate it.
 func (v *Vault) SealTicket(ctx context.Context, t TicketRow) (TicketRow, error) {
 	var err error
 	t.Seal.Epoch, t.Seal.MAC, err = v.Seal(ctx, "ticket", t.statement()...)
@@ -52,7 +52,7 @@ func (v *Vault) CheckTicket(ctx context.Context, t TicketRow) error {
 // Genuine refuses a ticket that this service did not make for its holder: an
 // activation's without its seal, another's that does not open what it guards.
 func (v *Vault) Genuine(ctx context.Context, t TicketRow, holder Ticket) error {
-	if t.Purpose == ForActivation {
+	if t.Purpose == ForActivation || t.Purpose == ForAccess {
 		return v.CheckTicket(ctx, t)
 	}
 	ks, err := t.SealingKey(holder)
@@ -61,5 +61,9 @@ func (v *Vault) Genuine(ctx context.Context, t TicketRow, holder Ticket) error {
 }
 
 func (t TicketRow) statement() []string {
-	return []string{hexOf(t.Hash), string(t.Purpose), t.CitizenID, strconv.FormatBool(t.Verified), t.Source, instant(t.ExpiresAt)}
+	fields := []string{hexOf(t.Hash), string(t.Purpose), t.CitizenID, strconv.FormatBool(t.Verified), t.Source, instant(t.ExpiresAt)}
+	if t.Via != "" {
+		fields = append(fields, "via "+string(t.Via))
+	}
+	return fields
 }

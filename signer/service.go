@@ -57,6 +57,7 @@ type Limits struct {
 	Password     PasswordLimits
 	PasswordLife time.Duration // after it the password opens nothing but its change
 	TicketLife   time.Duration // from the password to the code
+	AccessLife   time.Duration // of a look at the citizen's own pages
 	CodeLife     time.Duration
 	CodeTries    int
 	CodePace     Pace
@@ -66,7 +67,7 @@ type Limits struct {
 }
 
 // DefaultLimits are five passwords, valid for two years; ten minutes for a
-// ceremony; codes of five minutes with three tries, five an hour, thirty
+// ceremony, thirty for the own pages; codes of five minutes with three tries, five an hour, thirty
 // seconds apart.
 func DefaultLimits() Limits {
 	const day = 24 * time.Hour
@@ -76,6 +77,7 @@ func DefaultLimits() Limits {
 		},
 		PasswordLife:      2 * 365 * day,
 		TicketLife:        10 * time.Minute,
+		AccessLife:        30 * time.Minute,
 		CodeLife:          5 * time.Minute,
 		CodeTries:         3,
 		CodePace:          Pace{Interval: 30 * time.Second, PerHour: 5},

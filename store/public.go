@@ -190,6 +190,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 	err := p.db.pool.QueryRow(ctx, `
 		SELECT
 			purpose,
+			via,
 			coalesce(request_id, ''),
 			citizen_id,
 			verified,
@@ -199,6 +200,7 @@ func (p Public) Visitor(ctx context.Context, ticketHash []byte, now time.Time) (
 		FROM tickets
 		WHERE hash = @hash AND expires_at > @now`, pgx.NamedArgs{"hash": ticketHash, "now": now}).Scan(
 		&v.Purpose,
+		&v.Via,
 		&v.RequestID,
 		&citizenID,
 		&v.Verified,

@@ -18,32 +18,49 @@ func (db *DB) OpenSession(ctx context.Context, t signer.TicketRow, e audit.Entry
 		if err := trust(ctx, tx, t, e.At); err != nil {
 			return err
 		}
-		args := pgx.NamedArgs{"request": orNull(t.RequestID), "purpose": t.Purpose, "citizen": t.CitizenID}
-		const older = `
-			purpose = @purpose AND spent_at IS NULL
-				AND (request_id = @request OR @request::text IS NULL AND request_id IS NULL AND citizen_id = @citizen)`
-		if _, err := tx.Exec(ctx, `
-			UPDATE challenges
-			SET state = 'superseded'
-			WHERE state IN ('prepared', 'sent') AND ticket_hash IN (SELECT hash FROM tickets WHERE `+older+`)`, args); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `DELETE FROM tickets WHERE `+older, args); err != nil {
-			return err
-		}
-		if err := insertTicket(ctx, tx, t); err != nil {
+		if err := replaceTicket(ctx, tx, t); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)
 	})
 }
 
+// OpenAccess implements signer.Store.
+func (db *DB) OpenAccess(ctx context.Context, t signer.TicketRow, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := replaceTicket(ctx, tx, t); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
+}
+
+// replaceTicket stores a ticket in the place of the older ones of its kind, whose
+// codes end with them.
+func replaceTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
+	args := pgx.NamedArgs{"request": orNull(t.RequestID), "purpose": t.Purpose, "citizen": t.CitizenID}
+	const older = `
+		purpose = @purpose AND spent_at IS NULL
+			AND (request_id = @request OR @request::text IS NULL AND request_id IS NULL AND citizen_id = @citizen)`
+	if _, err := tx.Exec(ctx, `
+		UPDATE challenges
+		SET state = 'superseded'
+		WHERE state IN ('prepared', 'sent') AND ticket_hash IN (SELECT hash FROM tickets WHERE `+older+`)`, args); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM tickets WHERE `+older, args); err != nil {
+		return err
+	}
+	return insertTicket(ctx, tx, t)
+}
+
 func insertTicket(ctx context.Context, tx pgx.Tx, t signer.TicketRow) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO tickets (hash, purpose, request_id, citizen_id, credential_id, generation, sealed_key, source, replaces, seal_epoch, seal, created_at, expires_at)
-		VALUES (@hash, @purpose, @request, @citizen, @credential, @generation, @sealed, @source, @replaces, @epoch, coalesce(@seal, ''::bytea), @identified, @expires)`, pgx.NamedArgs{
+		INSERT INTO tickets (hash, purpose, via, request_id, citizen_id, credential_id, generation, sealed_key, source, replaces, seal_epoch, seal, created_at, expires_at)
+		VALUES (@hash, @purpose, @via, @request, @citizen, @credential, @generation, @sealed, @source, @replaces, @epoch, coalesce(@seal, ''::bytea), @identified, @expires)`, pgx.NamedArgs{
 		"hash":       t.Hash,
 		"purpose":    t.Purpose,
+		"via":        t.Via,
 		"request":    orNull(t.RequestID),
 		"citizen":    t.CitizenID,
 		"credential": orNull(t.CredentialID),
@@ -66,6 +83,7 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 		SELECT
 			hash,
 			purpose,
+			via,
 			coalesce(request_id, ''),
 			citizen_id,
 			coalesce(credential_id, ''),
@@ -82,6 +100,7 @@ func (db *DB) Ticket(ctx context.Context, hash []byte, now time.Time) (signer.Ti
 		WHERE hash = @hash AND spent_at IS NULL AND expires_at > @now`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
 		&t.Hash,
 		&t.Purpose,
+		&t.Via,
 		&t.RequestID,
 		&t.CitizenID,
 		&t.CredentialID,

@@ -20,6 +20,13 @@ const (
 	SMSRevocation  SMSKind = "sms.revocation"
 	SMSSuspension  SMSKind = "sms.suspension"
 	SMSRelease     SMSKind = "sms.release"
+
+	SMSDeregistration SMSKind = "sms.deregistration"
+	SMSEmail          SMSKind = "sms.email"
+	SMSAssociation    SMSKind = "sms.association"
+
+	SMSEnrolment SMSKind = "sms.enrolment"
+	SMSPIN       SMSKind = "sms.pin" // its code may have letters
 )
 
 // SMS is what a code's message tells.

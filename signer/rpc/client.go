@@ -59,7 +59,7 @@ func (c *Client) Open(ctx context.Context, requestID string) error {
 func (c *Client) Identify(ctx context.Context, who signer.Identification) (signer.Session, error) {
 	defer clear(who.Password)
 	resp, err := c.module.Identify(ctx, connect.NewRequest(&signerv1.IdentifyRequest{
-		RequestId: who.RequestID, Identifier: who.Identifier, Password: who.Password, RemoteAddr: who.RemoteAddr,
+		RequestId: who.RequestID, Identifier: who.Identifier, Password: who.Password, RemoteAddr: who.RemoteAddr, Access: who.Access,
 	}))
 	if err != nil {
 		return signer.Session{}, decode(err)

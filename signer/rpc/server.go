@@ -75,6 +75,7 @@ func (s *moduleServer) Identify(ctx context.Context, r *connect.Request[signerv1
 	}
 	session, err := s.module.Identify(ctx, signer.Identification{
 		RequestID: r.Msg.GetRequestId(), Identifier: id.String(), Password: r.Msg.GetPassword(), RemoteAddr: r.Msg.GetRemoteAddr(),
+		Access: r.Msg.GetAccess(),
 	})
 	if err != nil {
 		return nil, err

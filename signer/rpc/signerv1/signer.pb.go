@@ -112,6 +112,7 @@ type IdentifyRequest struct {
 	Identifier    string                 `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
 	Password      []byte                 `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	RemoteAddr    string                 `protobuf:"bytes,4,opt,name=remote_addr,json=remoteAddr,proto3" json:"remote_addr,omitempty"`
+	Access        bool                   `protobuf:"varint,5,opt,name=access,proto3" json:"access,omitempty"` // to the citizen's own pages
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +173,13 @@ func (x *IdentifyRequest) GetRemoteAddr() string {
 		return x.RemoteAddr
 	}
 	return ""
+}
+
+func (x *IdentifyRequest) GetAccess() bool {
+	if x != nil {
+		return x.Access
+	}
+	return false
 }
 
 type IdentifyResponse struct {
@@ -1867,7 +1875,7 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\vOpenRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\"\x0e\n" +
-	"\fOpenResponse\"\x8d\x01\n" +
+	"\fOpenResponse\"\xa5\x01\n" +
 	"\x0fIdentifyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1e\n" +
@@ -1876,7 +1884,8 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"identifier\x12\x1a\n" +
 	"\bpassword\x18\x03 \x01(\fR\bpassword\x12\x1f\n" +
 	"\vremote_addr\x18\x04 \x01(\tR\n" +
-	"remoteAddr\"H\n" +
+	"remoteAddr\x12\x16\n" +
+	"\x06access\x18\x05 \x01(\bR\x06access\"H\n" +
 	"\x10IdentifyResponse\x124\n" +
 	"\asession\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.SessionR\asession\"z\n" +
 	"\aSession\x12\x16\n" +
