@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/wneessen/go-mail"
-
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -17,17 +15,6 @@ type Records interface {
 	Request(ctx context.Context, id string) (signer.Request, error)
 	// Recipient reads a citizen and the newest certificate, nil if none.
 	Recipient(ctx context.Context, citizenID string) (signer.Citizen, *signer.Certificate, error)
-}
-
-// SMTP is the mail server and what it is told.
-type SMTP struct {
-	Host     string
-	Port     int
-	From     string
-	User     string // empty for a server that asks for nothing
-	Password []byte
-	// Plain sends without TLS; only a development configuration may say so.
-	Plain bool
 }
 
 // Mailer writes the letters that notices ask for.
@@ -67,7 +54,7 @@ func (m *Mailer) Deliver(ctx context.Context, n signer.Notice) error {
 	if err != nil {
 		return err
 	}
-	return m.send(ctx, citizen.Email, letter)
+	return m.SMTP.send(ctx, citizen.Email, letter)
 }
 
 func (m *Mailer) compose(ctx context.Context, o occasion) (catalogue.MailKind, map[string]any, error) {
@@ -112,33 +99,13 @@ func plainLetters() map[string]catalogue.MailKind {
 		"password_changed":      catalogue.MailPassword,
 		"citizen_blocked":       catalogue.MailBlocked,
 		"citizen_deregistered":  catalogue.MailGone,
+		"registered":            catalogue.MailRegistered,
+		"registration_renewed":  catalogue.MailReregistered,
+		"phone_changed":         catalogue.MailPhone,
+		"email_changed":         catalogue.MailEmail,
+		"associated":            catalogue.MailAssociated,
+		"dissociated":           catalogue.MailDissociated,
+		"incident_opened":       catalogue.MailIncident,
+		"letter_requested":      catalogue.MailLetter,
 	}
-}
-
-func (m *Mailer) send(ctx context.Context, to string, letter catalogue.Mail) error {
-	message := mail.NewMsg()
-	if err := message.From(m.SMTP.From); err != nil {
-		return fmt.Errorf("addressing a letter: %w", err)
-	}
-	if err := message.To(to); err != nil {
-		return fmt.Errorf("addressing a letter: %w", err)
-	}
-	message.Subject(letter.Subject)
-	message.SetBodyString(mail.TypeTextPlain, letter.Body)
-
-	options := []mail.Option{mail.WithPort(m.SMTP.Port), mail.WithTLSPolicy(mail.TLSMandatory), mail.WithTimeout(15 * time.Second)}
-	if m.SMTP.Plain {
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
-	}
-	if m.SMTP.User != "" {
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(m.SMTP.User), mail.WithPassword(string(m.SMTP.Password)))
-	}
-	client, err := mail.NewClient(m.SMTP.Host, options...)
-	if err != nil {
-		return fmt.Errorf("preparing the mail client: %w", err)
-	}
-	if err := client.DialAndSendWithContext(ctx, message); err != nil {
-		return fmt.Errorf("handing a letter over: %w", err)
-	}
-	return nil
 }

@@ -315,6 +315,7 @@ func TestLetters(t *testing.T) {
 		"day": "21/11/2030", "since": "21/11/2025", "page": "https://firma.example.es/certificado",
 		"obstacle": "Antes", "detail": "Detalle.", "remedy": "Remedio.",
 		"title": "Solicitud\r\nBcc: x", "application": "Sede", "reference": "K7QF", "serial": "7F3A", "reason": "usted lo pidió", "url": "https://firma.example.es",
+		"link": "https://firma.example.es/x", "key": "Ana Núñez",
 	}
 	eachLanguage(t, func(t *testing.T, m *Messages) {
 		t.Helper()

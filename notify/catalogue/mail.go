@@ -27,6 +27,19 @@ const (
 	MailExpires      MailKind = "mail.certificate_expires"       // name, service, day (of until), until, page
 	MailExpiresFirst MailKind = "mail.certificate_expires_first" // likewise, and obstacle, detail, remedy
 	MailAges         MailKind = "mail.registration_ages"         // name, service, since, day, until, url
+
+	MailRegistered   MailKind = "mail.registered" // name, service, when, url; likewise the ones below
+	MailReregistered MailKind = "mail.registration_renewed"
+	MailPhone        MailKind = "mail.phone_changed"
+	MailEmail        MailKind = "mail.email_changed"
+	MailAssociated   MailKind = "mail.associated"
+	MailDissociated  MailKind = "mail.dissociated"
+	MailIncident     MailKind = "mail.incident_opened"
+	MailLetter       MailKind = "mail.letter_requested"
+
+	MailEmailLink     MailKind = "mail.email_link"     // name, service, link, until, url
+	MailPasswordLink  MailKind = "mail.password_link"  // name, service, link, until, url
+	MailOperationsKey MailKind = "mail.operations_key" // service, key, url
 )
 
 // MailKinds is the closed list of letters.
@@ -34,6 +47,8 @@ func MailKinds() []MailKind {
 	return []MailKind{
 		MailActivated, MailCertificate, MailSigned, MailRevoked, MailPassword, MailBlocked, MailGone,
 		MailRenewed, MailSuspended, MailReleased, MailExpires, MailExpiresFirst, MailAges,
+		MailRegistered, MailReregistered, MailPhone, MailEmail, MailAssociated, MailDissociated, MailIncident, MailLetter,
+		MailEmailLink, MailPasswordLink, MailOperationsKey,
 	}
 }
 
