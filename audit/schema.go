@@ -89,6 +89,7 @@ func Houses() []House {
 		{"Factors", "What people prove with, and each time that it does not hold.", factorSchemas()},
 		{"Certificates and keys", "Of citizens; ceremonies of the service's own keys stand below.", certificateSchemas()},
 		{"Signatures", "One request from its arrival to its outcome.", signatureSchemas()},
+		{"Desk", "What officers look at and ask for, and why.", deskSchemas()},
 		{"Service", "Applications, offices, ceremonies, authorities, clock and processes.", serviceSchemas()},
 		{"Log", "What happens to the log itself, and who asks it what.", logSchemas()},
 	}
