@@ -36,6 +36,16 @@ func Sign(f Facts, r Rules) error {
 	return nil
 }
 
+// SetPassword decides whether whoever has an activation code and the mobile may
+// choose a password. A first one opens nothing that was there before. The error
+// is a *Refusal.
+func SetPassword(f Facts, r Rules) error {
+	if obstacles := settling(f, r); len(obstacles) > 0 && f.Status != StatusRegistered {
+		return obstacles[0]
+	}
+	return nil
+}
+
 func (r Rules) grant(f Facts, obstacles []*Refusal) (Grant, error) {
 	if len(obstacles) > 0 {
 		return Grant{}, obstacles[0]
@@ -46,13 +56,15 @@ func (r Rules) grant(f Facts, obstacles []*Refusal) (Grant, error) {
 func issuing(f Facts, r Rules) []*Refusal {
 	obstacles := append(standing(f), suspended(f)...)
 	obstacles = append(obstacles, certifiable(f, r)...)
-	return append(obstacles, surplus(f, r, 0)...)
+	obstacles = append(obstacles, surplus(f, r, 0)...)
+	return append(obstacles, settling(f, r)...)
 }
 
 func reissuing(f Facts, r Rules) []*Refusal {
 	obstacles := append(standing(f), suspended(f)...)
 	obstacles = append(obstacles, certifiable(f, r)...)
-	return append(obstacles, surplus(f, r, 1)...)
+	obstacles = append(obstacles, surplus(f, r, 1)...)
+	return append(obstacles, settling(f, r)...)
 }
 
 // renewing tells of nothing else where there is nothing to renew: what stands
@@ -65,7 +77,8 @@ func renewing(f Facts, r Rules) []*Refusal {
 	obstacles = append(obstacles, early(f, r)...)
 	obstacles = append(obstacles, certifiable(f, r)...)
 	obstacles = append(obstacles, fruitless(f, r)...)
-	return append(obstacles, surplus(f, r, 1)...)
+	obstacles = append(obstacles, surplus(f, r, 1)...)
+	return append(obstacles, settling(f, r)...)
 }
 
 // certificateEnd is the last second of a certificate issued now.

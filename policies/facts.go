@@ -11,6 +11,9 @@ type Facts struct {
 	// DocumentUntil is the last day on which the DNI or NIE is valid; only
 	// its day counts. Zero means that nobody could tell.
 	DocumentUntil time.Time
+	// PhoneChangedAt is when the citizen's mobile took another's place, zero if
+	// it is the one of the registration.
+	PhoneChangedAt time.Time
 	// Certificate is the citizen's newest, nil if there never was one.
 	Certificate *Certificate
 	// Live counts the certificates that can sign now, Certificate among them.

@@ -56,6 +56,21 @@ func certifiable(f Facts, r Rules) []*Refusal {
 	return append(obstacles, registered(f, r)...)
 }
 
+// settling is whether the citizen's mobile has been theirs for long enough:
+// before, a code by SMS may not reach who it is for.
+func settling(f Facts, r Rules) []*Refusal {
+	until := f.PhoneChangedAt.Add(r.PhoneCoolOff)
+	switch {
+	case f.PhoneChangedAt.IsZero(), r.PhoneCoolOff > 0 && !f.Now.Before(until):
+		return nil
+	case r.PhoneCoolOff <= 0:
+		return []*Refusal{Refuse(PhoneChangedRecently).From(SourcePhone)}
+	}
+	// The day from whose beginning on it holds no more.
+	free := r.day(until.Add(24*time.Hour - time.Nanosecond))
+	return []*Refusal{Refuse(PhoneChangedRecently, "until", free).From(SourcePhone).After(until.Sub(f.Now))}
+}
+
 // document is whether the DNI or NIE is valid today.
 func document(f Facts, r Rules) *Refusal {
 	switch {

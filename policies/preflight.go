@@ -51,6 +51,7 @@ func signing(f Facts, r Rules) []*Refusal {
 	missing := usable(f, r)
 	if len(missing) > 0 && len(suspended(f)) == 0 {
 		obstacles = append(obstacles, certifiable(f, r)...)
+		obstacles = append(obstacles, settling(f, r)...)
 	}
 	return append(obstacles, missing...)
 }

@@ -24,6 +24,9 @@ func drawFacts(t *rapid.T) Facts {
 		DocumentUntil: moment("document"),
 		Live:          rapid.IntRange(0, 2).Draw(t, "live"),
 	}
+	if rapid.IntRange(0, 3).Draw(t, "another mobile") == 0 {
+		f.PhoneChangedAt = moment("mobile")
+	}
 	if rapid.Bool().Draw(t, "certificate") {
 		f.Certificate = &Certificate{NotBefore: moment("from"), NotAfter: moment("until")}
 		f.Certificate.Suspended = rapid.Bool().Draw(t, "suspended")
@@ -71,7 +74,7 @@ func TestRefusedForAgeIsRefusedLater(t *testing.T) {
 		if f.Registration.AssuredAt.After(f.Now) {
 			f.Registration.AssuredAt = f.Now
 		}
-		f.Certificate, f.Live = nil, 0
+		f.Certificate, f.Live, f.PhoneChangedAt = nil, 0, time.Time{}
 		_, now := IssueCertificate(f, r)
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(0, int64(20*365*24*time.Hour)).Draw(t, "wait")))
 		if _, later := IssueCertificate(f, r); now != nil && later == nil {

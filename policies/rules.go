@@ -26,6 +26,7 @@ const (
 	SourceRegister   = "Cl@ve, datos necesarios para el registro"
 	SourceSole       = "Cl@ve Firma, emisión y renovación de certificados"
 	SourceValidity   = "ETSI TS 119 431-1, SIG-6.3.1-08"
+	SourcePhone      = "Rúbrica, plazo de seguridad tras un cambio de móvil"
 	SourceSuspension = "Ley 6/2020, art. 5; Reglamento (UE) 910/2014, art. 28.5"
 )
 
@@ -47,6 +48,10 @@ type Rules struct {
 	// ExpiredDocument allows a certificate to citizens whose DNI or NIE is
 	// expired or of unknown validity.
 	ExpiredDocument bool
+	// PhoneCoolOff is for how long after a change of mobile nothing is issued and
+	// no password is set anew: who took somebody's number over has gained nothing
+	// by the time that its owner has read of it.
+	PhoneCoolOff time.Duration
 	// CertificateReminders and RegistrationReminders are how many days before
 	// a certificate ends, or a registration becomes too old, its citizen is
 	// told.
@@ -70,6 +75,8 @@ func DefaultRules() Rules {
 		RenewalDays: 60,
 		// SourceSole: one signature certificate at a time.
 		MaxLive: 1,
+		// Assumed.
+		PhoneCoolOff: 72 * time.Hour,
 		// Assumed.
 		CertificateReminders:  []int{60, 30, 7},
 		RegistrationReminders: []int{90, 30, 7},

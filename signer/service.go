@@ -191,7 +191,8 @@ func Facts(c Citizen, k *Credential, now time.Time) policies.Facts {
 			Level:     policies.Level(c.Registration.Level),
 			AssuredAt: c.Registration.AssuredAt,
 		},
-		DocumentUntil: c.DocumentUntil,
+		DocumentUntil:  c.DocumentUntil,
+		PhoneChangedAt: c.PhoneChangedAt,
 	}
 	if k != nil && k.Certificate != nil {
 		crt := *k.Certificate
