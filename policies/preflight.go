@@ -88,7 +88,7 @@ func (r *Refusal) Where() []Where {
 		return []Where{AtActivation}
 	case PasswordExpired:
 		return []Where{AtPassword}
-	case CertificateSuspended, CertificateInForce, RenewalTooEarly:
+	case CertificateSuspended, CertificateInForce, RenewalTooEarly, PhoneChangedRecently:
 		return []Where{AtCertificate}
 	case CredentialMissing, CertificateExpired, CertificateRevoked, CredentialExists:
 		return []Where{AtSigning, AtCertificate}
