@@ -87,6 +87,7 @@ func Houses() []House {
 	return []House{
 		{"Citizens", "Registration, activation, and what becomes of a citizen's record.", citizenSchemas()},
 		{"Factors", "What people prove with, and each time that it does not hold.", factorSchemas()},
+		{"Other ways in", "Cl@ve PIN, the invitation letter, the municipal card.", entranceSchemas()},
 		{"Certificates and keys", "Of citizens; ceremonies of the service's own keys stand below.", certificateSchemas()},
 		{"Signatures", "One request from its arrival to its outcome.", signatureSchemas()},
 		{"Desk", "What officers look at and ask for, and why.", deskSchemas()},

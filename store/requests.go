@@ -256,6 +256,12 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			WHERE at < @day`, `
 			DELETE FROM familiar_sources
 			WHERE last_at < @quarter`, `
+			DELETE FROM pins
+			WHERE expires_at < @hour`, `
+			DELETE FROM askings
+			WHERE hour < @day`, `
+			DELETE FROM letters
+			WHERE expires_at < @quarter`, `
 			UPDATE authorisations
 			SET state = 'void', sealed_key = NULL, ended_at = @now
 			WHERE state = 'authorised' AND expires_at <= @now`,

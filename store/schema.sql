@@ -41,6 +41,19 @@ COMMENT ON COLUMN applications.public_key IS 'SubjectPublicKeyInfo of the key th
 
 COMMENT ON COLUMN applications.seal IS 'HSM HMAC over id, name, organisation, scopes, enabled and public_key';
 
+CREATE TABLE askings (
+    kind text NOT NULL,
+    scope text NOT NULL,
+    subject text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    n integer NOT NULL,
+    CONSTRAINT askings_kind CHECK ((kind = ANY (ARRAY['pin'::text, 'letter'::text, 'letter_code'::text, 'card_key'::text, 'card'::text]))),
+    CONSTRAINT askings_n_check CHECK ((n > 0)),
+    CONSTRAINT askings_scope CHECK ((scope = ANY (ARRAY['here'::text, 'person'::text, 'address'::text, 'service'::text])))
+);
+
+COMMENT ON TABLE askings IS 'questions that anybody may ask about anybody, counted by the hour before they are answered, about people known or not';
+
 CREATE TABLE associated_certificates (
     citizen_id text NOT NULL,
     der bytea NOT NULL,
@@ -61,7 +74,7 @@ CREATE TABLE attempts (
     source text DEFAULT ''::text NOT NULL,
     not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
     CONSTRAINT attempts_failures_check CHECK ((failures > 0)),
-    CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text, 'letter_request'::text, 'letter'::text, 'pin'::text, 'card'::text])))
+    CONSTRAINT attempts_kind CHECK ((kind = ANY (ARRAY['password'::text, 'activation'::text, 'letter'::text, 'card'::text])))
 );
 
 COMMENT ON TABLE attempts IS 'wrong tries by identifier, known or not: counted before comparing, cleared by success';
@@ -431,6 +444,30 @@ CREATE TABLE crls (
 
 COMMENT ON COLUMN crls.digest IS 'of what the list says, without its dates';
 
+CREATE TABLE log_entries (
+    seq bigint NOT NULL,
+    type text NOT NULL,
+    operation text NOT NULL,
+    person text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    leaf bytea NOT NULL,
+    payload bytea,
+    salt bytea
+);
+
+COMMENT ON COLUMN log_entries.salt IS 'erasing it unlinks the person and leaves the tree whole';
+
+CREATE VIEW desk_entries WITH (security_barrier='true') AS
+ SELECT log_entries.seq,
+    log_entries.type,
+    log_entries.operation,
+    log_entries.at,
+    log_entries.payload
+   FROM log_entries
+  WHERE ((log_entries.payload IS NOT NULL) AND (log_entries.type = ANY (ARRAY['registration.created'::text, 'identity.proved'::text, 'activation.code_issued'::text, 'activation.done'::text, 'password.set'::text, 'password.changed'::text, 'phone.changed'::text, 'mail.changed'::text, 'citizen.blocked'::text, 'citizen.unblocked'::text, 'citizen.deregistered'::text, 'citizen.deceased'::text, 'key.revoked'::text, 'key.suspended'::text, 'key.released'::text, 'incident.opened'::text, 'incident.closed'::text, 'desk.looked_up'::text, 'desk.ordered'::text, 'desk.decided'::text])));
+
+COMMENT ON VIEW desk_entries IS 'all that the desk may read of the log: what became of a registration, and who looked at it';
+
 CREATE TABLE desk_orders (
     id text NOT NULL,
     office text NOT NULL,
@@ -441,6 +478,7 @@ CREATE TABLE desk_orders (
     asked_by text NOT NULL,
     asked_at timestamp with time zone NOT NULL,
     state text NOT NULL,
+    outcome jsonb DEFAULT '{}'::jsonb NOT NULL,
     decided_by text,
     decided_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
@@ -450,6 +488,8 @@ CREATE TABLE desk_orders (
 );
 
 COMMENT ON TABLE desk_orders IS 'dangerous acts that wait for a second officer';
+
+COMMENT ON COLUMN desk_orders.outcome IS 'what became of each DNI or NIE of a confirmed order: done, or the code of a refusal';
 
 CREATE TABLE documents (
     request_id text NOT NULL,
@@ -574,11 +614,17 @@ CREATE TABLE letters (
     requested_at timestamp with time zone NOT NULL,
     printed_at timestamp with time zone,
     printed_by text,
+    times integer DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    seal_epoch integer NOT NULL,
+    seal bytea NOT NULL,
+    CONSTRAINT letters_printed CHECK ((num_nulls(mac, printed_at, printed_by) = ANY (ARRAY[0, 3]))),
     CONSTRAINT letters_state CHECK ((state = ANY (ARRAY['requested'::text, 'printed'::text, 'used'::text, 'void'::text])))
 );
 
 COMMENT ON COLUMN letters.mac IS 'HSM HMAC of the code (CSV), which exists from the moment of printing on paper alone';
+
+COMMENT ON COLUMN letters.seal IS 'over whom it is for and where it goes: whoever writes the database cannot redirect it';
 
 CREATE TABLE log_checkpoints (
     origin text NOT NULL,
@@ -597,19 +643,6 @@ COMMENT ON COLUMN log_checkpoints.note IS 'C2SP signed note: the log''s signatur
 COMMENT ON COLUMN log_checkpoints.witnessed_at IS 'when the witnesses'' quorum was reached';
 
 COMMENT ON COLUMN log_checkpoints."timestamp" IS 'RFC 3161 token over the note as the log signed it';
-
-CREATE TABLE log_entries (
-    seq bigint NOT NULL,
-    type text NOT NULL,
-    operation text NOT NULL,
-    person text NOT NULL,
-    at timestamp with time zone NOT NULL,
-    leaf bytea NOT NULL,
-    payload bytea,
-    salt bytea
-);
-
-COMMENT ON COLUMN log_entries.salt IS 'erasing it unlinks the person and leaves the tree whole';
 
 CREATE TABLE log_hashes (
     index bigint NOT NULL,
@@ -780,10 +813,12 @@ CREATE TABLE pins (
     state text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT pins_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
+    CONSTRAINT pins_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text])))
 );
 
-COMMENT ON COLUMN pins.mac IS 'HSM HMAC over identifier, access key and PIN';
+COMMENT ON COLUMN pins.citizen_id IS 'null: of somebody who asked with wrong data, and meets what all others meet';
+
+COMMENT ON COLUMN pins.mac IS 'HSM HMAC over the row, access key and PIN';
 
 CREATE TABLE presentations (
     hash bytea NOT NULL,
@@ -954,6 +989,9 @@ ALTER TABLE ONLY activations
 
 ALTER TABLE ONLY applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY askings
+    ADD CONSTRAINT askings_pkey PRIMARY KEY (kind, scope, subject, hour);
 
 ALTER TABLE ONLY associated_certificates
     ADD CONSTRAINT associated_certificates_pkey PRIMARY KEY (citizen_id);
@@ -1146,6 +1184,8 @@ ALTER TABLE ONLY video_registrations
 
 CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
 
+CREATE INDEX askings_hour ON askings USING btree (hour);
+
 CREATE INDEX auditor_sessions_expiry ON auditor_sessions USING btree (expires_at);
 
 CREATE INDEX authorisations_citizen ON authorisations USING btree (citizen_id) WHERE (state = 'authorised'::text);
@@ -1176,7 +1216,13 @@ CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, 
 
 CREATE UNIQUE INDEX citizens_associated_unique ON citizens USING btree (associated) WHERE (status <> 'deregistered'::text);
 
+CREATE INDEX citizens_names ON citizens USING btree (plain_name(((given_name || ' '::text) || surnames)) text_pattern_ops);
+
+CREATE INDEX citizens_phone ON citizens USING btree (phone);
+
 CREATE UNIQUE INDEX citizens_phone_unique ON citizens USING btree (phone) WHERE (status <> 'deregistered'::text);
+
+CREATE INDEX citizens_surnames ON citizens USING btree (plain_name(((surnames || ' '::text) || given_name)) text_pattern_ops);
 
 CREATE INDEX contents_age ON contents USING btree (created_at);
 
@@ -1232,9 +1278,9 @@ CREATE INDEX pending_changes_expiry ON pending_changes USING btree (expires_at);
 
 CREATE UNIQUE INDEX pending_changes_one ON pending_changes USING btree (citizen_id, kind);
 
-CREATE INDEX pins_expiry ON pins USING btree (expires_at);
+CREATE INDEX pins_citizen ON pins USING btree (citizen_id, created_at DESC);
 
-CREATE INDEX pins_identifier ON pins USING btree (identifier, created_at DESC);
+CREATE INDEX pins_expiry ON pins USING btree (expires_at);
 
 CREATE INDEX presentations_expiry ON presentations USING btree (expires_at);
 
@@ -1259,6 +1305,8 @@ CREATE INDEX tickets_request ON tickets USING btree (request_id) WHERE (spent_at
 CREATE INDEX token_keys_open ON token_keys USING btree (lease_until) WHERE (state <> 'live'::text);
 
 CREATE INDEX video_registrations_pending ON video_registrations USING btree (office, received_at) WHERE (state = 'pending'::text);
+
+CREATE UNIQUE INDEX video_registrations_recording ON video_registrations USING btree (provider, ((evidence ->> 'recording'::text)));
 
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
@@ -1409,6 +1457,7 @@ GRANT SELECT(name) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(organisation) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(scopes) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(enabled) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE askings TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE associated_certificates TO rubrica_signer;
 GRANT SELECT ON TABLE associated_certificates TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE attempts TO rubrica_signer;
@@ -1477,6 +1526,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE crl_shards TO rubrica_signer;
 GRANT SELECT ON TABLE crl_shards TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE crls TO rubrica_signer;
 GRANT SELECT ON TABLE crls TO rubrica_api;
+GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
+GRANT SELECT ON TABLE log_entries TO rubrica_auditor;
+GRANT SELECT(seq) ON TABLE log_entries TO rubrica_api;
+GRANT SELECT(leaf) ON TABLE log_entries TO rubrica_api;
+GRANT SELECT ON TABLE desk_entries TO rubrica_registrar;
 GRANT SELECT,INSERT,UPDATE ON TABLE desk_orders TO rubrica_registrar;
 GRANT SELECT ON TABLE documents TO rubrica_signer;
 GRANT SELECT ON TABLE documents TO rubrica_api;
@@ -1530,10 +1584,6 @@ GRANT SELECT(expires_at) ON TABLE letters TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE log_checkpoints TO rubrica_signer;
 GRANT SELECT ON TABLE log_checkpoints TO rubrica_api;
 GRANT SELECT ON TABLE log_checkpoints TO rubrica_auditor;
-GRANT SELECT,INSERT ON TABLE log_entries TO rubrica_signer;
-GRANT SELECT ON TABLE log_entries TO rubrica_auditor;
-GRANT SELECT(seq) ON TABLE log_entries TO rubrica_api;
-GRANT SELECT(leaf) ON TABLE log_entries TO rubrica_api;
 GRANT SELECT,INSERT ON TABLE log_hashes TO rubrica_signer;
 GRANT SELECT ON TABLE log_hashes TO rubrica_api;
 GRANT SELECT ON TABLE log_hashes TO rubrica_auditor;

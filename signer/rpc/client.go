@@ -22,6 +22,7 @@ type Client struct {
 	register signerv1connect.CitizenRegisterClient
 	validate signerv1connect.ValidationClient
 	audit    signerv1connect.AuditLogClient
+	pins     signerv1connect.PinsClient
 	http     *http.Client
 	base     string
 }

@@ -42,6 +42,7 @@ type Services struct {
 	Register   Register
 	Validation Validation
 	AuditLog   AuditLog
+	Pins       Pins
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -55,6 +56,7 @@ func Handler(s Services) http.Handler {
 	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{s.Register}, options))
 	mux.Handle(signerv1connect.NewValidationHandler(&validationServer{s.Validation}, options))
 	mux.Handle(signerv1connect.NewAuditLogHandler(&auditServer{s.AuditLog}, options))
+	mux.Handle(signerv1connect.NewPinsHandler(&pinServer{s.Pins}, options))
 	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
 }

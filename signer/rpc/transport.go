@@ -120,6 +120,7 @@ func newClient(base string, transport *http.Transport) *Client {
 		register: signerv1connect.NewCitizenRegisterClient(c, base),
 		validate: signerv1connect.NewValidationClient(c, base),
 		audit:    signerv1connect.NewAuditLogClient(c, base),
+		pins:     signerv1connect.NewPinsClient(c, base),
 		http:     c,
 		base:     base,
 	}

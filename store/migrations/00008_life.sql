@@ -41,7 +41,7 @@ ALTER TABLE challenges
         ('activation', 'certificate', 'signature', 'password', 'revocation', 'suspension', 'release', 'deregistration', 'email', 'association'));
 ALTER TABLE attempts
     DROP CONSTRAINT attempts_kind,
-    ADD CONSTRAINT attempts_kind CHECK (kind IN ('password', 'activation', 'letter_request', 'letter', 'pin', 'card'));
+    ADD CONSTRAINT attempts_kind CHECK (kind IN ('password', 'activation', 'letter', 'card'));
 
 -- What waits for a link in a mail to be followed.
 CREATE TABLE pending_changes (
@@ -118,10 +118,15 @@ CREATE TABLE letters (
     requested_at timestamptz NOT NULL,
     printed_at   timestamptz,
     printed_by   text,
-    expires_at   timestamptz NOT NULL
+    times        integer     NOT NULL DEFAULT 0,
+    expires_at   timestamptz NOT NULL,
+    seal_epoch   integer     NOT NULL,
+    seal         bytea       NOT NULL,
+    CONSTRAINT letters_printed CHECK (num_nulls(mac, printed_at, printed_by) IN (0, 3))
 );
 CREATE UNIQUE INDEX letters_one ON letters (identifier) WHERE state IN ('requested', 'printed');
 CREATE INDEX letters_print ON letters (requested_at) WHERE state = 'requested';
+COMMENT ON COLUMN letters.seal IS 'over whom it is for and where it goes: whoever writes the database cannot redirect it';
 COMMENT ON COLUMN letters.mac IS 'HSM HMAC of the code (CSV), which exists from the moment of printing on paper alone';
 
 CREATE TABLE pins (
@@ -131,13 +136,25 @@ CREATE TABLE pins (
     pepper_epoch integer     NOT NULL,
     mac          bytea       NOT NULL,
     attempts     integer     NOT NULL DEFAULT 0,
-    state        text        NOT NULL CONSTRAINT pins_state CHECK (state IN ('prepared', 'sent', 'failed', 'consumed', 'superseded', 'exhausted')),
+    state        text        NOT NULL CONSTRAINT pins_state CHECK (state IN ('prepared', 'sent', 'failed', 'consumed', 'superseded')),
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
-CREATE INDEX pins_identifier ON pins (identifier, created_at DESC);
+CREATE INDEX pins_citizen ON pins (citizen_id, created_at DESC);
 CREATE INDEX pins_expiry ON pins (expires_at);
-COMMENT ON COLUMN pins.mac IS 'HSM HMAC over identifier, access key and PIN';
+COMMENT ON COLUMN pins.mac IS 'HSM HMAC over the row, access key and PIN';
+COMMENT ON COLUMN pins.citizen_id IS 'null: of somebody who asked with wrong data, and meets what all others meet';
+
+CREATE TABLE askings (
+    kind    text        NOT NULL CONSTRAINT askings_kind CHECK (kind IN ('pin', 'letter', 'letter_code', 'card_key', 'card')),
+    scope   text        NOT NULL CONSTRAINT askings_scope CHECK (scope IN ('here', 'person', 'address', 'service')),
+    subject text        NOT NULL,
+    hour    timestamptz NOT NULL,
+    n       integer     NOT NULL CHECK (n > 0),
+    PRIMARY KEY (kind, scope, subject, hour)
+);
+CREATE INDEX askings_hour ON askings (hour);
+COMMENT ON TABLE askings IS 'questions that anybody may ask about anybody, counted by the hour before they are answered, about people known or not';
 
 CREATE TABLE cards (
     number       text        PRIMARY KEY CHECK (number ~ '^[1-9][0-9]*$'),
@@ -230,6 +247,7 @@ CREATE TABLE desk_orders (
     asked_by   text        NOT NULL REFERENCES officers,
     asked_at   timestamptz NOT NULL,
     state      text        NOT NULL CONSTRAINT desk_orders_state CHECK (state IN ('waiting', 'confirmed', 'rejected')),
+    outcome    jsonb       NOT NULL DEFAULT '{}',
     decided_by text        REFERENCES officers,
     decided_at timestamptz,
     expires_at timestamptz NOT NULL,
@@ -238,6 +256,7 @@ CREATE TABLE desk_orders (
 );
 CREATE INDEX desk_orders_waiting ON desk_orders (office, asked_at) WHERE state = 'waiting';
 COMMENT ON TABLE desk_orders IS 'dangerous acts that wait for a second officer';
+COMMENT ON COLUMN desk_orders.outcome IS 'what became of each DNI or NIE of a confirmed order: done, or the code of a refusal';
 
 CREATE TABLE video_registrations (
     id         text        PRIMARY KEY,
@@ -253,8 +272,26 @@ CREATE TABLE video_registrations (
     reason     text,
     CONSTRAINT video_registrations_decided CHECK ((state = 'pending') = (decided_at IS NULL))
 );
+CREATE UNIQUE INDEX video_registrations_recording ON video_registrations (provider, (evidence ->> 'recording'));
 CREATE INDEX video_registrations_pending ON video_registrations (office, received_at) WHERE state = 'pending';
 COMMENT ON TABLE video_registrations IS 'recordings of video identification that an officer looks at';
+
+-- What the desk finds people by: names without marks and capitals, either way round.
+CREATE FUNCTION plain_name(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN lower(translate(name, 'ÁÀÂÄÃÅáàâäãåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÖÕóòôöõÚÙÛÜúùûüÑñÇç', 'AAAAAAaaaaaaEEEEeeeeIIIIiiiiOOOOOoooooUUUUuuuuNnCc'));
+CREATE INDEX citizens_surnames ON citizens (plain_name(surnames || ' ' || given_name) text_pattern_ops);
+CREATE INDEX citizens_names ON citizens (plain_name(given_name || ' ' || surnames) text_pattern_ops);
+CREATE INDEX citizens_phone ON citizens (phone);
+
+CREATE VIEW desk_entries WITH (security_barrier) AS
+SELECT seq, type, operation, at, payload
+FROM log_entries
+WHERE payload IS NOT NULL AND type IN (
+    'registration.created', 'identity.proved', 'activation.code_issued', 'activation.done', 'password.set', 'password.changed', 'phone.changed', 'mail.changed',
+    'citizen.blocked', 'citizen.unblocked', 'citizen.deregistered', 'citizen.deceased', 'key.revoked', 'key.suspended', 'key.released',
+    'incident.opened', 'incident.closed', 'desk.looked_up', 'desk.ordered', 'desk.decided');
+COMMENT ON VIEW desk_entries IS 'all that the desk may read of the log: what became of a registration, and who looked at it';
 
 -- Messages ---------------------------------------------------------------------------
 
@@ -289,7 +326,7 @@ $$;
 -- +goose StatementEnd
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    associated_certificates, pending_changes, incidents, presentations, enrolments, letters, pins, cards, sms_messages, sms_counts
+    associated_certificates, pending_changes, incidents, presentations, enrolments, letters, pins, askings, cards, sms_messages, sms_counts
     TO rubrica_signer;
 GRANT SELECT, INSERT, DELETE ON office_places TO rubrica_signer;
 GRANT SELECT, INSERT, UPDATE ON officers TO rubrica_signer;
@@ -303,7 +340,7 @@ GRANT SELECT (hash, kind, identifier, facts, phone, attempts, codes, sent_at, cr
 GRANT SELECT (hash, citizen_id, kind, created_at, expires_at) ON pending_changes TO rubrica_api;
 GRANT SELECT, INSERT ON video_registrations TO rubrica_api;
 
-GRANT SELECT ON citizens, registrations, certificates, incidents, office_places TO rubrica_registrar;
+GRANT SELECT ON citizens, registrations, certificates, incidents, office_places, desk_entries TO rubrica_registrar;
 GRANT SELECT (id, citizen_id, generation, state, algorithm, created_at, keeper, kek_epoch, key_label, password_at) ON credentials TO rubrica_registrar;
 GRANT SELECT (id, name, organisation, scopes, enabled) ON applications TO rubrica_registrar;
 GRANT SELECT (id, identifier, recipient, state, requested_at, printed_at, printed_by, expires_at) ON letters TO rubrica_registrar;
