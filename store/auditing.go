@@ -9,13 +9,17 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/audit/publication"
+	"github.com/rubrica-firma/rubrica/personnel"
 )
 
 // Auditor is the database as the role of the auditors' door sees it.
-type Auditor struct{ db *DB }
+type Auditor struct {
+	Staff
+	db *DB
+}
 
 // ForAuditor narrows a DB opened with that role.
-func ForAuditor(db *DB) Auditor { return Auditor{db} }
+func ForAuditor(db *DB) Auditor { return Auditor{db.Staff(personnel.Auditors()), db} }
 
 // Ping reports whether the database answers.
 func (a Auditor) Ping(ctx context.Context) error { return a.db.Ping(ctx) }

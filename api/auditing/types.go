@@ -4,29 +4,22 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 )
 
 // The roles of those who have an account at the auditor's door. Nobody has both.
 const (
-	RoleAuditor       = "auditor"       // asks the log, manages nothing
-	RoleAdministrator = "administrator" // manages auditors, sees Health, reads no payload
+	RoleAuditor       = personnel.RoleAuditor       // asks the log, manages nothing
+	RoleAdministrator = personnel.RoleAdministrator // manages auditors, sees Health, reads no payload
 )
 
 // Identity is who asks.
-type Identity struct {
-	ID   string // the account's id, the operation of the entries about it
-	Name string
-	Role string
-	By   string // how they proved it: certificate, passkey, token
-}
+type Identity = personnel.Identity
 
-// Asking is who asks and why. Every question that answers with entries or with
-// counts of them takes it, and is in the log with it before it is answered.
-type Asking struct {
-	Identity Identity
-	// Purpose is the reason in the auditor's words, of 5 to 200 characters.
-	Purpose string
-}
+// Asking is who asks and why, in 5 to 200 characters. Every question that answers
+// with entries or with counts of them takes it, and is in the log with it before
+// it is answered.
+type Asking = personnel.Asking
 
 // Result is a class of outcomes.
 type Result = audit.Result

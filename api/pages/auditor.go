@@ -13,8 +13,8 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/api/staff"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -29,20 +29,20 @@ type Auditing interface {
 	Export(ctx context.Context, a auditing.Asking, q auditing.Query, o auditing.ExportOptions, w io.Writer) error
 }
 
-// Auditors knows who asks. *auditors.Door fulfils it.
+// Auditors knows who asks. *staff.Door fulfils it.
 type Auditors interface {
 	// Require keeps out who has another role (policies.RoleMissing), or has not
 	// said why they ask (policies.PurposeMissing).
 	Require(roles ...string) echo.MiddlewareFunc
 	// Identify is who asks and why (policies.SessionExpired).
 	Identify(c echo.Context) (auditing.Asking, error)
-	Visit(c echo.Context) (audit.Visit, error)
+	Visit(c echo.Context) (personnel.Visit, error)
 	CertificateOffered(c echo.Context) bool
 	EnterByCertificate(c echo.Context) error
 	State(c echo.Context, purpose string) error
 	Leave(c echo.Context) error
-	Auditors(c echo.Context) ([]audit.AuditorState, error)
-	Invite(c echo.Context, id string) (auditors.Invitation, error)
+	Accounts(c echo.Context) ([]personnel.State, error)
+	Invite(c echo.Context, id string) (staff.Invitation, error)
 	Disable(c echo.Context, id string) error
 }
 
@@ -215,7 +215,7 @@ func (d *AuditDoor) desk(c echo.Context, here string) *Desk {
 	if err != nil {
 		return &Desk{}
 	}
-	return newDesk(Desk{Name: visit.Auditor.Name, Role: visit.Auditor.Role, By: visit.By, Purpose: visit.Purpose}, here)
+	return newDesk(Desk{Name: visit.Account.Name, Role: visit.Account.Role, By: visit.By, Purpose: visit.Purpose}, here)
 }
 
 func newDesk(desk Desk, here string) *Desk {

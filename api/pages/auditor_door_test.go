@@ -28,40 +28,41 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
 	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // gate lets in whoever has a cookie, under the name that it holds.
 type gate struct {
 	mu       sync.Mutex
-	visits   map[string]audit.Visit
-	accounts []audit.AuditorState
+	visits   map[string]personnel.Visit
+	accounts []personnel.State
 	closed   []string
 }
 
 const auditorCookie = "auditor"
 
-func (g *gate) Visit(c echo.Context) (audit.Visit, error) {
+func (g *gate) Visit(c echo.Context) (personnel.Visit, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	cookie, err := c.Cookie(auditorCookie)
 	if err != nil {
-		return audit.Visit{}, policies.Refuse(policies.SessionExpired)
+		return personnel.Visit{}, policies.Refuse(policies.SessionExpired)
 	}
 	visit, known := g.visits[cookie.Value]
 	if !known {
-		return audit.Visit{}, policies.Refuse(policies.SessionExpired)
+		return personnel.Visit{}, policies.Refuse(policies.SessionExpired)
 	}
 	return visit, nil
 }
 
 func (g *gate) Identify(c echo.Context) (auditing.Asking, error) {
 	v, err := g.Visit(c)
-	return auditing.Asking{Identity: auditing.Identity{ID: v.Auditor.ID, Name: v.Auditor.Name, Role: v.Auditor.Role, By: v.By}, Purpose: v.Purpose}, err
+	return auditing.Asking{Identity: auditing.Identity{ID: v.Account.ID, Name: v.Account.Name, Role: v.Account.Role, By: v.By}, Purpose: v.Purpose}, err
 }
 
 func (g *gate) Require(roles ...string) echo.MiddlewareFunc {
@@ -114,10 +115,10 @@ func (g *gate) Leave(c echo.Context) error {
 	return nil
 }
 
-func (g *gate) Auditors(echo.Context) ([]audit.AuditorState, error) { return g.accounts, nil }
+func (g *gate) Accounts(echo.Context) ([]personnel.State, error) { return g.accounts, nil }
 
-func (g *gate) Invite(_ echo.Context, id string) (auditors.Invitation, error) {
-	return auditors.Invitation{Link: "https://auditoria.example.es/auditoria/invitacion#SECRETO-" + id, Until: time.Now().Add(time.Hour)}, nil
+func (g *gate) Invite(_ echo.Context, id string) (staff.Invitation, error) {
+	return staff.Invitation{Link: "https://auditoria.example.es/auditoria/invitacion#SECRETO-" + id, Until: time.Now().Add(time.Hour)}, nil
 }
 
 func (g *gate) Disable(_ echo.Context, id string) error {
@@ -206,10 +207,10 @@ func newBureau(t *testing.T) *bureau {
 	if err != nil {
 		t.Fatal(err)
 	}
-	visit := func(id, role, purpose string) audit.Visit {
-		return audit.Visit{Hash: bytes.Repeat([]byte(id[:1]), 32), Auditor: audit.Auditor{ID: id, Name: "Carmen " + id, Role: role}, By: "certificate", Purpose: purpose}
+	visit := func(id, role, purpose string) personnel.Visit {
+		return personnel.Visit{Hash: bytes.Repeat([]byte(id[:1]), 32), Account: personnel.Account{ID: id, Name: "Carmen " + id, Role: role}, By: "certificate", Purpose: purpose}
 	}
-	b := &bureau{T: t, cookie: "carmen", header: http.Header{}, logged: &bytes.Buffer{}, ledger: &ledger{}, gate: &gate{visits: map[string]audit.Visit{
+	b := &bureau{T: t, cookie: "carmen", header: http.Header{}, logged: &bytes.Buffer{}, ledger: &ledger{}, gate: &gate{visits: map[string]personnel.Visit{
 		"carmen": visit("carmen", auditing.RoleAuditor, "Expediente 114"),
 		"pedro":  visit("pedro", auditing.RoleAuditor, "Otro motivo"),
 		"new":    visit("new", auditing.RoleAuditor, ""),
@@ -738,7 +739,7 @@ func TestPeople(t *testing.T) {
 	t.Parallel()
 	b := newBureau(t)
 	b.cookie = "luis"
-	b.gate.accounts = []audit.AuditorState{
+	b.gate.accounts = []personnel.State{
 		{ID: "a1", Name: "Pedro <Gil>", Role: auditing.RoleAuditor, CreatedAt: now},
 		{ID: "luis", Name: "Luis", Role: auditing.RoleAdministrator, CreatedAt: now, Passkeys: 2},
 		{ID: "a3", Name: "Elena", Role: auditing.RoleAuditor, CreatedAt: now, DisabledAt: now},

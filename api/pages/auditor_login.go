@@ -21,7 +21,7 @@ func (d *AuditDoor) loginView(c echo.Context) *AuditLogin {
 
 func (d *AuditDoor) login(c echo.Context) error {
 	if visit, err := d.Auditors.Visit(c); err == nil {
-		return seeOther(c, d.first(c, visit.Auditor.Role, visit.Purpose))
+		return seeOther(c, d.first(c, visit.Account.Role, visit.Purpose))
 	}
 	view := d.loginView(c)
 	view.Ended = c.QueryParam(returnParameter) != "" // led here from inside

@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -28,7 +28,7 @@ func (d *AuditDoor) verify(c echo.Context) error {
 }
 
 func (d *AuditDoor) peopleView(c echo.Context) (*AuditPeople, error) {
-	accounts, err := d.Auditors.Auditors(c)
+	accounts, err := d.Auditors.Accounts(c)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (d *AuditDoor) peopleView(c echo.Context) (*AuditPeople, error) {
 	return view, nil
 }
 
-func person(a audit.AuditorState, self string) AuditPerson {
+func person(a personnel.State, self string) AuditPerson {
 	p := AuditPerson{
 		ID: a.ID, Name: a.Name, Role: a.Role, CreatedAt: a.CreatedAt, DisabledAt: a.DisabledAt, Passkeys: a.Passkeys,
 		Certificate: len(a.Certificate) > 0, Program: len(a.SecretHash) > 0, Self: a.ID == self,

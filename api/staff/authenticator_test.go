@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"crypto/ecdsa"

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"crypto/sha256"
@@ -20,7 +20,7 @@ func (*Door) CertificateOffered(c echo.Context) bool {
 }
 
 // EnterByCertificate begins a session by the connection's client certificate
-// (policies.AuditorRefused).
+// (the kind's refusal).
 func (d *Door) EnterByCertificate(c echo.Context) error {
 	if err := d.admit(c); err != nil {
 		return err
@@ -31,13 +31,13 @@ func (d *Door) EnterByCertificate(c echo.Context) error {
 	}
 	a := attempt{by: byCertificate, facts: map[string]any{"certificate_sha256": hex.EncodeToString(sum)}}
 	var err error
-	if a.auditor, err = d.Store.AuditorByCertificate(c.Request().Context(), sum); err != nil && !unknown(err) {
+	if a.account, err = d.Store.AccountByCertificate(c.Request().Context(), sum); err != nil && !d.unknown(err) {
 		return fmt.Errorf("reading the account of a certificate: %w", err)
 	}
 	switch cause := d.doubt(c.Request()); {
 	case err != nil:
 		return d.refuse(c, a.because(causeUnknown))
-	case a.auditor.Disabled():
+	case a.account.Disabled():
 		return d.refuse(c, a.because(causeDisabled))
 	case cause != "":
 		return d.refuse(c, a.because(cause))
@@ -108,10 +108,10 @@ func (d *Door) holds(r *http.Request, bound []byte) bool {
 	return bound == nil || subtle.ConstantTimeCompare(d.Certificate(r), bound) == 1
 }
 
-// enter lets in whoever proved to be the attempt's auditor.
+// enter lets in whoever proved to be the attempt's account.
 func (d *Door) enter(c echo.Context, a attempt, certificate []byte) error {
 	if err := d.recordEntry(c.Request().Context(), a, c.RealIP()); err != nil {
 		return err
 	}
-	return d.open(c, a.auditor, a.by, certificate)
+	return d.open(c, a.account, a.by, certificate)
 }

@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"crypto/tls"
@@ -10,16 +10,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
 func TestCertificateEnters(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	for _, role := range []string{auditing.RoleAuditor, auditing.RoleAdministrator} {
+	for _, role := range []string{personnel.RoleAuditor, personnel.RoleAdministrator} {
 		pair := h.ca.person(t)
 		a := h.addWith(t, role, pair)
 		b := h.browser(t, pair)
@@ -35,7 +35,7 @@ func TestCertificateEnters(t *testing.T) {
 			t.Errorf("entry of %s (-want +got):\n%s", entry.Operation, diff)
 		}
 		asking := b.get(t, "/auditoria/estado").asking(t)
-		if want := (auditing.Identity{ID: a.ID, Name: a.Name, Role: role, By: "certificate"}); asking.Identity != want {
+		if want := (personnel.Identity{ID: a.ID, Name: a.Name, Role: role, By: "certificate"}); asking.Identity != want {
 			t.Errorf("got %+v, want %+v", asking.Identity, want)
 		}
 	}
@@ -48,15 +48,15 @@ func TestCertificateRefused(t *testing.T) {
 	h := build(t, nil)
 	other := newAuthority(t, "Otra autoridad")
 	disabled := h.ca.person(t)
-	closed := h.addWith(t, auditing.RoleAuditor, disabled)
-	if err := h.db.DisableAuditor(t.Context(), closed.ID, h.clock.now()); err != nil {
+	closed := h.addWith(t, personnel.RoleAuditor, disabled)
+	if err := h.accounts.Disable(t.Context(), closed.ID, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	expired := h.ca.issue(t, leaf{name: "persona", use: x509.ExtKeyUsageClientAuth, until: time.Now().Add(-time.Hour)})
 	servers := h.ca.issue(t, leaf{name: "persona", use: x509.ExtKeyUsageServerAuth})
 	foreign := other.person(t)
 	for _, pair := range []tls.Certificate{expired, servers, foreign} {
-		h.addWith(t, auditing.RoleAuditor, pair)
+		h.addWith(t, personnel.RoleAuditor, pair)
 	}
 	h.log.take()
 	var first string
@@ -97,13 +97,13 @@ func TestSessionIsBoundToItsCertificate(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.issue(t, leaf{name: "persona", use: x509.ExtKeyUsageClientAuth, until: time.Now().Add(10 * time.Minute)})
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	mine := h.browser(t, pair)
 	mine.enter(t)
 	mine.get(t, "/auditoria/estado").want(t, http.StatusOK)
 
 	thieves := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, thieves)
+	h.addWith(t, personnel.RoleAuditor, thieves)
 	for name, thief := range map[string]*browser{"without a certificate": h.browser(t), "with an own one": h.browser(t, thieves)} {
 		thief.client.Jar.SetCookies(h.url, mine.client.Jar.Cookies(h.url))
 		if got := thief.get(t, "/auditoria/estado"); got.status != http.StatusForbidden {
@@ -119,9 +119,9 @@ func TestCertificateOfAHeader(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	reply := h.browser(t).ask(t, http.MethodPost, "/auditoria/entrar/certificado", "",
-		"Ssl-Client-Verify", "SUCCESS", "X-Forwarded-Client-Cert", "Hash="+hex.EncodeToString(auditors.Fingerprint(pair.Leaf)))
+		"Ssl-Client-Verify", "SUCCESS", "X-Forwarded-Client-Cert", "Hash="+hex.EncodeToString(staff.Fingerprint(pair.Leaf)))
 	reply.refused(t, policies.AuditorRefused)
 }
 

@@ -1,11 +1,11 @@
-// Package auditors knows who stands at the auditor's door: people, by a TLS
-// client certificate or a passkey, and programs, by a client secret or a
-// certificate.
+// Package staff knows who stands at a door of the personnel: people, by a TLS
+// client certificate or a passkey, and programs of auditors, by a client secret
+// or a certificate. A Door is for one kind, auditors or officers.
 //
 // What it promises:
 //
-//   - a role is auditor or administrator, and nobody has both; what was given to
-//     citizens, applications and offices is worth nothing here;
+//   - an account has one role, and no administrator has another's; what was given
+//     to citizens, applications, offices and the other kind is worth nothing here;
 //   - an attempt is counted before anything is compared; every refusal looks the
 //     same from outside, whatever its cause, and is in the log with it;
 //   - nobody is let in whose entry could not be recorded;
@@ -13,4 +13,4 @@
 //     invitations are used once, by one browser;
 //   - a session that began with a certificate, and a token that was given for
 //     one, are worth nothing without it.
-package auditors
+package staff

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
-	"github.com/rubrica-firma/rubrica/api/auditing"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -32,24 +32,24 @@ type Store interface {
 }
 
 type accounts interface {
-	// Auditor reads an account, also one that is closed (policies.AuditorRefused
-	// if there is none).
-	Auditor(ctx context.Context, id string) (audit.Auditor, error)
-	// AuditorByCertificate reads the account of a certificate, likewise.
-	AuditorByCertificate(ctx context.Context, certificate []byte) (audit.Auditor, error)
-	// AllAuditors reads them as they stand now, by name.
-	AllAuditors(ctx context.Context, now time.Time) ([]audit.AuditorState, error)
-	// CloseAuditor disables an account and ends its visits and invitations
+	// Account reads one, also one that is closed (the kind's refusal if there is
+	// none).
+	Account(ctx context.Context, id string) (personnel.Account, error)
+	// AccountByCertificate reads the account of a certificate, likewise.
+	AccountByCertificate(ctx context.Context, certificate []byte) (personnel.Account, error)
+	// Accounts reads them as they stand now, by name.
+	Accounts(ctx context.Context, now time.Time) ([]personnel.State, error)
+	// CloseAccount disables an account and ends its visits and invitations
 	// (policies.NotFound if it is none, or closed already).
-	CloseAuditor(ctx context.Context, id string, now time.Time) error
+	CloseAccount(ctx context.Context, id string, now time.Time) error
 }
 
 type visits interface {
 	// OpenVisit begins a visit.
-	OpenVisit(ctx context.Context, v audit.Visit) error
+	OpenVisit(ctx context.Context, v personnel.Visit) error
 	// Visit reads one that has not ended, of an account in use
 	// (policies.SessionExpired).
-	Visit(ctx context.Context, hash []byte, now time.Time) (audit.Visit, error)
+	Visit(ctx context.Context, hash []byte, now time.Time) (personnel.Visit, error)
 	// ProlongVisit moves its end.
 	ProlongVisit(ctx context.Context, hash []byte, until time.Time) error
 	// StatePurpose replaces its purpose (policies.SessionExpired).
@@ -65,28 +65,31 @@ type passkeys interface {
 	// several calls one gets it (policies.SessionExpired).
 	TakeChallenge(ctx context.Context, hash []byte, now time.Time) (record []byte, err error)
 	// Passkeys reads those of an account.
-	Passkeys(ctx context.Context, auditorID string) ([]audit.Passkey, error)
-	// AddPasskey adds one to an account in use (policies.AuditorRefused if it is
+	Passkeys(ctx context.Context, accountID string) ([]personnel.Passkey, error)
+	// AddPasskey adds one to an account in use (the kind's refusal if it is
 	// not, or if another account has the passkey).
-	AddPasskey(ctx context.Context, auditorID string, p audit.Passkey, now time.Time) error
+	AddPasskey(ctx context.Context, accountID string, p personnel.Passkey, now time.Time) error
 	// UsePasskey replaces its record if that is still the one that was read
-	// (policies.AuditorRefused).
-	UsePasskey(ctx context.Context, was, is audit.Passkey, now time.Time) error
+	// (the kind's refusal).
+	UsePasskey(ctx context.Context, was, is personnel.Passkey, now time.Time) error
 	// AddInvitation replaces the invitations of an account in use
 	// (policies.NotFound).
-	AddInvitation(ctx context.Context, i audit.Invitation) error
+	AddInvitation(ctx context.Context, i personnel.Invitation) error
 	// Invitation reads one of an account in use (policies.InvitationInvalid).
-	Invitation(ctx context.Context, hash []byte, now time.Time) (audit.Invitation, error)
+	Invitation(ctx context.Context, hash []byte, now time.Time) (personnel.Invitation, error)
 	// TakeInvitation reads it and forgets it, so that of several calls one gets it.
-	TakeInvitation(ctx context.Context, hash []byte, now time.Time) (audit.Invitation, error)
+	TakeInvitation(ctx context.Context, hash []byte, now time.Time) (personnel.Invitation, error)
 }
 
 // Config names the parts of a Door.
 type Config struct {
+	// Kind is whose door it is, and Paths where its pages are.
+	Kind  personnel.Kind
+	Paths Paths
 	// PublicURL is the address of the door: its host is the relying party of
 	// passkeys (WebAuthn Level 3, section 5.1.2).
 	PublicURL string
-	// Name is whose door it is, for the dialogue of the browser.
+	// Name is the deployment's, for the dialogue of the browser.
 	Name     string
 	Store    Store
 	Recorder Recorder
@@ -111,7 +114,7 @@ type Limits struct {
 	Failures api.Rate
 }
 
-// DefaultLimits are what an organisation's auditors need.
+// DefaultLimits are what an organisation's personnel needs.
 func DefaultLimits() Limits {
 	return Limits{
 		Idle: 30 * time.Minute, Visit: 8 * time.Hour,
@@ -121,7 +124,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Door lets auditors in.
+// Door lets one kind of personnel in.
 type Door struct {
 	Config
 	web      *webauthn.WebAuthn
@@ -143,11 +146,12 @@ func New(c Config) (*Door, error) {
 // without a script, they hang themselves.
 func (d *Door) Room(site *api.Site) {
 	d.site, d.pace = site, site.Pace(d.Limits.Attempts)
-	e, small := site.Door(passkeyPath), site.Accept(maxCredential)
-	e.POST(passkeyPath+"login/begin", d.loginBegin, small)
-	e.POST(passkeyPath+"login/finish", d.loginFinish, small)
-	e.POST(passkeyPath+"enrol/begin", d.enrolBegin, small)
-	e.POST(passkeyPath+"enrol/finish", d.enrolFinish, small)
+	prefix := d.Paths.Base + "/passkey/"
+	e, small := site.Door(prefix), site.Accept(maxCredential)
+	e.POST(prefix+"login/begin", d.loginBegin, small)
+	e.POST(prefix+"login/finish", d.loginFinish, small)
+	e.POST(prefix+"enrol/begin", d.enrolBegin, small)
+	e.POST(prefix+"enrol/finish", d.enrolFinish, small)
 }
 
 // programsPath is where programs ask; who shows nothing there is told how to.
@@ -158,8 +162,8 @@ const askingKey = "rubrica.asking"
 // Identify is who asks, and why: by the cookie of a session, or by an access
 // token with the scope audit. A person may have stated no purpose yet. Refusals:
 // session_expired without a session; application_unknown without a token.
-func (d *Door) Identify(c echo.Context) (auditing.Asking, error) {
-	if asking, known := c.Get(askingKey).(auditing.Asking); known {
+func (d *Door) Identify(c echo.Context) (personnel.Asking, error) {
+	if asking, known := c.Get(askingKey).(personnel.Asking); known {
 		return asking, nil
 	}
 	asking, err := d.identify(c)
@@ -169,25 +173,26 @@ func (d *Door) Identify(c echo.Context) (auditing.Asking, error) {
 	return asking, err
 }
 
-func (d *Door) identify(c echo.Context) (auditing.Asking, error) {
+func (d *Door) identify(c echo.Context) (personnel.Asking, error) {
 	r := c.Request()
-	_, err := r.Cookie(sessionCookie)
-	if r.Header.Get(echo.HeaderAuthorization) != "" || err != nil && strings.HasPrefix(r.URL.Path, programsPath) {
+	_, err := r.Cookie(d.sessionCookie())
+	shown := r.Header.Get(echo.HeaderAuthorization) != "" || err != nil && strings.HasPrefix(r.URL.Path, programsPath)
+	if d.Kind.Programs && shown {
 		return d.program(c)
 	}
 	v, err := d.Visit(c)
 	if err != nil {
-		return auditing.Asking{}, err
+		return personnel.Asking{}, err
 	}
-	return auditing.Asking{Identity: identity(v.Auditor, v.By), Purpose: v.Purpose}, nil
+	return personnel.Asking{Identity: identity(v.Account, v.By), Purpose: v.Purpose}, nil
 }
 
-func identity(a audit.Auditor, by string) auditing.Identity {
-	return auditing.Identity{ID: a.ID, Name: a.Name, Role: a.Role, By: by}
+func identity(a personnel.Account, by string) personnel.Identity {
+	return personnel.Identity{ID: a.ID, Name: a.Name, Role: a.Role, Office: a.Office, By: by}
 }
 
-// Require lets one of these roles in. Who is let in as an auditor alone, to see
-// what administrators may not, has stated a purpose.
+// Require lets one of these roles in. Who is let in by the purposeful role alone,
+// to see what administrators may not, has stated a purpose.
 func (d *Door) Require(roles ...string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -197,7 +202,7 @@ func (d *Door) Require(roles ...string) echo.MiddlewareFunc {
 				return err
 			case !slices.Contains(roles, asking.Identity.Role):
 				return policies.Refuse(policies.RoleMissing, "role", roles[0])
-			case len(roles) == 1 && roles[0] == auditing.RoleAuditor && asking.Purpose == "":
+			case len(roles) == 1 && roles[0] == d.Kind.Purposeful && asking.Purpose == "":
 				return policies.Refuse(policies.PurposeMissing)
 			}
 			return next(c)
@@ -214,7 +219,7 @@ func (d *Door) admit(c echo.Context) error {
 }
 
 // unknown is whether a read found nobody.
-func unknown(err error) bool { return errors.Is(err, policies.Refuse(policies.AuditorRefused)) }
+func (d *Door) unknown(err error) bool { return errors.Is(err, policies.Refuse(d.Kind.Refused)) }
 
 // expired is whether there is no such visit.
 func expired(err error) bool { return errors.Is(err, policies.Refuse(policies.SessionExpired)) }

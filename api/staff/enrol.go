@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"bytes"
@@ -11,21 +11,21 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // Invited is for whom the secret of a link lets a passkey be added, and until
 // when (policies.InvitationInvalid).
-func (d *Door) Invited(c echo.Context, secret string) (audit.Invitation, error) {
+func (d *Door) Invited(c echo.Context, secret string) (personnel.Invitation, error) {
 	if err := d.admit(c); err != nil {
-		return audit.Invitation{}, err
+		return personnel.Invitation{}, err
 	}
 	return d.invitation(c, hashOf(secret), d.Store.Invitation)
 }
 
 // invitation reads one; that it is none is recorded.
-func (d *Door) invitation(c echo.Context, hash []byte, read func(context.Context, []byte, time.Time) (audit.Invitation, error)) (audit.Invitation, error) {
+func (d *Door) invitation(c echo.Context, hash []byte, read func(context.Context, []byte, time.Time) (personnel.Invitation, error)) (personnel.Invitation, error) {
 	i, err := read(c.Request().Context(), hash, d.Now())
 	if errors.Is(err, policies.Refuse(policies.InvitationInvalid)) {
 		return i, errors.Join(err, d.recordFailure(c, attempt{by: byInvitation, cause: causeUnknown}))
@@ -54,13 +54,13 @@ func (d *Door) BeginEnrolment(c echo.Context, invitation string) (*protocol.Cred
 	return options, d.begin(c, under)
 }
 
-func (d *Door) mayEnrol(c echo.Context, invitation string) (ceremony, audit.Auditor, error) {
+func (d *Door) mayEnrol(c echo.Context, invitation string) (ceremony, personnel.Account, error) {
 	if invitation == "" {
 		v, err := d.Visit(c)
-		return ceremony{Kind: toEnrol, Auditor: v.Auditor.ID, Visit: v.Hash}, v.Auditor, err
+		return ceremony{Kind: toEnrol, Account: v.Account.ID, Visit: v.Hash}, v.Account, err
 	}
 	i, err := d.Invited(c, invitation)
-	return ceremony{Kind: toEnrol, Auditor: i.Auditor.ID, Invitation: i.Hash}, i.Auditor, err
+	return ceremony{Kind: toEnrol, Account: i.Account.ID, Invitation: i.Hash}, i.Account, err
 }
 
 // FinishEnrolment takes the browser's answer, a PublicKeyCredential as JSON, and
@@ -77,7 +77,7 @@ func (d *Door) FinishEnrolment(c echo.Context, answer []byte) (invited bool, err
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", policies.Refuse(policies.RequestMalformed), err)
 	}
-	made, err := d.web.CreateCredential(member{ID: under.Auditor}, under.Session, parsed)
+	made, err := d.web.CreateCredential(member{ID: under.Account}, under.Session, parsed)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", policies.Refuse(policies.RequestMalformed), err)
 	}
@@ -87,7 +87,7 @@ func (d *Door) FinishEnrolment(c echo.Context, answer []byte) (invited bool, err
 	}
 	facts := passkeyFacts(made.ID)
 	facts["name"], facts["by"] = account.Name, by
-	if err := d.record(c.Request().Context(), audit.AuditorEnrolled, account.ID, facts); err != nil {
+	if err := d.record(c.Request().Context(), d.Kind.Events.Enrolled, account.ID, facts); err != nil {
 		return false, err
 	}
 	kept, err := passkey(made)
@@ -99,14 +99,14 @@ func (d *Door) FinishEnrolment(c echo.Context, answer []byte) (invited bool, err
 
 // spend takes what an enrolment began with: an invitation is used now, a visit
 // goes on.
-func (d *Door) spend(c echo.Context, under ceremony) (audit.Auditor, string, error) {
+func (d *Door) spend(c echo.Context, under ceremony) (personnel.Account, string, error) {
 	if under.Invitation != nil {
 		i, err := d.invitation(c, under.Invitation, d.Store.TakeInvitation)
-		return i.Auditor, byInvitation, err
+		return i.Account, byInvitation, err
 	}
 	v, err := d.Visit(c)
 	if err == nil && !bytes.Equal(v.Hash, under.Visit) {
 		err = policies.Refuse(policies.SessionExpired)
 	}
-	return v.Auditor, "session", err
+	return v.Account, "session", err
 }

@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"bytes"
@@ -30,11 +30,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -154,26 +154,27 @@ func (h *house) dump(t *testing.T) string {
 
 // house is a door on a real listener over a real database.
 type house struct {
-	door     *auditors.Door
+	door     *staff.Door
 	db       *store.DB // role rubrica_signer
-	owner    string    // address of the database, as its owner
+	accounts store.Staff
+	owner    string // address of the database, as its owner
 	url      *url.URL
 	clock    *clock
 	log      *log
 	ca       *authority
 	roots    *x509.CertPool // of the door's own certificate
 	own      *x509.Certificate
-	auditor  audit.Auditor
-	chief    audit.Auditor
+	auditor  personnel.Account
+	chief    personnel.Account
 	material map[string]tls.Certificate // by account id
 }
 
-func build(t *testing.T, change func(*auditors.Config)) *house {
+func build(t *testing.T, change func(*staff.Config)) *house {
 	t.Helper()
 	base := pgtest.New(t, store.Migrate)
 	h := &house{clock: &clock{}, ca: newAuthority(t, "Autoridad de empleados"), material: map[string]tls.Certificate{}}
 	h.db, h.owner = open(t, base.Signer), base.Owner
-	h.db.Now = h.clock.now
+	h.db.Now, h.accounts = h.clock.now, h.db.Staff(personnel.Auditors())
 	h.log = &log{db: h.db}
 	db := open(t, base.Auditor)
 
@@ -188,15 +189,16 @@ func build(t *testing.T, change func(*auditors.Config)) *house {
 	h.url = &url.URL{Scheme: "https", Host: net.JoinHostPort("localhost", port)}
 	papers := h.papers(t)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	config := auditors.Config{
+	config := staff.Config{
+		Kind: personnel.Auditors(), Paths: staff.AuditorPaths(),
 		PublicURL: h.url.String(), Name: "Rúbrica", Store: store.ForAuditor(db), Recorder: h.log, Authorities: papers.Authorities,
-		Limits: auditors.DefaultLimits(), Logger: logger, Now: h.clock.now,
+		Limits: staff.DefaultLimits(), Logger: logger, Now: h.clock.now,
 	}
 	config.Limits.Attempts = api.Rate{Every: time.Millisecond, Burst: 1000}
 	if change != nil {
 		change(&config)
 	}
-	if h.door, err = auditors.New(config); err != nil {
+	if h.door, err = staff.New(config); err != nil {
 		t.Fatal(err)
 	}
 	sentences, err := words()
@@ -220,8 +222,8 @@ func build(t *testing.T, change func(*auditors.Config)) *house {
 			t.Error(err)
 		}
 	})
-	h.auditor = h.add(t, audit.Auditor{Name: "Ada Auditora", Role: auditing.RoleAuditor})
-	h.chief = h.add(t, audit.Auditor{Name: "Jefa", Role: auditing.RoleAdministrator})
+	h.auditor = h.add(t, personnel.Account{Name: "Ada Auditora", Role: personnel.RoleAuditor})
+	h.chief = h.add(t, personnel.Account{Name: "Jefa", Role: personnel.RoleAdministrator})
 	return h
 }
 
@@ -259,10 +261,10 @@ func (h *house) rooms(site *api.Site) {
 	g.POST("/auditoria/entrar/certificado", func(c echo.Context) error { return done(c, d.EnterByCertificate(c)) })
 	g.POST("/auditoria/proposito", func(c echo.Context) error { return done(c, d.State(c, c.FormValue("purpose"))) })
 	g.POST("/auditoria/salir", func(c echo.Context) error { return done(c, d.Leave(c)) })
-	g.GET("/auditoria", whoami, d.Require(auditing.RoleAuditor))
-	g.GET("/auditoria/estado", whoami, d.Require(auditing.RoleAuditor, auditing.RoleAdministrator))
+	g.GET("/auditoria", whoami, d.Require(personnel.RoleAuditor))
+	g.GET("/auditoria/estado", whoami, d.Require(personnel.RoleAuditor, personnel.RoleAdministrator))
 	g.GET("/auditoria/personas", func(c echo.Context) error {
-		list, err := d.Auditors(c)
+		list, err := d.Accounts(c)
 		if err != nil {
 			return err
 		}
@@ -276,11 +278,11 @@ func (h *house) rooms(site *api.Site) {
 		return c.JSON(http.StatusOK, i)
 	})
 	g.POST("/auditoria/personas/:id/desactivar", func(c echo.Context) error { return done(c, d.Disable(c, c.Param("id"))) })
-	site.Door("/v1/").GET("/v1/audit/whoami", whoami, d.Require(auditing.RoleAuditor))
+	site.Door("/v1/").GET("/v1/audit/whoami", whoami, d.Require(personnel.RoleAuditor))
 }
 
 // papers are the door's own, with the authority whose client certificates count.
-func (h *house) papers(t *testing.T) *auditors.Papers {
+func (h *house) papers(t *testing.T) *staff.Papers {
 	t.Helper()
 	own := newAuthority(t, "Autoridad del servidor")
 	h.roots = own.pool()
@@ -291,7 +293,7 @@ func (h *house) papers(t *testing.T) *auditors.Papers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := auditors.Files{
+	files := staff.Files{
 		Certificate: filepath.Join(dir, "own.pem"), Key: filepath.Join(dir, "own.key"), ClientCA: filepath.Join(dir, "ca.pem"),
 	}
 	for path, block := range map[string]*pem.Block{
@@ -303,7 +305,7 @@ func (h *house) papers(t *testing.T) *auditors.Papers {
 			t.Fatal(err)
 		}
 	}
-	papers, err := auditors.OpenPapers(files, slog.New(slog.DiscardHandler))
+	papers, err := staff.OpenPapers(files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,19 +313,19 @@ func (h *house) papers(t *testing.T) *auditors.Papers {
 }
 
 // add opens an account, as the command line does.
-func (h *house) add(t *testing.T, a audit.Auditor) audit.Auditor {
+func (h *house) add(t *testing.T, a personnel.Account) personnel.Account {
 	t.Helper()
 	a.ID, a.CreatedAt = strings.ToLower(rand.Text()), h.clock.now()
-	if err := h.db.AddAuditor(t.Context(), a); err != nil {
+	if err := h.accounts.Add(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
 // addWith opens an account that is entered with a certificate.
-func (h *house) addWith(t *testing.T, role string, pair tls.Certificate) audit.Auditor {
+func (h *house) addWith(t *testing.T, role string, pair tls.Certificate) personnel.Account {
 	t.Helper()
-	a := h.add(t, audit.Auditor{Name: "Con certificado", Role: role, Certificate: auditors.Fingerprint(pair.Leaf)})
+	a := h.add(t, personnel.Account{Name: "Con certificado", Role: role, Certificate: staff.Fingerprint(pair.Leaf)})
 	h.material[a.ID] = pair
 	return a
 }
@@ -512,10 +514,10 @@ func (r reply) refused(t *testing.T, code policies.Code) {
 }
 
 // asking is who the door says that asked.
-func (r reply) asking(t *testing.T) auditing.Asking {
+func (r reply) asking(t *testing.T) personnel.Asking {
 	t.Helper()
 	r.want(t, http.StatusOK)
-	var asking auditing.Asking
+	var asking personnel.Asking
 	if err := json.Unmarshal([]byte(r.body), &asking); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -28,43 +28,43 @@ func (d *Door) BeginLogin(c echo.Context) (*protocol.CredentialAssertion, error)
 }
 
 // FinishLogin takes the browser's answer, a PublicKeyCredential as JSON, and
-// begins a session (policies.AuditorRefused).
-func (d *Door) FinishLogin(c echo.Context, answer []byte) (audit.Auditor, error) {
+// begins a session (the kind's refusal).
+func (d *Door) FinishLogin(c echo.Context, answer []byte) (personnel.Account, error) {
 	if err := d.admit(c); err != nil {
-		return audit.Auditor{}, err
+		return personnel.Account{}, err
 	}
 	a := attempt{by: byPasskey}
 	under, err := d.take(c, toLogin)
 	if errors.Is(err, policies.Refuse(policies.SessionExpired)) {
-		return audit.Auditor{}, d.refuse(c, a.because(causeReplayed))
+		return personnel.Account{}, d.refuse(c, a.because(causeReplayed))
 	}
 	if err != nil {
-		return audit.Auditor{}, err
+		return personnel.Account{}, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return audit.Auditor{}, d.refuse(c, a.because(causeMalformed))
+		return personnel.Account{}, d.refuse(c, a.because(causeMalformed))
 	}
 	a.facts = passkeyFacts(parsed.RawID)
 	m, err := d.claimed(c.Request().Context(), parsed)
 	if err != nil {
-		return audit.Auditor{}, err
+		return personnel.Account{}, err
 	}
-	a.auditor = m.Auditor
+	a.account = m.Account
 	err = d.compare(c.Request().Context(), m, under, parsed)
 	if cause, ok := errors.AsType[failure](err); ok {
-		return audit.Auditor{}, d.refuse(c, a.because(string(cause)))
+		return personnel.Account{}, d.refuse(c, a.because(string(cause)))
 	}
 	if err != nil {
-		return audit.Auditor{}, err
+		return personnel.Account{}, err
 	}
-	return m.Auditor, d.enter(c, a, nil)
+	return m.Account, d.enter(c, a, nil)
 }
 
 // claimed is whose passkey it says to be; without such an account, a decoy.
 func (d *Door) claimed(ctx context.Context, parsed *protocol.ParsedCredentialAssertionData) (member, error) {
-	account, err := d.Store.Auditor(ctx, string(parsed.Response.UserHandle))
-	if unknown(err) {
+	account, err := d.Store.Account(ctx, string(parsed.Response.UserHandle))
+	if d.unknown(err) {
 		return decoy(parsed.RawID, parsed.Response.UserHandle), nil
 	}
 	if err != nil {
@@ -100,7 +100,7 @@ func (d *Door) compare(ctx context.Context, m member, under ceremony, parsed *pr
 			err = d.Store.UsePasskey(ctx, was, is, d.Now())
 		}
 	}
-	if unknown(err) {
+	if d.unknown(err) {
 		return failure(causeCounter) // used in the same moment
 	}
 	return err

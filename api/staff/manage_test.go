@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"encoding/json"
@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -18,8 +18,8 @@ import (
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	auditor, _ := h.inside(t, auditing.RoleAuditor)
-	chief, boss := h.inside(t, auditing.RoleAdministrator)
+	auditor, _ := h.inside(t, personnel.RoleAuditor)
+	chief, boss := h.inside(t, personnel.RoleAdministrator)
 	nobody := h.browser(t)
 	manage := "/auditoria/personas/" + h.auditor.ID
 	h.log.take()
@@ -64,19 +64,19 @@ func TestRoleIsOne(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	for _, role := range []string{"", "officer", "auditor administrator", "Auditor"} {
-		if err := h.db.AddAuditor(t.Context(), audit.Auditor{ID: "x", Name: "X", Role: role, CreatedAt: h.clock.now()}); err == nil {
+		if err := h.accounts.Add(t.Context(), personnel.Account{ID: "x", Name: "X", Role: role, CreatedAt: h.clock.now()}); err == nil {
 			t.Errorf("role %q: got an account", role)
 		}
 	}
-	if err := h.db.AddAuditor(t.Context(), audit.Auditor{
-		ID: "x", Name: "X", Role: auditing.RoleAdministrator, SecretHash: make([]byte, 32), CreatedAt: h.clock.now(),
+	if err := h.accounts.Add(t.Context(), personnel.Account{
+		ID: "x", Name: "X", Role: personnel.RoleAdministrator, SecretHash: make([]byte, 32), CreatedAt: h.clock.now(),
 	}); err == nil {
 		t.Error("got an administrator that is a program")
 	}
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
-	if err := h.db.AddAuditor(t.Context(), audit.Auditor{
-		ID: "x", Name: "X", Role: auditing.RoleAdministrator, Certificate: auditors.Fingerprint(pair.Leaf), CreatedAt: h.clock.now(),
+	h.addWith(t, personnel.RoleAuditor, pair)
+	if err := h.accounts.Add(t.Context(), personnel.Account{
+		ID: "x", Name: "X", Role: personnel.RoleAdministrator, Certificate: staff.Fingerprint(pair.Leaf), CreatedAt: h.clock.now(),
 	}); err == nil {
 		t.Error("got two accounts, of both roles, with one certificate")
 	}
@@ -85,8 +85,8 @@ func TestRoleIsOne(t *testing.T) {
 func TestManage(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	chief, _ := h.inside(t, auditing.RoleAdministrator)
-	var invitation auditors.Invitation
+	chief, _ := h.inside(t, personnel.RoleAdministrator)
+	var invitation staff.Invitation
 	reply := chief.post(t, "/auditoria/personas/"+h.auditor.ID+"/invitar", nil).want(t, http.StatusOK)
 	if err := json.Unmarshal([]byte(reply.body), &invitation); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestManage(t *testing.T) {
 	guest.login(t, key).want(t, http.StatusOK)
 	guest.state(t, "un motivo").want(t, http.StatusNoContent)
 
-	var list []audit.AuditorState
+	var list []personnel.State
 	if err := json.Unmarshal([]byte(chief.get(t, "/auditoria/personas").want(t, http.StatusOK).body), &list); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestSecretsAreHashed(t *testing.T) {
 	b.send(t, loginBegin, struct{}{}).want(t, http.StatusOK)
 	dump := h.dump(t)
 	for name, hidden := range map[string]string{
-		"session": b.cookie(sessionCookie).Value, "challenge": b.cookie("__Host-rubrica-desafio").Value,
+		"session": b.cookie(sessionCookie).Value, "challenge": b.cookie("__Host-rubrica-auditor-desafio").Value,
 		"invitation": invitation, "token": token, "client secret": secret,
 	} {
 		if hidden == "" || strings.Contains(dump, hidden) {

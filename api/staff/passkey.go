@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -49,7 +49,7 @@ type ceremony struct {
 	Kind    string               `json:"kind"`
 	Session webauthn.SessionData `json:"session"`
 	// Of an enrolment: for whom, and by which invitation or which visit.
-	Auditor    string `json:"auditor,omitempty"`
+	Account    string `json:"account,omitempty"`
 	Invitation []byte `json:"invitation,omitempty"`
 	Visit      []byte `json:"visit,omitempty"`
 }
@@ -64,15 +64,15 @@ func (d *Door) begin(c echo.Context, under ceremony) error {
 	if err := d.Store.AddChallenge(c.Request().Context(), hash, record, d.Now().Add(d.Limits.Challenge)); err != nil {
 		return err
 	}
-	setSecret(c, challengeCookie, secret, d.Limits.Challenge)
+	setSecret(c, d.challengeCookie(), secret, d.Limits.Challenge)
 	return nil
 }
 
 // take ends the browser's ceremony: a challenge is spent before it is looked at
 // (policies.SessionExpired).
 func (d *Door) take(c echo.Context, kind string) (ceremony, error) {
-	_, hash := secretIn(c, challengeCookie)
-	setSecret(c, challengeCookie, "", 0)
+	_, hash := secretIn(c, d.challengeCookie())
+	setSecret(c, d.challengeCookie(), "", 0)
 	record, err := d.Store.TakeChallenge(c.Request().Context(), hash, d.Now())
 	if err != nil {
 		return ceremony{}, err
@@ -90,9 +90,9 @@ func (d *Door) take(c echo.Context, kind string) (ceremony, error) {
 // member is an account as WebAuthn sees it. Its handle is drawn, as the account's
 // id is, and tells nothing of the person (WebAuthn Level 3, section 14.6.1).
 type member struct {
-	audit.Auditor
+	personnel.Account
 	handle []byte // of a decoy, which has no account
-	stored []audit.Passkey
+	stored []personnel.Passkey
 	keys   []webauthn.Credential
 }
 
@@ -114,12 +114,12 @@ func (m member) WebAuthnDisplayName() string { return m.Name }
 func (m member) WebAuthnCredentials() []webauthn.Credential { return m.keys }
 
 // passkey is a credential in the form in which it is kept.
-func passkey(k *webauthn.Credential) (audit.Passkey, error) {
+func passkey(k *webauthn.Credential) (personnel.Passkey, error) {
 	record, err := json.Marshal(k)
 	if err != nil {
-		return audit.Passkey{}, fmt.Errorf("encoding a passkey: %w", err)
+		return personnel.Passkey{}, fmt.Errorf("encoding a passkey: %w", err)
 	}
-	return audit.Passkey{ID: k.ID, Record: record}, nil
+	return personnel.Passkey{ID: k.ID, Record: record}, nil
 }
 
 func passkeyFacts(id []byte) map[string]any {
@@ -128,8 +128,8 @@ func passkeyFacts(id []byte) map[string]any {
 }
 
 // member reads an account with its passkeys.
-func (d *Door) member(ctx context.Context, a audit.Auditor) (member, error) {
-	m := member{Auditor: a}
+func (d *Door) member(ctx context.Context, a personnel.Account) (member, error) {
+	m := member{Account: a}
 	var err error
 	if m.stored, err = d.Store.Passkeys(ctx, a.ID); err != nil {
 		return m, fmt.Errorf("reading passkeys: %w", err)

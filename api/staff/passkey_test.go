@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"crypto/ecdsa"
@@ -14,21 +14,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // invite is what the command line does; it returns the secret of the link.
 func (h *house) invite(t *testing.T, accountID string) string {
 	t.Helper()
-	a, err := h.db.Auditor(t.Context(), accountID)
+	a, err := h.accounts.Account(t.Context(), accountID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, i := auditors.NewInvitation(a, h.clock.now(), 24*time.Hour)
-	if err := h.db.InviteAuditor(t.Context(), i, h.clock.now()); err != nil {
+	secret, i := staff.NewInvitation(a, h.clock.now(), 24*time.Hour)
+	if err := h.accounts.Invite(t.Context(), i, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	return secret
@@ -74,7 +74,7 @@ func TestPasskey(t *testing.T) {
 	}
 	b.state(t, "Expediente 12").want(t, http.StatusNoContent)
 	asking := b.get(t, "/auditoria").asking(t)
-	if want := (auditing.Asking{Identity: auditing.Identity{ID: h.auditor.ID, Name: h.auditor.Name, Role: "auditor", By: "passkey"}, Purpose: "Expediente 12"}); asking != want {
+	if want := (personnel.Asking{Identity: personnel.Identity{ID: h.auditor.ID, Name: h.auditor.Name, Role: "auditor", By: "passkey"}, Purpose: "Expediente 12"}); asking != want {
 		t.Errorf("got %+v, want %+v", asking, want)
 	}
 
@@ -106,9 +106,9 @@ func decoysKey(t *testing.T) *ecdsa.PrivateKey {
 func TestPasskeyRefused(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	closed := h.add(t, audit.Auditor{Name: "Cerrada", Role: auditing.RoleAuditor})
+	closed := h.add(t, personnel.Account{Name: "Cerrada", Role: personnel.RoleAuditor})
 	disabled := h.enrolled(t, closed.ID)
-	if err := h.db.DisableAuditor(t.Context(), closed.ID, h.clock.now()); err != nil {
+	if err := h.accounts.Disable(t.Context(), closed.ID, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	var first string
@@ -170,7 +170,7 @@ func TestChallenge(t *testing.T) {
 	b := h.browser(t)
 
 	begun := b.send(t, loginBegin, struct{}{})
-	held := b.cookie("__Host-rubrica-desafio")
+	held := b.cookie("__Host-rubrica-auditor-desafio")
 	if line := begun.header.Get("Set-Cookie"); !strings.HasSuffix(line, "; Path=/; Max-Age=300; HttpOnly; Secure; SameSite=Strict") {
 		t.Errorf("got cookie %s", line)
 	}
@@ -189,7 +189,7 @@ func TestChallenge(t *testing.T) {
 
 	// One that failed is spent as well.
 	spent := b.send(t, loginBegin, struct{}{}).options(t)
-	held = b.cookie("__Host-rubrica-desafio")
+	held = b.cookie("__Host-rubrica-auditor-desafio")
 	b.send(t, loginFinish, struct{}{}).refused(t, policies.AuditorRefused)
 	b.client.Jar.SetCookies(h.url, []*http.Cookie{{Name: held.Name, Value: held.Value, Path: "/", Secure: true}})
 	b.send(t, loginFinish, key.get(t, spent)).refused(t, policies.AuditorRefused)
@@ -208,7 +208,7 @@ func TestChallengeOnce(t *testing.T) {
 	key := h.enrolled(t, h.auditor.ID)
 	b := h.browser(t)
 	answer := key.get(t, b.send(t, loginBegin, struct{}{}).options(t))
-	held := []*http.Cookie{b.cookie("__Host-rubrica-desafio")}
+	held := []*http.Cookie{b.cookie("__Host-rubrica-auditor-desafio")}
 	held[0].Path, held[0].Secure = "/", true
 	if got := race(8, func() bool {
 		other := h.browser(t)
@@ -262,7 +262,7 @@ func TestInvitation(t *testing.T) {
 	b.enrol(t, h.authenticator(t), newer).refused(t, policies.InvitationInvalid)
 	last := h.invite(t, h.auditor.ID)
 	begun := b.send(t, enrolBegin, map[string]string{"invitation": last}).options(t)
-	if err := h.db.DisableAuditor(t.Context(), h.auditor.ID, h.clock.now()); err != nil {
+	if err := h.accounts.Disable(t.Context(), h.auditor.ID, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	b.send(t, enrolFinish, h.authenticator(t).create(t, begun)).refused(t, policies.InvitationInvalid)

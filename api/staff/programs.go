@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"context"
@@ -10,8 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -31,7 +30,7 @@ func (d *Door) Programs() Programs { return Programs{d} }
 
 // Application implements api.Clients.
 func (p Programs) Application(ctx context.Context, id string) (signer.Client, error) {
-	a, err := p.auditor(ctx, id)
+	a, err := p.account(ctx, id)
 	if err != nil {
 		return signer.Client{}, err
 	}
@@ -40,29 +39,29 @@ func (p Programs) Application(ctx context.Context, id string) (signer.Client, er
 	}, nil
 }
 
-func (p Programs) auditor(ctx context.Context, id string) (audit.Auditor, error) {
-	a, err := p.door.Store.Auditor(ctx, id)
-	if unknown(err) || err == nil && (a.Disabled() || a.Role != auditing.RoleAuditor) {
-		return audit.Auditor{}, policies.Refuse(policies.ApplicationUnknown)
+func (p Programs) account(ctx context.Context, id string) (personnel.Account, error) {
+	a, err := p.door.Store.Account(ctx, id)
+	if p.door.unknown(err) || err == nil && (a.Disabled() || a.Role != personnel.RoleAuditor) {
+		return personnel.Account{}, policies.Refuse(policies.ApplicationUnknown)
 	}
 	return a, err
 }
 
 // AddToken implements api.Clients: it is in the log before it is worth anything.
 func (p Programs) AddToken(ctx context.Context, t signer.AccessToken) error {
-	a, err := p.auditor(ctx, t.ClientID)
+	a, err := p.account(ctx, t.ClientID)
 	if err != nil {
 		return err
 	}
-	entered := attempt{by: byToken, auditor: a}
+	entered := attempt{by: byToken, account: a}
 	if t.Certificate != nil {
 		entered.facts = map[string]any{"certificate_sha256": hex.EncodeToString(t.Certificate)}
 	}
 	if err := p.door.recordEntry(ctx, entered, ""); err != nil {
 		return err
 	}
-	return p.door.Store.OpenVisit(ctx, audit.Visit{
-		Hash: t.Hash, Auditor: a, By: byToken, Certificate: t.Certificate, CreatedAt: p.door.Now(), ExpiresAt: t.ExpiresAt,
+	return p.door.Store.OpenVisit(ctx, personnel.Visit{
+		Hash: t.Hash, Account: a, By: byToken, Certificate: t.Certificate, CreatedAt: p.door.Now(), ExpiresAt: t.ExpiresAt,
 	})
 }
 
@@ -73,7 +72,7 @@ func (p Programs) Token(ctx context.Context, hash []byte, now time.Time) (signer
 		return signer.AccessToken{}, policies.Refuse(policies.ApplicationUnknown)
 	}
 	return signer.AccessToken{
-		Hash: v.Hash, ClientID: v.Auditor.ID, Scopes: []string{api.ScopeAudit}, ExpiresAt: v.ExpiresAt, Certificate: v.Certificate,
+		Hash: v.Hash, ClientID: v.Account.ID, Scopes: []string{api.ScopeAudit}, ExpiresAt: v.ExpiresAt, Certificate: v.Certificate,
 	}, err
 }
 
@@ -82,25 +81,25 @@ func (p Programs) Token(ctx context.Context, hash []byte, now time.Time) (signer
 func (d *Door) Refused(c echo.Context, clientID string) error {
 	a := attempt{by: byToken, cause: causeWrong}
 	var err error
-	if a.auditor, err = d.Store.Auditor(c.Request().Context(), clientID); err != nil && !unknown(err) {
+	if a.account, err = d.Store.Account(c.Request().Context(), clientID); err != nil && !d.unknown(err) {
 		return err
 	}
 	switch {
-	case err != nil || a.auditor.Role != auditing.RoleAuditor:
+	case err != nil || a.account.Role != personnel.RoleAuditor:
 		a.cause = causeUnknown
-	case a.auditor.Disabled():
+	case a.account.Disabled():
 		a.cause = causeDisabled
 	}
 	return d.recordFailure(c, a)
 }
 
 // program is who asks with an access token.
-func (d *Door) program(c echo.Context) (auditing.Asking, error) {
+func (d *Door) program(c echo.Context) (personnel.Asking, error) {
 	client, err := d.site.Authenticate(c, api.ScopeAudit)
 	if err != nil {
-		return auditing.Asking{}, err
+		return personnel.Asking{}, err
 	}
-	asking := auditing.Asking{Identity: auditing.Identity{ID: client.ID, Name: client.Name, Role: auditing.RoleAuditor, By: byToken}}
+	asking := personnel.Asking{Identity: personnel.Identity{ID: client.ID, Name: client.Name, Role: personnel.RoleAuditor, By: byToken}}
 	if stated := c.Request().Header.Get(PurposeHeader); stated != "" {
 		asking.Purpose, err = Purpose(decoded(stated))
 	}

@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"context"
@@ -13,17 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/api"
-	"github.com/rubrica-firma/rubrica/api/auditing"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
 const secret = "the secret of a program"
 
-func (h *house) program(t *testing.T) audit.Auditor {
+func (h *house) program(t *testing.T) personnel.Account {
 	t.Helper()
-	return h.add(t, audit.Auditor{Name: "Programa de control", Role: auditing.RoleAuditor, SecretHash: api.SecretHash(secret)})
+	return h.add(t, personnel.Account{Name: "Programa de control", Role: personnel.RoleAuditor, SecretHash: api.SecretHash(secret)})
 }
 
 // grant asks for a token.
@@ -66,7 +66,7 @@ func TestProgramWithSecret(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"name": a.Name, "role": "auditor", "by": "token"}, entry.Payload); diff != "" || entry.Operation != a.ID {
 		t.Errorf("entry of %s (-want +got):\n%s", entry.Operation, diff)
 	}
-	want := auditing.Asking{Identity: auditing.Identity{ID: a.ID, Name: a.Name, Role: "auditor", By: "token"}, Purpose: "Petición 4/2026"}
+	want := personnel.Asking{Identity: personnel.Identity{ID: a.ID, Name: a.Name, Role: "auditor", By: "token"}, Purpose: "Petición 4/2026"}
 	for _, stated := range []string{"Petición 4/2026", "UTF-8''Petici%C3%B3n%204/2026", "utf-8'es'Petici%C3%B3n 4/2026"} {
 		if got := b.whoami(t, token, stated).asking(t); got != want {
 			t.Errorf("%s: got %+v, want %+v", stated, got, want)
@@ -86,7 +86,7 @@ func TestProgramWithSecret(t *testing.T) {
 	b.whoami(t, token, "un motivo").refused(t, policies.ApplicationUnknown)
 	token = b.grant(t, url.Values{"client_id": {a.ID}, "client_secret": {secret}, "scope": {"audit"}}).token(t)
 	b.whoami(t, token, "un motivo").want(t, http.StatusOK)
-	if err := h.db.DisableAuditor(t.Context(), a.ID, h.clock.now()); err != nil {
+	if err := h.accounts.Disable(t.Context(), a.ID, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	b.whoami(t, token, "un motivo").refused(t, policies.ApplicationUnknown)
@@ -97,11 +97,11 @@ func TestProgramRefused(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	good, closed := h.program(t), h.program(t)
-	if err := h.db.DisableAuditor(t.Context(), closed.ID, h.clock.now()); err != nil {
+	if err := h.accounts.Disable(t.Context(), closed.ID, h.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	pair := h.ca.person(t)
-	bearer := h.addWith(t, auditing.RoleAuditor, pair) // a certificate and no secret
+	bearer := h.addWith(t, personnel.RoleAuditor, pair) // a certificate and no secret
 	h.log.take()
 	for _, tt := range []struct {
 		name, id, secret, cause, operation string
@@ -137,8 +137,8 @@ func TestProgramWithCertificate(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair, others := h.ca.person(t), h.ca.person(t)
-	a := h.addWith(t, auditing.RoleAuditor, pair)
-	h.addWith(t, auditing.RoleAuditor, others)
+	a := h.addWith(t, personnel.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, others)
 	h.log.take()
 	b := h.browser(t, pair)
 	token := b.grant(t, url.Values{"client_id": {a.ID}}).token(t)
@@ -167,7 +167,7 @@ func TestProgramWithCertificate(t *testing.T) {
 func TestTokenIsNoCookie(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	inside, _ := h.inside(t, auditing.RoleAuditor)
+	inside, _ := h.inside(t, personnel.RoleAuditor)
 	inside.whoami(t, inside.cookie(sessionCookie).Value, "un motivo").refused(t, policies.ApplicationUnknown)
 	b := h.browser(t, h.ca.person(t))
 	token := b.grant(t, url.Values{"client_id": {h.program(t).ID}, "client_secret": {secret}}).token(t)

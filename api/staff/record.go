@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -33,8 +34,8 @@ const nobody = "unknown"
 // attempt is somebody at the door.
 type attempt struct {
 	by      string
-	auditor audit.Auditor // zero while unknown
-	cause   string        // why it fails
+	account personnel.Account // zero while unknown
+	cause   string            // why it fails
 	facts   map[string]any
 }
 
@@ -49,14 +50,14 @@ func (d *Door) refuse(c echo.Context, a attempt) error {
 	if err := d.recordFailure(c, a); err != nil {
 		return err
 	}
-	return policies.Refuse(policies.AuditorRefused)
+	return policies.Refuse(d.Kind.Refused)
 }
 
 func (d *Door) recordFailure(c echo.Context, a attempt) error {
 	ctx, now := c.Request().Context(), d.Now()
 	omitted, admitted := d.failures.take(now)
 	if !admitted {
-		d.Logger.WarnContext(ctx, "auditor_login_failed", "by", a.by, "cause", a.cause, "address", c.RealIP())
+		d.Logger.WarnContext(ctx, "login_failed", "kind", d.Kind.Name, "by", a.by, "cause", a.cause, "address", c.RealIP())
 		return nil
 	}
 	payload := map[string]any{"by": a.by, "cause": a.cause, "address": c.RealIP()}
@@ -65,7 +66,7 @@ func (d *Door) recordFailure(c echo.Context, a attempt) error {
 		payload["omitted"] = omitted
 	}
 	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{
-		Type: audit.AuditorLoginFailed, Operation: cmp.Or(a.auditor.ID, nobody), At: now, Payload: payload,
+		Type: d.Kind.Events.LoginFailed, Operation: cmp.Or(a.account.ID, nobody), At: now, Payload: payload,
 	})
 	if err != nil {
 		d.failures.omit(omitted + 1)
@@ -75,16 +76,19 @@ func (d *Door) recordFailure(c echo.Context, a attempt) error {
 
 // recordEntry comes before the session or the token that it tells of.
 func (d *Door) recordEntry(ctx context.Context, a attempt, address string) error {
-	payload := map[string]any{"name": a.auditor.Name, "role": a.auditor.Role, "by": a.by}
+	payload := map[string]any{"name": a.account.Name, "role": a.account.Role, "by": a.by}
+	if a.account.Office != "" {
+		payload["office"] = a.account.Office
+	}
 	if address != "" {
 		payload["address"] = address
 	}
 	maps.Copy(payload, a.facts)
-	return d.record(ctx, audit.AuditorLoggedIn, a.auditor.ID, payload)
+	return d.record(ctx, d.Kind.Events.LoggedIn, a.account.ID, payload)
 }
 
-func (d *Door) record(ctx context.Context, kind audit.EventType, auditorID string, payload map[string]any) error {
-	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{Type: kind, Operation: auditorID, At: d.Now(), Payload: payload})
+func (d *Door) record(ctx context.Context, kind audit.EventType, accountID string, payload map[string]any) error {
+	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{Type: kind, Operation: accountID, At: d.Now(), Payload: payload})
 	return err
 }
 

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"encoding/json"
@@ -9,32 +9,40 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
-
-// passkeyPath is where the pages' script asks.
-const passkeyPath = "/auditoria/passkey/"
 
 // maxCredential is more than any passkey's answer takes.
 const maxCredential = 64 << 10
 
-// Pages that the script goes on to.
-const (
-	pageHome    = "/auditoria"
-	pageLogin   = "/auditoria/entrar"
-	pagePurpose = "/auditoria/proposito"
-	pageHealth  = "/auditoria/estado"
-	pageInvited = "/auditoria/invitacion"
-)
+// Paths are the pages that a door's own script and links go on to.
+type Paths struct {
+	// Base is the door's first page; the others are below it.
+	Base string
+	// First is the page that comes after a login, by role.
+	First func(role string) string
+}
 
-// Entrance is the page that comes after a login.
-func Entrance(a audit.Auditor) string {
-	if a.Role == auditing.RoleAdministrator {
-		return pageHealth
-	}
-	return pagePurpose
+// AuditorPaths are those of the auditors' door.
+func AuditorPaths() Paths {
+	const base = "/auditoria"
+	return Paths{Base: base, First: func(role string) string {
+		if role == personnel.RoleAdministrator {
+			return base + "/estado"
+		}
+		return base + "/proposito"
+	}}
+}
+
+// login and invited are the pages of those who are not in.
+func (p Paths) login() string   { return p.Base + "/entrar" }
+func (p Paths) invited() string { return p.Base + "/invitacion" }
+
+// Invitation is the link of an invitation: the secret stands behind the #, so
+// that no server and no log on the way is told of it.
+func (p Paths) Invitation(publicURL, secret string) string {
+	return publicURL + p.invited() + "#" + secret
 }
 
 // next is the answer that sends the script to another page.
@@ -59,7 +67,7 @@ func (d *Door) loginFinish(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, next{Entrance(who)})
+	return c.JSON(http.StatusOK, next{d.Paths.First(who.Role)})
 }
 
 func (d *Door) enrolBegin(c echo.Context) error {
@@ -90,9 +98,9 @@ func (d *Door) enrolFinish(c echo.Context) error {
 		return err
 	}
 	if invited {
-		return c.JSON(http.StatusOK, next{pageLogin})
+		return c.JSON(http.StatusOK, next{d.Paths.login()})
 	}
-	return c.JSON(http.StatusOK, next{pageHome})
+	return c.JSON(http.StatusOK, next{d.Paths.Base})
 }
 
 // posted reads a body of JSON, a type that no form of another site can send.

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"crypto/rand"
@@ -12,17 +12,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// The cookies. The prefix has browsers refuse them without TLS, from another
+// The cookies, of names that another door on the same host does not have: no
+// port keeps cookies apart. The prefix has browsers refuse them without TLS, from another
 // host or for a part of the site (RFC 6265bis, section 4.1.3.2).
-const (
-	sessionCookie   = "__Host-rubrica-auditor"
-	challengeCookie = "__Host-rubrica-desafio"
-)
+func (d *Door) sessionCookie() string   { return "__Host-rubrica-" + d.Kind.Name }
+func (d *Door) challengeCookie() string { return d.sessionCookie() + "-desafio" }
 
 // How an identity was proved.
 const (
@@ -36,23 +34,23 @@ const visitKey = "rubrica.visit"
 
 // Visit is the session that the request's cookie belongs to; it goes on for as
 // long as there are requests (policies.SessionExpired).
-func (d *Door) Visit(c echo.Context) (audit.Visit, error) {
-	if v, known := c.Get(visitKey).(audit.Visit); known {
+func (d *Door) Visit(c echo.Context) (personnel.Visit, error) {
+	if v, known := c.Get(visitKey).(personnel.Visit); known {
 		return v, nil
 	}
 	ctx, now := c.Request().Context(), d.Now()
-	_, hash := secretIn(c, sessionCookie)
+	_, hash := secretIn(c, d.sessionCookie())
 	v, err := d.Store.Visit(ctx, hash, now)
 	if err != nil {
-		return audit.Visit{}, err
+		return personnel.Visit{}, err
 	}
 	if v.By == byToken || !d.holds(c.Request(), v.Certificate) {
-		return audit.Visit{}, policies.Refuse(policies.SessionExpired)
+		return personnel.Visit{}, policies.Refuse(policies.SessionExpired)
 	}
 	until := earlier(now.Add(d.Limits.Idle), v.CreatedAt.Add(d.Limits.Visit))
 	if until.Sub(v.ExpiresAt) >= d.Limits.Idle/30 { // not for every picture of a page
 		if err := d.Store.ProlongVisit(ctx, hash, until); err != nil {
-			return audit.Visit{}, err
+			return personnel.Visit{}, err
 		}
 		v.ExpiresAt = until
 	}
@@ -60,7 +58,7 @@ func (d *Door) Visit(c echo.Context) (audit.Visit, error) {
 	return v, nil
 }
 
-// State keeps why the auditor asks, from now on.
+// State keeps why they ask, from now on.
 func (d *Door) State(c echo.Context, purpose string) error {
 	v, err := d.Visit(c)
 	if err != nil {
@@ -73,14 +71,14 @@ func (d *Door) State(c echo.Context, purpose string) error {
 		return err
 	}
 	c.Set(visitKey, v)
-	c.Set(askingKey, auditing.Asking{Identity: identity(v.Auditor, v.By), Purpose: v.Purpose})
+	c.Set(askingKey, personnel.Asking{Identity: identity(v.Account, v.By), Purpose: v.Purpose})
 	return nil
 }
 
 // Leave ends the session.
 func (d *Door) Leave(c echo.Context) error {
-	_, hash := secretIn(c, sessionCookie)
-	setSecret(c, sessionCookie, "", 0)
+	_, hash := secretIn(c, d.sessionCookie())
+	setSecret(c, d.sessionCookie(), "", 0)
 	c.Set(visitKey, nil)
 	c.Set(askingKey, nil)
 	return d.Store.CloseVisit(c.Request().Context(), hash)
@@ -108,21 +106,21 @@ func hidden(r rune) bool { return !unicode.IsGraphic(r) }
 
 // open begins a session with a secret of its own, whatever cookie came, and ends
 // the one that the browser had.
-func (d *Door) open(c echo.Context, a audit.Auditor, by string, certificate []byte) error {
+func (d *Door) open(c echo.Context, a personnel.Account, by string, certificate []byte) error {
 	ctx, now := c.Request().Context(), d.Now()
-	if before, hash := secretIn(c, sessionCookie); before != "" {
+	if before, hash := secretIn(c, d.sessionCookie()); before != "" {
 		if err := d.Store.CloseVisit(ctx, hash); err != nil {
 			return err
 		}
 	}
 	secret, hash := newSecret()
-	err := d.Store.OpenVisit(ctx, audit.Visit{
-		Hash: hash, Auditor: a, By: by, Certificate: certificate, CreatedAt: now, ExpiresAt: now.Add(d.Limits.Idle),
+	err := d.Store.OpenVisit(ctx, personnel.Visit{
+		Hash: hash, Account: a, By: by, Certificate: certificate, CreatedAt: now, ExpiresAt: now.Add(d.Limits.Idle),
 	})
 	if err != nil {
 		return err
 	}
-	setSecret(c, sessionCookie, secret, d.Limits.Visit)
+	setSecret(c, d.sessionCookie(), secret, d.Limits.Visit)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package auditors_test
+package staff_test
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -17,7 +17,7 @@ import (
 const sessionCookie = "__Host-rubrica-auditor"
 
 // inside is a browser whose auditor has entered and said why.
-func (h *house) inside(t *testing.T, role string) (*browser, audit.Auditor) {
+func (h *house) inside(t *testing.T, role string) (*browser, personnel.Account) {
 	t.Helper()
 	pair := h.ca.person(t)
 	a := h.addWith(t, role, pair)
@@ -31,7 +31,7 @@ func TestCookie(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	reply := h.browser(t, pair).post(t, "/auditoria/entrar/certificado", nil).want(t, http.StatusNoContent)
 	lines := reply.header.Values("Set-Cookie")
 	if len(lines) != 1 {
@@ -53,7 +53,7 @@ func TestSessionFixation(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	b := h.browser(t, pair)
 	planted := strings.Repeat("A", 43)
 	b.client.Jar.SetCookies(h.url, []*http.Cookie{{Name: sessionCookie, Value: planted, Path: "/", Secure: true}})
@@ -73,9 +73,9 @@ func TestSessionFixation(t *testing.T) {
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	idle, _ := h.inside(t, auditing.RoleAuditor)
-	busy, _ := h.inside(t, auditing.RoleAuditor)
-	left, _ := h.inside(t, auditing.RoleAuditor)
+	idle, _ := h.inside(t, personnel.RoleAuditor)
+	busy, _ := h.inside(t, personnel.RoleAuditor)
+	left, _ := h.inside(t, personnel.RoleAuditor)
 
 	secret := left.cookie(sessionCookie)
 	left.post(t, "/auditoria/salir", nil).want(t, http.StatusNoContent)
@@ -101,9 +101,9 @@ func TestSessionEnds(t *testing.T) {
 func TestPurge(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	h.inside(t, auditing.RoleAuditor)
+	h.inside(t, personnel.RoleAuditor)
 	h.browser(t).send(t, "/auditoria/passkey/login/begin", struct{}{}).want(t, http.StatusOK)
-	chief, _ := h.inside(t, auditing.RoleAdministrator)
+	chief, _ := h.inside(t, personnel.RoleAdministrator)
 	chief.post(t, "/auditoria/personas/"+h.auditor.ID+"/invitar", nil).want(t, http.StatusOK)
 	purge, ok := h.door.Store.(store.Auditor)
 	if !ok {
@@ -114,7 +114,7 @@ func TestPurge(t *testing.T) {
 		want  [3]int
 	}{{0, [3]int{2, 1, 1}}, {6 * time.Minute, [3]int{2, 0, 1}}, {time.Hour, [3]int{0, 0, 1}}, {24 * time.Hour, [3]int{}}} {
 		h.clock.pass(tt.after)
-		if err := purge.PurgeAuditors(t.Context(), h.clock.now()); err != nil {
+		if err := purge.Purge(t.Context(), h.clock.now()); err != nil {
 			t.Fatal(err)
 		}
 		if got := h.count(t); got != tt.want {
@@ -127,7 +127,7 @@ func TestPurpose(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	b := h.browser(t, pair)
 	b.enter(t)
 	b.get(t, "/auditoria").refused(t, policies.PurposeMissing)
@@ -147,7 +147,7 @@ func TestPurpose(t *testing.T) {
 func TestForeignPages(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
-	b, _ := h.inside(t, auditing.RoleAuditor)
+	b, _ := h.inside(t, personnel.RoleAuditor)
 	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://mala.example"}} {
 		b.ask(t, http.MethodPost, "/auditoria/salir", "", headers...).refused(t, policies.RequestMalformed)
 	}
@@ -160,7 +160,7 @@ func TestNothingWithoutTheLog(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	pair := h.ca.person(t)
-	h.addWith(t, auditing.RoleAuditor, pair)
+	h.addWith(t, personnel.RoleAuditor, pair)
 	b := h.browser(t, pair)
 	h.log.breakDown(errors.Join(policies.Refuse(policies.Unavailable)))
 	b.post(t, "/auditoria/entrar/certificado", nil).refused(t, policies.Unavailable)
@@ -180,7 +180,7 @@ func TestNothingWithoutTheLog(t *testing.T) {
 // one from many is counted.
 func TestFlood(t *testing.T) {
 	t.Parallel()
-	h := build(t, func(c *auditors.Config) { c.Limits.Attempts.Every, c.Limits.Attempts.Burst = time.Hour, 3 })
+	h := build(t, func(c *staff.Config) { c.Limits.Attempts.Every, c.Limits.Attempts.Burst = time.Hour, 3 })
 	b := h.browser(t)
 	for range 3 {
 		b.post(t, "/auditoria/entrar/certificado", nil).refused(t, policies.AuditorRefused)
@@ -195,7 +195,7 @@ func TestFlood(t *testing.T) {
 	b.send(t, "/auditoria/passkey/login/finish", struct{}{}).refused(t, policies.RateLimited)
 	b.send(t, "/auditoria/passkey/enrol/begin", map[string]string{"invitation": "x"}).refused(t, policies.RateLimited)
 
-	h = build(t, func(c *auditors.Config) { c.Limits.Failures.Every, c.Limits.Failures.Burst = time.Minute, 2 })
+	h = build(t, func(c *staff.Config) { c.Limits.Failures.Every, c.Limits.Failures.Burst = time.Minute, 2 })
 	b = h.browser(t)
 	for range 7 {
 		b.post(t, "/auditoria/entrar/certificado", nil).refused(t, policies.AuditorRefused)

@@ -1,4 +1,4 @@
-package auditors
+package staff
 
 import (
 	"bytes"

@@ -16,9 +16,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/rubrica-firma/rubrica/api/auditing"
-	"github.com/rubrica-firma/rubrica/api/auditors"
-	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/api/staff"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -26,7 +25,7 @@ import (
 // AuditorCommand is the auditor's door, and who may enter by it.
 type AuditorCommand struct {
 	Serve   AuditorServeCommand   `cmd:"" help:"Run the auditor's door: pages and API over the signature log."`
-	Add     AuditorAddCommand     `cmd:"" help:"Open an account of an auditor, of a program that asks, or of an administrator of auditors."`
+	Add     AuditorAddCommand     `cmd:"" help:"Open an account of an auditor, of a program that asks, or of an administrator of staff."`
 	Invite  AuditorInviteCommand  `cmd:"" help:"Print a link by which a passkey may be added to an account, once."`
 	Disable AuditorDisableCommand `cmd:"" help:"Close an account for good."`
 	List    AuditorListCommand    `cmd:"" help:"List the accounts."`
@@ -54,7 +53,7 @@ type AuditorAddCommand struct {
 
 // Run opens the account.
 func (c *AuditorAddCommand) Run(ctx context.Context) error {
-	a := audit.Auditor{ID: strings.ToLower(rand.Text()), Name: strings.TrimSpace(c.Name), Role: c.Role, CreatedAt: time.Now()}
+	a := personnel.Account{ID: strings.ToLower(rand.Text()), Name: strings.TrimSpace(c.Name), Role: c.Role, CreatedAt: time.Now()}
 	if err := c.check(a); err != nil {
 		return err
 	}
@@ -75,7 +74,7 @@ func (c *AuditorAddCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	if err := db.AddAuditor(ctx, a); err != nil {
+	if err := db.Staff(personnel.Auditors()).Add(ctx, a); err != nil {
 		return fmt.Errorf("opening the account: %w", err)
 	}
 	if c.Output != "" {
@@ -88,12 +87,12 @@ func (c *AuditorAddCommand) Run(ctx context.Context) error {
 // maxAuditorName is in characters.
 const maxAuditorName = 100
 
-func (c *AuditorAddCommand) check(a audit.Auditor) error {
+func (c *AuditorAddCommand) check(a personnel.Account) error {
 	unfit := func(r rune) bool { return !unicode.IsGraphic(r) }
 	switch {
 	case a.Name == "" || utf8.RuneCountInString(a.Name) > maxAuditorName || !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, unfit):
 		return fmt.Errorf("the name must have 1 to %d characters that can be seen", maxAuditorName)
-	case c.Program && a.Role != auditing.RoleAuditor:
+	case c.Program && a.Role != personnel.RoleAuditor:
 		return errors.New("a program asks: its role is auditor")
 	}
 	return nil
@@ -116,7 +115,7 @@ func clientCertificate(path string, now time.Time) ([]byte, error) {
 	if now.After(certificate.NotAfter) {
 		return nil, fmt.Errorf("the certificate in %s ended on %s", path, certificate.NotAfter.Format(time.DateOnly))
 	}
-	return auditors.Fingerprint(certificate), nil
+	return staff.Fingerprint(certificate), nil
 }
 
 // auditorCredentials are what a new account needs to be known by.
@@ -153,25 +152,25 @@ type AuditorInviteCommand struct {
 
 // Run prints the link. Whoever has it has the account, until it is used.
 func (c *AuditorInviteCommand) Run(ctx context.Context) error {
-	return c.with(ctx, c.ID, func(db *store.DB, a audit.Auditor) error {
+	return c.with(ctx, c.ID, func(db *store.DB, a personnel.Account) error {
 		now := time.Now()
-		secret, i := auditors.NewInvitation(a, now, auditors.DefaultLimits().Invitation)
-		if err := db.InviteAuditor(ctx, i, now); err != nil {
+		secret, i := staff.NewInvitation(a, now, staff.DefaultLimits().Invitation)
+		if err := db.Staff(personnel.Auditors()).Invite(ctx, i, now); err != nil {
 			return err
 		}
-		fmt.Printf("%s\n\nFor %s, once, until %s.\n", auditors.InvitationLink(strings.TrimRight(c.PublicURL, "/"), secret), a.Name, i.ExpiresAt.Format(time.RFC1123))
+		fmt.Printf("%s\n\nFor %s, once, until %s.\n", staff.AuditorPaths().Invitation(strings.TrimRight(c.PublicURL, "/"), secret), a.Name, i.ExpiresAt.Format(time.RFC1123))
 		return nil
 	})
 }
 
 // with does something with an account in use.
-func (s RegisterSettings) with(ctx context.Context, id string, do func(*store.DB, audit.Auditor) error) error {
+func (s RegisterSettings) with(ctx context.Context, id string, do func(*store.DB, personnel.Account) error) error {
 	db, err := openDatabase(ctx, s.Database)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	a, err := db.Auditor(ctx, id)
+	a, err := db.Staff(personnel.Auditors()).Account(ctx, id)
 	if errors.Is(err, policies.Refuse(policies.AuditorRefused)) || err == nil && a.Disabled() {
 		return fmt.Errorf("there is no account %s in use: `rubrica auditor list` shows those that there are", id)
 	}
@@ -189,7 +188,9 @@ type AuditorDisableCommand struct {
 
 // Run ends the account with its sessions, tokens and invitations.
 func (c *AuditorDisableCommand) Run(ctx context.Context) error {
-	return c.with(ctx, c.ID, func(db *store.DB, a audit.Auditor) error { return db.DisableAuditor(ctx, a.ID, time.Now()) })
+	return c.with(ctx, c.ID, func(db *store.DB, a personnel.Account) error {
+		return db.Staff(personnel.Auditors()).Disable(ctx, a.ID, time.Now())
+	})
 }
 
 // AuditorListCommand lists the accounts.
@@ -202,7 +203,7 @@ func (c *AuditorListCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	accounts, err := db.AllAuditors(ctx, time.Now())
+	accounts, err := db.Staff(personnel.Auditors()).Accounts(ctx, time.Now())
 	if err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
 	}
@@ -214,7 +215,7 @@ func (c *AuditorListCommand) Run(ctx context.Context) error {
 	return table.Flush()
 }
 
-func entersBy(a audit.AuditorState) string {
+func entersBy(a personnel.State) string {
 	var ways []string
 	if a.Certificate != nil {
 		ways = append(ways, "certificate")
@@ -231,7 +232,7 @@ func entersBy(a audit.AuditorState) string {
 	return strings.Join(ways, ", ")
 }
 
-func stateOf(a audit.AuditorState) string {
+func stateOf(a personnel.State) string {
 	switch {
 	case a.Disabled():
 		return "disabled " + a.DisabledAt.Format(time.DateOnly)

@@ -16,9 +16,10 @@ import (
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/auditing"
 	"github.com/rubrica-firma/rubrica/api/auditing/rest"
-	"github.com/rubrica-firma/rubrica/api/auditors"
 	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -82,7 +83,7 @@ func (c *AuditorServeCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	papers, err := auditors.OpenPapers(auditors.Files{Certificate: c.TLSCertificate, Key: c.TLSKey, ClientCA: c.ClientCA}, logger)
+	papers, err := staff.OpenPapers(staff.Files{Certificate: c.TLSCertificate, Key: c.TLSKey, ClientCA: c.ClientCA}, logger)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (c *AuditorServeCommand) Run(ctx context.Context) error {
 type desk struct {
 	store  store.Auditor
 	signer *rpc.Client
-	papers *auditors.Papers
+	papers *staff.Papers
 	logger *slog.Logger
 }
 
@@ -114,10 +115,10 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d desk) (http.Handler
 		return nil, fmt.Errorf("loading the catalogue: %w", err)
 	}
 	address := strings.TrimRight(c.PublicURL, "/")
-	limits := auditors.DefaultLimits()
+	limits := staff.DefaultLimits()
 	limits.Attempts = api.Rate{Every: time.Minute / time.Duration(max(1, c.AttemptsPerMinute)), Burst: c.AttemptsPerMinute}
-	door, err := auditors.New(auditors.Config{
-		PublicURL: address, Name: c.LogoText, Store: d.store, Recorder: d.signer, Authorities: d.papers.Authorities,
+	door, err := staff.New(staff.Config{
+		Kind: personnel.Auditors(), Paths: staff.AuditorPaths(), PublicURL: address, Name: c.LogoText, Store: d.store, Recorder: d.signer, Authorities: d.papers.Authorities,
 		Limits: limits, Logger: d.logger, Now: time.Now,
 	})
 	if err != nil {
@@ -204,7 +205,7 @@ func keepPurgingAuditors(ctx context.Context, s store.Auditor, logger *slog.Logg
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		if err := s.PurgeAuditors(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := s.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			logger.ErrorContext(ctx, "purge_failed", "error", err)
 		}
 		select {

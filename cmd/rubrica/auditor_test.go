@@ -23,6 +23,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -119,9 +120,9 @@ func TestAuditorAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	read := func(id string) audit.Auditor {
+	read := func(id string) personnel.Account {
 		t.Helper()
-		a, err := db.Auditor(t.Context(), id)
+		a, err := db.Staff(personnel.Auditors()).Account(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
+	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -19,7 +19,7 @@ import (
 // auditorsDesk is the database as command line and door see it.
 type auditorsDesk struct {
 	base   pgtest.Database
-	signer *store.DB
+	signer store.Staff
 	door   store.Auditor
 	now    time.Time
 }
@@ -35,14 +35,14 @@ func newAuditorsDesk(t *testing.T) *auditorsDesk {
 		t.Cleanup(db.Close)
 		return db
 	}
-	d.signer, d.door = open(d.base.Signer), store.ForAuditor(open(d.base.Auditor))
+	d.signer, d.door = open(d.base.Signer).Staff(personnel.Auditors()), store.ForAuditor(open(d.base.Auditor))
 	return d
 }
 
-func (d *auditorsDesk) add(t *testing.T, id, role string) audit.Auditor {
+func (d *auditorsDesk) add(t *testing.T, id, role string) personnel.Account {
 	t.Helper()
-	a := audit.Auditor{ID: id, Name: "Name of " + id, Role: role, Certificate: hashed("certificate of " + id), CreatedAt: d.now}
-	if err := d.signer.AddAuditor(t.Context(), a); err != nil {
+	a := personnel.Account{ID: id, Name: "Name of " + id, Role: role, Certificate: hashed("certificate of " + id), CreatedAt: d.now}
+	if err := d.signer.Add(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -65,57 +65,57 @@ func TestAuditors(t *testing.T) {
 	d, ctx := newAuditorsDesk(t), t.Context()
 	ana := d.add(t, "ana", "auditor")
 	jefa := d.add(t, "jefa", "administrator")
-	for name, read := range map[string]func() (audit.Auditor, error){
-		"by id":          func() (audit.Auditor, error) { return d.door.Auditor(ctx, "ana") },
-		"by certificate": func() (audit.Auditor, error) { return d.door.AuditorByCertificate(ctx, ana.Certificate) },
+	for name, read := range map[string]func() (personnel.Account, error){
+		"by id":          func() (personnel.Account, error) { return d.door.Account(ctx, "ana") },
+		"by certificate": func() (personnel.Account, error) { return d.door.AccountByCertificate(ctx, ana.Certificate) },
 	} {
 		got, err := read()
 		if diff := cmp.Diff(ana, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
-	_, err := d.door.Auditor(ctx, "nobody")
+	_, err := d.door.Account(ctx, "nobody")
 	wantRefusal(t, err, policies.AuditorRefused)
-	_, err = d.door.AuditorByCertificate(ctx, hashed("another"))
+	_, err = d.door.AccountByCertificate(ctx, hashed("another"))
 	wantRefusal(t, err, policies.AuditorRefused)
 
-	invitation := audit.Invitation{Hash: hashed("invitation"), Auditor: ana, ExpiresAt: d.now.Add(time.Hour)}
-	if err := d.signer.InviteAuditor(ctx, invitation, d.now); err != nil {
+	invitation := personnel.Invitation{Hash: hashed("invitation"), Account: ana, ExpiresAt: d.now.Add(time.Hour)}
+	if err := d.signer.Invite(ctx, invitation, d.now); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.door.AddPasskey(ctx, "ana", audit.Passkey{ID: []byte("key"), Record: []byte(`{"n": 1}`)}, d.now); err != nil {
+	if err := d.door.AddPasskey(ctx, "ana", personnel.Passkey{ID: []byte("key"), Record: []byte(`{"n": 1}`)}, d.now); err != nil {
 		t.Fatal(err)
 	}
-	all, err := d.door.AllAuditors(ctx, d.now)
+	all, err := d.door.Accounts(ctx, d.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []audit.AuditorState{{Auditor: ana, Passkeys: 1, InvitedUntil: invitation.ExpiresAt}, {Auditor: jefa}}
+	want := []personnel.State{{Account: ana, Passkeys: 1, InvitedUntil: invitation.ExpiresAt}, {Account: jefa}}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
 
-	if err := d.signer.DisableAuditor(ctx, "ana", d.now); err != nil {
+	if err := d.signer.Disable(ctx, "ana", d.now); err != nil {
 		t.Fatal(err)
 	}
-	closed, err := d.door.Auditor(ctx, "ana")
+	closed, err := d.door.Account(ctx, "ana")
 	if err != nil || !closed.DisabledAt.Equal(d.now) {
 		t.Errorf("got %+v, %v, want it disabled now", closed, err)
 	}
-	wantRefusal(t, d.signer.DisableAuditor(ctx, "ana", d.now), policies.NotFound)
-	wantRefusal(t, d.signer.DisableAuditor(ctx, "nobody", d.now), policies.NotFound)
-	wantRefusal(t, d.door.CloseAuditor(ctx, "ana", d.now), policies.NotFound)
-	wantRefusal(t, d.signer.InviteAuditor(ctx, invitation, d.now), policies.NotFound)
+	wantRefusal(t, d.signer.Disable(ctx, "ana", d.now), policies.NotFound)
+	wantRefusal(t, d.signer.Disable(ctx, "nobody", d.now), policies.NotFound)
+	wantRefusal(t, d.door.CloseAccount(ctx, "ana", d.now), policies.NotFound)
+	wantRefusal(t, d.signer.Invite(ctx, invitation, d.now), policies.NotFound)
 	wantRefusal(t, d.door.AddInvitation(ctx, invitation), policies.NotFound)
-	wantRefusal(t, d.door.AddPasskey(ctx, "ana", audit.Passkey{ID: []byte("other"), Record: []byte(`{}`)}, d.now), policies.AuditorRefused)
+	wantRefusal(t, d.door.AddPasskey(ctx, "ana", personnel.Passkey{ID: []byte("other"), Record: []byte(`{}`)}, d.now), policies.AuditorRefused)
 }
 
 func TestVisits(t *testing.T) {
 	t.Parallel()
 	d, ctx := newAuditorsDesk(t), t.Context()
 	ana := d.add(t, "ana", "auditor")
-	v := audit.Visit{
-		Hash: hashed("secret"), Auditor: ana, By: "certificate", Certificate: ana.Certificate, CreatedAt: d.now, ExpiresAt: d.now.Add(time.Minute),
+	v := personnel.Visit{
+		Hash: hashed("secret"), Account: ana, By: "certificate", Certificate: ana.Certificate, CreatedAt: d.now, ExpiresAt: d.now.Add(time.Minute),
 	}
 	if err := d.door.OpenVisit(ctx, v); err != nil {
 		t.Fatal(err)
@@ -159,10 +159,10 @@ func TestAuditorsOnce(t *testing.T) {
 	if err := d.door.AddChallenge(ctx, hashed("challenge"), []byte(`{"kind": "login"}`), d.now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.door.AddInvitation(ctx, audit.Invitation{Hash: hashed("invitation"), Auditor: ana, ExpiresAt: d.now.Add(time.Minute)}); err != nil {
+	if err := d.door.AddInvitation(ctx, personnel.Invitation{Hash: hashed("invitation"), Account: ana, ExpiresAt: d.now.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	was := audit.Passkey{ID: []byte("key"), Record: []byte(`{"count": 1}`)}
+	was := personnel.Passkey{ID: []byte("key"), Record: []byte(`{"count": 1}`)}
 	if err := d.door.AddPasskey(ctx, "ana", was, d.now); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestAuditorsOnce(t *testing.T) {
 	wantRefusal(t, err, policies.SessionExpired)
 	_, err = d.door.TakeInvitation(ctx, hashed("invitation"), d.now.Add(time.Minute))
 	wantRefusal(t, err, policies.InvitationInvalid)
-	if i, err := d.door.Invitation(ctx, hashed("invitation"), d.now); err != nil || i.Auditor.ID != "ana" {
+	if i, err := d.door.Invitation(ctx, hashed("invitation"), d.now); err != nil || i.Account.ID != "ana" {
 		t.Errorf("got invitation %+v, %v", i, err)
 	}
 	for _, tt := range []struct {
@@ -187,10 +187,10 @@ func TestAuditorsOnce(t *testing.T) {
 			return err
 		}},
 		{"a passkey's count", policies.AuditorRefused, func(i int) error {
-			return d.door.UsePasskey(ctx, was, audit.Passkey{ID: was.ID, Record: fmt.Appendf(nil, `{"count": %d}`, i+2)}, d.now)
+			return d.door.UsePasskey(ctx, was, personnel.Passkey{ID: was.ID, Record: fmt.Appendf(nil, `{"count": %d}`, i+2)}, d.now)
 		}},
 		{"a passkey", policies.AuditorRefused, func(i int) error {
-			return d.door.AddPasskey(ctx, "ana", audit.Passkey{ID: []byte("new"), Record: fmt.Appendf(nil, `{"count": %d}`, i)}, d.now)
+			return d.door.AddPasskey(ctx, "ana", personnel.Passkey{ID: []byte("new"), Record: fmt.Appendf(nil, `{"count": %d}`, i)}, d.now)
 		}},
 	} {
 		var (

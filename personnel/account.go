@@ -1,15 +1,17 @@
-package audit
+package personnel
 
 import "time"
 
-// Auditor is an account of somebody who may ask the log, or who manages those
-// who may; or of a program.
-type Auditor struct {
+// Account is somebody of the personnel, or a program.
+type Account struct {
 	// ID is drawn, and public: the operation of the entries about the account.
 	ID   string
 	Name string
-	// Role is auditor or administrator, never both.
+	// Role is one of the kind's, never two.
 	Role string
+	// Office is the client id of the office that an officer acts for; empty for
+	// auditors.
+	Office string
 	// Certificate is the SHA-256 of the TLS client certificate (DER) that the
 	// account may be entered with, nil if none.
 	Certificate []byte
@@ -20,24 +22,25 @@ type Auditor struct {
 }
 
 // Disabled is whether the account is closed for good.
-func (a Auditor) Disabled() bool { return !a.DisabledAt.IsZero() }
+func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }
 
-// AuditorState is an account as its administrators see it.
-type AuditorState struct {
-	Auditor
+// State is an account as its administrators see it.
+type State struct {
+	Account
 	Passkeys     int
 	InvitedUntil time.Time // when an invitation that nobody has used yet ends; zero without one
 }
 
-// Visit is the time that an auditor spends at the door: a browser's session, or
-// an access token of a program. Of its secret only the hash is kept.
+// Visit is the time that somebody spends at a door: a browser's session, or an
+// access token of a program. Of its secret only the hash is kept.
 type Visit struct {
 	Hash    []byte // SHA-256
-	Auditor Auditor
+	Account Account
 	// By is how the identity was proved: certificate, passkey or token.
 	By string
 	// Purpose is why the auditor asks, in their words; empty until it is stated,
-	// and always of a token, which states it with each question.
+	// always of a token, which states it with each question, and of an officer,
+	// who states it with each look-up.
 	Purpose string
 	// Certificate is the SHA-256 of the TLS client certificate that has to come
 	// with each request, nil if anybody may bear the secret.
@@ -45,7 +48,7 @@ type Visit struct {
 	CreatedAt, ExpiresAt time.Time
 }
 
-// Passkey is a WebAuthn credential of an auditor.
+// Passkey is a WebAuthn credential of an account.
 type Passkey struct {
 	ID []byte
 	// Record is the credential record (WebAuthn Level 3, section 4), as JSON.
@@ -55,6 +58,23 @@ type Passkey struct {
 // Invitation lets whoever has its secret add a passkey to an account, once.
 type Invitation struct {
 	Hash      []byte // SHA-256
-	Auditor   Auditor
+	Account   Account
 	ExpiresAt time.Time
+}
+
+// Identity is who has proved to be whom.
+type Identity struct {
+	ID   string
+	Name string
+	Role string
+	// Office is the officer's, empty for auditors.
+	Office string
+	By     string // certificate, passkey, token
+}
+
+// Asking is who asks and why.
+type Asking struct {
+	Identity Identity
+	// Purpose is the reason in their words.
+	Purpose string
 }
