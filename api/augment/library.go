@@ -92,8 +92,8 @@ func (o Own) OCSP(ctx context.Context, address string, request []byte) ([]byte, 
 	return answer.DER, err
 }
 
-// unarmoured takes PEM off, in which some publish against RFC 2585.
-func unarmoured(content []byte) []byte {
+// Unarmoured takes PEM off, in which some publish against RFC 2585.
+func Unarmoured(content []byte) []byte {
 	if block, _ := pem.Decode(content); block != nil && bytes.HasPrefix(bytes.TrimSpace(content), []byte("-----BEGIN")) {
 		return block.Bytes
 	}
@@ -106,7 +106,7 @@ type shelf []Library
 func (s shelf) file(ctx context.Context, address string, limit int64) ([]byte, error) {
 	return s.first(func(l Library) ([]byte, error) {
 		content, err := l.File(ctx, address, limit)
-		return unarmoured(content), err
+		return Unarmoured(content), err
 	}, address)
 }
 

@@ -31,6 +31,9 @@ type Question struct {
 	Certificate, Issuer *x509.Certificate
 	// Nonce has an answer made afresh, where the responder knows nonces.
 	Nonce []byte
+	// Trusted may answer, too, whoever certified them (RFC 6960, section 4.2.2.2:
+	// a local configuration of signing authorities).
+	Trusted []*x509.Certificate
 }
 
 // Marshal writes the request (RFC 5019, section 2.1.1: one certificate, SHA-1).
@@ -83,7 +86,7 @@ func Check(answer []byte, q Question) (Verdict, error) {
 	case r.Algorithm == x509.SHA1WithRSA || r.Algorithm == x509.ECDSAWithSHA1:
 		return Verdict{}, unreliable("it is signed by SHA-1")
 	}
-	responder, err := r.responder(q.Issuer)
+	responder, err := r.responder(q)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -93,17 +96,23 @@ func Check(answer []byte, q Question) (Verdict, error) {
 	s := r.Singles[i]
 	return Verdict{
 		Status: s.Status, ProducedAt: r.ProducedAt, ThisUpdate: s.ThisUpdate, NextUpdate: s.NextUpdate, ArchiveCutoff: s.ArchiveCutoff,
-		Responder: responder, NoCheck: responder.Equal(q.Issuer) || NoCheck(responder), Echoed: asked && nonce,
+		Responder: responder, Echoed: asked && nonce,
+		NoCheck: responder.Equal(q.Issuer) || NoCheck(responder) || slices.ContainsFunc(q.Trusted, responder.Equal),
 	}, nil
 }
 
 func unreliable(what string) error { return fmt.Errorf("%w: %s", ErrAnswer, what) }
 
-// responder finds whoever is named: the issuer, or one whom the issuer itself
-// has certified for the purpose and who was valid when the answer was made.
-func (r *Response) responder(issuer *x509.Certificate) (*x509.Certificate, error) {
+// responder finds whoever is named: the issuer, one who is trusted anyway, or
+// one whom the issuer itself has certified for the purpose and who was valid
+// when the answer was made.
+func (r *Response) responder(q Question) (*x509.Certificate, error) {
+	issuer := q.Issuer
 	if r.Names(issuer) {
 		return issuer, nil
+	}
+	if i := slices.IndexFunc(q.Trusted, r.Names); i >= 0 {
+		return q.Trusted[i], nil
 	}
 	why := unreliable("the responder's certificate is not in it")
 	for _, c := range r.Certificates {
