@@ -51,5 +51,17 @@ func Auditors() Kind {
 	}
 }
 
+// Officers register citizens, each for one office.
+func Officers() Kind {
+	return Kind{
+		Name: "officer", Roles: []string{RoleOfficer, RoleSupervisor, RoleAdministrator}, Offices: true,
+		Refused: policies.OfficerRefused,
+		Events: Events{
+			Added: audit.OfficerAdded, Invited: audit.OfficerInvited, Disabled: audit.OfficerDisabled,
+			Enrolled: audit.OfficerEnrolled, LoggedIn: audit.OfficerLoggedIn, LoginFailed: audit.OfficerLoginFailed,
+		},
+	}
+}
+
 // Has is whether the kind knows a role.
 func (k Kind) Has(role string) bool { return slices.Contains(k.Roles, role) }

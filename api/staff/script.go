@@ -35,6 +35,17 @@ func AuditorPaths() Paths {
 	}}
 }
 
+// OfficerPaths are those of the officers' desk.
+func OfficerPaths() Paths {
+	const base = "/puesto"
+	return Paths{Base: base, First: func(role string) string {
+		if role == personnel.RoleAdministrator {
+			return base + "/personas"
+		}
+		return base
+	}}
+}
+
 // login and invited are the pages of those who are not in.
 func (p Paths) login() string   { return p.Base + "/entrar" }
 func (p Paths) invited() string { return p.Base + "/invitacion" }
