@@ -9,19 +9,19 @@ package pkijs
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing" //nolint:depguard // a helper of tests, as the packages internal/*test are
 	"time"
+
+	"github.com/rubrica-firma/rubrica/internal/npm"
 )
 
 //go:embed judge.mjs package.json package-lock.json
@@ -128,7 +128,7 @@ func (n *node) exchange(q question) (a answer, err error) {
 }
 
 func (n *node) start() error {
-	dir, err := install()
+	dir, err := npm.Install("pkijs", sources)
 	if err != nil {
 		return err
 	}
@@ -147,49 +147,4 @@ func (n *node) start() error {
 	}
 	n.cmd, n.in, n.out = cmd, in, bufio.NewReader(out)
 	return nil
-}
-
-// install gives the directory with program and modules. It is named by what is in
-// it, and put in its place as a whole, so that test binaries that run at the same
-// time do not meet half of it.
-func install() (string, error) {
-	name := sha256.New()
-	for _, file := range []string{"judge.mjs", "package.json", "package-lock.json"} {
-		content, err := sources.ReadFile(file)
-		if err != nil {
-			return "", fmt.Errorf("reading %s: %w", file, err)
-		}
-		name.Write(content)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	cache = filepath.Join(cache, "rubrica-tests")
-	dir := filepath.Join(cache, fmt.Sprintf("pkijs-%x", name.Sum(nil)[:8]))
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return "", fmt.Errorf("making a cache: %w", err)
-	}
-	fresh, err := os.MkdirTemp(cache, "pkijs-new-")
-	if err != nil {
-		return "", fmt.Errorf("making a directory: %w", err)
-	}
-	defer os.RemoveAll(fresh) //nolint:errcheck // it has been moved, or harms nobody
-	if err := os.CopyFS(fresh, sources); err != nil {
-		return "", fmt.Errorf("writing the program: %w", err)
-	}
-	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline") //nolint:noctx // ends by itself
-	cmd.Dir = fresh
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("installing the modules: %w\n%s", err, out)
-	}
-	if err := os.Rename(fresh, dir); err != nil {
-		if _, there := os.Stat(dir); there != nil {
-			return "", fmt.Errorf("putting the modules in place: %w", err)
-		}
-	}
-	return dir, nil
 }
