@@ -19,6 +19,9 @@ type ListenSettings struct {
 	// AuditorUser is the user of the auditor's door: it may have the log record what
 	// auditors do, and nothing else.
 	AuditorUser []string `help:"User of the auditor's door, name or number. Default: none, or the signer's own if nobody else may call."`
+	// RegistrarUser is the user of the registrar's process: it may bring what offices
+	// signed, have the log record what officers do, and nothing else.
+	RegistrarUser []string `help:"User of the registrar, name or number. Default: none, or the signer's own if nobody else may call."`
 	// SocketGroup lets other users open the file. The signer's user must belong
 	// to it.
 	SocketGroup string `help:"Group of the socket, name or number, for users other than the signer's own."`
@@ -32,12 +35,15 @@ type ListenSettings struct {
 	TLSClientName  []string `name:"tls-client-name" help:"DNS name that a client's certificate must have; several allowed."`
 	// TLSAuditorName is AuditorUser's counterpart.
 	TLSAuditorName []string `name:"tls-auditor-name" help:"DNS name that the certificate of the auditor's door must have."`
+	// TLSRegistrarName is RegistrarUser's.
+	TLSRegistrarName []string `name:"tls-registrar-name" help:"DNS name that the registrar's certificate must have."`
 }
 
 func (s ListenSettings) listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
 	return rpc.Listen(ctx, rpc.ListenConfig{
-		Socket: s.Socket, Peers: s.PeerUser, AuditPeers: s.AuditorUser, Group: s.SocketGroup,
-		Address: s.ListenTLS, TLS: rpc.Files{Certificate: s.TLSCertificate, Key: s.TLSKey, CA: s.TLSClientCA}, ClientNames: s.TLSClientName, AuditNames: s.TLSAuditorName,
+		Socket: s.Socket, Peers: s.PeerUser, AuditPeers: s.AuditorUser, RegistrarPeers: s.RegistrarUser, Group: s.SocketGroup,
+		Address: s.ListenTLS, TLS: rpc.Files{Certificate: s.TLSCertificate, Key: s.TLSKey, CA: s.TLSClientCA},
+		ClientNames: s.TLSClientName, AuditNames: s.TLSAuditorName, RegistrarNames: s.TLSRegistrarName,
 		Logger: logger,
 	})
 }

@@ -14,24 +14,29 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 )
 
-// recordLimit bounds the payload of an entry of the auditors' door. The longest
+// recordLimit bounds the payload of an entry that a door records. The longest
 // is a question with a purpose and all its fields.
 const recordLimit = 16 << 10
 
-// AuditLog takes the entries of the auditors' door. *store.DB fulfils it.
+// AuditLog takes the entries of the doors of the personnel. *store.DB fulfils it.
 type AuditLog interface {
 	// RecordAudit appends an entry at the time of the log's own clock and returns
 	// its number; without an error it is durable.
 	RecordAudit(ctx context.Context, e audit.Entry) (int64, error)
 }
 
-// recordable are the types that this door may write. Whatever else the log
-// says, it says of the signer's own doing.
-func recordable() []audit.EventType {
-	return []audit.EventType{
-		audit.AuditQueried, audit.AuditExported,
-		audit.AuditorLoggedIn, audit.AuditorLoginFailed, audit.AuditorEnrolled, audit.AuditorInvited, audit.AuditorDisabled,
+// recordable are the types that a peer may write. Whatever else the log says, it
+// says of the signer's own doing.
+func recordable(may rights) (types []audit.EventType) {
+	if may&mayRecord != 0 {
+		types = append(types,
+			audit.AuditQueried, audit.AuditExported,
+			audit.AuditorLoggedIn, audit.AuditorLoginFailed, audit.AuditorEnrolled, audit.AuditorInvited, audit.AuditorDisabled)
 	}
+	if may&mayRegister != 0 {
+		types = append(append(types, audit.OfficerEvents()...), audit.DeskEvents()...)
+	}
+	return types
 }
 
 // RecordAudit implements auditing.Recorder. The time is the signer's.
@@ -52,7 +57,7 @@ func (c *Client) RecordAudit(ctx context.Context, e audit.Entry) (int64, error) 
 type auditServer struct{ log AuditLog }
 
 func (s *auditServer) RecordAudit(ctx context.Context, r *connect.Request[signerv1.RecordAuditRequest]) (*connect.Response[signerv1.RecordAuditResponse], error) {
-	e, err := parseRecord(r.Msg)
+	e, err := parseRecord(r.Msg, rightsIn(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +69,10 @@ func (s *auditServer) RecordAudit(ctx context.Context, r *connect.Request[signer
 }
 
 // parseRecord leaves it to the entry's schema whether the payload fits.
-func parseRecord(m *signerv1.RecordAuditRequest) (audit.Entry, error) {
+func parseRecord(m *signerv1.RecordAuditRequest, may rights) (audit.Entry, error) {
 	e := audit.Entry{Type: audit.EventType(m.GetType()), Operation: m.GetOperation()}
 	switch {
-	case !slices.Contains(recordable(), e.Type):
+	case !slices.Contains(recordable(may), e.Type):
 		return e, policies.Refuse(policies.RequestMalformed, "field", "type")
 	case len(m.GetPayload()) > recordLimit:
 		return e, policies.Refuse(policies.RequestMalformed, "field", "payload")

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 )
@@ -33,6 +34,13 @@ type desk struct{ rpc.Validation }
 
 func (desk) TimeStamp(context.Context, []byte) ([]byte, error) { return []byte("granted"), nil }
 
+// counter takes any act.
+type counter struct{ rpc.Register }
+
+func (counter) Perform(context.Context, citizen.Act) (citizen.Receipt, error) {
+	return citizen.Receipt{}, nil
+}
+
 // serveLog serves a log where config says.
 func serveLog(t *testing.T, config rpc.ListenConfig) (*keeper, string) {
 	t.Helper()
@@ -43,7 +51,7 @@ func serveLog(t *testing.T, config rpc.ListenConfig) (*keeper, string) {
 	}
 	log := &keeper{}
 	server := rpc.NewServer(rpc.Handler(rpc.Services{
-		AuditLog: log, Validation: desk{}, Ready: func(context.Context) error { return nil }, Logger: config.Logger,
+		AuditLog: log, Validation: desk{}, Register: counter{}, Ready: func(context.Context) error { return nil }, Logger: config.Logger,
 	}), config.Logger)
 	done := make(chan error)
 	go func() { done <- server.Serve(listener) }()
@@ -87,6 +95,9 @@ func TestRecordAuditRefuses(t *testing.T) {
 		audit.AuditQueried: true, audit.AuditExported: true,
 		audit.AuditorLoggedIn: true, audit.AuditorLoginFailed: true, audit.AuditorEnrolled: true, audit.AuditorInvited: true, audit.AuditorDisabled: true,
 	}
+	for _, kind := range append(audit.OfficerEvents(), audit.DeskEvents()...) {
+		admitted[kind] = true
+	}
 	for _, kind := range audit.EventTypes() {
 		e := question()
 		e.Type = kind
@@ -104,26 +115,28 @@ func TestRecordAuditRefuses(t *testing.T) {
 	}
 }
 
-// TestWhoMayRecord calls both ways as the one peer, the other, both, none.
+// TestWhoMayRecord calls all ways as one peer, another, all, none.
 func TestWhoMayRecord(t *testing.T) {
 	t.Parallel()
 	own, other, group := strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Geteuid()+1), strconv.Itoa(os.Getegid())
 	for name, test := range map[string]struct {
-		peers, auditors []string
-		calls, records  bool
+		peers, auditors, registrars []string
+		want                        peer
 	}{
-		"nobody is named":    {nil, nil, true, true},
-		"the public side":    {[]string{own}, nil, true, false},
-		"named apart":        {[]string{own}, []string{other}, true, false},
-		"the auditors' door": {[]string{other}, []string{own}, false, true},
-		"both at once":       {[]string{own}, []string{own}, true, true},
-		"the signer's user":  {nil, []string{other}, true, false},
+		"nobody is named":      {nil, nil, nil, peer{calls: true, audits: true, registers: true}},
+		"the public side":      {[]string{own}, nil, nil, peer{calls: true}},
+		"named apart":          {[]string{own}, []string{other}, []string{other}, peer{calls: true}},
+		"the auditors' door":   {[]string{other}, []string{own}, []string{other}, peer{audits: true}},
+		"the registrar":        {[]string{other}, []string{other}, []string{own}, peer{registers: true}},
+		"all at once":          {[]string{own}, []string{own}, []string{own}, peer{calls: true, audits: true, registers: true}},
+		"the signer's user":    {nil, []string{other}, nil, peer{calls: true}},
+		"beside the registrar": {nil, nil, []string{other}, peer{calls: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			socket := filepath.Join(t.TempDir(), "s")
-			_, _ = serveLog(t, rpc.ListenConfig{Socket: socket, Peers: test.peers, AuditPeers: test.auditors, Group: group})
-			judge(t, dial(t, rpc.DialConfig{Socket: socket}), test.calls, test.records)
+			_, _ = serveLog(t, rpc.ListenConfig{Socket: socket, Peers: test.peers, AuditPeers: test.auditors, RegistrarPeers: test.registrars, Group: group})
+			test.want.judge(t, dial(t, rpc.DialConfig{Socket: socket}))
 		})
 	}
 }
@@ -135,36 +148,47 @@ func TestWhoMayRecordOverTLS(t *testing.T) {
 	ours.certify(t, here, leaf{names: []string{"localhost"}, usage: x509.ExtKeyUsageServerAuth})
 	ours.trust(t, here)
 	for name, test := range map[string]struct {
-		names          []string
-		calls, records bool
+		names []string
+		want  peer
 	}{
-		"the public side":    {[]string{"api"}, true, false},
-		"the auditors' door": {[]string{"auditor"}, false, true},
-		"both at once":       {[]string{"api", "auditor"}, true, true},
+		"the public side":    {[]string{"api"}, peer{calls: true}},
+		"the auditors' door": {[]string{"auditor"}, peer{audits: true}},
+		"the registrar":      {[]string{"registrar"}, peer{registers: true}},
+		"all at once":        {[]string{"api", "auditor", "registrar"}, peer{calls: true, audits: true, registers: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, address := serveLog(t, rpc.ListenConfig{
-				Address: "127.0.0.1:0", TLS: here, ClientNames: []string{"api"}, AuditNames: []string{"auditor"},
+				Address: "127.0.0.1:0", TLS: here, ClientNames: []string{"api"}, AuditNames: []string{"auditor"}, RegistrarNames: []string{"registrar"},
 			})
 			there := newFiles(t)
 			ours.certify(t, there, leaf{names: test.names, usage: x509.ExtKeyUsageClientAuth})
 			ours.trust(t, there)
-			judge(t, dial(t, rpc.DialConfig{URL: overTLS(t, address), TLS: there}), test.calls, test.records)
+			test.want.judge(t, dial(t, rpc.DialConfig{URL: overTLS(t, address), TLS: there}))
 		})
 	}
 }
 
+// peer is what somebody should be able to do.
+type peer struct{ calls, audits, registers bool }
+
 // judge calls as a peer. All may ask how the signer is.
-func judge(t *testing.T, client *rpc.Client, calls, records bool) {
+func (p peer) judge(t *testing.T, client *rpc.Client) {
 	t.Helper()
 	if err := client.Healthy(t.Context()); err != nil {
 		t.Errorf("asking for health: got %v, want an answer", err)
 	}
-	if _, err := client.RecordAudit(t.Context(), question()); (err == nil) != records {
-		t.Errorf("recording: got %v, want it done: %v", err, records)
+	for kind, may := range map[audit.EventType]bool{audit.AuditQueried: p.audits, audit.OfficerLoggedIn: p.registers, audit.DeskLookedUp: p.registers} {
+		e := question()
+		e.Type = kind
+		if _, err := client.RecordAudit(t.Context(), e); (err == nil) != may {
+			t.Errorf("recording %s: got %v, want it done: %v", kind, err, may)
+		}
 	}
-	if _, err := client.TimeStamp(t.Context(), nil); (err == nil) != calls {
-		t.Errorf("calling: got %v, want an answer: %v", err, calls)
+	if _, err := client.Perform(t.Context(), citizen.Act{}); (err == nil) != (p.calls || p.registers) {
+		t.Errorf("bringing an act: got %v, want it taken: %v", err, p.calls || p.registers)
+	}
+	if _, err := client.TimeStamp(t.Context(), nil); (err == nil) != p.calls {
+		t.Errorf("calling: got %v, want an answer: %v", err, p.calls)
 	}
 }

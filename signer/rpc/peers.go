@@ -46,8 +46,8 @@ type admission struct {
 
 func admitted(c ListenConfig) (admission, error) {
 	a := admission{users: make(map[uint32]rights), group: -1}
-	if len(c.Peers)+len(c.AuditPeers) == 0 {
-		a.users[ownUser()] = mayCall | mayRecord
+	if len(c.Peers)+len(c.AuditPeers)+len(c.RegistrarPeers) == 0 {
+		a.users[ownUser()] = allRights
 	}
 	if len(c.Peers) == 0 {
 		a.users[ownUser()] |= mayCall
@@ -58,11 +58,14 @@ func admitted(c ListenConfig) (admission, error) {
 	if err := a.admit(c.AuditPeers, mayRecord); err != nil {
 		return a, fmt.Errorf("looking for the user given with --auditor-user: %w", err)
 	}
+	if err := a.admit(c.RegistrarPeers, mayRegister); err != nil {
+		return a, fmt.Errorf("looking for the user given with --registrar-user: %w", err)
+	}
 	if c.Group == "" {
 		// Without a group the file would have to be open to everybody.
 		for id := range a.users {
 			if id != ownUser() && id != 0 {
-				return a, errors.New("a --peer-user or --auditor-user that is not the signer's own user cannot open the socket: name a --socket-group to which both belong")
+				return a, errors.New("a --peer-user, --auditor-user or --registrar-user that is not the signer's own user cannot open the socket: name a --socket-group to which all belong")
 			}
 		}
 		return a, nil

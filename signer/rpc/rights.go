@@ -14,17 +14,24 @@ import (
 type rights uint8
 
 const (
-	mayCall   rights = 1 << iota // all but AuditLog: the public side
-	mayRecord                    // AuditLog: the auditors' door
+	mayCall     rights = 1 << iota // all but AuditLog: the public side
+	mayRecord                      // AuditLog, of what auditors do: the auditors' door
+	mayRegister                    // acts of offices, and AuditLog of what officers do: the registrar
 )
 
-// needs is what a path asks for; either will do for the rest.
+const allRights = mayCall | mayRecord | mayRegister
+
+// needs is what a path asks for, any one of them. An act of an office proves by
+// its signature whose it is: the public side carries those of offices that call
+// the API.
 func needs(path string) rights {
 	switch path {
 	case "/healthz":
-		return mayCall | mayRecord
+		return allRights
 	case signerv1connect.AuditLogRecordAuditProcedure:
-		return mayRecord
+		return mayRecord | mayRegister
+	case signerv1connect.CitizenRegisterPerformProcedure:
+		return mayCall | mayRegister
 	}
 	return mayCall
 }
@@ -41,7 +48,7 @@ type peerConn struct {
 type namedListener struct {
 	net.Listener
 
-	calls, records []string
+	calls, records, registers []string
 }
 
 func (l namedListener) rightsOf(s *tls.ConnectionState) (r rights) {
@@ -53,6 +60,9 @@ func (l namedListener) rightsOf(s *tls.ConnectionState) (r rights) {
 	}
 	if checkName(*s, l.records) == nil {
 		r |= mayRecord
+	}
+	if checkName(*s, l.registers) == nil {
+		r |= mayRegister
 	}
 	return r
 }
@@ -74,6 +84,15 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
+// rightsIn is what the peer may do whose call this is. Handlers that nobody
+// admitted serve whoever reaches them.
+func rightsIn(ctx context.Context) rights {
+	if known, ok := ctx.Value(rightsKey{}).(rights); ok {
+		return known
+	}
+	return allRights
+}
+
 // rightsOf is what the peer behind a request may do. Listen knows all of its
 // peers; for another listener, whoever opened it answers.
 func rightsOf(r *http.Request) rights {
@@ -83,18 +102,20 @@ func rightsOf(r *http.Request) rights {
 	if l, ok := r.Context().Value(listenerKey{}).(namedListener); ok {
 		return l.rightsOf(r.TLS)
 	}
-	return mayCall | mayRecord
+	return allRights
 }
 
 // admitting turns away calls that are not for this peer: a broken public side
-// cannot write what auditors did, and a broken auditors' door cannot sign.
+// cannot write what auditors or officers did, a broken auditors' door or registrar
+// cannot sign. What the peer may do comes along in the context.
 func admitting(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rightsOf(r)&needs(r.URL.Path) == 0 {
+		may := rightsOf(r)
+		if may&needs(r.URL.Path) == 0 {
 			logger.WarnContext(r.Context(), "call_not_for_this_peer", "path", r.URL.Path)
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), rightsKey{}, may)))
 	})
 }

@@ -27,6 +27,9 @@ type ListenConfig struct {
 	// auditors do and nothing else. None means that there is no such door here,
 	// or where Peers has none either, that it runs as the same user.
 	AuditPeers []string
+	// RegistrarPeers are the users of the registrar's process, which may bring acts
+	// of offices and record what officers do, likewise.
+	RegistrarPeers []string
 	// Group, by name or number, may open the socket's file. Peers of other
 	// users need one; whoever else belongs to it is still turned away.
 	Group string
@@ -36,11 +39,16 @@ type ListenConfig struct {
 	// TLS holds the server's certificate and who issues the clients'.
 	TLS Files
 	// ClientNames are the DNS names of which a client's certificate must have
-	// one. AuditNames are those of the auditors' door; none means that there is
-	// none here.
-	ClientNames, AuditNames []string
+	// one. AuditNames are those of the auditors' door, RegistrarNames those of the
+	// registrar; none means that there is none here.
+	ClientNames, AuditNames, RegistrarNames []string
 
 	Logger *slog.Logger
+}
+
+// names are all that let a client in.
+func (c ListenConfig) names() []string {
+	return slices.Concat(c.ClientNames, c.AuditNames, c.RegistrarNames)
 }
 
 // Listen begins to take calls. Of a connection that it hands out, the other end
@@ -49,10 +57,10 @@ func Listen(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	switch {
 	case c.Socket == "" && c.Address == "":
 		return nil, errors.New("the signer has nowhere to listen: name a --socket for an api on this host, or --listen-tls for one on another")
-	case c.Socket != "" && (c.Address != "" || c.TLS != Files{} || len(c.ClientNames)+len(c.AuditNames) > 0):
+	case c.Socket != "" && (c.Address != "" || c.TLS != Files{} || len(c.names()) > 0):
 		return nil, errors.New("the signer listens in one place: remove --socket, or else --listen-tls and the --tls settings")
-	case c.Address != "" && (len(c.Peers)+len(c.AuditPeers) > 0 || c.Group != ""):
-		return nil, errors.New("--peer-user, --auditor-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls, and --tls-auditor-name who may record there")
+	case c.Address != "" && (len(c.Peers)+len(c.AuditPeers)+len(c.RegistrarPeers) > 0 || c.Group != ""):
+		return nil, errors.New("--peer-user, --auditor-user, --registrar-user and --socket-group belong to a --socket: remove them, since --tls-client-name says who may call --listen-tls, --tls-auditor-name and --tls-registrar-name who may record there")
 	case c.Socket != "":
 		return listenUnix(ctx, c)
 	case c.TLS.Certificate == "" || c.TLS.Key == "" || c.TLS.CA == "" || len(c.ClientNames) == 0:
@@ -119,6 +127,7 @@ func newClient(base string, transport *http.Transport) *Client {
 		module:   signerv1connect.NewActivationModuleClient(c, base),
 		register: signerv1connect.NewCitizenRegisterClient(c, base),
 		validate: signerv1connect.NewValidationClient(c, base),
+		profile:  signerv1connect.NewCitizenProfileClient(c, base),
 		audit:    signerv1connect.NewAuditLogClient(c, base),
 		pins:     signerv1connect.NewPinsClient(c, base),
 		http:     c,
@@ -179,7 +188,7 @@ func listenTLS(ctx context.Context, c ListenConfig) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s (another program may hold the port; name another --listen-tls): %w", c.Address, err)
 	}
-	return namedListener{calls: c.ClientNames, records: c.AuditNames, Listener: tls.NewListener(listener, &tls.Config{
+	return namedListener{calls: c.ClientNames, records: c.AuditNames, registers: c.RegistrarNames, Listener: tls.NewListener(listener, &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:contextcheck // a handshake has its own
 			now := own.now(hello.Context())
@@ -190,7 +199,7 @@ func listenTLS(ctx context.Context, c ListenConfig) (net.Listener, error) {
 				ClientCAs:              now.authorities,
 				NextProtos:             []string{"h2"},
 				SessionTicketsDisabled: true, // each connection shows its certificate to the authorities of today
-				VerifyConnection:       func(s tls.ConnectionState) error { return checkName(s, slices.Concat(c.ClientNames, c.AuditNames)) },
+				VerifyConnection:       func(s tls.ConnectionState) error { return checkName(s, c.names()) },
 			}, nil
 		},
 	})}, nil
