@@ -91,6 +91,7 @@ func Houses() []House {
 		{"Certificates and keys", "Of citizens; ceremonies of the service's own keys stand below.", certificateSchemas()},
 		{"Signatures", "One request from its arrival to its outcome.", signatureSchemas()},
 		{"Desk", "What officers look at and ask for, and why.", deskSchemas()},
+		{"Officers", "Accounts of those who work at the desk, and how they enter.", officerSchemas()},
 		{"Service", "Applications, offices, ceremonies, authorities, clock and processes.", serviceSchemas()},
 		{"Log", "What happens to the log itself, and who asks it what.", logSchemas()},
 	}
