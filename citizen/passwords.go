@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -60,44 +61,61 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 // the key; the code was right. Certificates stay.
 func (s *Service) ChangePassword(ctx context.Context, ticket signer.Ticket, password Password) error {
 	defer password.Zero()
-	now := s.Now()
-	row, err := s.confirmed(ctx, ticket, signer.ForAffairs, now)
+	m, err := s.resealed(ctx, ticket, password)
 	if err != nil {
 		return err
 	}
-	c, k, err := s.People.ByID(ctx, row.CitizenID)
-	if err != nil {
-		return err
-	}
-	if c.Status != signer.Active || k == nil || k.ID != row.CredentialID || k.Generation != row.Generation {
-		return policies.Refuse(policies.SessionExpired)
-	}
-	if err := s.acceptable(ctx, c, k, password); err != nil {
-		return err
-	}
-	ks, err := row.SealingKey(ticket)
-	if err != nil {
-		return err
-	}
-	defer clear(ks)
-	next := *k
-	if next.Sealed, err = s.Vault.Reseal(ctx, k.Sealed, ks, password.Reveal()); err != nil {
-		return err
-	}
-	next.Generation, next.PasswordAt = next.Sealed.Generation, now
-	change, err := s.People.Change(ctx, c, &next)
+	change, err := s.People.Change(ctx, m.citizen, &m.next)
 	if err != nil {
 		return err
 	}
 	return s.Store.ChangePassword(ctx, PasswordChange{
-		Ticket: row, Credential: next, Change: change,
-		Notice: signer.Notice{Kind: "password_changed", CitizenID: c.ID},
+		Ticket: m.ticket, Credential: m.next, Change: change,
+		Notice: signer.Notice{Kind: "password_changed", CitizenID: m.citizen.ID},
 	}, audit.Entry{
-		Type: audit.PasswordChanged, Operation: c.ID, At: now, Person: c.Identifier,
+		Type: audit.PasswordChanged, Operation: m.citizen.ID, At: m.now, Person: m.citizen.Identifier,
 		Payload: map[string]any{
-			"credential": k.ID, "generation": next.Generation, "factors": []string{"knowledge", "possession"},
+			"credential": m.next.ID, "generation": m.next.Generation, "factors": []string{"knowledge", "possession"},
 		},
 	})
+}
+
+// resealing is a citizen's key as it is going to be, under another password.
+type resealing struct {
+	ticket  signer.TicketRow
+	citizen signer.Citizen
+	next    signer.Credential
+	now     time.Time
+}
+
+// resealed seals the key of whoever holds a confirmed ticket under another
+// password, and stores nothing.
+func (s *Service) resealed(ctx context.Context, ticket signer.Ticket, password Password) (m resealing, err error) {
+	m.now = s.Now()
+	if m.ticket, err = s.confirmed(ctx, ticket, signer.ForAffairs, m.now); err != nil {
+		return m, err
+	}
+	var k *signer.Credential
+	if m.citizen, k, err = s.People.ByID(ctx, m.ticket.CitizenID); err != nil {
+		return m, err
+	}
+	if m.citizen.Status != signer.Active || k == nil || k.ID != m.ticket.CredentialID || k.Generation != m.ticket.Generation {
+		return m, policies.Refuse(policies.SessionExpired)
+	}
+	if err := s.acceptable(ctx, m.citizen, k, password); err != nil {
+		return m, err
+	}
+	ks, err := m.ticket.SealingKey(ticket)
+	if err != nil {
+		return m, err
+	}
+	defer clear(ks)
+	m.next = *k
+	if m.next.Sealed, err = s.Vault.Reseal(ctx, k.Sealed, ks, password.Reveal()); err != nil {
+		return m, err
+	}
+	m.next.Generation, m.next.PasswordAt = m.next.Sealed.Generation, m.now
+	return m, nil
 }
 
 // acceptable holds a password against the rules. That it is not the last one

@@ -140,7 +140,9 @@ func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credent
 	if err != nil {
 		return err
 	}
-	c.Status = m.To
+	if c.Status = m.To; m.To == signer.Deregistered {
+		c.Associated = nil
+	}
 	if m.Change, err = s.People.Change(ctx, c, k); err != nil {
 		return err
 	}

@@ -215,21 +215,7 @@ func (db *DB) ChangePassword(ctx context.Context, p citizen.PasswordChange, entr
 
 // endSessions ends what waits for a citizen: tickets, codes, consents.
 func endSessions(ctx context.Context, tx pgx.Tx, citizenID string, at time.Time) error {
-	args := pgx.NamedArgs{"citizen": citizenID, "at": at}
-	for _, sql := range []string{
-		`
-		UPDATE challenges
-		SET state = 'superseded'
-		WHERE citizen_id = @citizen AND state IN ('prepared', 'sent')`, `
-		UPDATE tickets
-		SET spent_at = @at, sealed_key = NULL
-		WHERE citizen_id = @citizen AND spent_at IS NULL`,
-	} {
-		if _, err := tx.Exec(ctx, sql, args); err != nil {
-			return err
-		}
-	}
-	return void(ctx, tx, "citizen_id = @key", citizenID, at)
+	return endOtherSessions(ctx, tx, citizenID, nil, at)
 }
 
 // SetStatus implements citizen.Store.
@@ -262,7 +248,7 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 			return err
 		}
 		if m.To == signer.Deregistered {
-			if _, err := tx.Exec(ctx, `DELETE FROM activations WHERE citizen_id = @id`, pgx.NamedArgs{"id": m.Change.CitizenID}); err != nil {
+			if err := leave(ctx, tx, m.Change.CitizenID); err != nil {
 				return err
 			}
 		}

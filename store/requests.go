@@ -250,6 +250,8 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			WHERE expires_at < @hour AND (state <> 'consumed' OR purpose <> 'signature')`, `
 			DELETE FROM tickets
 			WHERE expires_at <= @now`, `
+			DELETE FROM pending_changes
+			WHERE expires_at <= @now`, `
 			DELETE FROM attempts
 			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
 			DELETE FROM office_acts

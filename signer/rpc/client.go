@@ -21,6 +21,7 @@ type Client struct {
 	module   signerv1connect.ActivationModuleClient
 	register signerv1connect.CitizenRegisterClient
 	validate signerv1connect.ValidationClient
+	profile  signerv1connect.CitizenProfileClient
 	audit    signerv1connect.AuditLogClient
 	pins     signerv1connect.PinsClient
 	http     *http.Client
@@ -143,13 +144,6 @@ func (c *Client) Confirm(ctx context.Context, answer signer.Answer) error {
 func (c *Client) SetPassword(ctx context.Context, ticket signer.Ticket, password citizen.Password) error {
 	defer password.Zero()
 	_, err := c.register.SetPassword(ctx, connect.NewRequest(&signerv1.SetPasswordRequest{Ticket: ticket.Encode(), Password: password.Reveal()}))
-	return decode(err)
-}
-
-// ChangePassword implements Register.
-func (c *Client) ChangePassword(ctx context.Context, ticket signer.Ticket, password citizen.Password) error {
-	defer password.Zero()
-	_, err := c.register.ChangePassword(ctx, connect.NewRequest(&signerv1.ChangePasswordRequest{Ticket: ticket.Encode(), Password: password.Reveal()}))
 	return decode(err)
 }
 

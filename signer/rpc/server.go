@@ -24,7 +24,6 @@ type Register interface {
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
 	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
-	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
 	ChangeCertificate(ctx context.Context, c citizen.CertificateChange) error
 }
 
@@ -40,6 +39,7 @@ type Validation interface {
 type Services struct {
 	Module     signer.Module
 	Register   Register
+	Profile    Profile
 	Validation Validation
 	AuditLog   AuditLog
 	Pins       Pins
@@ -54,6 +54,7 @@ func Handler(s Services) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(signerv1connect.NewActivationModuleHandler(&moduleServer{s.Module}, options))
 	mux.Handle(signerv1connect.NewCitizenRegisterHandler(&registerServer{s.Register}, options))
+	mux.Handle(signerv1connect.NewCitizenProfileHandler(&profileServer{s.Profile}, options))
 	mux.Handle(signerv1connect.NewValidationHandler(&validationServer{s.Validation}, options))
 	mux.Handle(signerv1connect.NewAuditLogHandler(&auditServer{s.AuditLog}, options))
 	mux.Handle(signerv1connect.NewPinsHandler(&pinServer{s.Pins}, options))
@@ -197,21 +198,6 @@ func (s *registerServer) SetPassword(ctx context.Context, r *connect.Request[sig
 		return nil, err
 	}
 	return connect.NewResponse(&signerv1.SetPasswordResponse{}), nil
-}
-
-func (s *registerServer) ChangePassword(ctx context.Context, r *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
-	ticket, err := signer.ParseTicket(r.Msg.GetTicket())
-	if err != nil {
-		return nil, err
-	}
-	password, err := citizen.ParsePassword(r.Msg.GetPassword())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.register.ChangePassword(ctx, ticket, password); err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&signerv1.ChangePasswordResponse{}), nil
 }
 
 func (s *registerServer) ChangeCertificate(ctx context.Context, r *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {

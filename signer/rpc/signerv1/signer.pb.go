@@ -1288,94 +1288,6 @@ func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{24}
 }
 
-type ChangePasswordRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
-	Password      []byte                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ChangePasswordRequest) Reset() {
-	*x = ChangePasswordRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ChangePasswordRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ChangePasswordRequest) ProtoMessage() {}
-
-func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
-func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *ChangePasswordRequest) GetTicket() string {
-	if x != nil {
-		return x.Ticket
-	}
-	return ""
-}
-
-func (x *ChangePasswordRequest) GetPassword() []byte {
-	if x != nil {
-		return x.Password
-	}
-	return nil
-}
-
-type ChangePasswordResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ChangePasswordResponse) Reset() {
-	*x = ChangePasswordResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ChangePasswordResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ChangePasswordResponse) ProtoMessage() {}
-
-func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
-func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
-}
-
 // ChangeCertificateRequest answers the code of a revocation, suspension or
 // release of the citizen's own certificate.
 type ChangeCertificateRequest struct {
@@ -1390,7 +1302,7 @@ type ChangeCertificateRequest struct {
 
 func (x *ChangeCertificateRequest) Reset() {
 	*x = ChangeCertificateRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1314,7 @@ func (x *ChangeCertificateRequest) String() string {
 func (*ChangeCertificateRequest) ProtoMessage() {}
 
 func (x *ChangeCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1327,7 @@ func (x *ChangeCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCertificateRequest.ProtoReflect.Descriptor instead.
 func (*ChangeCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ChangeCertificateRequest) GetTicket() string {
@@ -1454,7 +1366,7 @@ type ChangeCertificateResponse struct {
 
 func (x *ChangeCertificateResponse) Reset() {
 	*x = ChangeCertificateResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[28]
+	mi := &file_signerv1_signer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1378,7 @@ func (x *ChangeCertificateResponse) String() string {
 func (*ChangeCertificateResponse) ProtoMessage() {}
 
 func (x *ChangeCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[28]
+	mi := &file_signerv1_signer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1391,7 @@ func (x *ChangeCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCertificateResponse.ProtoReflect.Descriptor instead.
 func (*ChangeCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{28}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
 }
 
 type OCSPRequest struct {
@@ -1491,7 +1403,7 @@ type OCSPRequest struct {
 
 func (x *OCSPRequest) Reset() {
 	*x = OCSPRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[29]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1415,7 @@ func (x *OCSPRequest) String() string {
 func (*OCSPRequest) ProtoMessage() {}
 
 func (x *OCSPRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[29]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1428,7 @@ func (x *OCSPRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCSPRequest.ProtoReflect.Descriptor instead.
 func (*OCSPRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{29}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OCSPRequest) GetRequest() []byte {
@@ -1542,7 +1454,7 @@ type OCSPResponse struct {
 
 func (x *OCSPResponse) Reset() {
 	*x = OCSPResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[30]
+	mi := &file_signerv1_signer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1466,7 @@ func (x *OCSPResponse) String() string {
 func (*OCSPResponse) ProtoMessage() {}
 
 func (x *OCSPResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[30]
+	mi := &file_signerv1_signer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1479,7 @@ func (x *OCSPResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCSPResponse.ProtoReflect.Descriptor instead.
 func (*OCSPResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{30}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *OCSPResponse) GetResponse() []byte {
@@ -1614,7 +1526,7 @@ type TimeStampRequest struct {
 
 func (x *TimeStampRequest) Reset() {
 	*x = TimeStampRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[31]
+	mi := &file_signerv1_signer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1538,7 @@ func (x *TimeStampRequest) String() string {
 func (*TimeStampRequest) ProtoMessage() {}
 
 func (x *TimeStampRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[31]
+	mi := &file_signerv1_signer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1551,7 @@ func (x *TimeStampRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeStampRequest.ProtoReflect.Descriptor instead.
 func (*TimeStampRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{31}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TimeStampRequest) GetQuery() []byte {
@@ -1658,7 +1570,7 @@ type TimeStampResponse struct {
 
 func (x *TimeStampResponse) Reset() {
 	*x = TimeStampResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[32]
+	mi := &file_signerv1_signer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1582,7 @@ func (x *TimeStampResponse) String() string {
 func (*TimeStampResponse) ProtoMessage() {}
 
 func (x *TimeStampResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[32]
+	mi := &file_signerv1_signer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1595,7 @@ func (x *TimeStampResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeStampResponse.ProtoReflect.Descriptor instead.
 func (*TimeStampResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{32}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TimeStampResponse) GetResponse() []byte {
@@ -1704,7 +1616,7 @@ type RecordAuditRequest struct {
 
 func (x *RecordAuditRequest) Reset() {
 	*x = RecordAuditRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1628,7 @@ func (x *RecordAuditRequest) String() string {
 func (*RecordAuditRequest) ProtoMessage() {}
 
 func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1641,7 @@ func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditRequest.ProtoReflect.Descriptor instead.
 func (*RecordAuditRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RecordAuditRequest) GetType() string {
@@ -1762,7 +1674,7 @@ type RecordAuditResponse struct {
 
 func (x *RecordAuditResponse) Reset() {
 	*x = RecordAuditResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[34]
+	mi := &file_signerv1_signer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +1686,7 @@ func (x *RecordAuditResponse) String() string {
 func (*RecordAuditResponse) ProtoMessage() {}
 
 func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[34]
+	mi := &file_signerv1_signer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +1699,7 @@ func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditResponse.ProtoReflect.Descriptor instead.
 func (*RecordAuditResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{34}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecordAuditResponse) GetSeq() int64 {
@@ -1811,7 +1723,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_signerv1_signer_proto_msgTypes[35]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +1735,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[35]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +1748,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{35}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1954,11 +1866,7 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x12SetPasswordRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x15\n" +
-	"\x13SetPasswordResponse\"K\n" +
-	"\x15ChangePasswordRequest\x12\x16\n" +
-	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1a\n" +
-	"\bpassword\x18\x02 \x01(\fR\bpassword\"\x18\n" +
-	"\x16ChangePasswordResponse\"x\n" +
+	"\x13SetPasswordResponse\"x\n" +
 	"\x18ChangeCertificateRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -2004,13 +1912,12 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\n" +
 	"Validation\x12G\n" +
 	"\x04OCSP\x12\x1e.rubrica.signer.v1.OCSPRequest\x1a\x1f.rubrica.signer.v1.OCSPResponse\x12V\n" +
-	"\tTimeStamp\x12#.rubrica.signer.v1.TimeStampRequest\x1a$.rubrica.signer.v1.TimeStampResponse2\xd4\x04\n" +
+	"\tTimeStamp\x12#.rubrica.signer.v1.TimeStampRequest\x1a$.rubrica.signer.v1.TimeStampResponse2\xed\x03\n" +
 	"\x0fCitizenRegister\x12P\n" +
 	"\aPerform\x12!.rubrica.signer.v1.PerformRequest\x1a\".rubrica.signer.v1.PerformResponse\x12h\n" +
 	"\x0fStartActivation\x12).rubrica.signer.v1.StartActivationRequest\x1a*.rubrica.signer.v1.StartActivationResponse\x12P\n" +
 	"\aConfirm\x12!.rubrica.signer.v1.ConfirmRequest\x1a\".rubrica.signer.v1.ConfirmResponse\x12\\\n" +
-	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12e\n" +
-	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponse\x12n\n" +
+	"\vSetPassword\x12%.rubrica.signer.v1.SetPasswordRequest\x1a&.rubrica.signer.v1.SetPasswordResponse\x12n\n" +
 	"\x11ChangeCertificate\x12+.rubrica.signer.v1.ChangeCertificateRequest\x1a,.rubrica.signer.v1.ChangeCertificateResponse2h\n" +
 	"\bAuditLog\x12\\\n" +
 	"\vRecordAudit\x12%.rubrica.signer.v1.RecordAuditRequest\x1a&.rubrica.signer.v1.RecordAuditResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
@@ -2027,7 +1934,7 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 	return file_signerv1_signer_proto_rawDescData
 }
 
-var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_signerv1_signer_proto_goTypes = []any{
 	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
 	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
@@ -2054,36 +1961,34 @@ var file_signerv1_signer_proto_goTypes = []any{
 	(*ConfirmResponse)(nil),           // 22: rubrica.signer.v1.ConfirmResponse
 	(*SetPasswordRequest)(nil),        // 23: rubrica.signer.v1.SetPasswordRequest
 	(*SetPasswordResponse)(nil),       // 24: rubrica.signer.v1.SetPasswordResponse
-	(*ChangePasswordRequest)(nil),     // 25: rubrica.signer.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),    // 26: rubrica.signer.v1.ChangePasswordResponse
-	(*ChangeCertificateRequest)(nil),  // 27: rubrica.signer.v1.ChangeCertificateRequest
-	(*ChangeCertificateResponse)(nil), // 28: rubrica.signer.v1.ChangeCertificateResponse
-	(*OCSPRequest)(nil),               // 29: rubrica.signer.v1.OCSPRequest
-	(*OCSPResponse)(nil),              // 30: rubrica.signer.v1.OCSPResponse
-	(*TimeStampRequest)(nil),          // 31: rubrica.signer.v1.TimeStampRequest
-	(*TimeStampResponse)(nil),         // 32: rubrica.signer.v1.TimeStampResponse
-	(*RecordAuditRequest)(nil),        // 33: rubrica.signer.v1.RecordAuditRequest
-	(*RecordAuditResponse)(nil),       // 34: rubrica.signer.v1.RecordAuditResponse
-	(*Refusal)(nil),                   // 35: rubrica.signer.v1.Refusal
-	nil,                               // 36: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(*ChangeCertificateRequest)(nil),  // 25: rubrica.signer.v1.ChangeCertificateRequest
+	(*ChangeCertificateResponse)(nil), // 26: rubrica.signer.v1.ChangeCertificateResponse
+	(*OCSPRequest)(nil),               // 27: rubrica.signer.v1.OCSPRequest
+	(*OCSPResponse)(nil),              // 28: rubrica.signer.v1.OCSPResponse
+	(*TimeStampRequest)(nil),          // 29: rubrica.signer.v1.TimeStampRequest
+	(*TimeStampResponse)(nil),         // 30: rubrica.signer.v1.TimeStampResponse
+	(*RecordAuditRequest)(nil),        // 31: rubrica.signer.v1.RecordAuditRequest
+	(*RecordAuditResponse)(nil),       // 32: rubrica.signer.v1.RecordAuditResponse
+	(*Refusal)(nil),                   // 33: rubrica.signer.v1.Refusal
+	nil,                               // 34: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
-	37, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: rubrica.signer.v1.SendCodeResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	37, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
-	37, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
-	37, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
+	35, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
+	35, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
 	4,  // 6: rubrica.signer.v1.IssueCredentialResponse.session:type_name -> rubrica.signer.v1.Session
-	37, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
+	35, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
 	18, // 8: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
-	37, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
+	35, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
 	4,  // 10: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
 	7,  // 11: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	37, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
-	37, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
-	36, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
+	35, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
+	35, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
+	34, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
 	0,  // 15: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
 	2,  // 16: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
 	5,  // 17: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
@@ -2091,33 +1996,31 @@ var file_signerv1_signer_proto_depIdxs = []int32{
 	10, // 19: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
 	12, // 20: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
 	14, // 21: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
-	29, // 22: rubrica.signer.v1.Validation.OCSP:input_type -> rubrica.signer.v1.OCSPRequest
-	31, // 23: rubrica.signer.v1.Validation.TimeStamp:input_type -> rubrica.signer.v1.TimeStampRequest
+	27, // 22: rubrica.signer.v1.Validation.OCSP:input_type -> rubrica.signer.v1.OCSPRequest
+	29, // 23: rubrica.signer.v1.Validation.TimeStamp:input_type -> rubrica.signer.v1.TimeStampRequest
 	16, // 24: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
 	19, // 25: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
 	21, // 26: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
 	23, // 27: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
-	25, // 28: rubrica.signer.v1.CitizenRegister.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
-	27, // 29: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
-	33, // 30: rubrica.signer.v1.AuditLog.RecordAudit:input_type -> rubrica.signer.v1.RecordAuditRequest
-	1,  // 31: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
-	3,  // 32: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
-	6,  // 33: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
-	9,  // 34: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
-	11, // 35: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
-	13, // 36: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
-	15, // 37: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
-	30, // 38: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
-	32, // 39: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
-	17, // 40: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
-	20, // 41: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 42: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
-	24, // 43: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
-	26, // 44: rubrica.signer.v1.CitizenRegister.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
-	28, // 45: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
-	34, // 46: rubrica.signer.v1.AuditLog.RecordAudit:output_type -> rubrica.signer.v1.RecordAuditResponse
-	31, // [31:47] is the sub-list for method output_type
-	15, // [15:31] is the sub-list for method input_type
+	25, // 28: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
+	31, // 29: rubrica.signer.v1.AuditLog.RecordAudit:input_type -> rubrica.signer.v1.RecordAuditRequest
+	1,  // 30: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
+	3,  // 31: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
+	6,  // 32: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
+	9,  // 33: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
+	11, // 34: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
+	13, // 35: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
+	15, // 36: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
+	28, // 37: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
+	30, // 38: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
+	17, // 39: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
+	20, // 40: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
+	22, // 41: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
+	24, // 42: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
+	26, // 43: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
+	32, // 44: rubrica.signer.v1.AuditLog.RecordAudit:output_type -> rubrica.signer.v1.RecordAuditResponse
+	30, // [30:45] is the sub-list for method output_type
+	15, // [15:30] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -2134,7 +2037,7 @@ func file_signerv1_signer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_signer_proto_rawDesc), len(file_signerv1_signer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

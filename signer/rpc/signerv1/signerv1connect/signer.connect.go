@@ -75,9 +75,6 @@ const (
 	// CitizenRegisterSetPasswordProcedure is the fully-qualified name of the CitizenRegister's
 	// SetPassword RPC.
 	CitizenRegisterSetPasswordProcedure = "/rubrica.signer.v1.CitizenRegister/SetPassword"
-	// CitizenRegisterChangePasswordProcedure is the fully-qualified name of the CitizenRegister's
-	// ChangePassword RPC.
-	CitizenRegisterChangePasswordProcedure = "/rubrica.signer.v1.CitizenRegister/ChangePassword"
 	// CitizenRegisterChangeCertificateProcedure is the fully-qualified name of the CitizenRegister's
 	// ChangeCertificate RPC.
 	CitizenRegisterChangeCertificateProcedure = "/rubrica.signer.v1.CitizenRegister/ChangeCertificate"
@@ -413,7 +410,6 @@ type CitizenRegisterClient interface {
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
 	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
-	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 	ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error)
 }
 
@@ -452,12 +448,6 @@ func NewCitizenRegisterClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(citizenRegisterMethods.ByName("SetPassword")),
 			connect.WithClientOptions(opts...),
 		),
-		changePassword: connect.NewClient[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse](
-			httpClient,
-			baseURL+CitizenRegisterChangePasswordProcedure,
-			connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
-			connect.WithClientOptions(opts...),
-		),
 		changeCertificate: connect.NewClient[signerv1.ChangeCertificateRequest, signerv1.ChangeCertificateResponse](
 			httpClient,
 			baseURL+CitizenRegisterChangeCertificateProcedure,
@@ -473,7 +463,6 @@ type citizenRegisterClient struct {
 	startActivation   *connect.Client[signerv1.StartActivationRequest, signerv1.StartActivationResponse]
 	confirm           *connect.Client[signerv1.ConfirmRequest, signerv1.ConfirmResponse]
 	setPassword       *connect.Client[signerv1.SetPasswordRequest, signerv1.SetPasswordResponse]
-	changePassword    *connect.Client[signerv1.ChangePasswordRequest, signerv1.ChangePasswordResponse]
 	changeCertificate *connect.Client[signerv1.ChangeCertificateRequest, signerv1.ChangeCertificateResponse]
 }
 
@@ -497,11 +486,6 @@ func (c *citizenRegisterClient) SetPassword(ctx context.Context, req *connect.Re
 	return c.setPassword.CallUnary(ctx, req)
 }
 
-// ChangePassword calls rubrica.signer.v1.CitizenRegister.ChangePassword.
-func (c *citizenRegisterClient) ChangePassword(ctx context.Context, req *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
-	return c.changePassword.CallUnary(ctx, req)
-}
-
 // ChangeCertificate calls rubrica.signer.v1.CitizenRegister.ChangeCertificate.
 func (c *citizenRegisterClient) ChangeCertificate(ctx context.Context, req *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
 	return c.changeCertificate.CallUnary(ctx, req)
@@ -513,7 +497,6 @@ type CitizenRegisterHandler interface {
 	StartActivation(context.Context, *connect.Request[signerv1.StartActivationRequest]) (*connect.Response[signerv1.StartActivationResponse], error)
 	Confirm(context.Context, *connect.Request[signerv1.ConfirmRequest]) (*connect.Response[signerv1.ConfirmResponse], error)
 	SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error)
-	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
 	ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error)
 }
 
@@ -548,12 +531,6 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 		connect.WithSchema(citizenRegisterMethods.ByName("SetPassword")),
 		connect.WithHandlerOptions(opts...),
 	)
-	citizenRegisterChangePasswordHandler := connect.NewUnaryHandler(
-		CitizenRegisterChangePasswordProcedure,
-		svc.ChangePassword,
-		connect.WithSchema(citizenRegisterMethods.ByName("ChangePassword")),
-		connect.WithHandlerOptions(opts...),
-	)
 	citizenRegisterChangeCertificateHandler := connect.NewUnaryHandler(
 		CitizenRegisterChangeCertificateProcedure,
 		svc.ChangeCertificate,
@@ -570,8 +547,6 @@ func NewCitizenRegisterHandler(svc CitizenRegisterHandler, opts ...connect.Handl
 			citizenRegisterConfirmHandler.ServeHTTP(w, r)
 		case CitizenRegisterSetPasswordProcedure:
 			citizenRegisterSetPasswordHandler.ServeHTTP(w, r)
-		case CitizenRegisterChangePasswordProcedure:
-			citizenRegisterChangePasswordHandler.ServeHTTP(w, r)
 		case CitizenRegisterChangeCertificateProcedure:
 			citizenRegisterChangeCertificateHandler.ServeHTTP(w, r)
 		default:
@@ -597,10 +572,6 @@ func (UnimplementedCitizenRegisterHandler) Confirm(context.Context, *connect.Req
 
 func (UnimplementedCitizenRegisterHandler) SetPassword(context.Context, *connect.Request[signerv1.SetPasswordRequest]) (*connect.Response[signerv1.SetPasswordResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.SetPassword is not implemented"))
-}
-
-func (UnimplementedCitizenRegisterHandler) ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
-	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenRegister.ChangePassword is not implemented"))
 }
 
 func (UnimplementedCitizenRegisterHandler) ChangeCertificate(context.Context, *connect.Request[signerv1.ChangeCertificateRequest]) (*connect.Response[signerv1.ChangeCertificateResponse], error) {
