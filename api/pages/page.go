@@ -123,7 +123,9 @@ func (p *Page) Input(name, value string) (Input, error) {
 		input.Autocomplete, input.InputMode, input.Hint, input.Width = "one-time-code", "numeric", true, "code"
 		input.Value, input.MaxLength = "", 20
 	default:
-		return Input{}, fmt.Errorf("no field %q", name)
+		if !entranceInput(&input) {
+			return Input{}, fmt.Errorf("no field %q", name)
+		}
 	}
 	return input, nil
 }

@@ -34,6 +34,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.activation()
 	s.password()
 	s.own()
+	s.entrance()
 	s.service()
 	s.auditor()
 	return s.samples
