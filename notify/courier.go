@@ -36,6 +36,17 @@ func (c *Courier) Remind(ctx context.Context, m signer.ReminderMessage) error {
 	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
 }
 
+// Tell implements signer.Courier.
+func (c *Courier) Tell(ctx context.Context, m signer.NoticeMessage) error {
+	text, err := c.Catalogue.For(m.Locale).Notice(catalogue.Notice{
+		Kind: m.Kind, Service: c.Service, Host: c.Host, Title: m.Title, Reference: m.Reference,
+	})
+	if err != nil {
+		return err
+	}
+	return c.Sender.Send(ctx, Message{ID: m.ID, To: m.Phone, Text: text})
+}
+
 func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 	s := catalogue.SMS{Application: c.Service, Code: m.Code.Reveal(), Host: c.Host}
 	switch m.Purpose {

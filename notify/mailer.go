@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
@@ -54,7 +55,11 @@ func (m *Mailer) Deliver(ctx context.Context, n signer.Notice) error {
 	if err != nil {
 		return err
 	}
-	return m.SMTP.send(ctx, citizen.Email, letter)
+	to := citizen.Email
+	if strings.Contains(n.Former, "@") {
+		to = n.Former
+	}
+	return m.SMTP.send(ctx, to, letter)
 }
 
 func (m *Mailer) compose(ctx context.Context, o occasion) (catalogue.MailKind, map[string]any, error) {

@@ -62,6 +62,7 @@ type phone struct {
 	mu       sync.Mutex
 	sent     []signer.CodeMessage
 	reminded []signer.ReminderMessage
+	told     []signer.NoticeMessage
 	dead     bool
 }
 
@@ -82,6 +83,16 @@ func (p *phone) Remind(_ context.Context, m signer.ReminderMessage) error {
 		return errors.New("operator does not answer")
 	}
 	p.reminded = append(p.reminded, m)
+	return nil
+}
+
+func (p *phone) Tell(_ context.Context, m signer.NoticeMessage) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return errors.New("operator does not answer")
+	}
+	p.told = append(p.told, m)
 	return nil
 }
 

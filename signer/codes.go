@@ -161,6 +161,9 @@ func (s *Service) send(ctx context.Context, c Citizen, ch ChallengeRow, m CodeMe
 	if err != nil {
 		return Challenge{}, err
 	}
+	if refusal, ok := errors.AsType[*policies.Refusal](sendErr); ok {
+		return Challenge{}, refusal // a limit: it says how long to wait
+	}
 	if sendErr != nil {
 		return Challenge{}, policies.Refuse(policies.SMSFailed)
 	}

@@ -90,6 +90,7 @@ type SentCode struct {
 	Attempts  int
 	SentAt    time.Time
 	ExpiresAt time.Time
+	Delivery  DeliveryState // empty while no operator has accepted it
 }
 
 // Client is an application or an office, as OAuth 2 knows it.

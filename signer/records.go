@@ -243,8 +243,11 @@ type Notice struct {
 	Kind      string
 	CitizenID string
 	RequestID string
-	Days      int       // of a reminder: how long until then
-	Ends      time.Time // of a reminder: what ends then
+	// Former is the address or number that another has taken the place of: it is
+	// told too.
+	Former string
+	Days   int       // of a reminder: how long until then
+	Ends   time.Time // of a reminder: what ends then
 }
 
 // Change is the next state of a citizen's record, sealed.

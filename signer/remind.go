@@ -70,17 +70,20 @@ type LaterError struct{ At time.Time }
 
 func (e *LaterError) Error() string { return "no SMS before " + e.At.Format(time.RFC3339) }
 
-// Text sends the SMS of a reminder, unless it no longer holds: the citizen has
-// renewed or is gone, the time has passed, or a more urgent one is due. One
-// that was late into the night is a *LaterError.
+// Text sends the SMS of a notice. A reminder that no longer holds is dropped:
+// the citizen has renewed or is gone, the time has passed, or a more urgent one
+// is due. One that was late into the night is a *LaterError.
 func (s *Service) Text(ctx context.Context, n Notice) error {
-	now := s.Now()
-	if at := s.Rules.Daytime(now); at.After(now) {
-		return &LaterError{At: at}
-	}
 	c, k, err := s.people.ByID(ctx, n.CitizenID)
 	if err != nil {
 		return err
+	}
+	if _, told := n.Ways(c.Notices); told {
+		return s.tell(ctx, n, c)
+	}
+	now := s.Now()
+	if at := s.Rules.Daytime(now); at.After(now) {
+		return &LaterError{At: at}
 	}
 	for _, r := range policies.Reminders(Facts(c, k, now), s.Rules) {
 		if string(r.Kind) != n.Kind || r.Days != n.Days || !r.Ends.Equal(n.Ends) {

@@ -35,6 +35,7 @@ type Issuer interface {
 type Courier interface {
 	SendCode(ctx context.Context, m CodeMessage) error
 	Remind(ctx context.Context, m ReminderMessage) error
+	Tell(ctx context.Context, m NoticeMessage) error
 }
 
 // CodeMessage is the content of an SMS with a code.

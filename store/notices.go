@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,32 +20,68 @@ type Notice struct {
 	Template  string `json:"template"`
 	CitizenID string `json:"citizen_id"`
 	RequestID string `json:"request_id,omitempty"`
+	// Of a change: what is written to as well.
+	Former string `json:"former,omitempty"`
 	// Of a reminder.
 	Days int       `json:"days,omitempty"`
 	Ends time.Time `json:"ends,omitzero"`
 }
 
 func jobOf(n signer.Notice) Notice {
-	return Notice{Template: n.Kind, CitizenID: n.CitizenID, RequestID: n.RequestID, Days: n.Days, Ends: n.Ends}
+	return Notice{Template: n.Kind, CitizenID: n.CitizenID, RequestID: n.RequestID, Former: n.Former, Days: n.Days, Ends: n.Ends}
 }
 
 func (n Notice) notice() signer.Notice {
-	return signer.Notice{Kind: n.Template, CitizenID: n.CitizenID, RequestID: n.RequestID, Days: n.Days, Ends: n.Ends}
+	return signer.Notice{Kind: n.Template, CitizenID: n.CitizenID, RequestID: n.RequestID, Former: n.Former, Days: n.Days, Ends: n.Ends}
 }
 
 // Kind implements river.JobArgs.
 func (Notice) Kind() string { return "notice" }
 
-// notify enqueues a mail in the transaction of what it tells of, if it is to be
-// told.
+// notify enqueues what is to be told, in the transaction of what it tells of:
+// mails, and messages for the signer to send.
 func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 	if n.Kind == "" {
 		return nil
 	}
-	if _, err := db.jobs.InsertTx(ctx, tx, jobOf(n), nil); err != nil {
+	wanted, err := wantedNotices(ctx, tx, n)
+	if err != nil {
+		return err
+	}
+	mail, text := n.Ways(wanted)
+	jobs := []river.InsertManyParams{}
+	if mail {
+		present := jobOf(n)
+		present.Former = ""
+		jobs = append(jobs, river.InsertManyParams{Args: present})
+	}
+	if strings.Contains(n.Former, "@") {
+		jobs = append(jobs, river.InsertManyParams{Args: jobOf(n)})
+	}
+	if text {
+		jobs = append(jobs, river.InsertManyParams{Args: Text{jobOf(n)}, InsertOpts: &river.InsertOpts{Queue: textQueue}})
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	if _, err := db.jobs.InsertManyTx(ctx, tx, jobs); err != nil {
 		return fmt.Errorf("enqueueing a notice: %w", err)
 	}
 	return nil
+}
+
+// wantedNotices is how a citizen wants to be told of a signature. Of anything
+// else nobody is asked.
+func wantedNotices(ctx context.Context, tx pgx.Tx, n signer.Notice) (signer.Notices, error) {
+	wanted := signer.NoticesMail
+	if n.Kind != "document_signed" {
+		return wanted, nil
+	}
+	err := tx.QueryRow(ctx, `SELECT notices FROM citizens WHERE id = @id`, pgx.NamedArgs{"id": n.CitizenID}).Scan(&wanted)
+	if err != nil {
+		return "", fmt.Errorf("reading how a citizen is told: %w", err)
+	}
+	return wanted, nil
 }
 
 // Duties are what the public side does in jobs.

@@ -229,7 +229,8 @@ func (p Public) Challenge(ctx context.Context, ticketHash []byte, purpose signer
 			reference,
 			attempts,
 			created_at,
-			expires_at
+			expires_at,
+			coalesce((SELECT m.state FROM sms_messages m WHERE m.id = challenges.id), '')
 		FROM challenges
 		WHERE ticket_hash = @ticket AND purpose = @purpose
 		ORDER BY created_at DESC, state IN ('failed', 'superseded')
@@ -239,6 +240,7 @@ func (p Public) Challenge(ctx context.Context, ticketHash []byte, purpose signer
 		&c.Attempts,
 		&c.SentAt,
 		&c.ExpiresAt,
+		&c.Delivery,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil //nolint:nilnil // the contract: nil if there is none

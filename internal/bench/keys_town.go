@@ -170,6 +170,9 @@ type phone struct {
 // Remind implements signer.Courier: nobody is reminded here.
 func (p *phone) Remind(context.Context, signer.ReminderMessage) error { return nil }
 
+// Tell implements signer.Courier: here nobody wants to be told.
+func (p *phone) Tell(context.Context, signer.NoticeMessage) error { return nil }
+
 // SendCode implements signer.Courier.
 func (p *phone) SendCode(_ context.Context, m signer.CodeMessage) error {
 	p.mu.Lock()

@@ -89,6 +89,38 @@ func (m *Messages) reminder(r Reminder, service string) string {
 	return toGSM(m.Text("sms."+string(r.Kind), map[string]any{"application": service, "day": m.Day(r.Ends), "host": r.Host}))
 }
 
+// Notice is what an SMS without a code tells has happened.
+type Notice struct {
+	Kind    string // as the notice's: document_signed, phone_changed …
+	Service string
+	Host    string
+	// Of document_signed.
+	Title     string
+	Reference string
+}
+
+// Notice composes a notice in the GSM alphabet, within 160 septets wherever that
+// can be had by cutting the middle out of the title and then of the service's
+// name. It asks for nothing and holds nothing to press.
+func (m *Messages) Notice(n Notice) (string, error) {
+	say := func(service, title string) (string, error) {
+		text, err := m.Lookup("sms."+n.Kind, map[string]any{
+			"application": service, "title": title, "reference": n.Reference, "host": n.Host,
+		})
+		return toGSM(text), err
+	}
+	service, title := toGSM(n.Service), unquoted(n.Title)
+	text, err := say(service, title)
+	if over := excess(text); over > 0 && title != "" {
+		title = shorten(title, max(shortestTitle, cost(title)-over))
+		text, err = say(service, title)
+	}
+	if over := excess(text); over > 0 {
+		text, err = say(shorten(service, max(shortestApplication, cost(service)-over)), title)
+	}
+	return text, err
+}
+
 func (m *Messages) sms(s SMS, application, title string) string {
 	text := m.Text(string(s.Kind), map[string]any{
 		"application": application,
