@@ -63,10 +63,13 @@ func (t *TrustList) find(leaf *x509.Certificate, now time.Time) (found, error) {
 	}
 }
 
-// forAuthentication is whether the key may prove who is there (RFC 5280, section
-// 4.2.1.3). The DNI has a second certificate, for signatures alone.
+// forAuthentication is whether the key may prove who is there (RFC 5280, sections
+// 4.2.1.3 and 4.2.1.12). The DNI has a second certificate, for signatures alone;
+// that for authentication has no extended key usage.
 func forAuthentication(c *x509.Certificate) bool {
-	return !c.IsCA && c.KeyUsage&x509.KeyUsageDigitalSignature != 0
+	anything := len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+	return !c.IsCA && c.KeyUsage&x509.KeyUsageDigitalSignature != 0 && anything
 }
 
 // path is the way to an anchor, judged as RFC 5280, section 6 asks, nil if there
