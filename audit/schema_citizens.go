@@ -6,6 +6,7 @@ func byOffice() []Field {
 	return []Field{
 		optional("office", KindString, "client id of the office that acted"),
 		optional("officer", KindString, "who was at the desk"),
+		optional("confirmed_by", KindString, "the second officer, where there was one"),
 		optional("statement", KindString, "id of the statement that the office signed"),
 	}
 }
@@ -69,6 +70,8 @@ func changed(kind Kind) []Field {
 		required("by", KindString, "who asked: the office with officer and statement, or citizen"),
 		required("from", kind, "masked"),
 		required("to", kind, "masked"),
+		optional("reason", KindString, "why, in the office's words"),
+		optional("serial", KindString, "serial number of the certificate that was shown for it").term(TermCertificate),
 		optional("challenge", KindString, "id of the code that the citizen confirmed with"),
 		factors(),
 	}, byOffice()...)
@@ -84,7 +87,13 @@ func citizenSchemas() []Schema {
 			required("office", KindString, "client id of the office; its name in older entries"),
 			optional("office_name", KindString, "its name"),
 			required("officer", KindString, "who was at the desk"),
+			optional("confirmed_by", KindString, "the second officer, where there was one"),
 			optional("statement", KindString, "id of the statement that the office signed"),
+			optional("again", KindBoolean, "the person had been registered before, and deregistered"),
+			evidence(),
+			optional("serial", KindString, "serial number of the certificate that proved it").term(TermCertificate),
+			optional("challenge", KindString, "id of the code that proved the mobile"),
+			factors(),
 			required("document_until", KindDate, "until when the DNI or NIE is valid"),
 			required("phone", KindPhone, "masked"),
 			required("email", KindMail, "masked"),
@@ -94,12 +103,14 @@ func citizenSchemas() []Schema {
 			proofMode(),
 			proofLevel(),
 			required("assured_at", KindTime, "when it was proved"),
+			optional("document_until", KindDate, "until when the DNI or NIE is valid"),
+			evidence(),
 			optional("serial", KindString, "serial number of the certificate that proved it").term(TermCertificate),
 			optional("challenge", KindString, "id of the code that confirmed it"),
 			factors(),
 		}, byOffice()...)},
 		{ActivationCodeIssued, ResultNone, "An office printed an activation letter; what stands in it is nowhere in the log.", byOffice()},
-		{ActivationFailed, ResultFailed, "DNI, e-mail and activation letter did not belong together.", []Field{
+		{ActivationFailed, ResultFailed, "DNI, e-mail and activation letter did not belong together, or the mobile had changed too recently.", []Field{
 			required("reason", KindString, "code of the refusal").term(TermReason),
 			optional("address", KindString, "network address that it came from"),
 		}},

@@ -16,7 +16,7 @@ func refusedFactor() []Field {
 }
 
 func purposeWords() []string {
-	return []string{"signature", "certificate", "activation", "password", "revocation", "suspension", "release", "deregistration", "email", "association"}
+	return []string{"signature", "certificate", "activation", "password", "revocation", "suspension", "release", "deregistration", "email", "association", "enrolment"}
 }
 
 // aCode are the facts of a one-time code, which itself stands nowhere.

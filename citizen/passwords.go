@@ -26,6 +26,9 @@ func (s *Service) SetPassword(ctx context.Context, ticket signer.Ticket, passwor
 	if err != nil {
 		return err
 	}
+	if err := policies.SetPassword(signer.Facts(c, last, now), s.Rules); err != nil {
+		return err
+	}
 	if err := s.acceptable(ctx, c, last, password); err != nil {
 		return err
 	}

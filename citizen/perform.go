@@ -13,9 +13,12 @@ import (
 // a citizen comes to be registered, or an office changes anything of one.
 func (s *Service) Perform(ctx context.Context, a Act) (Receipt, error) {
 	statement, err := s.Desk.Accept(ctx, a)
+	if err == nil {
+		err = s.seconded(ctx, statement)
+	}
 	var receipt Receipt
 	if err == nil {
-		receipt, err = statement.carryOut(ctx, s)
+		receipt, err = s.carryOut(ctx, statement)
 	}
 	if refusal := (*policies.Refusal)(nil); errors.As(err, &refusal) {
 		if err := s.Store.Log(ctx, refusedAct(a, statement, refusal, s.Now())); err != nil {
@@ -23,6 +26,44 @@ func (s *Service) Perform(ctx context.Context, a Act) (Receipt, error) {
 		}
 	}
 	return receipt, err
+}
+
+// Performer carries out acts of one kind that the Desk has accepted. What it
+// refuses, the log is told by who calls it.
+type Performer func(ctx context.Context, s Statement) (Receipt, error)
+
+func (s *Service) carryOut(ctx context.Context, statement Statement) (Receipt, error) {
+	if perform, ok := s.Acts[statement.Kind]; ok {
+		return perform(ctx, statement)
+	}
+	return statement.carryOut(ctx, s)
+}
+
+// Revocations of one office within an hour that take no second officer.
+const (
+	fewRevocations  = 10
+	revocationsPast = time.Hour
+)
+
+// seconded wants a second officer for what does much harm at once: a mobile
+// exchanged for somebody who shows no document, and revocations in numbers.
+func (s *Service) seconded(ctx context.Context, statement Statement) error {
+	refusal := policies.Refuse(policies.SecondOfficerNeeded)
+	switch {
+	case statement.Second == statement.Officer:
+		return refusal
+	case statement.Second != "":
+		return nil
+	case statement.WithoutDocument:
+		return refusal
+	case statement.Kind != ActRevoke:
+		return nil
+	}
+	n, err := s.Store.OfficeActs(ctx, statement.Office, ActRevoke, s.Now().Add(-revocationsPast))
+	if err == nil && n > fewRevocations {
+		err = refusal
+	}
+	return err
 }
 
 // refusedAct is the entry for an act that was not carried out. What nobody
@@ -52,6 +93,9 @@ type registrar interface {
 	Release(ctx context.Context, id Identifier, o Order) error
 	Deregister(ctx context.Context, id Identifier, o Order) error
 	ReportDeath(ctx context.Context, id Identifier, o Order) error
+	RenewRegistration(ctx context.Context, id Identifier, r Renewal) (Receipt, error)
+	ChangePhone(ctx context.Context, id Identifier, c PhoneChange) error
+	ChangeEmail(ctx context.Context, id Identifier, c EmailChange) error
 }
 
 func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
@@ -77,6 +121,15 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 		return Receipt{}, r.Deregister(ctx, s.Identifier, order)
 	case ActReportDeath:
 		return Receipt{}, r.ReportDeath(ctx, s.Identifier, order)
+	case ActRenewRegistration:
+		renewal := s.Renewal
+		renewal.Office, renewal.Officer, renewal.By = s.OfficeName, order.By.String(), order.By
+		return r.RenewRegistration(ctx, s.Identifier, renewal)
+	case ActChangePhone:
+		return Receipt{}, r.ChangePhone(ctx, s.Identifier, PhoneChange{Phone: s.Phone, Order: order})
+	case ActChangeEmail:
+		return Receipt{}, r.ChangeEmail(ctx, s.Identifier, EmailChange{Email: s.Email, Order: order})
+	case ActPresentCertificate, ActPrintLetter, ActCloseIncident: // whoever does these is in Config.Acts
 	}
 	return Receipt{}, malformedAct("/act")
 }

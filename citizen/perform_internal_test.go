@@ -2,6 +2,7 @@ package citizen
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,10 +58,30 @@ func (d *diary) ReportDeath(_ context.Context, id Identifier, o Order) error {
 	return nil
 }
 
+func (d *diary) RenewRegistration(_ context.Context, id Identifier, r Renewal) (Receipt, error) {
+	d.note("prove", id.String(), string(r.Mode), r.Office, r.Officer)
+	return Receipt{CitizenID: "C1"}, nil
+}
+
+func (d *diary) ChangePhone(_ context.Context, id Identifier, c PhoneChange) error {
+	d.note("phone", id.String(), c.Phone.String(), c.Order.By.String(), c.Order.Reason)
+	return nil
+}
+
+func (d *diary) ChangeEmail(_ context.Context, id Identifier, c EmailChange) error {
+	d.note("email", id.String(), c.Email.String(), c.Order.By.String(), c.Order.Reason)
+	return nil
+}
+
 func TestCarryOut(t *testing.T) {
 	t.Parallel()
 	id, err := ParseIdentifier("12345678Z")
 	if err != nil {
+		t.Fatal(err)
+	}
+	phone, phoneErr := ParsePhone("600111421")
+	email, emailErr := ParseEmail("ana@example.es")
+	if err := errors.Join(phoneErr, emailErr); err != nil {
 		t.Fatal(err)
 	}
 	const by = "office: Rosa Gil (act J1)"
@@ -77,12 +98,17 @@ func TestCarryOut(t *testing.T) {
 		ActRelease:         {[]string{"release", "12345678Z", by, "Porque sí."}, ""},
 		ActDeregister:      {[]string{"deregister", "12345678Z", by, "Porque sí."}, ""},
 		ActReportDeath:     {[]string{"death", "12345678Z", by, "Porque sí."}, ""},
+
+		ActRenewRegistration: {[]string{"prove", "12345678Z", "video", "Oficina", by}, "C1"},
+		ActChangePhone:       {[]string{"phone", "12345678Z", "+34600111421", by, "Porque sí."}, ""},
+		ActChangeEmail:       {[]string{"email", "12345678Z", "ana@example.es", by, "Porque sí."}, ""},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			s := Statement{
 				ID: "J1", Office: "office", OfficeName: "Oficina", Kind: kind, Officer: "Rosa Gil", Identifier: id,
 				Application: Application{Identifier: id}, Reason: "Porque sí.", CRLReason: 5,
+				Renewal: Renewal{Mode: "video"}, Phone: phone, Email: email,
 			}
 			var d diary
 			receipt, err := s.carryOut(t.Context(), &d)

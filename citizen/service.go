@@ -1,6 +1,7 @@
 package citizen
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -18,6 +19,27 @@ import (
 type Activation struct {
 	Pepper int // epoch of the key of MAC
 	MAC    []byte
+	// Enrolment is the hash of the one that is used up for it, nil at an office.
+	Enrolment []byte
+}
+
+// Registering is somebody who is going to be registered, for the first time or
+// again.
+type Registering struct {
+	Citizen    signer.Citizen // as the record will stand
+	Evidence   map[string]string
+	Activation Activation
+	Change     signer.Change // of nothing the first time: Was is 0
+	Notice     signer.Notice
+}
+
+// Update is a change of what a record says, and of nothing that it owns.
+type Update struct {
+	Citizen   signer.Citizen    // as the record will stand
+	Evidence  map[string]string // of a renewed registration
+	Enrolment []byte            // hash of the one that is used up, nil at an office
+	Change    signer.Change
+	Notice    signer.Notice
 }
 
 // PasswordChange is a new password in the place of a known one.
@@ -59,8 +81,17 @@ const (
 // is not at the version that was read.
 type Store interface {
 	// Register stores a new citizen with its registration and the check of its
-	// activation code (CitizenExists, PhoneTaken).
-	Register(ctx context.Context, c signer.Citizen, a Activation, change signer.Change, entries ...audit.Entry) error
+	// activation code (CitizenExists, PhoneTaken). Somebody who has been
+	// deregistered gets a new registration of the old record.
+	Register(ctx context.Context, r Registering, entries ...audit.Entry) error
+	// RenewRegistration stores another proof of the identity of somebody who is
+	// registered.
+	RenewRegistration(ctx context.Context, u Update, entries ...audit.Entry) error
+	// ChangeContact stores mobile and mail (PhoneTaken), and ends sessions and
+	// consents: codes that are on their way went to another.
+	ChangeContact(ctx context.Context, u Update, entries ...audit.Entry) error
+	// OfficeActs counts the acts of a kind that an office has sent since.
+	OfficeActs(ctx context.Context, office string, kind ActKind, since time.Time) (int, error)
 	// ReplaceActivation stores a new activation code's check and clears its failures.
 	ReplaceActivation(ctx context.Context, citizenID string, a Activation, e audit.Entry) error
 	// CountActivationAttempt adds one to the wrong tries of an identifier,
@@ -134,8 +165,11 @@ type Config struct {
 	Codes  Codes
 	Vault  Vault
 	Desk   Desk
+	Rules  policies.Rules
 	Limits Limits
 	Now    func() time.Time
+	// Acts are those of offices that other parts of a citizen's life carry out.
+	Acts map[ActKind]Performer
 }
 
 // Service keeps citizens' registrations and passwords. It runs in the signer
@@ -156,6 +190,34 @@ type Application struct {
 	Office        string
 	Officer       string // who registers, as the registration keeps it
 	By            By     // the same, for the log
+	// Mode and Level are how the identity was proved: at an office, and at the
+	// advanced level, if they are empty.
+	Mode     policies.Mode
+	Level    policies.Level
+	Evidence map[string]string // what proved it, where that was not an officer's eyes
+	Proved   Proved
+}
+
+// Proved is with what a citizen confirmed something on line; an office has none.
+type Proved struct {
+	Enrolment []byte // hash of the one that is used up
+	Challenge string // id of the code
+	Serial    string // of the certificate that was shown
+	Factors   []string
+}
+
+// into adds what there is of it to the facts of an entry.
+func (p Proved) into(facts map[string]any) map[string]any {
+	if p.Challenge != "" {
+		facts["challenge"] = p.Challenge
+	}
+	if p.Serial != "" {
+		facts["serial"] = p.Serial
+	}
+	if len(p.Factors) > 0 {
+		facts["factors"] = p.Factors
+	}
+	return facts
 }
 
 // Receipt is what the citizen takes home.
@@ -163,38 +225,48 @@ type Receipt struct {
 	CitizenID      string
 	ActivationCode ActivationCode
 	RegisteredAt   time.Time
+	// Code is the secret that another act leaves for whoever asked for it: what a
+	// browser takes from the certificate door, what is printed in a letter.
+	Code string
 }
 
-// Register records an identity proved in person, at the advanced level
-// (reference: levels and ways to register).
+// Register records an identity that was proved (reference: levels and ways to
+// register). Somebody who left comes back as the same person with a new
+// registration: nothing of the former one counts.
 func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) {
 	now := s.Now()
-	if !now.Before(a.DocumentUntil.AddDate(0, 0, 1)) {
-		return Receipt{}, policies.Refuse(policies.IdentityDocumentExpiry, "until", a.DocumentUntil.Format(time.DateOnly))
+	if err := s.validDocument(a.DocumentUntil, now); err != nil {
+		return Receipt{}, err
 	}
-	c := signer.Citizen{
-		ID: rand.Text(), Identifier: a.Identifier.String(), GivenName: a.Name.Given(), Surnames: a.Name.Surnames(),
-		Phone: a.Phone.String(), Email: a.Email.String(), Locale: a.Locale, Status: signer.Registered, DocumentUntil: a.DocumentUntil,
-		Registration: signer.Registration{
-			Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), Office: a.Office, Officer: a.Officer, AssuredAt: now,
-		},
+	c, err := s.newcomer(ctx, a.Identifier)
+	if err != nil {
+		return Receipt{}, err
+	}
+	again := c.Version > 0
+	c.GivenName, c.Surnames, c.Phone, c.Email = a.Name.Given(), a.Name.Surnames(), a.Phone.String(), a.Email.String()
+	c.Locale, c.Status, c.DocumentUntil = a.Locale, signer.Registered, a.DocumentUntil
+	c.PhoneChangedAt, c.Associated, c.Notices = time.Time{}, nil, signer.NoticesMail
+	c.Registration = signer.Registration{
+		Mode: string(cmp.Or(a.Mode, policies.ModeOffice)), Level: string(cmp.Or(a.Level, policies.LevelAdvanced)),
+		Office: a.Office, Officer: a.Officer, AssuredAt: later(now, c.Registration.AssuredAt),
 	}
 	code, activation, err := s.activationCode(ctx, c.ID)
 	if err != nil {
 		return Receipt{}, err
 	}
+	activation.Enrolment = a.Proved.Enrolment
 	change, err := s.People.Change(ctx, c, nil)
 	if err != nil {
 		return Receipt{}, err
 	}
-	err = s.Store.Register(ctx, c, activation, change,
+	r := Registering{Citizen: c, Evidence: a.Evidence, Activation: activation, Change: change}
+	if again || a.Proved.Enrolment != nil {
+		r.Notice = signer.Notice{Kind: "registered", CitizenID: c.ID}
+	}
+	err = s.Store.Register(ctx, r,
 		audit.Entry{
 			Type: audit.RegistrationCreated, Operation: c.ID, At: now, Person: c.Identifier,
-			Payload: a.By.into(map[string]any{
-				"citizen": c.ID, "mode": c.Registration.Mode, "level": c.Registration.Level, "assured_at": now.UTC().Format(time.RFC3339),
-				"office": a.Office, "office_name": a.Office, "officer": a.Officer,
-				"document_until": a.DocumentUntil.Format(time.DateOnly), "phone": a.Phone.Masked(), "email": a.Email.Masked(),
-			}),
+			Payload: a.By.into(a.Proved.into(a.facts(c, again))),
 		},
 		audit.Entry{
 			Type: audit.ActivationCodeIssued, Operation: c.ID, At: now, Person: c.Identifier,
@@ -203,12 +275,66 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{CitizenID: c.ID, ActivationCode: code, RegisteredAt: now}, nil
+	return Receipt{CitizenID: c.ID, ActivationCode: code, RegisteredAt: c.Registration.AssuredAt}, nil
+}
+
+// newcomer is the record of somebody who is not registered: a new one, or that
+// of somebody who was (CitizenExists).
+func (s *Service) newcomer(ctx context.Context, id Identifier) (signer.Citizen, error) {
+	c, _, err := s.People.ByIdentifier(ctx, id.String())
+	switch {
+	case errors.Is(err, policies.Refuse(policies.CitizenUnknown)):
+		return signer.Citizen{ID: rand.Text(), Identifier: id.String()}, nil
+	case err != nil:
+		return c, err
+	case c.Status != signer.Deregistered:
+		return c, policies.Refuse(policies.CitizenExists)
+	}
+	return c, nil
+}
+
+func (a Application) facts(c signer.Citizen, again bool) map[string]any {
+	facts := map[string]any{
+		"citizen": c.ID, "mode": c.Registration.Mode, "level": c.Registration.Level,
+		"assured_at": c.Registration.AssuredAt.UTC().Format(time.RFC3339),
+		"office":     a.Office, "office_name": a.Office, "officer": a.Officer,
+		"document_until": a.DocumentUntil.Format(time.DateOnly), "phone": a.Phone.Masked(), "email": a.Email.Masked(),
+	}
+	if again {
+		facts["again"] = true
+	}
+	if len(a.Evidence) > 0 {
+		facts["evidence"] = a.Evidence
+	}
+	return facts
+}
+
+// validDocument refuses an identity document that is not valid any more.
+func (s *Service) validDocument(until, now time.Time) error {
+	if until.IsZero() {
+		return policies.Refuse(policies.IdentityDocumentExpiry).From(policies.SourceRegister)
+	}
+	if !now.Before(until.AddDate(0, 0, 1)) {
+		return policies.Refuse(policies.IdentityDocumentExpiry, "until", until.Format(time.DateOnly)).From(policies.SourceRegister)
+	}
+	return nil
+}
+
+// later keeps the newest registration the newest where clocks differ.
+func later(now, last time.Time) time.Time {
+	if now.After(last) {
+		return now
+	}
+	return last
 }
 
 // RenewActivation gives a citizen at the office a new activation code, for a
 // blocked or lost one and for a forgotten or locked password alike.
 func (s *Service) RenewActivation(ctx context.Context, id Identifier, by By) (Receipt, error) {
+	return s.renewActivation(ctx, id, by, nil)
+}
+
+func (s *Service) renewActivation(ctx context.Context, id Identifier, by By, enrolment []byte) (Receipt, error) {
 	c, _, err := s.People.ByIdentifier(ctx, id.String())
 	if err != nil {
 		return Receipt{}, err
@@ -224,6 +350,7 @@ func (s *Service) RenewActivation(ctx context.Context, id Identifier, by By) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
+	activation.Enrolment = enrolment
 	now := s.Now()
 	err = s.Store.ReplaceActivation(ctx, c.ID, activation, audit.Entry{
 		Type: audit.ActivationCodeIssued, Operation: c.ID, At: now, Person: c.Identifier,
@@ -285,6 +412,11 @@ func (s *Service) StartActivation(ctx context.Context, claim Claim) (signer.Sess
 	})
 	if err != nil {
 		return signer.Session{}, signer.Challenge{}, err
+	}
+	// Told now, to who has the right code, and not after a password was chosen.
+	err = policies.SetPassword(signer.Facts(c, nil, now), s.Rules)
+	if errors.Is(err, policies.Refuse(policies.PhoneChangedRecently)) {
+		return signer.Session{}, signer.Challenge{}, errors.Join(err, s.denied(ctx, audit.ActivationFailed, claim, policies.PhoneChangedRecently))
 	}
 	challenge, err := s.Codes.SendCode(ctx, signer.CodeOrder{Ticket: ticket, Purpose: signer.ForActivation})
 	return signer.Session{Ticket: ticket, ExpiresAt: row.ExpiresAt}, challenge, err

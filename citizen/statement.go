@@ -5,6 +5,7 @@ import (
 	"encoding/json/v2"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,13 @@ const (
 	ActRelease         ActKind = "release" // of a suspended certificate
 	ActDeregister      ActKind = "deregister"
 	ActReportDeath     ActKind = "report_death" // deregisters, and writes to nobody
+
+	ActRenewRegistration  ActKind = "renew_registration" // the identity was proved again
+	ActChangePhone        ActKind = "change_phone"
+	ActChangeEmail        ActKind = "change_email"
+	ActPresentCertificate ActKind = "present_certificate" // somebody showed one at the certificate door
+	ActPrintLetter        ActKind = "print_letter"
+	ActCloseIncident      ActKind = "close_incident"
 )
 
 // Statement is what an act says: read, not believed. Only those that
@@ -41,9 +49,18 @@ type Statement struct {
 	At         time.Time
 	Kind       ActKind
 	Officer    string // who was at the desk
+	Second     string // the officer who confirmed it, empty if none did
 	Identifier Identifier
 	// Application is the person to register, without office and officer.
 	Application Application
+	// Renewal is how an identity was proved again, without who acts.
+	Renewal Renewal
+	Phone   Phone
+	Email   Email
+	// WithoutDocument says that who asked for it showed no identity document.
+	WithoutDocument bool
+	Presentation    Presentation
+	Subject         string // id of the letter or incident that it is about
 	// Reason is why, in words; CRLReason why, for RFC 5280, section 5.3.1.
 	Reason    string
 	CRLReason int
@@ -53,11 +70,14 @@ type Statement struct {
 type By struct {
 	Office    string // client id
 	Officer   string // who was at the desk
+	Second    string // the officer who confirmed it
 	Statement string // id of what the office signed, and can be held to
 }
 
 // By says who acts.
-func (s Statement) By() By { return By{Office: s.Office, Officer: s.Officer, Statement: s.ID} }
+func (s Statement) By() By {
+	return By{Office: s.Office, Officer: s.Officer, Second: s.Second, Statement: s.ID}
+}
 
 // String names all three.
 func (b By) String() string {
@@ -73,7 +93,7 @@ func (b By) String() string {
 
 // into adds what there is of them to the facts of an entry.
 func (b By) into(facts map[string]any) map[string]any {
-	for name, value := range map[string]string{"office": b.Office, "officer": b.Officer, "statement": b.Statement} {
+	for name, value := range map[string]string{"office": b.Office, "officer": b.Officer, "confirmed_by": b.Second, "statement": b.Statement} {
 		if value != "" {
 			facts[name] = value
 		}
@@ -93,6 +113,19 @@ type wireStatement struct {
 	Citizen    *wireCitizen `json:"citizen"`
 	Identifier *string      `json:"identifier"`
 	Reason     *string      `json:"reason"`
+
+	Second          *string           `json:"confirmed_by"`
+	Mode            *string           `json:"mode"`
+	Evidence        map[string]string `json:"evidence"`
+	DocumentUntil   *string           `json:"document_until"`
+	Phone           *string           `json:"phone"`
+	Email           *string           `json:"email"`
+	WithoutDocument *bool             `json:"without_document"`
+	Subject         *string           `json:"subject"`
+
+	Certificate *wireCertificate `json:"certificate"`
+	Challenge   *string          `json:"challenge"`
+	Procedure   *string          `json:"procedure"`
 }
 
 type wireCitizen struct {
@@ -175,50 +208,125 @@ func (w wireStatement) parse() (Statement, error) {
 	if err := w.checkMembers(); err != nil {
 		return s, err
 	}
-	var err error
-	if w.Citizen != nil {
+	if w.Second != nil {
+		if s.Second = *w.Second; !isLine(s.Second, maxOfficer) {
+			return s, malformedAct("/confirmed_by")
+		}
+	}
+	return s, w.parseMembers(&s)
+}
+
+// parseMembers reads what the act has, which checkMembers has looked at.
+func (w wireStatement) parseMembers(s *Statement) (err error) {
+	mode, evidence, err := w.parseProof()
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.Citizen != nil:
 		s.Application, err = w.Citizen.parse()
+		s.Application.Mode, s.Application.Evidence = mode, evidence
 		s.Identifier = s.Application.Identifier
-		return s, err
+	case w.Certificate != nil:
+		s.Presentation, err = w.parsePresentation()
+		s.Identifier = s.Presentation.Identifier
+	default:
+		s.Identifier, err = ParseIdentifier(*w.Identifier)
 	}
-	if s.Identifier, err = ParseIdentifier(*w.Identifier); err != nil {
-		return s, err
+	if err != nil {
+		return err
 	}
+	s.Renewal = Renewal{Mode: mode, Evidence: evidence}
+	if w.DocumentUntil != nil {
+		if s.Renewal.DocumentUntil, err = parseDay(*w.DocumentUntil); err != nil {
+			return err
+		}
+	}
+	if w.Phone != nil {
+		if s.Phone, err = ParsePhone(*w.Phone); err != nil {
+			return err
+		}
+	}
+	if w.Email != nil {
+		if s.Email, err = ParseEmail(*w.Email); err != nil {
+			return err
+		}
+	}
+	if w.Subject != nil {
+		if s.Subject = *w.Subject; !isLine(s.Subject, maxSubject) {
+			return malformedAct("/subject")
+		}
+	}
+	s.WithoutDocument = w.WithoutDocument != nil && *w.WithoutDocument
 	if w.Reason != nil {
 		s.Reason = *w.Reason
 		s.CRLReason, err = parseReason(s.Kind, s.Reason)
 	}
-	return s, err
+	return err
 }
 
 // checkMembers wants the members of the act and no other's.
 func (w wireStatement) checkMembers() error {
-	var person, identifier, reason bool
-	switch w.Act {
-	case ActRegister:
-		person = true
-	case ActRenewActivation:
-		identifier = true
-	case ActBlock, ActUnblock, ActRevoke, ActSuspend, ActRelease, ActDeregister, ActReportDeath:
-		identifier, reason = true, true
-	default:
+	must, may, known := membersOf(w.Act)
+	if !known {
 		return malformedAct("/act")
 	}
-	switch {
-	case person != (w.Citizen != nil):
-		return malformedAct("/citizen")
-	case identifier != (w.Identifier != nil):
-		return malformedAct("/identifier")
-	case reason != (w.Reason != nil):
-		return malformedAct("/reason")
+	for _, m := range []struct {
+		name string
+		here bool
+	}{
+		{"citizen", w.Citizen != nil},
+		{"identifier", w.Identifier != nil},
+		{"reason", w.Reason != nil},
+		{"mode", w.Mode != nil},
+		{"evidence", w.Evidence != nil},
+		{"document_until", w.DocumentUntil != nil},
+		{"phone", w.Phone != nil},
+		{"email", w.Email != nil},
+		{"without_document", w.WithoutDocument != nil},
+		{"subject", w.Subject != nil},
+		{"certificate", w.Certificate != nil},
+		{"challenge", w.Challenge != nil},
+		{"procedure", w.Procedure != nil},
+	} {
+		if m.here != slices.Contains(must, m.name) && (!m.here || !slices.Contains(may, m.name)) {
+			return malformedAct("/" + m.name)
+		}
 	}
 	return nil
+}
+
+// membersOf are the members that an act must have and may have.
+func membersOf(kind ActKind) (must, may []string, known bool) {
+	proof := []string{"mode", "evidence"}
+	switch kind {
+	case ActRegister:
+		return []string{"citizen"}, proof, true
+	case ActRenewRegistration:
+		return []string{"identifier", "document_until"}, proof, true
+	case ActRenewActivation:
+		return []string{"identifier"}, nil, true
+	case ActBlock, ActUnblock, ActRevoke, ActSuspend, ActRelease, ActDeregister, ActReportDeath:
+		return []string{"identifier", "reason"}, nil, true
+	case ActChangePhone:
+		return []string{"identifier", "phone", "reason"}, []string{"without_document"}, true
+	case ActChangeEmail:
+		return []string{"identifier", "email", "reason"}, nil, true
+	case ActPresentCertificate:
+		return []string{"certificate", "challenge", "procedure"}, []string{"evidence"}, true
+	case ActPrintLetter:
+		return []string{"identifier", "subject"}, nil, true
+	case ActCloseIncident:
+		return []string{"identifier", "subject", "reason"}, nil, true
+	}
+	return nil, nil, false
 }
 
 // Lengths in characters.
 const (
 	maxOfficer = 100
 	maxReason  = 300
+	maxSubject = 64
 )
 
 // isActID is whether a jti can hold the 128 random bits that keep it from being
@@ -269,8 +377,8 @@ func (w wireCitizen) parse() (a Application, err error) {
 	if a.Email, err = ParseEmail(w.Email); err != nil {
 		return a, err
 	}
-	if a.DocumentUntil, err = time.Parse(time.DateOnly, w.DocumentUntil); err != nil {
-		return a, policies.Refuse(policies.IdentityDocumentExpiry).From(policies.SourceRegister)
+	if a.DocumentUntil, err = parseDay(w.DocumentUntil); err != nil {
+		return a, err
 	}
 	locale := language.Spanish
 	if w.Locale != nil {
@@ -280,4 +388,13 @@ func (w wireCitizen) parse() (a Application, err error) {
 	}
 	a.Locale = locale.String()
 	return a, nil
+}
+
+// parseDay reads until when an identity document is valid.
+func parseDay(s string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return day, policies.Refuse(policies.IdentityDocumentExpiry).From(policies.SourceRegister)
+	}
+	return day, nil
 }

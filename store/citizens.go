@@ -17,42 +17,28 @@ import (
 var _ citizen.Store = (*DB)(nil)
 
 // Register implements citizen.Store.
-func (db *DB) Register(ctx context.Context, c signer.Citizen, a citizen.Activation, change signer.Change, entries ...audit.Entry) error {
+func (db *DB) Register(ctx context.Context, r citizen.Registering, entries ...audit.Entry) error {
 	err := db.inTx(ctx, func(tx pgx.Tx) error {
-		args := pgx.NamedArgs{
-			"id":         c.ID,
-			"identifier": c.Identifier,
-			"given":      c.GivenName,
-			"surnames":   c.Surnames,
-			"phone":      c.Phone,
-			"email":      c.Email,
-			"locale":     c.Locale,
-			"status":     c.Status,
-			"until":      c.DocumentUntil,
-			"now":        c.Registration.AssuredAt,
-			"mode":       c.Registration.Mode,
-			"level":      c.Registration.Level,
-			"office":     c.Registration.Office,
-			"officer":    c.Registration.Officer,
-			"pepper":     a.Pepper,
-			"mac":        a.MAC,
-			"epoch":      change.Seal.Epoch,
-			"seal":       change.Seal.MAC,
+		if err := spendEnrolment(ctx, tx, r.Activation.Enrolment, entries[0].At); err != nil {
+			return err
 		}
-		for _, sql := range []string{
-			`
-			INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at, version, seal_epoch, seal)
-			VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now, 1, @epoch, @seal)`, `
-			INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at)
-			VALUES (@id, @mode, @level, @office, @officer, @now)`, `
-			INSERT INTO activations (citizen_id, pepper_epoch, mac, issued_at)
-			VALUES (@id, @pepper, @mac, @now)`,
-		} {
-			if _, err := tx.Exec(ctx, sql, args); err != nil {
-				return err
-			}
+		enter := insertCitizen
+		if r.Change.Was > 0 {
+			enter = reinstateCitizen
 		}
-		return db.record(ctx, tx, append(entries, change.Entry)...)
+		if err := enter(ctx, tx, r); err != nil {
+			return err
+		}
+		if err := insertRegistration(ctx, tx, r.Citizen, r.Evidence); err != nil {
+			return err
+		}
+		if err := insertActivation(ctx, tx, r.Citizen.ID, r.Activation, entries[0].At); err != nil {
+			return err
+		}
+		if err := db.notify(ctx, tx, r.Notice); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(entries, r.Change.Entry)...)
 	})
 	switch {
 	case violated(err, "citizens_identifier_unique"):
@@ -63,16 +49,145 @@ func (db *DB) Register(ctx context.Context, c signer.Citizen, a citizen.Activati
 	return err
 }
 
+func insertCitizen(ctx context.Context, tx pgx.Tx, r citizen.Registering) error {
+	args := rowOf(r.Citizen)
+	args["now"], args["epoch"], args["seal"] = r.Citizen.Registration.AssuredAt, r.Change.Seal.Epoch, r.Change.Seal.MAC
+	_, err := tx.Exec(ctx, `
+		INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at, version, seal_epoch, seal)
+		VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now, 1, @epoch, @seal)`, args)
+	return err
+}
+
+// reinstateCitizen has somebody who left come back; what they had is forgotten.
+func reinstateCitizen(ctx context.Context, tx pgx.Tx, r citizen.Registering) error {
+	err := swap(ctx, tx, policies.Refuse(policies.CitizenExists), `
+		UPDATE citizens
+		SET given_name = @given, surnames = @surnames, phone = @phone, email = @email, locale = @locale, status = @status,
+			document_until = @until, phone_changed_at = NULL, associated = NULL, notices = @notices
+		WHERE id = @id AND status = 'deregistered'`, rowOf(r.Citizen))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM associated_certificates WHERE citizen_id = @id`, pgx.NamedArgs{"id": r.Citizen.ID}); err != nil {
+		return err
+	}
+	for _, kind := range []string{"activation", "password"} {
+		if err := clearAttempts(ctx, tx, kind, r.Citizen.ID); err != nil {
+			return err
+		}
+	}
+	return apply(ctx, tx, r.Change)
+}
+
+// rowOf are the columns of a citizen's row that registration writes.
+func rowOf(c signer.Citizen) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"id":         c.ID,
+		"identifier": c.Identifier,
+		"given":      c.GivenName,
+		"surnames":   c.Surnames,
+		"phone":      c.Phone,
+		"email":      c.Email,
+		"locale":     c.Locale,
+		"status":     c.Status,
+		"until":      c.DocumentUntil,
+		"notices":    c.Notices,
+	}
+}
+
+func insertRegistration(ctx context.Context, tx pgx.Tx, c signer.Citizen, evidence map[string]string) error {
+	if evidence == nil {
+		evidence = map[string]string{}
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at, evidence)
+		VALUES (@id, @mode, @level, @office, @officer, @assured, @evidence)`, pgx.NamedArgs{
+		"id":       c.ID,
+		"mode":     c.Registration.Mode,
+		"level":    c.Registration.Level,
+		"office":   c.Registration.Office,
+		"officer":  c.Registration.Officer,
+		"assured":  c.Registration.AssuredAt,
+		"evidence": evidence,
+	})
+	return err
+}
+
+func insertActivation(ctx context.Context, tx pgx.Tx, citizenID string, a citizen.Activation, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO activations (citizen_id, pepper_epoch, mac, issued_at)
+		VALUES (@id, @pepper, @mac, @now)
+		ON CONFLICT (citizen_id) DO UPDATE
+		SET pepper_epoch = @pepper, mac = @mac, issued_at = @now`,
+		pgx.NamedArgs{"id": citizenID, "pepper": a.Pepper, "mac": a.MAC, "now": now})
+	return err
+}
+
+// RenewRegistration implements citizen.Store.
+func (db *DB) RenewRegistration(ctx context.Context, u citizen.Update, entries ...audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, u.Change); err != nil {
+			return err
+		}
+		if err := spendEnrolment(ctx, tx, u.Enrolment, entries[0].At); err != nil {
+			return err
+		}
+		err := swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
+			UPDATE citizens
+			SET document_until = @until
+			WHERE id = @id AND status = @status`, rowOf(u.Citizen))
+		if err != nil {
+			return err
+		}
+		if err := insertRegistration(ctx, tx, u.Citizen, u.Evidence); err != nil {
+			return err
+		}
+		if err := db.notify(ctx, tx, u.Notice); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(entries, u.Change.Entry)...)
+	})
+}
+
+// ChangeContact implements citizen.Store.
+func (db *DB) ChangeContact(ctx context.Context, u citizen.Update, entries ...audit.Entry) error {
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := apply(ctx, tx, u.Change); err != nil {
+			return err
+		}
+		if err := spendEnrolment(ctx, tx, u.Enrolment, entries[0].At); err != nil {
+			return err
+		}
+		args := rowOf(u.Citizen)
+		args["changed"] = orNever(u.Citizen.PhoneChangedAt)
+		err := swap(ctx, tx, policies.Refuse(policies.CitizenInactive), `
+			UPDATE citizens
+			SET phone = @phone, phone_changed_at = @changed, email = @email
+			WHERE id = @id AND status = @status`, args)
+		if err != nil {
+			return err
+		}
+		if err := endSessions(ctx, tx, u.Citizen.ID, entries[0].At); err != nil {
+			return err
+		}
+		if err := db.notify(ctx, tx, u.Notice); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, append(entries, u.Change.Entry)...)
+	})
+	if violated(err, "citizens_phone_unique") {
+		return fmt.Errorf("%w: %w", policies.Refuse(policies.PhoneTaken), err)
+	}
+	return err
+}
+
 // ReplaceActivation implements citizen.Store.
 func (db *DB) ReplaceActivation(ctx context.Context, citizenID string, a citizen.Activation, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO activations (citizen_id, pepper_epoch, mac, issued_at)
-			VALUES (@id, @pepper, @mac, @now)
-			ON CONFLICT (citizen_id) DO UPDATE
-			SET pepper_epoch = @pepper, mac = @mac, issued_at = @now`,
-			pgx.NamedArgs{"id": citizenID, "pepper": a.Pepper, "mac": a.MAC, "now": e.At})
-		if err != nil {
+		if err := spendEnrolment(ctx, tx, a.Enrolment, e.At); err != nil {
+			return err
+		}
+		if err := insertActivation(ctx, tx, citizenID, a, e.At); err != nil {
 			return err
 		}
 		// Whoever has begun with the old code begins again with this one.

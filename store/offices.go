@@ -88,3 +88,13 @@ func (db *DB) RecordAct(ctx context.Context, s citizen.Statement, now time.Time)
 		})
 	})
 }
+
+// OfficeActs implements citizen.Store.
+func (db *DB) OfficeActs(ctx context.Context, office string, kind citizen.ActKind, since time.Time) (int, error) {
+	var n int
+	err := db.pool.QueryRow(ctx, `
+		SELECT count(*)
+		FROM office_acts
+		WHERE office = @office AND act = @act AND at > @since`, pgx.NamedArgs{"office": office, "act": kind, "since": since}).Scan(&n)
+	return n, err
+}

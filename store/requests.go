@@ -252,6 +252,10 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			WHERE expires_at <= @now`, `
 			DELETE FROM pending_changes
 			WHERE expires_at <= @now`, `
+			DELETE FROM presentations
+			WHERE expires_at <= @now`, `
+			DELETE FROM enrolments
+			WHERE expires_at < @hour`, `
 			DELETE FROM attempts
 			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
 			DELETE FROM office_acts

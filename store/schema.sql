@@ -823,7 +823,10 @@ COMMENT ON COLUMN pins.mac IS 'HSM HMAC over the row, access key and PIN';
 CREATE TABLE presentations (
     hash bytea NOT NULL,
     challenge bytea NOT NULL,
+    identifier text NOT NULL,
     facts jsonb NOT NULL,
+    seal_epoch integer NOT NULL,
+    seal bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT presentations_challenge_check CHECK ((length(challenge) = 32))
@@ -1287,6 +1290,8 @@ CREATE INDEX presentations_expiry ON presentations USING btree (expires_at);
 CREATE INDEX registrations_age ON registrations USING btree (assured_at);
 
 CREATE INDEX registrations_citizen ON registrations USING btree (citizen_id, assured_at DESC);
+
+CREATE INDEX requests_history ON requests USING btree (identifier, created_at DESC, id DESC) INCLUDE (application_id);
 
 CREATE INDEX requests_open ON requests USING btree (expires_at) WHERE (state = ANY (ARRAY['received'::text, 'pending'::text]));
 

@@ -18,14 +18,15 @@ import (
 // Client reaches a module in another process. It fulfils signer.Module,
 // Register, Validation and AuditLog.
 type Client struct {
-	module   signerv1connect.ActivationModuleClient
-	register signerv1connect.CitizenRegisterClient
-	validate signerv1connect.ValidationClient
-	profile  signerv1connect.CitizenProfileClient
-	audit    signerv1connect.AuditLogClient
-	pins     signerv1connect.PinsClient
-	http     *http.Client
-	base     string
+	module    signerv1connect.ActivationModuleClient
+	register  signerv1connect.CitizenRegisterClient
+	validate  signerv1connect.ValidationClient
+	profile   signerv1connect.CitizenProfileClient
+	audit     signerv1connect.AuditLogClient
+	pins      signerv1connect.PinsClient
+	registrar signerv1connect.RegistrarClient
+	http      *http.Client
+	base      string
 }
 
 var (
@@ -190,7 +191,7 @@ func decodeChallenge(c *signerv1.Challenge) signer.Challenge {
 }
 
 func decodeReceipt(r *signerv1.Receipt) (citizen.Receipt, error) {
-	receipt := citizen.Receipt{CitizenID: r.GetCitizenId(), RegisteredAt: r.GetRegisteredAt().AsTime()}
+	receipt := citizen.Receipt{CitizenID: r.GetCitizenId(), RegisteredAt: r.GetRegisteredAt().AsTime(), Code: r.GetCode()}
 	if r.GetActivationCode() == "" {
 		return receipt, nil
 	}

@@ -43,6 +43,7 @@ type Services struct {
 	Validation Validation
 	AuditLog   AuditLog
 	Pins       Pins
+	Registrar  Registrar
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -57,6 +58,7 @@ func Handler(s Services) http.Handler {
 	mux.Handle(signerv1connect.NewCitizenProfileHandler(&profileServer{s.Profile}, options))
 	mux.Handle(signerv1connect.NewValidationHandler(&validationServer{s.Validation}, options))
 	mux.Handle(signerv1connect.NewAuditLogHandler(&auditServer{s.AuditLog}, options))
+	mux.Handle(signerv1connect.NewRegistrarHandler(&registrarServer{s.Registrar}, options))
 	mux.Handle(signerv1connect.NewPinsHandler(&pinServer{s.Pins}, options))
 	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
@@ -257,5 +259,5 @@ func encodeChallenge(c signer.Challenge) *signerv1.Challenge {
 }
 
 func encodeReceipt(r citizen.Receipt) *signerv1.Receipt {
-	return &signerv1.Receipt{CitizenId: r.CitizenID, ActivationCode: r.ActivationCode.Reveal(), RegisteredAt: timestamppb.New(r.RegisteredAt)}
+	return &signerv1.Receipt{CitizenId: r.CitizenID, ActivationCode: r.ActivationCode.Reveal(), RegisteredAt: timestamppb.New(r.RegisteredAt), Code: r.Code}
 }

@@ -124,14 +124,15 @@ func newClient(base string, transport *http.Transport) *Client {
 	transport.DisableCompression = true
 	c := &http.Client{Transport: transport}
 	return &Client{
-		module:   signerv1connect.NewActivationModuleClient(c, base),
-		register: signerv1connect.NewCitizenRegisterClient(c, base),
-		validate: signerv1connect.NewValidationClient(c, base),
-		profile:  signerv1connect.NewCitizenProfileClient(c, base),
-		audit:    signerv1connect.NewAuditLogClient(c, base),
-		pins:     signerv1connect.NewPinsClient(c, base),
-		http:     c,
-		base:     base,
+		module:    signerv1connect.NewActivationModuleClient(c, base),
+		register:  signerv1connect.NewCitizenRegisterClient(c, base),
+		validate:  signerv1connect.NewValidationClient(c, base),
+		profile:   signerv1connect.NewCitizenProfileClient(c, base),
+		audit:     signerv1connect.NewAuditLogClient(c, base),
+		pins:      signerv1connect.NewPinsClient(c, base),
+		registrar: signerv1connect.NewRegistrarClient(c, base),
+		http:      c,
+		base:      base,
 	}
 }
 

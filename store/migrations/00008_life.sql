@@ -43,6 +43,9 @@ ALTER TABLE attempts
     DROP CONSTRAINT attempts_kind,
     ADD CONSTRAINT attempts_kind CHECK (kind IN ('password', 'activation', 'letter', 'card'));
 
+-- A citizen's own history, a page at a time.
+CREATE INDEX requests_history ON requests (identifier, created_at DESC, id DESC) INCLUDE (application_id);
+
 -- What waits for a link in a mail to be followed.
 CREATE TABLE pending_changes (
     hash         bytea       PRIMARY KEY,
@@ -79,7 +82,10 @@ COMMENT ON TABLE incidents IS '"this was not me": what an office has to look int
 CREATE TABLE presentations (
     hash       bytea       PRIMARY KEY,
     challenge  bytea       NOT NULL CHECK (length(challenge) = 32),
+    identifier text        NOT NULL,
     facts      jsonb       NOT NULL,
+    seal_epoch integer     NOT NULL,
+    seal       bytea       NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );

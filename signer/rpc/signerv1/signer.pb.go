@@ -936,6 +936,7 @@ type Receipt struct {
 	CitizenId      string                 `protobuf:"bytes,1,opt,name=citizen_id,json=citizenId,proto3" json:"citizen_id,omitempty"`
 	ActivationCode string                 `protobuf:"bytes,2,opt,name=activation_code,json=activationCode,proto3" json:"activation_code,omitempty"`
 	RegisteredAt   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=registered_at,json=registeredAt,proto3" json:"registered_at,omitempty"`
+	Code           string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"` // what another act leaves for whoever asked: a presentation's, a letter's
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -989,6 +990,13 @@ func (x *Receipt) GetRegisteredAt() *timestamppb.Timestamp {
 		return x.RegisteredAt
 	}
 	return nil
+}
+
+func (x *Receipt) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
 }
 
 type StartActivationRequest struct {
@@ -1842,12 +1850,13 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x10\n" +
 	"\x03act\x18\x02 \x01(\tR\x03act\"G\n" +
 	"\x0fPerformResponse\x124\n" +
-	"\areceipt\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.ReceiptR\areceipt\"\x92\x01\n" +
+	"\areceipt\x18\x01 \x01(\v2\x1a.rubrica.signer.v1.ReceiptR\areceipt\"\xa6\x01\n" +
 	"\aReceipt\x12\x1d\n" +
 	"\n" +
 	"citizen_id\x18\x01 \x01(\tR\tcitizenId\x12'\n" +
 	"\x0factivation_code\x18\x02 \x01(\tR\x0eactivationCode\x12?\n" +
-	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\"\x98\x01\n" +
+	"\rregistered_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\fregisteredAt\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\"\x98\x01\n" +
 	"\x16StartActivationRequest\x12\x1e\n" +
 	"\n" +
 	"identifier\x18\x01 \x01(\tR\n" +
