@@ -88,7 +88,9 @@ func (d *Door) keep(c echo.Context, name, path, value string) {
 }
 
 // pinTicket writes a ticket for a cookie; the time is for the page alone.
-func pinTicket(t citizen.PINTicket) string { return t.ID + "." + strconv.FormatInt(t.ExpiresAt.Unix(), 10) }
+func pinTicket(t citizen.PINTicket) string {
+	return t.ID + "." + strconv.FormatInt(t.ExpiresAt.Unix(), 10)
+}
 
 func heldPIN(c echo.Context) (citizen.PINTicket, bool) {
 	cookie, err := c.Cookie(pinCookie)
@@ -150,9 +152,6 @@ const ownPagesPath = "/mi"
 
 // letIn leads somebody who was identified to the own pages.
 func (d *Door) letIn(c echo.Context, s signer.Session) error {
-	c.SetCookie(&http.Cookie{ //nolint:gosec // without Secure in development only, which has no TLS
-		Name: "rubrica_access", Value: s.Ticket.Encode(), Path: ownPagesPath, Expires: s.ExpiresAt,
-		HttpOnly: true, Secure: !d.Development, SameSite: http.SameSiteLaxMode,
-	})
+	d.welcome(c, s)
 	return seeOther(c, ownPagesPath)
 }
