@@ -12,11 +12,11 @@ import (
 	"github.com/rubrica-firma/rubrica/audit"
 )
 
-// eachWords runs a test in every language.
+// eachWords runs a test in every language of the auditors.
 func eachWords(t *testing.T, test func(t *testing.T, w auditWords)) {
 	t.Helper()
 	p := open(t)
-	for _, language := range p.options.Catalogue.Languages() {
+	for _, language := range p.options.Catalogue.StaffLanguages() {
 		t.Run(language.Tag, func(t *testing.T) {
 			t.Parallel()
 			test(t, auditWords{p.speak(language.Tag)})

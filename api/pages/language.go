@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 )
@@ -42,15 +43,30 @@ func (p *Pages) Locale(w http.ResponseWriter, r *http.Request) string {
 	return p.options.Catalogue.For(remembered, r.Header.Get("Accept-Language")).Locale()
 }
 
+// forStaff tells whether a template is for officers and auditors, who are served
+// in fewer languages than citizens.
+func forStaff(template string) bool {
+	return strings.HasPrefix(template, "auditor-") || strings.HasPrefix(template, "desk-") || strings.HasPrefix(template, "components-page")
+}
+
+// Languages are those that a view can be drawn in.
+func (p *Pages) Languages(view View) []catalogue.Language {
+	if forStaff(view.template()) {
+		return p.options.Catalogue.StaffLanguages()
+	}
+	return p.options.Catalogue.Languages()
+}
+
 // languageLinks lead from a page to itself. A page that cannot be asked for
-// again (self is empty) offers none.
-func (p *Pages) languageLinks(self, current string) []languageLink {
+// again (Self is empty) offers none.
+func (p *Pages) languageLinks(view View, current string) []languageLink {
+	self := view.page().Self
 	address, err := url.Parse(self)
 	if self == "" || err != nil {
 		return nil
 	}
 	var links []languageLink
-	for _, language := range p.options.Catalogue.Languages() {
+	for _, language := range p.Languages(view) {
 		query := address.Query()
 		query.Set(languageParameter, language.Tag)
 		to := url.URL{Path: address.Path, RawQuery: query.Encode()}

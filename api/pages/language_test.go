@@ -47,7 +47,8 @@ func TestLocale(t *testing.T) {
 func TestLanguageLinksKeepThePage(t *testing.T) {
 	t.Parallel()
 	p := open(t)
-	links := p.languageLinks("/firma/1/revisar?documento=2&pagina=3&lang=es", "es")
+	at := func(self string) View { return &Identify{Self: self} }
+	links := p.languageLinks(at("/firma/1/revisar?documento=2&pagina=3&lang=es"), "es")
 	if len(links) != len(p.options.Catalogue.Languages()) {
 		t.Fatalf("got %d links, want one for each language", len(links))
 	}
@@ -59,10 +60,13 @@ func TestLanguageLinksKeepThePage(t *testing.T) {
 			t.Errorf("link to %s: got current %t", link.Tag, link.Current)
 		}
 	}
-	if got := p.languageLinks("", "es"); got != nil {
+	if got := len(p.languageLinks(&AuditTotals{Self: "/auditoria/resumen"}, "es")); got != 2 {
+		t.Errorf("links of an auditor's page: got %d, want Spanish and English", got)
+	}
+	if got := p.languageLinks(at(""), "es"); got != nil {
 		t.Errorf("links of a page without address: got %v, want none", got)
 	}
-	for _, link := range p.languageLinks("//evil.example/x", "es") {
+	for _, link := range p.languageLinks(at("//evil.example/x"), "es") {
 		if strings.HasPrefix(link.URL, "//") || strings.Contains(link.URL, "evil") {
 			t.Errorf("link: got %s, want this site", link.URL)
 		}

@@ -111,10 +111,11 @@ func (p *Pages) parse(messages *catalogue.Messages) (set, error) {
 	if err != nil {
 		return nil, err
 	}
+	staffed := p.options.Catalogue.ForStaff(messages.Locale()).Locale() == messages.Locale()
 	pages := make(set)
 	for _, file := range files {
 		name := path.Join("templates", file.Name())
-		if slices.Contains(sharedFiles(), name) {
+		if slices.Contains(sharedFiles(), name) || forStaff(file.Name()) && !staffed {
 			continue
 		}
 		page, err := base.Clone()
@@ -132,7 +133,11 @@ func (p *Pages) parse(messages *catalogue.Messages) (set, error) {
 // Render sends a view with the status given, in one of the catalogue's
 // languages (see [Pages.Locale]). On error nothing has been sent.
 func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view View) error {
-	locale = p.options.Catalogue.For(locale).Locale()
+	if forStaff(view.template()) {
+		locale = p.options.Catalogue.ForStaff(locale).Locale()
+	} else {
+		locale = p.options.Catalogue.For(locale).Locale()
+	}
 	page, ok := p.sets[locale][view.template()]
 	if !ok {
 		return fmt.Errorf("rendering %T: no template %q", view, view.template())
@@ -140,7 +145,7 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 	var body bytes.Buffer
 	err := page.Execute(&body, frame{
 		Lang:      locale,
-		Languages: p.languageLinks(view.page().Self, locale),
+		Languages: p.languageLinks(view, locale),
 		Brand:     p.brand,
 		Page:      view.page(),
 		View:      view,

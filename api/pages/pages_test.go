@@ -106,8 +106,8 @@ func eachSample(t *testing.T, test func(t *testing.T, locale string, view View, 
 	t.Helper()
 	p := open(t)
 	samples := append(p.Samples(noon), Sample{Name: "components", View: p.components(noon, p.Samples(noon))})
-	for _, language := range p.options.Catalogue.Languages() {
-		for _, sample := range samples {
+	for _, sample := range samples {
+		for _, language := range p.Languages(sample.View) {
 			t.Run(language.Tag+"/"+sample.Name+"/"+sample.State, func(t *testing.T) {
 				t.Parallel()
 				test(t, language.Tag, sample.View, draw(t, p, language.Tag, sample.View))

@@ -1,7 +1,11 @@
 // Package catalogue holds every sentence that a person reads: on pages, in SMS
-// and mail, and in the answers of the API. Sentences are data, one pair of
-// TOML files per language in locales/, with Spanish as the language all others
+// and mail, and in the answers of the API. Sentences are data, one TOML file
+// per area and language in locales/, with Spanish as the language all others
 // are translated from. A language is added by adding its files.
+//
+// What a language lacks is said in the language that it is a variety of
+// (Valencian reads Catalan), and else in Spanish. What officers and auditors
+// read exists in Spanish and English only: see [Catalogue.ForStaff].
 //
 // Sentences hold plain placeholders ({{.tries}}) and no logic. One that has
 // plural forms agrees with the one number among its parameters: tries, number
@@ -57,6 +61,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -89,7 +94,9 @@ var source = language.Spanish
 // Catalogue is the set of languages. It is immutable and safe for concurrent
 // use.
 type Catalogue struct {
-	bundle    *i18n.Bundle
+	// bundles has one for each language: among several, go-i18n would take
+	// Valencian for Catalan, because language.Matcher does not see variants.
+	bundles   map[language.Tag]*i18n.Bundle
 	matcher   language.Matcher
 	languages []Language
 	messages  map[language.Tag]map[string]sentence
@@ -116,11 +123,10 @@ func New() (*Catalogue, error) {
 		return nil, fmt.Errorf("loading the time zone: %w", err)
 	}
 	c := &Catalogue{
-		bundle:   i18n.NewBundle(source),
+		bundles:  make(map[language.Tag]*i18n.Bundle),
 		messages: make(map[language.Tag]map[string]sentence),
 		zone:     zone,
 	}
-	c.bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	files, err := locales.ReadDir("locales")
 	if err != nil {
 		return nil, fmt.Errorf("listing languages: %w", err)
@@ -134,15 +140,22 @@ func New() (*Catalogue, error) {
 }
 
 func (c *Catalogue) load(name string) error {
-	file, err := c.bundle.LoadMessageFileFS(locales, name)
+	content, err := locales.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	known := c.messages[file.Tag]
-	if known == nil {
-		known = make(map[string]sentence)
-		c.messages[file.Tag] = known
+	file, err := i18n.ParseMessageFileBytes(content, name, map[string]i18n.UnmarshalFunc{"toml": toml.Unmarshal})
+	if err != nil {
+		return err
 	}
+	if c.bundles[file.Tag] == nil {
+		c.bundles[file.Tag] = i18n.NewBundle(file.Tag)
+		c.messages[file.Tag] = make(map[string]sentence)
+	}
+	if err := c.bundles[file.Tag].AddMessages(file.Tag, file.Messages...); err != nil {
+		return err
+	}
+	known := c.messages[file.Tag]
 	for _, m := range file.Messages {
 		if _, twice := known[m.ID]; twice {
 			return fmt.Errorf("message %q stands twice", m.ID)
@@ -156,20 +169,21 @@ func (c *Catalogue) load(name string) error {
 	return nil
 }
 
-// nameLanguages fixes the order of the languages: the source first, because
-// the matcher falls back to the first, then by tag.
+// offered is the order in which languages are offered: the source first, because
+// the matcher falls back to the first, then the other official ones, then
+// foreign ones.
+func offered() []string { return []string{"es", "ca", "ca-valencia", "gl", "eu", "en"} }
+
+// nameLanguages fixes the order of the languages and asks each for its name.
 func (c *Catalogue) nameLanguages() error {
-	tags := slices.SortedFunc(maps.Keys(c.messages), func(a, b language.Tag) int {
-		switch {
-		case a == source:
-			return -1
-		case b == source:
-			return 1
-		case a.String() < b.String():
-			return -1
-		default:
-			return 1
+	rank := func(tag language.Tag) int {
+		if at := slices.Index(offered(), tag.String()); at >= 0 {
+			return at
 		}
+		return len(offered())
+	}
+	tags := slices.SortedFunc(maps.Keys(c.messages), func(a, b language.Tag) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.String(), b.String()))
 	})
 	c.matcher = language.NewMatcher(tags)
 	for _, tag := range tags {
@@ -199,6 +213,9 @@ func (c *Catalogue) For(wanted ...string) *Messages {
 		if err != nil || len(tags) == 0 {
 			continue
 		}
+		if found, ok := c.variety(tags[0]); ok {
+			return c.speak(found)
+		}
 		if _, index, confidence := c.matcher.Match(tags...); confidence > language.No {
 			return c.speak(language.MustParse(c.languages[index].Tag))
 		}
@@ -206,8 +223,59 @@ func (c *Catalogue) For(wanted ...string) *Messages {
 	return c.speak(source)
 }
 
+// variety finds the language with the variant wanted, whatever the region:
+// ca-ES-valencia is ca-valencia. The matcher would say Catalan.
+func (c *Catalogue) variety(wanted language.Tag) (language.Tag, bool) {
+	if len(wanted.Variants()) == 0 {
+		return language.Und, false
+	}
+	for _, l := range c.languages {
+		tag := language.MustParse(l.Tag)
+		base, _ := tag.Base()
+		wantedBase, _ := wanted.Base()
+		if base == wantedBase && slices.Equal(tag.Variants(), wanted.Variants()) {
+			return tag, true
+		}
+	}
+	return language.Und, false
+}
+
+// ForStaff is For among the languages that officers and auditors are served in.
+func (c *Catalogue) ForStaff(wanted ...string) *Messages {
+	if m := c.For(wanted...); slices.Contains(staffLanguages(), m.Locale()) {
+		return m
+	}
+	return c.speak(source)
+}
+
+// StaffLanguages lists the languages of [Catalogue.ForStaff], the source first.
+func (c *Catalogue) StaffLanguages() []Language {
+	return slices.DeleteFunc(c.Languages(), func(l Language) bool { return !slices.Contains(staffLanguages(), l.Tag) })
+}
+
+func staffLanguages() []string { return []string{"es", "en"} }
+
+// speak gathers who says a message: the language, those that it is a variety
+// of, and the source.
 func (c *Catalogue) speak(tag language.Tag) *Messages {
-	return &Messages{catalogue: c, tag: tag, localizer: i18n.NewLocalizer(c.bundle, tag.String()), zone: c.zone}
+	m := &Messages{catalogue: c, tag: tag, zone: c.zone}
+	for t := tag; !t.IsRoot(); t = t.Parent() {
+		if _, spoken := c.messages[t]; spoken && t != source {
+			m.voices = append(m.voices, c.voice(t))
+		}
+	}
+	m.voices = append(m.voices, c.voice(source))
+	return m
+}
+
+// voice says messages of one language only.
+type voice struct {
+	messages  map[string]sentence
+	localizer *i18n.Localizer
+}
+
+func (c *Catalogue) voice(tag language.Tag) voice {
+	return voice{messages: c.messages[tag], localizer: i18n.NewLocalizer(c.bundles[tag], tag.String())}
 }
 
 var (

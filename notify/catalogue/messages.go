@@ -15,7 +15,7 @@ import (
 type Messages struct {
 	catalogue *Catalogue
 	tag       language.Tag
-	localizer *i18n.Localizer
+	voices    []voice // in the order in which they are asked, the source last
 	zone      *time.Location
 }
 
@@ -29,9 +29,9 @@ func (m *Messages) In(zone *time.Location) *Messages {
 	return &moved
 }
 
-// Has tells whether the message exists in this language or in the source.
+// Has tells whether the message exists in this language or one that stands in.
 func (m *Messages) Has(id string) bool {
-	_, known := m.describe(id)
+	_, known := m.voice(id)
 	return known
 }
 
@@ -48,10 +48,11 @@ func (m *Messages) Text(id string, params map[string]any) string {
 
 // Lookup is Text that says what is wrong: [ErrUnknown] or [ErrParams].
 func (m *Messages) Lookup(id string, params map[string]any) (string, error) {
-	known, ok := m.describe(id)
+	speaker, ok := m.voice(id)
 	if !ok {
 		return "", fmt.Errorf("%w %q", ErrUnknown, id)
 	}
+	known := speaker.messages[id]
 	config := &i18n.LocalizeConfig{MessageID: id, TemplateData: m.spell(params)}
 	for _, name := range known.params {
 		if _, given := params[name]; !given {
@@ -65,22 +66,23 @@ func (m *Messages) Lookup(id string, params map[string]any) (string, error) {
 		}
 		config.PluralCount = count
 	}
-	// The localizer reports a fallback to the source language as an error
+	// The localizer reports a plural form that stands in for another as an error
 	// beside its text; the text is what counts here.
-	text, err := m.localizer.Localize(config)
+	text, err := speaker.localizer.Localize(config)
 	if text == "" && err != nil {
 		return "", fmt.Errorf("composing message %q: %w", id, err)
 	}
 	return text, nil
 }
 
-func (m *Messages) describe(id string) (sentence, bool) {
-	for _, tag := range []language.Tag{m.tag, source} {
-		if known, ok := m.catalogue.messages[tag][id]; ok {
-			return known, true
+// voice finds who says a message.
+func (m *Messages) voice(id string) (voice, bool) {
+	for _, v := range m.voices {
+		if _, knows := v.messages[id]; knows {
+			return v, true
 		}
 	}
-	return sentence{}, false
+	return voice{}, false
 }
 
 // spell writes values that are not text the way the language does.

@@ -113,24 +113,32 @@ func TestSMS(t *testing.T) {
 	}
 }
 
-// TestSMSFits holds for any title and name, hostile ones included: the message
-// fits one SMS, keeps reference and code, and ends with its own last line.
+// TestSMSFits holds for any title and name, hostile ones included, and in every
+// language: the message fits one SMS, keeps reference and code, and ends with
+// its own last line.
 func TestSMSFits(t *testing.T) {
 	t.Parallel()
-	m := open(t).For("es")
-	rapid.Check(t, func(t *rapid.T) {
-		text := m.SMS(SMS{
-			Kind: SMSSign, Application: rapid.String().Draw(t, "application"), Title: rapid.String().Draw(t, "title"),
-			Reference: "K7QF", Code: "12345678", Host: "firma.example.es",
+	kinds := []SMSKind{SMSSign, SMSSignMany, SMSCertificate, SMSActivation, SMSPassword, SMSRevocation, SMSSuspension, SMSRelease}
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		rapid.Check(t, func(t *rapid.T) {
+			kind := rapid.SampledFrom(kinds).Draw(t, "kind")
+			text := m.SMS(SMS{
+				Kind: kind, Application: rapid.String().Draw(t, "application"), Title: rapid.String().Draw(t, "title"),
+				Count: rapid.IntRange(1, 100).Draw(t, "count"), Reference: "K7QF", Code: "12345678", Host: "firma.example.es",
+			})
+			septets, ok := Septets(text)
+			if !ok || septets > MessageSeptets {
+				t.Fatalf("got %d septets (in the alphabet: %t), want at most %d: %q", septets, ok, MessageSeptets, text)
+			}
+			body, last, _ := strings.Cut(text, "\n")
+			if last != "@firma.example.es #12345678" || !strings.Contains(body, " 1234 5678. ") {
+				t.Fatalf("got %q, want code and last line untouched", text)
+			}
+			if signing := kind == SMSSign || kind == SMSSignMany; signing && !strings.Contains(body, "ef. K7QF. ") {
+				t.Fatalf("got %q, want the reference untouched", text)
+			}
 		})
-		septets, ok := Septets(text)
-		if !ok || septets > MessageSeptets {
-			t.Fatalf("got %d septets (in the alphabet: %t), want at most %d: %q", septets, ok, MessageSeptets, text)
-		}
-		body, last, _ := strings.Cut(text, "\n")
-		if last != "@firma.example.es #12345678" || !strings.HasSuffix(body, `". Ref. K7QF. Codigo 1234 5678. No lo comparta.`) {
-			t.Fatalf("got %q, want reference, code and last line untouched", text)
-		}
 	})
 }
 
