@@ -29,7 +29,8 @@ type Config struct {
 	// that clients connect directly, and that the header means nothing.
 	Proxies   []netip.Prefix
 	Catalogue *catalogue.Catalogue
-	Clients   Clients
+	// Clients may have access tokens; nil: nobody may.
+	Clients Clients
 	// Scopes are what this door grants, whatever a client is registered for; nil
 	// is ScopeSignature and ScopeRegistration.
 	Scopes []string
@@ -117,6 +118,9 @@ func (s *Site) routes() {
 	s.echo.Match(alive, "/readyz", s.ready)
 	s.echo.GET("/problems/:code", s.explain)
 	s.echo.GET(plainSheet, s.plain.stylesheet)
+	if s.Clients == nil {
+		return
+	}
 	s.echo.GET("/.well-known/oauth-authorization-server", s.metadata)
 	s.echo.POST(tokenPath, s.token, s.perAddress(s.tokens), s.Accept(formBytes))
 }

@@ -50,19 +50,23 @@ func (p *Papers) Authorities() *x509.CertPool {
 // judged by the door, where a refusal is recorded and has a page; the browser is
 // told of the authorities, so that it offers no other. There are no tickets: each
 // connection shows its certificate.
-func (p *Papers) TLS() *tls.Config {
+func (p *Papers) TLS() *tls.Config { return p.Asking(tls.VersionTLS13, p.Authorities) }
+
+// Asking is TLS for certificates of other authorities, from that version on; nil
+// asks for none.
+func (p *Papers) Asking(version uint16, authorities func() *x509.CertPool) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS13,
+		MinVersion: version, //nolint:gosec // the callers' constant, 1.2 at least
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			own, authorities := p.now(hello.Context())
-			config := &tls.Config{
-				MinVersion:             tls.VersionTLS13,
+			own := p.now(hello.Context())
+			config := &tls.Config{ //nolint:gosec // as above
+				MinVersion:             version,
 				Certificates:           []tls.Certificate{own},
 				NextProtos:             []string{"h2", "http/1.1"},
 				SessionTicketsDisabled: true,
 			}
-			if authorities != nil {
-				config.ClientAuth, config.ClientCAs = tls.RequestClientCert, authorities
+			if known := authorities(); known != nil {
+				config.ClientAuth, config.ClientCAs = tls.RequestClientCert, known
 			}
 			return config, nil
 		},
@@ -71,13 +75,13 @@ func (p *Papers) TLS() *tls.Config {
 
 // now is the files' content. Files that are not in order, such as a certificate
 // whose key has not been replaced yet, leave what was there before.
-func (p *Papers) now(ctx context.Context) (tls.Certificate, *x509.CertPool) {
+func (p *Papers) now(ctx context.Context) tls.Certificate {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.refresh(); err != nil {
 		p.logger.WarnContext(ctx, "tls_files_not_in_order", "error", err)
 	}
-	return p.certificate, p.authorities
+	return p.certificate
 }
 
 func (p *Papers) refresh() error {

@@ -96,7 +96,7 @@ func (c *AuditorServeCommand) Run(ctx context.Context) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveTLS(ctx, server) })
-	group.Go(func() error { keepPurgingAuditors(ctx, store.ForAuditor(db), logger); return nil })
+	group.Go(func() error { keepPurging(ctx, db.Staff(personnel.Auditors()), logger); return nil })
 	return group.Wait()
 }
 
@@ -200,8 +200,8 @@ func serveTLS(ctx context.Context, server *http.Server) error {
 	return <-stopped
 }
 
-// keepPurgingAuditors forgets sessions, challenges and invitations that ended.
-func keepPurgingAuditors(ctx context.Context, s store.Auditor, logger *slog.Logger) {
+// keepPurging forgets sessions, challenges and invitations that ended.
+func keepPurging(ctx context.Context, s store.Staff, logger *slog.Logger) {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {

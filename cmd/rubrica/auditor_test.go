@@ -93,12 +93,12 @@ func TestAuditorAccounts(t *testing.T) {
 		}
 	}
 
-	add := func(output string, args ...string) auditorCredentials {
+	add := func(output string, args ...string) accountCredentials {
 		t.Helper()
 		if status, _ := auditor(t, append([]string{"add", database, "--output", file(output)}, args...)...); status != 0 {
 			t.Fatalf("%q: got status %d", args, status)
 		}
-		var c auditorCredentials
+		var c accountCredentials
 		text, err := os.ReadFile(file(output))
 		if err != nil {
 			t.Fatal(err)

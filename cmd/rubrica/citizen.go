@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/rubrica-firma/rubrica/api/rest/client"
 )
@@ -36,13 +34,9 @@ type OfficeSettings struct {
 
 // perform signs an act and has it carried out.
 func (s OfficeSettings) perform(ctx context.Context, act client.OfficeAct) (*client.Receipt, error) {
-	text, err := os.ReadFile(s.Office)
+	credentials, err := officeCredentials(s.Office)
 	if err != nil {
-		return nil, fmt.Errorf("reading the office's credentials: %w", err)
-	}
-	var credentials clientCredentials
-	if err := json.Unmarshal(text, &credentials); err != nil {
-		return nil, fmt.Errorf("reading the office's credentials in %s: %w", s.Office, err)
+		return nil, err
 	}
 	if s.OfficeKey != "" {
 		key, err := secretFile(s.OfficeKey)

@@ -49,6 +49,9 @@ type CLI struct {
 	Witness WitnessCommand `cmd:"" help:"A witness of signature logs, apart from everything else."`
 	Auditor AuditorCommand `cmd:"" help:"The auditor's door to the signature log, and who may enter by it."`
 
+	Registrar RegistrarCommand `cmd:"" help:"The registration authority's process: the officers' desk, and the door where certificates are shown."`
+	Officer   OfficerCommand   `cmd:"" help:"Who works at the officers' desk."`
+
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 }
