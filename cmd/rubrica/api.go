@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,13 +65,7 @@ type APICommand struct {
 	// (docs/formats.md): a finding's code, and refuse, warn or allow.
 	DocumentRules map[string]string `name:"document-rules" help:"What to do about a finding in a document, such as javascript_form=refuse;attachments=warn." placeholder:"FINDING=VERDICT"`
 
-	// MailServer takes letters to citizens.
-	MailServer string `help:"SMTP server, host:port." required:""`
-	MailFrom   string `help:"Sender of letters." default:"no-responder@localhost"`
-	MailUser   string `help:"User at the mail server."`
-	// MailPasswordFile holds that user's password.
-	MailPasswordFile string `help:"File with the password at the mail server." type:"existingfile"`
-	MailWithoutTLS   bool   `name:"mail-without-tls" help:"Send letters without TLS." production:"never"`
+	MailSettings
 	// Development shows the component page and lets cookies travel without TLS.
 	Development bool `help:"Serve without TLS, with the component page." production:"never"`
 }
@@ -222,19 +214,9 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 }
 
 func (c *APICommand) mailer(sentences *catalogue.Catalogue, public store.Public) (*notify.Mailer, error) {
-	host, port, err := net.SplitHostPort(c.MailServer)
+	smtp, err := c.smtp()
 	if err != nil {
-		return nil, fmt.Errorf("reading mail-server: %w", err)
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, fmt.Errorf("reading the port of mail-server: %w", err)
-	}
-	smtp := notify.SMTP{Host: host, Port: number, From: c.MailFrom, User: c.MailUser, Plain: c.MailWithoutTLS}
-	if c.MailPasswordFile != "" {
-		if smtp.Password, err = secretFile(c.MailPasswordFile); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	return &notify.Mailer{
 		Catalogue: sentences, Records: public, SMTP: smtp, Service: c.Service, PublicURL: c.PublicURL,

@@ -71,7 +71,9 @@ func benchSettings(e dev.Environment) map[string]any {
 		maps.Copy(merged, more)
 		settings[command] = merged
 	}
-	lift("signer", map[string]any{"codes-per-hour": 1_000_000, "code-interval": "0s"})
+	lift("signer", map[string]any{
+		"codes-per-hour": 1_000_000, "code-interval": "0s", "sms-per-number": 0, "sms-per-prefix": 0, "sms-per-hour": 0,
+	})
 	lift("api", map[string]any{"attempts-per-minute": 1_000_000, "calls-per-second": 1_000_000})
 	measured, _ := settings["ca"].(map[string]any)
 	settings["measure"] = map[string]any{

@@ -18,8 +18,6 @@ import (
 	"github.com/rubrica-firma/rubrica/ca/online"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/hsm"
-	"github.com/rubrica-firma/rubrica/notify"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
@@ -37,9 +35,8 @@ type SignerCommand struct {
 	ListenSettings
 	PublicationSettings
 
-	// SMSGateway takes POST {id, to, text} with a bearer token and answers 202.
-	SMSGateway   string `name:"sms-gateway" help:"Address of the SMS operator's gateway." required:"" production:"https"`
-	SMSTokenFile string `name:"sms-token-file" help:"File with the gateway's bearer token." required:"" type:"existingfile"`
+	SMSSettings
+	MailSettings
 
 	// KeyAlgorithm is the kind of citizens' keys.
 	KeyAlgorithm string `help:"Citizens' keys: rsa-3072, ec-p256 or ec-p384." enum:"rsa-3072,ec-p256,ec-p384" default:"rsa-3072"`
@@ -92,7 +89,11 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 	if err != nil {
 		return err
 	}
-	module, register, err := c.services(ctx, db, token, authority, logger)
+	letters, err := c.messages(db, all.Mode, logger)
+	if err != nil {
+		return err
+	}
+	module, register, err := c.services(ctx, signerParts{db: db, token: token, authority: authority, messages: letters, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,8 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	started := false
-	err = c.serve(ctx, handler, logger, log.guard.Run, publisher.Run, func(ctx context.Context) {
+	beside := append(letters.keep, log.guard.Run, publisher.Run)
+	err = c.serve(ctx, handler, logger, append(beside, func(ctx context.Context) {
 		if log.guard.Await(ctx) != nil {
 			return
 		}
@@ -124,7 +126,7 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 			func(ctx context.Context) { keepTexting(ctx, db, module, logger) },
 			func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
 		)
-	})
+	})...)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(err, cause)
 	}
@@ -191,21 +193,17 @@ func trustedClock(db *store.DB, logger *slog.Logger) (*ca.Clock, error) {
 	})
 }
 
-func (c *SignerCommand) services(
-	ctx context.Context, db *store.DB, token *hsm.Token, authority *online.CA, logger *slog.Logger,
-) (*signer.Service, *citizen.Service, error) {
-	sentences, err := catalogue.New()
-	if err != nil {
-		return nil, nil, fmt.Errorf("loading the catalogue: %w", err)
-	}
-	host, err := c.host()
-	if err != nil {
-		return nil, nil, err
-	}
-	gatewayToken, err := secretFile(c.SMSTokenFile)
-	if err != nil {
-		return nil, nil, err
-	}
+// signerParts are what the services share.
+type signerParts struct {
+	db        *store.DB
+	token     *hsm.Token
+	authority *online.CA
+	messages  messages
+	logger    *slog.Logger
+}
+
+func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Service, *citizen.Service, error) {
+	db, token, logger := p.db, p.token, p.logger
 	epochs, err := db.Epochs(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the keys' epochs: %w", err)
@@ -216,11 +214,7 @@ func (c *SignerCommand) services(
 	limits.Lease = c.Lease
 	c.bound(&limits)
 	module := signer.New(signer.Config{
-		Store: db, Keys: token, Vault: vault, Issuer: authority,
-		Courier: &notify.Courier{
-			Catalogue: sentences, Service: c.Service, Host: host,
-			Sender: &notify.Gateway{URL: c.SMSGateway, Token: gatewayToken, Timeout: 5 * time.Second, Client: http.DefaultClient},
-		},
+		Store: db, Keys: token, Vault: vault, Issuer: p.authority, Courier: p.messages.courier,
 		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, RSAScheme: cms.Scheme(c.RSASignatures), ReadyKeys: c.ReadyKeys, Now: time.Now, Logger: logger,
 		Step: steps("signer"),
 	})

@@ -177,6 +177,9 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"auditor-user":   e.AuditorPeers,
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
+
+			"mail-server":      e.SMTP,
+			"mail-without-tls": true,
 		}),
 		"api": map[string]any{
 			"database":         e.Databases.API,
