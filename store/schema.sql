@@ -733,10 +733,15 @@ CREATE TABLE office_places (
     appointment text DEFAULT ''::text NOT NULL,
     latitude double precision,
     longitude double precision,
+    name_key text NOT NULL,
+    town_key text NOT NULL,
+    province_key text NOT NULL,
     CONSTRAINT office_places_postal_code_check CHECK ((postal_code ~ '^[0-9]{5}$'::text))
 );
 
 COMMENT ON TABLE office_places IS 'where citizens find an office; replaced as a whole by whoever imports the list';
+
+COMMENT ON COLUMN office_places.town_key IS 'the town as it is compared: without accents, in lower case; likewise the other keys';
 
 CREATE TABLE officer_challenges (
     hash bytea NOT NULL,

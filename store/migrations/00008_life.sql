@@ -192,8 +192,12 @@ CREATE TABLE office_places (
     hours       text    NOT NULL DEFAULT '',
     appointment text    NOT NULL DEFAULT '',
     latitude    double precision,
-    longitude   double precision
+    longitude   double precision,
+    name_key     text   NOT NULL,
+    town_key     text   NOT NULL,
+    province_key text   NOT NULL
 );
+COMMENT ON COLUMN office_places.town_key IS 'the town as it is compared: without accents, in lower case; likewise the other keys';
 CREATE INDEX office_places_postal_code ON office_places (postal_code);
 COMMENT ON TABLE office_places IS 'where citizens find an office; replaced as a whole by whoever imports the list';
 
