@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -192,8 +193,9 @@ func wanted(c echo.Context, otherwise string) string {
 	return (&url.URL{Path: address.Path, RawQuery: address.RawQuery}).String()
 }
 
-// Desk is the head of the auditor's pages: who asks, and why.
+// Desk is the head of the pages of the personnel: who asks, and why.
 type Desk struct {
+	Words   string // under what its words stand in the catalogue; empty for the auditors'
 	Name    string // empty before the login
 	Role    string
 	By      string
@@ -203,10 +205,15 @@ type Desk struct {
 	PurposeURL, LeaveURL string
 }
 
-// DeskLink is a way to another page; its words are audit.nav.<Name>.
+// Say is the identifier of one of the head's sentences.
+func (d *Desk) Say(id string) string { return cmp.Or(d.Words, "audit") + "." + id }
+
+// DeskLink is a way to another page; its words are nav.<Name>.
 type DeskLink struct {
 	Name, URL string
 	Current   bool
+	Key       string // its access key, empty if it has none
+	Count     int    // how many wait there
 }
 
 // desk tells who is there, as far as anybody is.
@@ -221,14 +228,14 @@ func (d *AuditDoor) desk(c echo.Context, here string) *Desk {
 func newDesk(desk Desk, here string) *Desk {
 	desk.LeaveURL = auditLeavePath
 	pages := []DeskLink{
-		{"search", auditPath, false},
-		{"totals", auditTotalsPath, false},
-		{"health", auditHealthPath, false},
-		{"export", auditExportPath, false},
-		{"verify", auditVerifyPath, false},
+		{Name: "search", URL: auditPath},
+		{Name: "totals", URL: auditTotalsPath},
+		{Name: "health", URL: auditHealthPath},
+		{Name: "export", URL: auditExportPath},
+		{Name: "verify", URL: auditVerifyPath},
 	}
 	if desk.Role == auditing.RoleAdministrator {
-		pages = []DeskLink{{"health", auditHealthPath, false}, {"people", auditPeoplePath, false}, {"verify", auditVerifyPath, false}}
+		pages = []DeskLink{{Name: "health", URL: auditHealthPath}, {Name: "people", URL: auditPeoplePath}, {Name: "verify", URL: auditVerifyPath}}
 	} else {
 		desk.PurposeURL = auditPurposePath
 	}

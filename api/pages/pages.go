@@ -27,7 +27,7 @@ var templates embed.FS
 
 // The templates that are no page of their own.
 func sharedFiles() []string {
-	return []string{"templates/layout.html", "templates/components.html", "templates/auditor-parts.html"}
+	return []string{"templates/layout.html", "templates/components.html", "templates/auditor-parts.html", "templates/desk-parts.html"}
 }
 
 // Options configure the pages of a deployment.

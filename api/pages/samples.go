@@ -37,6 +37,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.entrance()
 	s.service()
 	s.auditor()
+	s.desk()
 	return s.samples
 }
 
