@@ -209,6 +209,7 @@ func (d *Door) codeSent(ctx context.Context, v visitor, purpose signer.Purpose, 
 	now := d.Now()
 	return &CodeSent{
 		Tail: v.tail(), SentAt: challenge.SentAt, ExpiresAt: challenge.ExpiresAt, Now: now,
+		Delivered: challenge.Delivery == signer.DeliveryDone, Failed: challenge.Delivery == signer.DeliveryFailed,
 		AgainIn: max(0, challenge.SentAt.Add(d.CodeInterval).Sub(now)), AgainURL: againURL,
 	}, nil
 }

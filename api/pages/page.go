@@ -135,6 +135,7 @@ type CodeSent struct {
 	Tail      string // the last digits of the mobile
 	SentAt    time.Time
 	Delivered bool // the operator has confirmed delivery
+	Failed    bool // the operator could not deliver it
 	ExpiresAt time.Time
 	Now       time.Time
 	AgainIn   time.Duration // until another may be asked; 0 for now

@@ -175,6 +175,9 @@ func (s *sampler) confirmation() {
 	late := confirm(asked(Problem{FieldCode, policies.Refuse(policies.CodeExpired, "minutes", "5")}), 1)
 	late.Now, late.AgainIn, late.Delivered = late.ExpiresAt, 0, false
 	s.add("caducado", late)
+	lost := confirm(asked(), 1)
+	lost.Delivered, lost.Failed, lost.AgainIn = false, true, 0
+	s.add("no-entregado", lost)
 	s.add("uno", &Refuse{Page: asked(), Documents: s.documents(1), SubmitURL: "#main", BackURL: "#main"})
 	s.add("varios", &Refuse{Page: asked(), Documents: s.documents(3), SubmitURL: "#main", BackURL: "#main"})
 }

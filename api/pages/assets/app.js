@@ -31,6 +31,19 @@ for (const shown of document.querySelectorAll("[data-countdown]")) {
   tick();
 }
 
+// What is known of an SMS, looked at again until it has arrived or been lost, or
+// for a minute. What has been typed stays.
+for (const told of document.querySelectorAll("[data-look]")) {
+  let turns = 15;
+  const look = async () => {
+    const answer = await fetch(told.dataset.look, { redirect: "error" }).catch(() => null);
+    const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("p.lead[role=status]");
+    if (fresh && !fresh.hasAttribute("data-look")) told.replaceChildren(...fresh.childNodes);
+    else if (--turns > 0) setTimeout(look, 4000);
+  };
+  if (told.dataset.look) setTimeout(look, 4000);
+}
+
 // Buttons that may be pressed after a while only. They stay in the tab order.
 for (const button of document.querySelectorAll("button[data-wait]")) {
   const ends = Date.now() + Number(button.dataset.wait) * 1000;
