@@ -34,6 +34,17 @@ func (db *DB) Arrived(ctx context.Context, d signer.Delivery) (bool, error) {
 	return known, err
 }
 
+// Delivery is what is known of a message, empty while no operator has accepted
+// it.
+func (p Public) Delivery(ctx context.Context, id string) (signer.DeliveryState, error) {
+	var state signer.DeliveryState
+	err := p.db.pool.QueryRow(ctx, `SELECT state FROM sms_messages WHERE id = @id`, pgx.NamedArgs{"id": id}).Scan(&state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
+}
+
 func delivery(d signer.Delivery) pgx.NamedArgs {
 	return pgx.NamedArgs{"id": d.ID, "operator": d.Operator, "name": d.OperatorID, "state": d.State, "at": d.At}
 }
