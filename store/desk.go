@@ -286,3 +286,21 @@ func (d Desk) Queues(ctx context.Context, office string, now time.Time) (citizen
 		Scan(&q.Orders, &q.Videos, &q.Incidents, &q.Letters)
 	return q, classify(err)
 }
+
+// OfficeNames are the names of all that may register people, by client id.
+func (d Desk) OfficeNames(ctx context.Context) (map[string]string, error) {
+	rows, err := d.db.pool.Query(ctx, `
+		SELECT id, name
+		FROM applications
+		WHERE 'registration' = ANY (scopes)`)
+	if err != nil {
+		return nil, classify(err)
+	}
+	names := make(map[string]string)
+	var id, name string
+	_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+		names[id] = name
+		return nil
+	})
+	return names, classify(err)
+}

@@ -48,6 +48,8 @@ type Database struct {
 	API     string // role rubrica_api
 	Signer  string // role rubrica_signer
 	Auditor string // role rubrica_auditor
+	// Registrar is the role rubrica_registrar.
+	Registrar string
 }
 
 // Main runs the tests of a package with a cluster behind them and returns the
@@ -180,6 +182,8 @@ func New(tb testing.TB, migrate func(ctx context.Context, ownerURL string) error
 		API:     postgres.URL(socketDir, "rubrica_api", "", name),
 		Signer:  postgres.URL(socketDir, "rubrica_signer", "", name),
 		Auditor: postgres.URL(socketDir, "rubrica_auditor", "", name),
+
+		Registrar: postgres.URL(socketDir, "rubrica_registrar", "", name),
 	}
 }
 
