@@ -110,7 +110,10 @@ func insertRegistration(ctx context.Context, tx pgx.Tx, c signer.Citizen, eviden
 		"assured":  c.Registration.AssuredAt,
 		"evidence": evidence,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return endLetters(ctx, tx, c.ID)
 }
 
 func insertActivation(ctx context.Context, tx pgx.Tx, citizenID string, a citizen.Activation, now time.Time) error {

@@ -613,7 +613,7 @@ CREATE TABLE letters (
     mac bytea,
     requested_at timestamp with time zone NOT NULL,
     printed_at timestamp with time zone,
-    printed_by text,
+    printed_by jsonb,
     times integer DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     seal_epoch integer NOT NULL,

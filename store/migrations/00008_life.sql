@@ -123,7 +123,7 @@ CREATE TABLE letters (
     mac          bytea,
     requested_at timestamptz NOT NULL,
     printed_at   timestamptz,
-    printed_by   text,
+    printed_by   jsonb,
     times        integer     NOT NULL DEFAULT 0,
     expires_at   timestamptz NOT NULL,
     seal_epoch   integer     NOT NULL,
