@@ -131,6 +131,10 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 			return err
 		}
 		chosen := func() citizen.Password { return s.chosen("Mirlo-8-negro") }
+		change := func(ticket signer.Ticket) error {
+			_, err := client.ChangePassword(t.Context(), ticket, chosen())
+			return err
+		}
 
 		// The code that would bring a certificate signs nothing.
 		request := s.ask(ana, "uno")
@@ -165,13 +169,13 @@ func TestFactorsOfAnotherAffair(t *testing.T) {
 		s.send(session, signer.ForSignature)
 		code = s.phone.last().Code
 		answer := signer.Answer{Ticket: session.Ticket, Code: code}
-		nothing("a signature's for a password", request, client.ChangePassword(t.Context(), answer.Ticket, chosen()), policies.SessionExpired)
+		nothing("a signature's for a password", request, change(answer.Ticket), policies.SessionExpired)
 		nothing("a signature's for an activation", request, client.Confirm(t.Context(), answer), policies.SessionExpired)
 		nothing("a signature's to set a password", request, client.SetPassword(t.Context(), session.Ticket, chosen()), policies.SessionExpired)
 		_, err := client.IssueCredential(t.Context(), answer)
 		nothing("a signature's for a certificate", request, err, policies.CodeExpired)
 		nothing("a password's ticket and a signature's code", request, authorise(own.Ticket, code), policies.CodeExpired)
-		nothing("a password's ticket before its code", request, client.ChangePassword(t.Context(), own.Ticket, chosen()), policies.SessionExpired)
+		nothing("a password's ticket before its code", request, change(own.Ticket), policies.SessionExpired)
 
 		// An activation's ticket and code.
 		receipt := must[citizen.Receipt](t)(s.register.RenewActivation(t.Context(), s.identifier(eva), citizen.By{Office: "office"}))

@@ -40,7 +40,8 @@ type Register interface {
 	StartActivation(ctx context.Context, c citizen.Claim) (signer.Session, signer.Challenge, error)
 	Confirm(ctx context.Context, a signer.Answer) error
 	SetPassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
-	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) error
+	// ChangePassword reports whether the change waits for a link in a mail.
+	ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) (waits bool, err error)
 	ChangeCertificate(ctx context.Context, ch citizen.CertificateChange) error
 }
 

@@ -169,9 +169,13 @@ func (d *Door) changePassword(c echo.Context) error {
 	if !v.Verified {
 		return seeOther(c, step(c, passwordCodePath))
 	}
+	waits := false
 	password, err := chosen(c)
 	if err == nil {
-		err = d.Register.ChangePassword(c.Request().Context(), v.ticket, password)
+		waits, err = d.Register.ChangePassword(c.Request().Context(), v.ticket, password)
+	}
+	if err == nil && waits {
+		return seeOther(c, passwordMailedPath)
 	}
 	if err == nil {
 		return seeOther(c, step(c, changedPath))

@@ -18,14 +18,15 @@ func (d *Door) evidence(c echo.Context) error {
 
 // receipt hands it over as programs do.
 func (d *Door) receipt(c echo.Context) error {
-	return d.proof(c, echo.MIMEApplicationJSON, func(r signer.Request) string { return receipts.FileName(r.ID) },
-		func(ctx context.Context, r signer.Request) ([]byte, error) {
-			receipt, err := d.Receipts.Receipt(ctx, r)
-			if err != nil {
-				return nil, err
-			}
-			return receipt.Bytes()
-		})
+	return d.proof(c, echo.MIMEApplicationJSON, func(r signer.Request) string { return receipts.FileName(r.ID) }, d.receiptBytes)
+}
+
+func (d *Door) receiptBytes(ctx context.Context, r signer.Request) ([]byte, error) {
+	receipt, err := d.Receipts.Receipt(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return receipt.Bytes()
 }
 
 // proof is for the one who identified, as the signed document is.
@@ -39,12 +40,17 @@ func (d *Door) proof(
 	if _, err := d.visitor(c, signer.ForSignature); err != nil {
 		return err
 	}
+	return handOver(c, r, mediaType, name(r), of)
+}
+
+// handOver sends what proves a request's signature as a file.
+func handOver(c echo.Context, r signer.Request, mediaType, name string, of func(context.Context, signer.Request) ([]byte, error)) error {
 	content, err := of(c.Request().Context(), r)
 	if err != nil {
 		return err
 	}
 	header := c.Response().Header()
-	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name(r)}))
+	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	header.Set("Cache-Control", "no-store")
 	return c.Blob(http.StatusOK, mediaType, content)
 }

@@ -107,18 +107,27 @@ func (d *Door) identify(c echo.Context) error {
 // firstFactor identifies whoever sends a form, at a request or, without one,
 // for affairs of their own.
 func (d *Door) firstFactor(c echo.Context, requestID, field string) (signer.Session, error) {
-	id, err := citizen.ParseIdentifier(c.FormValue(FieldIdentifier))
+	id, password, err := passwordForm(c, field)
 	if err != nil {
 		return signer.Session{}, err
-	}
-	password, err := citizen.ParsePassword([]byte(c.FormValue(field)))
-	if err != nil {
-		// One that was never allowed is a wrong one.
-		return signer.Session{}, policies.Refuse(policies.CredentialsWrong)
 	}
 	return d.Module.Identify(c.Request().Context(), signer.Identification{
 		RequestID: requestID, Identifier: id.String(), Password: password.Reveal(), RemoteAddr: c.RealIP(),
 	})
+}
+
+// passwordForm reads who somebody says to be, and the password.
+func passwordForm(c echo.Context, field string) (citizen.Identifier, citizen.Password, error) {
+	id, err := citizen.ParseIdentifier(c.FormValue(FieldIdentifier))
+	if err != nil {
+		return id, citizen.Password{}, err
+	}
+	password, err := citizen.ParsePassword([]byte(c.FormValue(field)))
+	if err != nil {
+		// One that was never allowed is a wrong one.
+		return id, password, policies.Refuse(policies.CredentialsWrong)
+	}
+	return id, password, nil
 }
 
 // again shows a form with what kept it from being accepted. Field is where a

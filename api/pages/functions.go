@@ -43,7 +43,9 @@ func (p *Pages) functions(m *catalogue.Messages) template.FuncMap {
 		"progress": newProgress,
 		"add":      func(a, b int) int { return a + b },
 		// myday is a date that the own signatures are filtered by.
-		"myday": func(p Page, name, value string) Input { return Input{Name: name, Value: value, Problem: p.Problem(name)} },
+		"myday": func(p Page, name, value string) Input {
+			return Input{Name: name, Value: value, Problem: p.Problem(name)}
+		},
 	}
 	maps.Copy(functions, auditFunctions(m))
 	maps.Copy(functions, deskFunctions())

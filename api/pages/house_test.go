@@ -45,6 +45,7 @@ type far struct {
 	tickets   map[string]*signer.Visitor
 	codes     map[string]*signer.SentCode
 	password  string
+	waits     bool // a change of password waits for a link
 	certified bool
 	replaces  bool
 	// certificate, if there is one, is the citizen's; assured is when the
@@ -187,32 +188,32 @@ func (f *far) Confirm(_ context.Context, answer signer.Answer) error {
 	return f.spend(answer, signer.ForPassword)
 }
 
-func (f *far) ChangePassword(_ context.Context, t signer.Ticket, p citizen.Password) error {
+func (f *far) ChangePassword(_ context.Context, t signer.Ticket, p citizen.Password) (bool, error) {
 	id, err := citizen.ParseIdentifier(identifier)
 	if err != nil {
-		return err
+		return false, err
 	}
 	name, err := citizen.ParseName("Ana", "Núñez Pérez")
 	if err != nil {
-		return err
+		return false, err
 	}
 	previous, err := citizen.ParsePassword([]byte(f.password))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := citizen.CheckPassword(p, citizen.PasswordContext{Name: name, Identifier: id, Previous: previous}); err != nil {
-		return err
+		return false, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ticket := f.tickets[string(t.Hash())]
 	if ticket == nil || ticket.Spent || !ticket.Verified {
-		return policies.Refuse(policies.SessionExpired)
+		return false, policies.Refuse(policies.SessionExpired)
 	}
 	ticket.Spent, ticket.SpentAt = true, time.Now()
 	ticket.Credential.PasswordAt = ticket.SpentAt
 	f.password = string(p.Reveal())
-	return nil
+	return f.waits, nil
 }
 
 func (f *far) Authorise(_ context.Context, answer signer.Answer) (signer.Authorised, error) {

@@ -17,6 +17,8 @@ type Page struct {
 	Request *Request
 	// Desk is the head of the auditor's pages; nil elsewhere.
 	Desk *Desk
+	// Own is the head of the citizen's own pages; nil elsewhere.
+	Own *OwnHead
 	// Guard is the token that binds the forms to the session.
 	Guard string
 	// Problems are what kept the last answer from being accepted.
@@ -123,7 +125,7 @@ func (p *Page) Input(name, value string) (Input, error) {
 		input.Autocomplete, input.InputMode, input.Hint, input.Width = "one-time-code", "numeric", true, "code"
 		input.Value, input.MaxLength = "", 20
 	default:
-		if !entranceInput(&input) {
+		if !entranceInput(&input) && !myInput(&input) && !enrolmentInput(&input) {
 			return Input{}, fmt.Errorf("no field %q", name)
 		}
 	}

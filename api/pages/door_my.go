@@ -1,0 +1,313 @@
+package pages
+
+import (
+	"context"
+	"crypto/hmac"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// OwnStore is what citizens read of themselves. Whoever calls it has the
+// citizen's id or DNI from the ticket, and from nowhere else.
+type OwnStore interface {
+	History(ctx context.Context, q citizen.HistoryQuery) ([]citizen.HistoryRow, error)
+	Askers(ctx context.Context, identifier string) ([]signer.Application, error)
+	// SignatureEntries are what the log says of a request's signatures.
+	SignatureEntries(ctx context.Context, operation string) ([]audit.Record, error)
+	// AssociatedCertificate is nil if there is none.
+	AssociatedCertificate(ctx context.Context, citizenID string) (*citizen.Association, error)
+	Registrations(ctx context.Context, citizenID string) ([]signer.Registration, error)
+	CertificatesOf(ctx context.Context, citizenID string) ([]signer.Certificate, error)
+	Incidents(ctx context.Context, citizenID string) ([]citizen.Incident, error)
+	Visits(ctx context.Context, citizenID string) ([]citizen.Visit, error)
+	// WaitingChange is what a mailed link stands for (LinkInvalid).
+	WaitingChange(ctx context.Context, hash []byte, now time.Time) (citizen.Pending, error)
+}
+
+// OwnProfile is what citizens do on their own pages. rpc.Client fulfils it.
+type OwnProfile interface {
+	ChangeEmail(ctx context.Context, a signer.Answer, e citizen.Email) error
+	Follow(ctx context.Context, l citizen.Link) (citizen.PendingKind, error)
+	Deregister(ctx context.Context, a signer.Answer) error
+	Associate(ctx context.Context, a signer.Answer, shown signer.Ticket) error
+	Dissociate(ctx context.Context, a signer.Answer) error
+	SetNotices(ctx context.Context, t signer.Ticket, n signer.Notices) error
+	OpenIncident(ctx context.Context, i citizen.Complaint) (citizen.Incident, error)
+	ReadLog(ctx context.Context, t signer.Ticket, after int64) ([]citizen.LogEntry, error)
+}
+
+// OwnRoom is the citizen's own pages.
+type OwnRoom struct {
+	*Door
+
+	Own     OwnStore
+	Profile OwnProfile
+	// Ways are the other ways in that the deployment has.
+	Ways []Way
+	// The addresses of what other rooms offer; empty where there is none.
+	AssociateURL, PhoneURL, RenewURL, OfficesURL string
+}
+
+const (
+	accessCookie   = "rubrica_access"
+	emailCookie    = "rubrica_correo"
+	shownCookie    = "rubrica_enrolment"
+	myEntryPath    = ownPagesPath + "/entrar"
+	myLeavePath    = ownPagesPath + "/salir"
+	myDonePath     = ownPagesPath + "/hecho"
+	signaturesPath = ownPagesPath + "/firmas"
+	profilePath    = ownPagesPath + "/perfil"
+	emailPath      = ownPagesPath + "/correo"
+	associatedPath = ownPagesPath + "/certificado"
+	noticesPath    = ownPagesPath + "/avisos"
+	registeredPath = ownPagesPath + "/registro"
+	dataPath       = ownPagesPath + "/datos"
+	departurePath  = ownPagesPath + "/baja"
+	incidentPath   = ownPagesPath + "/no-he-sido-yo"
+	incidentsPath  = ownPagesPath + "/incidencias"
+
+	// whereParameter is where somebody wanted to go who has to identify first,
+	// whyParameter that the password is asked for a change.
+	whereParameter = "ir"
+	whyParameter   = "cambiar"
+	whatParameter  = "que"
+)
+
+// Room hangs the routes in the site.
+func (r OwnRoom) Room(site *api.Site) {
+	g, paced := site.Pages(), site.Attempts()
+	g.GET(ownPagesPath, r.seeing(r.front))
+	g.GET(myEntryPath, r.entry)
+	g.POST(myEntryPath, r.enter, paced)
+	g.POST(myLeavePath, r.leave)
+	g.GET(myDonePath, r.seeing(r.done))
+
+	g.GET(signaturesPath, r.seeing(r.signatures))
+	g.GET(signaturesPath+"/:id", r.seeing(r.signature))
+	g.GET(signaturesPath+"/:id/justificante.pdf", r.seeing(r.ownEvidence))
+	g.GET(signaturesPath+"/:id/justificante.json", r.seeing(r.ownReceipt))
+
+	g.GET(profilePath, r.seeing(r.profile))
+	g.GET(registeredPath, r.seeing(r.registration))
+	g.GET(dataPath, r.seeing(r.data))
+	g.GET(dataPath+"/mis-datos.json", r.seeing(r.export), paced)
+	g.GET(noticesPath, r.changing(r.askNotices))
+	g.POST(noticesPath, r.changing(r.setNotices))
+
+	g.GET(incidentPath, r.seeing(r.askIncident))
+	g.POST(incidentPath, r.seeing(r.openIncident))
+	g.GET(incidentsPath, r.seeing(r.incidents))
+
+	g.GET(emailPath, r.changing(r.askEmail))
+	g.POST(emailPath, r.changing(r.takeEmail))
+	g.GET(associatedPath, r.changing(r.association))
+	g.POST(associatedPath, r.changing(r.sendAct(ActAssociate)))
+	g.GET(departurePath, r.changing(r.askDeparture))
+	g.POST(departurePath, r.changing(r.sendAct(ActDeparture)))
+	g.GET(departurePath+"/hecho", r.departed)
+	for _, act := range []MyAct{ActEmail, ActAssociate, ActDeparture} {
+		confirm := act.path() + "/codigo"
+		g.GET(confirm, r.changing(r.actCode(act)))
+		g.POST(confirm, r.changing(r.carryAct(act)))
+		g.POST(confirm+"/otro", r.changing(r.sendAct(act)))
+	}
+	g.GET(emailPath+"/enviado", r.seeing(r.emailMailed))
+
+	g.GET(citizen.LinkPath, r.link, paced)
+	g.POST(citizen.LinkPath, r.follow, paced)
+	g.GET(citizen.LinkPath+"/hecho", r.followed)
+	g.GET(passwordMailedPath, r.passwordMailed)
+}
+
+// ownHandler serves somebody who is in.
+type ownHandler func(c echo.Context, v visitor) error
+
+// guest is who the browser's access ticket says is there.
+func (r OwnRoom) guest(c echo.Context) (visitor, error) {
+	cookie, err := c.Cookie(accessCookie)
+	if err != nil {
+		return visitor{}, policies.Refuse(policies.SessionExpired)
+	}
+	ticket, err := signer.ParseTicket(cookie.Value)
+	if err != nil {
+		return visitor{}, err
+	}
+	v, err := r.holder(c.Request().Context(), ticket)
+	if err == nil && v.Purpose != signer.ForAccess {
+		err = policies.Refuse(policies.SessionExpired)
+	}
+	return v, err
+}
+
+// seeing is open for whoever is in. A form must carry the session's guard.
+func (r OwnRoom) seeing(serve ownHandler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v, err := r.guest(c)
+		if err == nil && v.Spent {
+			err = policies.Refuse(policies.SessionExpired)
+		}
+		if err == nil && c.Request().Method == http.MethodPost && !hmac.Equal([]byte(c.FormValue(FieldGuard)), []byte(v.guard())) {
+			err = policies.Refuse(policies.SessionExpired)
+		}
+		if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SessionExpired {
+			return seeOther(c, entryFor(c, false))
+		}
+		if err != nil {
+			return err
+		}
+		return serve(c, v)
+	}
+}
+
+// changing is open for whoever has come in with the password.
+func (r OwnRoom) changing(serve ownHandler) echo.HandlerFunc {
+	return r.seeing(func(c echo.Context, v visitor) error {
+		if v.Via != signer.ViaPassword {
+			return seeOther(c, entryFor(c, true))
+		}
+		return serve(c, v)
+	})
+}
+
+// entryFor is where somebody identifies, and goes on from there.
+func entryFor(c echo.Context, change bool) string {
+	query := url.Values{}
+	if where := c.Request().URL.Path; c.Request().Method == http.MethodGet && where != ownPagesPath {
+		query.Set(whereParameter, where)
+	}
+	if change {
+		query.Set(whyParameter, "1")
+	}
+	if len(query) == 0 {
+		return myEntryPath
+	}
+	return myEntryPath + "?" + query.Encode()
+}
+
+// destination is where whoever identified wanted to go: one of the own pages.
+func destination(c echo.Context) string {
+	where := c.QueryParam(whereParameter)
+	if path.Clean(where) != where || !strings.HasPrefix(where, ownPagesPath+"/") || strings.ContainsAny(where, "\\?#\r\n") {
+		return ownPagesPath
+	}
+	return where
+}
+
+func (r OwnRoom) entryView(c echo.Context) *MyEntry {
+	self := myEntryPath
+	if query := c.QueryString(); query != "" {
+		self += "?" + c.QueryParams().Encode()
+	}
+	view := &MyEntry{
+		Self: self, SubmitURL: self, Password: c.QueryParam(whyParameter) != "",
+		ForgottenURL: forgottenPath, ActivateURL: activationPath,
+	}
+	if !view.Password {
+		view.Ways = r.Ways
+	}
+	return view
+}
+
+func (r OwnRoom) entry(c echo.Context) error { return r.show(c, http.StatusOK, r.entryView(c)) }
+
+func (r OwnRoom) enter(c echo.Context) error {
+	view := r.entryView(c)
+	view.Identifier = c.FormValue(FieldIdentifier)
+	id, password, err := passwordForm(c, FieldPassword)
+	if err != nil {
+		return r.again(c, err, view, FieldIdentifier)
+	}
+	session, err := r.Module.Identify(c.Request().Context(), signer.Identification{
+		Identifier: id.String(), Password: password.Reveal(), RemoteAddr: c.RealIP(), Access: true,
+	})
+	if err != nil {
+		return r.again(c, err, view, FieldIdentifier)
+	}
+	r.welcome(c, session)
+	return seeOther(c, destination(c))
+}
+
+// welcome gives the browser its access ticket.
+func (d *Door) welcome(c echo.Context, s signer.Session) {
+	c.SetCookie(&http.Cookie{ //nolint:gosec // without Secure in development only, which has no TLS
+		Name: accessCookie, Value: s.Ticket.Encode(), Path: ownPagesPath, Expires: s.ExpiresAt,
+		HttpOnly: true, Secure: !d.Development, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (r OwnRoom) leave(c echo.Context) error {
+	r.drop(c, accessCookie, ownPagesPath)
+	return seeOther(c, "/")
+}
+
+// page is what the own pages have in common.
+func (r OwnRoom) page(v visitor, self, here string) Page {
+	head := &OwnHead{Signer: v.signer(), Via: v.Via, LeaveURL: myLeavePath}
+	for _, link := range []OwnLink{
+		{Name: "home", URL: ownPagesPath},
+		{Name: "signatures", URL: signaturesPath},
+		{Name: "profile", URL: profilePath},
+		{Name: "registration", URL: registeredPath},
+		{Name: "data", URL: dataPath},
+	} {
+		link.Current = link.Name == here
+		head.Links = append(head.Links, link)
+	}
+	return Page{Self: self, Own: head, Guard: v.guard()}
+}
+
+// latest is how many signatures the front page shows.
+const latest = 3
+
+func (r OwnRoom) front(c echo.Context, v visitor) error {
+	ctx := c.Request().Context()
+	rows, err := r.Own.History(ctx, citizen.HistoryQuery{Identifier: v.Citizen.Identifier, Limit: latest})
+	if err != nil {
+		return err
+	}
+	incidents, err := r.Own.Incidents(ctx, v.Citizen.ID)
+	if err != nil {
+		return err
+	}
+	view := &MyHome{
+		Page: r.page(v, ownPagesPath, "home"), State: v.certificateState(r.Now()),
+		SignaturesURL: signaturesPath, CertificateURL: certificatePath, RegistrationURL: registeredPath,
+		IncidentURL: incidentPath, IncidentsURL: incidentsPath, ProfileURL: profilePath, DataURL: dataPath,
+	}
+	if v.Credential != nil && v.Credential.Certificate != nil {
+		view.Until = v.Credential.Certificate.NotAfter
+	}
+	for _, row := range rows {
+		view.Latest = append(view.Latest, mySignature(row))
+	}
+	for _, i := range incidents {
+		if i.ClosedAt.IsZero() {
+			view.Open++
+		}
+	}
+	return r.show(c, http.StatusOK, view)
+}
+
+// done tells of an act that leaves the session as it is.
+func (r OwnRoom) done(c echo.Context, v visitor) error {
+	act := MyAct(c.QueryParam(whatParameter))
+	switch act {
+	case ActAssociate, ActDissociate, ActNotices:
+		return r.show(c, http.StatusOK, &MyDone{Page: r.page(v, doneURL(act), "profile"), Act: act, HomeURL: profilePath})
+	default:
+		return seeOther(c, ownPagesPath)
+	}
+}
+
+func doneURL(act MyAct) string { return myDonePath + "?" + whatParameter + "=" + string(act) }
