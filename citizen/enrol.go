@@ -38,7 +38,7 @@ type Enrolment struct {
 	Seal       RowSeal
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
-	Spent      bool // the procedure is over; readers of pages alone see those
+	SpentAt    time.Time // when the procedure was over; zero but for pages
 }
 
 // CodeID names the code that was sent last, in messages and log.

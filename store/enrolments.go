@@ -271,6 +271,6 @@ func (p Public) Enrolment(ctx context.Context, hash []byte, now time.Time) (citi
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, policies.Refuse(policies.SessionExpired)
 	}
-	e.SentAt, e.Spent = orZero(sentAt), spent != nil
+	e.SentAt, e.SpentAt = orZero(sentAt), orZero(spent)
 	return e, err
 }
