@@ -173,14 +173,13 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 
 // secure sets the headers of every page. Pages hold personal data and
 // documents: they are not cached, not framed, and send no address along when
-// left. form-action needs no other host, since whoever leaves for another site
-// does so by a link. allowed are the directives that a page needs beside those
-// of all.
+// left. allowed are the directives that a page needs beside those of all, or in
+// their place: of two, the first counts (CSP Level 3, section 2.2.1).
 func secure(header http.Header, allowed ...string) {
-	header.Set("Content-Security-Policy", strings.Join(append([]string{
+	header.Set("Content-Security-Policy", strings.Join(slices.Concat(allowed, []string{
 		"default-src 'none'", "img-src 'self'", "style-src 'self'", "script-src 'self'",
 		"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
-	}, allowed...), "; "))
+	}), "; "))
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
@@ -188,4 +187,14 @@ func secure(header http.Header, allowed ...string) {
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+}
+
+// leads is the policy of a page whose form is answered with a way to another
+// site of ours: browsers ask form-action about redirects, too (CSP Level 3,
+// section 6.4.1).
+func leads(site string) []string {
+	if site == "" {
+		return nil
+	}
+	return []string{"form-action 'self' " + site}
 }

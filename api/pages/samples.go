@@ -36,6 +36,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.own()
 	s.my()
 	s.entrance()
+	s.presenting()
 	s.enrolment()
 	s.service()
 	s.auditor()

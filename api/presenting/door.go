@@ -173,6 +173,7 @@ type wireAct struct {
 	Challenge   string          `json:"challenge"`
 	Procedure   Procedure       `json:"procedure"`
 	Certificate wireCertificate `json:"certificate"`
+	Evidence    wireEvidence    `json:"evidence"`
 }
 
 type wireCertificate struct {
@@ -181,6 +182,15 @@ type wireCertificate struct {
 	Identifier string `json:"identifier"`
 	GivenName  string `json:"given_name"`
 	Surnames   string `json:"surnames"`
+}
+
+// wireEvidence is what shows afterwards how the identity was proved (EN 319
+// 411-1, section 6.2.2).
+type wireEvidence struct {
+	Authority  string `json:"authority"`
+	Policy     string `json:"policy"`
+	Revocation string `json:"revocation"`
+	CheckedAt  string `json:"checked_at"`
 }
 
 // officer is who acts for the office at a door that nobody stands at.
@@ -201,6 +211,9 @@ func (d *Door) HandOver(ctx context.Context, s Shown, e Errand) (address string,
 		Act: "present_certificate", Officer: officer, Challenge: e.Encode(), Procedure: e.Procedure,
 		Certificate: wireCertificate{
 			DER: s.Certificate.Raw, Class: s.Class, Identifier: s.Identifier.String(), GivenName: s.Name.Given(), Surnames: s.Name.Surnames(),
+		},
+		Evidence: wireEvidence{
+			Authority: s.Authority, Policy: s.Policy, Revocation: s.Source, CheckedAt: s.At.UTC().Format(time.RFC3339),
 		},
 	})
 	if err != nil {
