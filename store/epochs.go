@@ -92,11 +92,16 @@ func (db *DB) EpochsInUse(ctx context.Context) ([]EpochInUse, error) {
 			signer.Pepper: `
 				SELECT (SELECT count(*) FROM credentials WHERE pepper_epoch = @epoch AND state <> 'destroyed')
 					+ (SELECT count(*) FROM activations WHERE pepper_epoch = @epoch)
-					+ (SELECT count(*) FROM challenges WHERE pepper_epoch = @epoch AND state IN ('prepared', 'sent'))`,
+					+ (SELECT count(*) FROM challenges WHERE pepper_epoch = @epoch AND state IN ('prepared', 'sent'))
+					+ (SELECT count(*) FROM pins WHERE pepper_epoch = @epoch AND state IN ('prepared', 'sent', 'failed'))
+					+ (SELECT count(*) FROM letters WHERE pepper_epoch = @epoch AND state = 'printed')
+					+ (SELECT count(*) FROM cards WHERE pepper_epoch = @epoch OR key_epoch = @epoch)`,
 			signer.SealKey: `
 				SELECT (SELECT count(*) FROM citizens WHERE seal_epoch = @epoch)
 					+ (SELECT count(*) FROM tickets WHERE seal_epoch = @epoch AND spent_at IS NULL)
-					+ (SELECT count(*) FROM applications WHERE seal_epoch = @epoch)`,
+					+ (SELECT count(*) FROM applications WHERE seal_epoch = @epoch)
+					+ (SELECT count(*) FROM letters WHERE seal_epoch = @epoch AND state IN ('requested', 'printed'))
+					+ (SELECT count(*) FROM cards WHERE seal_epoch = @epoch)`,
 		}[e.Kind]
 		if err := db.pool.QueryRow(ctx, sql, pgx.NamedArgs{"epoch": e.Epoch}).Scan(&out[i].Uses); err != nil {
 			return nil, err

@@ -257,7 +257,9 @@ func (db *DB) Forget(ctx context.Context, now time.Time) error {
 			DELETE FROM enrolments
 			WHERE expires_at < @hour`, `
 			DELETE FROM attempts
-			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)`, `
+			WHERE updated_at < @day AND NOT EXISTS (SELECT FROM citizens WHERE identifier = subject)
+				AND NOT EXISTS (SELECT FROM letters WHERE identifier = subject AND state IN ('requested', 'printed'))
+				AND NOT EXISTS (SELECT FROM cards WHERE number = subject)`, `
 			DELETE FROM office_acts
 			WHERE at < @day`, `
 			DELETE FROM familiar_sources

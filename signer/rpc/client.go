@@ -24,6 +24,8 @@ type Client struct {
 	profile   signerv1connect.CitizenProfileClient
 	audit     signerv1connect.AuditLogClient
 	pins      signerv1connect.PinsClient
+	letters   signerv1connect.LettersClient
+	cards     signerv1connect.CardsClient
 	registrar signerv1connect.RegistrarClient
 	http      *http.Client
 	base      string

@@ -43,6 +43,8 @@ type Services struct {
 	Validation Validation
 	AuditLog   AuditLog
 	Pins       Pins
+	Letters    Letters
+	Cards      Cards // nil where there are none
 	Registrar  Registrar
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
@@ -60,6 +62,8 @@ func Handler(s Services) http.Handler {
 	mux.Handle(signerv1connect.NewAuditLogHandler(&auditServer{s.AuditLog}, options))
 	mux.Handle(signerv1connect.NewRegistrarHandler(&registrarServer{s.Registrar}, options))
 	mux.Handle(signerv1connect.NewPinsHandler(&pinServer{s.Pins}, options))
+	mux.Handle(signerv1connect.NewLettersHandler(&letterServer{s.Letters}, options))
+	mux.Handle(signerv1connect.NewCardsHandler(&cardServer{s.Cards}, options))
 	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
 }

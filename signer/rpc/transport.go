@@ -130,6 +130,8 @@ func newClient(base string, transport *http.Transport) *Client {
 		profile:   signerv1connect.NewCitizenProfileClient(c, base),
 		audit:     signerv1connect.NewAuditLogClient(c, base),
 		pins:      signerv1connect.NewPinsClient(c, base),
+		letters:   signerv1connect.NewLettersClient(c, base),
+		cards:     signerv1connect.NewCardsClient(c, base),
 		registrar: signerv1connect.NewRegistrarClient(c, base),
 		http:      c,
 		base:      base,
