@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/rubrica-firma/rubrica/notify"
@@ -10,9 +11,12 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
+// loaded is read once: it is immutable.
+var loaded = sync.OnceValues(catalogue.New)
+
 func sentences(t *testing.T) *catalogue.Catalogue {
 	t.Helper()
-	c, err := catalogue.New()
+	c, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
