@@ -87,7 +87,7 @@ func (c *AuditorServeCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler, err := c.handler(ctx, desk{store.ForAuditor(db), signer, papers, logger})
+	handler, err := c.handler(ctx, auditorDesk{store.ForAuditor(db), signer, papers, logger})
 	if err != nil {
 		return err
 	}
@@ -100,8 +100,8 @@ func (c *AuditorServeCommand) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// desk is what the door's rooms share.
-type desk struct {
+// auditorDesk is what the door's rooms share.
+type auditorDesk struct {
 	store  store.Auditor
 	signer *rpc.Client
 	papers *staff.Papers
@@ -109,7 +109,7 @@ type desk struct {
 }
 
 // handler puts the rooms into the site.
-func (c *AuditorServeCommand) handler(ctx context.Context, d desk) (http.Handler, error) {
+func (c *AuditorServeCommand) handler(ctx context.Context, d auditorDesk) (http.Handler, error) {
 	sentences, err := catalogue.New()
 	if err != nil {
 		return nil, fmt.Errorf("loading the catalogue: %w", err)
@@ -149,7 +149,7 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d desk) (http.Handler
 	return api.New(site)
 }
 
-func (c *AuditorServeCommand) pages(ctx context.Context, d desk, sentences *catalogue.Catalogue, config pages.AuditDoorConfig) (*pages.AuditDoor, error) {
+func (c *AuditorServeCommand) pages(ctx context.Context, d auditorDesk, sentences *catalogue.Catalogue, config pages.AuditDoorConfig) (*pages.AuditDoor, error) {
 	drawn, err := pages.New(pages.Options{
 		Catalogue: sentences, Logger: d.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
