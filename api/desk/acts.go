@@ -41,7 +41,7 @@ type Person struct {
 	Phone         string `json:"phone"`
 	Email         string `json:"email"`
 	DocumentUntil string `json:"document_until"`
-	Locale        string `json:"locale,omitempty"`
+	Locale        string `json:"locale,omitzero"`
 }
 
 // Document is the kind of identity document that a person showed.
@@ -59,17 +59,17 @@ const (
 type statement struct {
 	Act             citizen.ActKind   `json:"act"`
 	Officer         string            `json:"officer"`
-	ConfirmedBy     string            `json:"confirmed_by,omitempty"`
-	Citizen         *Person           `json:"citizen,omitempty"`
-	Mode            string            `json:"mode,omitempty"`
-	Evidence        map[string]string `json:"evidence,omitempty"`
-	Identifier      string            `json:"identifier,omitempty"`
-	Phone           string            `json:"phone,omitempty"`
-	Email           string            `json:"email,omitempty"`
-	DocumentUntil   string            `json:"document_until,omitempty"`
-	WithoutDocument bool              `json:"without_document,omitempty"`
-	Subject         string            `json:"subject,omitempty"`
-	Reason          string            `json:"reason,omitempty"`
+	ConfirmedBy     string            `json:"confirmed_by,omitzero"`
+	Citizen         *Person           `json:"citizen,omitzero"`
+	Mode            string            `json:"mode,omitzero"`
+	Evidence        map[string]string `json:"evidence,omitzero"`
+	Identifier      string            `json:"identifier,omitzero"`
+	Phone           string            `json:"phone,omitzero"`
+	Email           string            `json:"email,omitzero"`
+	DocumentUntil   string            `json:"document_until,omitzero"`
+	WithoutDocument bool              `json:"without_document,omitzero"`
+	Subject         string            `json:"subject,omitzero"`
+	Reason          string            `json:"reason,omitzero"`
 }
 
 // said is the act in the words of a statement.

@@ -1,0 +1,121 @@
+package desk_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// video has a provider send a recording, as the public side stores it.
+func (h *house) video(t *testing.T, id, recording string) citizen.Video {
+	t.Helper()
+	v := citizen.Video{
+		ID: id, Provider: "provider", ProviderName: "Proveedor", Office: "central", ReceivedAt: h.clock(), State: citizen.VideoPending,
+		Person: citizen.VideoPerson{Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez", Phone: "+34600000421", Email: "ana@example.es", DocumentUntil: "2031-05-31", Locale: "es"},
+		Evidence: citizen.VideoEvidence{
+			Recording: recording, SHA256: strings.Repeat("7f", 32), RecordedAt: h.clock(), URL: "https://video.example.es/1", Checks: map[string]string{"liveness": "passed"},
+		},
+	}
+	public := open(t, h.urls.API)
+	must(t, public.AddVideo(t.Context(), v))
+	return v
+}
+
+func (h *house) provider(t *testing.T) {
+	t.Helper()
+	must(t, h.signer.AddApplication(t.Context(), signer.Client{
+		ID: "provider", Name: "Proveedor", Organisation: "Proveedor, S. L.", SecretHash: []byte("hash"), Scopes: []string{"registration:video"},
+	}, h.clock()))
+}
+
+func TestVideos(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	h.provider(t)
+	first, second := h.video(t, "v1", "rec-1"), h.video(t, "v2", "rec-2")
+	// The same recording twice is one.
+	err := open(t, h.urls.API).AddVideo(ctx, citizen.Video{ID: "v3", Provider: "provider", Office: "central", Evidence: citizen.VideoEvidence{Recording: "rec-1"}, ReceivedAt: h.clock()})
+	wantRefusal(t, err, policies.IdempotencyKeyReused)
+
+	videos, err := h.Videos(ctx, asks(luis()))
+	must(t, err)
+	if diff := cmp.Diff([]citizen.Video{first, second}, videos); diff != "" {
+		t.Errorf("pending (-want +got):\n%s", diff)
+	}
+	_, err = h.Video(ctx, asks(eva()), "v1")
+	wantRefusal(t, err, policies.NotFound)
+	_, _, err = h.Approve(ctx, asks(eva()), "v1")
+	wantRefusal(t, err, policies.NotFound)
+
+	// A refusal of the signer leaves it where it is.
+	h.answers = func(citizen.Statement) error { return policies.Refuse(policies.PhoneTaken) }
+	_, _, err = h.Approve(ctx, asks(luis()), "v1")
+	wantRefusal(t, err, policies.PhoneTaken)
+	h.answers = func(citizen.Statement) error { return nil }
+
+	v, receipt, err := h.Approve(ctx, asks(luis()), "v1")
+	must(t, err)
+	if v.State != citizen.VideoApproved || receipt.ActivationCode.Reveal() == "" {
+		t.Errorf("got %s and %v, want it approved with a receipt", v.State, receipt)
+	}
+	s := h.performed[0]
+	if s.Kind != citizen.ActRegister || string(s.Application.Mode) != string(policies.ModeVideo) || s.Application.Evidence["recording"] != "rec-1" || s.Application.Evidence["recording_sha256"] != first.Evidence.SHA256 {
+		t.Errorf("got %+v, want a registration by video with its evidence", s)
+	}
+	_, _, err = h.Approve(ctx, asks(rosa()), "v1")
+	wantRefusal(t, err, policies.RequestState)
+
+	must(t, h.RejectVideo(ctx, asks(rosa()), "v2"))
+	wantRefusal(t, h.RejectVideo(ctx, asks(rosa()), "v2"), policies.RequestState)
+	rejected, err := h.Video(ctx, asks(luis()), "v2")
+	must(t, err)
+	if rejected.State != citizen.VideoRejected || rejected.Reason != reason || rejected.DecidedBy != "rosa" {
+		t.Errorf("got %+v, want it rejected by Rosa with the reason", rejected)
+	}
+	if videos, err = h.Videos(ctx, asks(luis())); err != nil || len(videos) > 0 {
+		t.Errorf("got %v, %v, want none pending", videos, err)
+	}
+	if len(h.performed) != 1 {
+		t.Errorf("got %d registrations, want 1", len(h.performed))
+	}
+	if _, payloads := h.logged(t, audit.DeskDecided); len(payloads) != 3 || !strings.Contains(payloads[2], `"decision":"rejected"`) {
+		t.Errorf("got %v, want two approvals and a rejection in the log", payloads)
+	}
+}
+
+func TestIncidentsAndQueues(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	h.provider(t)
+	h.person(t, "ana", "12345678Z", "Ana", "Núñez Pérez", "+34600000421")
+	h.sql(t, `
+		INSERT INTO incidents (id, citizen_id, said, opened_at, closed_at, closed_by, outcome) VALUES
+			('open', 'ana', 'No fui yo.', now(), NULL, NULL, NULL),
+			('shut', 'ana', 'Tampoco.', now(), now(), 'rosa', 'Era suya.')`)
+	h.video(t, "v1", "rec-1")
+	_, err := h.Ask(ctx, asks(luis()), changePhone())
+	must(t, err)
+	incidents, err := h.Incidents(ctx, asks(luis()))
+	must(t, err)
+	if len(incidents) != 1 || incidents[0].ID != "open" || incidents[0].Name != "Ana Núñez Pérez" || incidents[0].Identifier != "12345678Z" {
+		t.Errorf("got %+v, want the open one with whose it is", incidents)
+	}
+	for office, want := range map[string]citizen.Queues{"central": {Orders: 1, Videos: 1, Incidents: 1}, "barrio": {Incidents: 1}} {
+		o := luis()
+		o.Office = office
+		if got, err := h.Queues(ctx, o); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v", office, got, err, want)
+		}
+	}
+	if letters, err := h.Letters(ctx, asks(luis())); err != nil || len(letters) > 0 {
+		t.Errorf("got %v, %v, want no letters", letters, err)
+	}
+}
