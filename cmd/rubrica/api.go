@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -66,6 +67,7 @@ type APICommand struct {
 	DocumentRules map[string]string `name:"document-rules" help:"What to do about a finding in a document, such as javascript_form=refuse;attachments=warn." placeholder:"FINDING=VERDICT"`
 
 	MailSettings
+	RegistrationSettings
 	// Development shows the component page and lets cookies travel without TLS.
 	Development bool `help:"Serve without TLS, with the component page." production:"never"`
 }
@@ -207,7 +209,7 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
 		ErrorPage: door.Trouble, Rooms: []func(*api.Site){
-			p.desk.Room, native, door.Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
+			p.desk.Room, native, door.Room, c.registration(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
 		},
 		Limits: limits, Logger: p.logger, Now: time.Now,
 	})

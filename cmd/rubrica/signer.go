@@ -93,16 +93,14 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 	if err != nil {
 		return err
 	}
-	module, register, err := c.services(ctx, signerParts{db: db, token: token, authority: authority, messages: letters, logger: logger})
+	module, services, err := c.services(ctx, signerParts{db: db, token: token, authority: authority, messages: letters, logger: logger})
 	if err != nil {
 		return err
 	}
 	module.Gate = log.guard.Gate
+	services.Validation, services.AuditLog = guardedValidation{authority, log.guard}, db
 
-	handler := answering("signer", "rpc/answering", rpc.Handler(rpc.Services{
-		Module: module, Register: register, Validation: guardedValidation{authority, log.guard}, AuditLog: db,
-		Ready: module.Ready, Logger: logger,
-	}))
+	handler := answering("signer", "rpc/answering", rpc.Handler(services))
 	// It listens at once, if only to say that it is not ready.
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -202,11 +200,12 @@ type signerParts struct {
 	logger    *slog.Logger
 }
 
-func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Service, *citizen.Service, error) {
+// services are those that are served but for authority and log.
+func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Service, rpc.Services, error) {
 	db, token, logger := p.db, p.token, p.logger
 	epochs, err := db.Epochs(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the keys' epochs: %w", err)
+		return nil, rpc.Services{}, fmt.Errorf("reading the keys' epochs: %w", err)
 	}
 	vault := c.vault(token, epochs)
 	limits := signer.DefaultLimits()
@@ -219,12 +218,24 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 		Step: steps("signer"),
 	})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
+	presentations := &citizen.Presentations{Store: db, Seals: vault, Now: time.Now}
 	register := citizen.New(citizen.Config{
 		Store: db, People: people, Codes: module, Vault: vault,
-		Desk:   citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
-		Limits: citizen.DefaultLimits(), Now: time.Now,
+		Desk:  citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
+		Rules: c.rules(), Limits: citizen.DefaultLimits(), Now: time.Now,
+		Acts: map[citizen.ActKind]citizen.Performer{
+			citizen.ActPresentCertificate: presentations.Present,
+		},
 	})
-	return module, register, nil
+	bounds := citizen.DefaultEnrolmentLimits()
+	bounds.Pace = limits.CodePace
+	enrolments := citizen.NewEnrolments(citizen.EnrolmentConfig{
+		Register: register, Presentations: presentations, Store: db, Vault: vault, Access: module, Post: p.messages.post, Limits: bounds,
+	})
+	return module, rpc.Services{
+		Module: module, Register: register, Registrar: enrolments,
+		Ready: module.Ready, Logger: logger,
+	}, nil
 }
 
 // serve listens, and does what is to be done beside, until ctx ends; then it

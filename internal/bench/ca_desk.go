@@ -18,8 +18,10 @@ import (
 	"github.com/rubrica-firma/rubrica/api/validation"
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
 	"github.com/rubrica-firma/rubrica/ca/online"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // desk holds OCSP answers from the memory of the whole public side against a
@@ -162,6 +164,14 @@ func (t *town) site(ctx context.Context) (*site, error) {
 	return s, nil
 }
 
+// directly changes passwords at once, with no link to be followed first.
+type directly struct{ *citizen.Service }
+
+// ChangePassword implements pages.Register.
+func (d directly) ChangePassword(ctx context.Context, t signer.Ticket, p citizen.Password) (waits bool, err error) {
+	return false, d.Service.ChangePassword(ctx, t, p)
+}
+
 // rooms leaves out only who reads documents: nobody sends any.
 func (t *town) rooms(logger *slog.Logger, desk *validation.Desk) (http.Handler, error) {
 	sentences, err := catalogue.New()
@@ -176,7 +186,7 @@ func (t *town) rooms(logger *slog.Logger, desk *validation.Desk) (http.Handler, 
 		Store: t.public, Opener: t.module, Rules: policies.DefaultRules(), Limits: requests.DefaultLimits(), Now: time.Now,
 	})
 	door := pages.NewDoor(pages.DoorConfig{
-		Pages: drawn, Store: t.public, Requests: core, Module: t.module, Register: t.register, Rules: policies.DefaultRules(), Now: time.Now,
+		Pages: drawn, Store: t.public, Requests: core, Module: t.module, Register: directly{t.register}, Rules: policies.DefaultRules(), Now: time.Now,
 	})
 	native, err := rest.Room(rest.Config{
 		Requests: core, Store: t.public, Register: t.register, SigningPath: pages.SigningPath, Limits: core.Limits,
