@@ -285,7 +285,7 @@ func (s *spine) client() *rpc.Client {
 	s.Helper()
 	socket := filepath.Join(s.TempDir(), "signer")
 	listener := must[net.Listener](s.T)(rpc.Listen(s.Context(), rpc.ListenConfig{Socket: socket, Logger: s.journal.logger()}))
-	server := rpc.NewServer(rpc.Handler(rpc.Services{Module: s.module, Register: s.register, Ready: s.db.Ping, Logger: s.journal.logger()}), s.journal.logger())
+	server := rpc.NewServer(rpc.Handler(rpc.Services{Module: s.module, Register: s.register, Profile: s.own(new(mailbox)), Ready: s.db.Ping, Logger: s.journal.logger()}), s.journal.logger())
 	var served sync.WaitGroup
 	served.Go(func() { _ = server.Serve(listener) })
 	s.Cleanup(func() {
