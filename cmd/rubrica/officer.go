@@ -22,8 +22,10 @@ type OfficerAddCommand struct {
 	RegisterSettings
 	NewAccountSettings
 	Role string `help:"officer registers citizens; supervisor also confirms what others ask; administrator invites and disables officers of the office, and sees no citizen." enum:"officer,supervisor,administrator" required:""`
-	// OfficeID is what app add --scope registration printed as client_id.
-	OfficeID string `name:"office-id" help:"Client id of the office that the officer acts for." required:""`
+	// OfficeID is what app add --scope registration printed as client_id, OfficeFile
+	// the file that it wrote instead.
+	OfficeID   string `name:"office-id" help:"Client id of the office that the officer acts for." xor:"office" required:""`
+	OfficeFile string `name:"office-file" help:"File with that office's credentials (JSON), of which the client id is read." type:"existingfile" xor:"office" required:""`
 }
 
 // Run opens the account.
@@ -32,7 +34,13 @@ func (c *OfficerAddCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Office = c.OfficeID
+	if a.Office = c.OfficeID; c.OfficeFile != "" {
+		office, err := officeCredentials(c.OfficeFile)
+		if err != nil {
+			return err
+		}
+		a.Office = office.ID
+	}
 	if err := c.add(ctx, personnel.Officers(), a); err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ type UpCommand struct {
 	// Witness and Auditor belong to the signature log.
 	Witness string `help:"Address of the witness of the signature log." default:"127.0.0.1:8083" placeholder:"HOST:PORT"`
 	Auditor string `help:"Address of the auditor's door, with TLS." default:"127.0.0.1:8443" placeholder:"HOST:PORT"`
+	// Registrar and Certificates are the registrar's two doors.
+	Registrar    string `help:"Address of the officers' desk, with TLS." default:"127.0.0.1:8444" placeholder:"HOST:PORT"`
+	Certificates string `help:"Address where citizens show certificates, with TLS." default:"127.0.0.1:8445" placeholder:"HOST:PORT"`
 	// Demo signs one document without a hand before the environment is handed
 	// over, and fails if foreign validators do not accept the signature.
 	Demo bool `help:"Sign a document first, as the command demo does."`
@@ -58,26 +61,28 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	config := dev.Config{
-		Dir:       c.Dir,
-		Database:  c.Database,
-		Token:     dev.Token{Module: c.PKCS11Module, Label: c.TokenLabel, PINFile: c.PINFile},
-		RootToken: dev.Token{Module: c.PKCS11Module, Label: c.RootTokenLabel, PINFile: c.RootPINFile},
-		Listen:    c.Listen,
-		Sede:      c.Sede,
-		Inbox:     c.Inbox,
-		SMTP:      c.SMTP,
-		Witness:   c.Witness,
-		Auditor:   c.Auditor,
-		Program:   program,
-		Settings:  c.settings,
-		Migrate:   migrate,
-		Init:      developmentInit(c.Dir),
-		Trust:     introduction,
-		Once:      c.Once,
-		Register:  developmentClients,
-		Hint:      registrationHint,
-		Out:       os.Stdout,
-		Logger:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Dir:          c.Dir,
+		Database:     c.Database,
+		Token:        dev.Token{Module: c.PKCS11Module, Label: c.TokenLabel, PINFile: c.PINFile},
+		RootToken:    dev.Token{Module: c.PKCS11Module, Label: c.RootTokenLabel, PINFile: c.RootPINFile},
+		Listen:       c.Listen,
+		Sede:         c.Sede,
+		Inbox:        c.Inbox,
+		SMTP:         c.SMTP,
+		Witness:      c.Witness,
+		Auditor:      c.Auditor,
+		Registrar:    c.Registrar,
+		Certificates: c.Certificates,
+		Program:      program,
+		Settings:     c.settings,
+		Migrate:      migrate,
+		Init:         developmentInit(c.Dir),
+		Trust:        introduction,
+		Once:         c.Once,
+		Register:     developmentClients,
+		Hint:         registrationHint,
+		Out:          os.Stdout,
+		Logger:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if c.Demo {
 		config.Demo = []string{"demo"}
@@ -133,9 +138,10 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"root-token-label": e.RootToken.Label,
 			"root-pin-file":    e.RootToken.PINFile,
 		}),
-		"office":  e.OfficeCredentials,
-		"officer": "Rosa Gil",
-		"inbox":   e.InboxURL,
+		"inbox":     e.InboxURL,
+		"citizen":   citizenSettings(e),
+		"officer":   officerSettings(e),
+		"registrar": registrarSettings(e),
 		"demo": map[string]any{
 			"sede":       e.SedeCredentials,
 			"return-url": sede.ReturnURL(e.SedeURL),
@@ -175,6 +181,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"witness-policy": e.LogPolicy,
 			"log-state":      e.LogState,
 			"auditor-user":   e.AuditorPeers,
+			"registrar-user": e.RegistrarPeers,
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
 
@@ -203,6 +210,14 @@ func developmentClients(e dev.Environment) []dev.Registration {
 		{File: e.OfficeCredentials, Command: []string{
 			"app", "add", "--name", "Oficina de registro de Valdehierro", "--organisation", "Ayuntamiento de Valdehierro",
 			"--scope", "registration", "--output", e.OfficeCredentials,
+		}},
+		{File: e.OfficerID, Command: []string{
+			"officer", "add", "Rosa Gil", "--role", "supervisor", "--office-file", e.OfficeCredentials,
+			"--certificate", e.Registrar.ClientCertificate, "--output", e.OfficerID,
+		}},
+		{File: e.SecondID, Command: []string{
+			"officer", "add", "Marcos Ruiz Vega", "--role", "officer", "--office-file", e.OfficeCredentials,
+			"--certificate", e.Registrar.Second, "--output", e.SecondID,
 		}},
 		{File: e.AuditorID, Command: []string{
 			"auditor", "add", "Auditora de Desarrollo", "--role", "auditor", "--certificate", e.AuditorTLS.ClientCertificate, "--output", e.AuditorID,

@@ -25,7 +25,7 @@ type account struct {
 // accounts are those of the service's processes and of the log's witness. Apart,
 // none can read another's secrets, nor trace it, nor use its role in the database.
 type accounts struct {
-	api, signer, auditor, witness account
+	api, signer, registrar, auditor, witness account
 	// program is the rubrica command where all may execute it.
 	program string
 	// together says why they are not apart, and run as whoever runs this.
@@ -36,17 +36,18 @@ type accounts struct {
 // others: some of those that systemd lends to services for as long as
 // they run (systemd.io/UIDS-GIDS), which belong to nobody and need no entry.
 const (
-	numberAPI     = 61190
-	numberSigner  = 61191
-	numberAuditor = 61192
-	numberWitness = 61193
+	numberAPI       = 61190
+	numberSigner    = 61191
+	numberAuditor   = 61192
+	numberWitness   = 61193
+	numberRegistrar = 61194
 )
 
 // separate decides whom the service's processes run as.
 func separate(ctx context.Context, d *directory, c Config) accounts {
 	here := account{uid: os.Geteuid(), gid: os.Getegid()}
 	together := func(why string) accounts {
-		return accounts{api: here, signer: here, auditor: here, witness: here, program: c.Program, together: why}
+		return accounts{api: here, signer: here, registrar: here, auditor: here, witness: here, program: c.Program, together: why}
 	}
 	switch {
 	case here.uid != 0:
@@ -55,12 +56,12 @@ func separate(ctx context.Context, d *directory, c Config) accounts {
 		return together("the token is not the environment's own")
 	}
 	a := accounts{
-		api: lookUp("rubrica-api", numberAPI), signer: lookUp("rubrica-signer", numberSigner),
+		api: lookUp("rubrica-api", numberAPI), signer: lookUp("rubrica-signer", numberSigner), registrar: lookUp("rubrica-registrar", numberRegistrar),
 		auditor: lookUp("rubrica-auditor", numberAuditor), witness: lookUp("rubrica-witness", numberWitness), program: c.Program,
 	}
-	// The signer gives its socket to the api's group, to which the auditor's
-	// process belongs for that.
-	a.signer.groups, a.auditor.groups = []int{a.api.gid}, []int{a.api.gid}
+	// The signer gives its socket to the api's group, to which the auditor's process
+	// and the registrar belong for that.
+	a.signer.groups, a.auditor.groups, a.registrar.groups = []int{a.api.gid}, []int{a.api.gid}, []int{a.api.gid}
 	for _, who := range a.all() {
 		if !who.reaches(d.join("rubrica.toml")) {
 			return together(d.path + " is closed to other users")
@@ -82,14 +83,16 @@ func separate(ctx context.Context, d *directory, c Config) accounts {
 
 func (a accounts) apart() bool { return a.together == "" }
 
-func (a accounts) all() []account { return []account{a.api, a.signer, a.auditor, a.witness} }
+func (a accounts) all() []account {
+	return []account{a.api, a.signer, a.registrar, a.auditor, a.witness}
+}
 
 // String is what a person is told.
 func (a accounts) String() string {
 	if !a.apart() {
-		return "api, signer, auditor and witness run as the present user: " + a.together + "."
+		return "api, signer, registrar, auditor and witness run as the present user: " + a.together + "."
 	}
-	return fmt.Sprintf("api, signer, auditor and witness run as users of their own: %d, %d, %d and %d.", a.api.uid, a.signer.uid, a.auditor.uid, a.witness.uid)
+	return fmt.Sprintf("api, signer, registrar, auditor and witness run as users of their own: %d, %d, %d, %d and %d.", a.api.uid, a.signer.uid, a.registrar.uid, a.auditor.uid, a.witness.uid)
 }
 
 // lookUp prefers a user whom somebody has made for the purpose.

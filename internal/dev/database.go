@@ -19,17 +19,19 @@ import (
 // Databases are the addresses of the one database, by role. They hold no
 // password: each names a file that does (libpq's passfile).
 type Databases struct {
-	Owner   string // owns the schema, runs the migrations
-	API     string // role rubrica_api
-	Signer  string // role rubrica_signer
-	Auditor string // role rubrica_auditor
+	Owner     string // owns the schema, runs the migrations
+	API       string // role rubrica_api
+	Signer    string // role rubrica_signer
+	Auditor   string // role rubrica_auditor
+	Registrar string // role rubrica_registrar
 }
 
 const (
-	roleOwner   = "rubrica_owner"
-	roleAPI     = "rubrica_api"
-	roleSigner  = "rubrica_signer"
-	roleAuditor = "rubrica_auditor"
+	roleOwner     = "rubrica_owner"
+	roleAPI       = "rubrica_api"
+	roleSigner    = "rubrica_signer"
+	roleAuditor   = "rubrica_auditor"
+	roleRegistrar = "rubrica_registrar"
 )
 
 // cluster describes the private PostgreSQL of a data directory.
@@ -111,7 +113,7 @@ func existingDatabase(ctx context.Context, d *directory, address string) (Databa
 	return databases(d, u.String(), owner)
 }
 
-// databases derives the addresses of the three roles from one.
+// databases derives the addresses of the roles from one.
 func databases(d *directory, address, ownerPassfile string) (Databases, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -128,10 +130,11 @@ func databases(d *directory, address, ownerPassfile string) (Databases, error) {
 		return v.String()
 	}
 	return Databases{
-		Owner:   withPassfile(u.User, ownerPassfile),
-		API:     withPassfile(url.User(roleAPI), d.join("secrets", roleAPI+".pgpass")),
-		Signer:  withPassfile(url.User(roleSigner), d.join("secrets", roleSigner+".pgpass")),
-		Auditor: withPassfile(url.User(roleAuditor), d.join("secrets", roleAuditor+".pgpass")),
+		Owner:     withPassfile(u.User, ownerPassfile),
+		API:       withPassfile(url.User(roleAPI), d.join("secrets", roleAPI+".pgpass")),
+		Signer:    withPassfile(url.User(roleSigner), d.join("secrets", roleSigner+".pgpass")),
+		Auditor:   withPassfile(url.User(roleAuditor), d.join("secrets", roleAuditor+".pgpass")),
+		Registrar: withPassfile(url.User(roleRegistrar), d.join("secrets", roleRegistrar+".pgpass")),
 	}, nil
 }
 
@@ -142,7 +145,7 @@ func letServicesIn(ctx context.Context, d *directory, db Databases) error {
 		return failure(StatusDatabase, "connecting to the database: %w", err)
 	}
 	defer func() { _ = owner.Close(context.WithoutCancel(ctx)) }()
-	for _, role := range []string{roleAPI, roleSigner, roleAuditor} {
+	for _, role := range []string{roleAPI, roleSigner, roleAuditor, roleRegistrar} {
 		_, password, err := d.secret(role)
 		if err != nil {
 			return err

@@ -53,6 +53,10 @@ type Config struct {
 	// Witness and Auditor are the addresses of the log's witness and of the
 	// auditor's door; without them neither runs.
 	Witness, Auditor string
+	// Registrar and Certificates are the addresses of the registrar's two doors:
+	// the officers' desk and where certificates are shown. Without them it does not
+	// run.
+	Registrar, Certificates string
 	// Program is the path of the rubrica command.
 	Program string
 	// Settings gives the content of the configuration file.
@@ -100,17 +104,18 @@ type Environment struct {
 	SignerSocket string
 	// Peers may call the socket, whose group is SocketGroup; both are empty where
 	// api and signer run as the same user.
-	Peers        []string
-	AuditorPeers []string // may call it to have the log record what auditors do
-	SocketGroup  string
-	Listen       string
-	PublicURL    string
-	SedeURL      string
-	InboxURL     string
-	SMSGateway   string // address that takes POST {to, text, id}
-	SMSTokenFile string // the bearer token for it
-	SMTP         string // host:port, without TLS or authentication
-	RootFile     string // where the service's root certificate is to be found, PEM
+	Peers          []string
+	AuditorPeers   []string // may call it to have the log record what auditors do
+	RegistrarPeers []string // may bring it what offices signed
+	SocketGroup    string
+	Listen         string
+	PublicURL      string
+	SedeURL        string
+	InboxURL       string
+	SMSGateway     string // address that takes POST {to, text, id}
+	SMSTokenFile   string // the bearer token for it
+	SMTP           string // host:port, without TLS or authentication
+	RootFile       string // where the service's root certificate is to be found, PEM
 	// SedeCredentials is the JSON file with client_id and client_secret of the
 	// demo sede, OfficeCredentials of the office at which citizens register.
 	SedeCredentials   string
@@ -125,6 +130,13 @@ type Environment struct {
 	// AuditorID is the file that names the auditor of the environment's own.
 	AuditorListen, AuditorURL, AuditorID string
 	AuditorTLS                           TLS
+	// RegistrarListen and RegistrarURL are the officers' desk, CertificateListen and
+	// CertificateURL where certificates are shown. OfficerID and SecondID are the
+	// files that name the environment's own officers.
+	RegistrarListen, RegistrarURL     string
+	CertificateListen, CertificateURL string
+	OfficerID, SecondID               string
+	Registrar                         Registrar
 }
 
 // Up brings the environment up, stays until ctx ends, and takes everything down
@@ -187,7 +199,10 @@ func (u *environment) up(ctx context.Context) (err error) {
 	if u.env.Token, u.env.RootToken, err = prepareTokens(u.dir, u.config); err != nil {
 		return err
 	}
-	if u.env.AuditorTLS, err = makeTLS(u.dir); err != nil {
+	if u.env.AuditorTLS, err = makeAuditorTLS(u.dir); err != nil {
+		return err
+	}
+	if u.env.Registrar, err = makeRegistrar(ctx, u.dir, "http://"+u.config.Inbox); err != nil {
 		return err
 	}
 	if u.env.Databases, err = u.startDatabase(ctx, sockets); err != nil {
@@ -236,12 +251,15 @@ func (u *environment) addresses(sockets string) Environment {
 
 		WitnessDir: u.dir.join("witness"), WitnessListen: u.config.Witness, WitnessURL: "http://" + u.config.Witness,
 		LogState: u.dir.join("signer", "log-state"), LogPolicy: u.dir.join("log-policy.txt"), LogWitnessed: u.dir.join("witnessed-logs.txt"),
-		AuditorListen: u.config.Auditor, AuditorURL: strings.Replace(localURL(u.config.Auditor), "http:", "https:", 1),
-		AuditorID: u.dir.join("auditor", "auditor.json"),
+		AuditorListen: u.config.Auditor, AuditorURL: secure(localURL(u.config.Auditor)),
+		AuditorID:       u.dir.join("auditor", "auditor.json"),
+		RegistrarListen: u.config.Registrar, RegistrarURL: secure(localURL(u.config.Registrar)),
+		CertificateListen: u.config.Certificates, CertificateURL: secure(localURL(u.config.Certificates)),
+		OfficerID: u.dir.join("registrar", "officer.json"), SecondID: u.dir.join("registrar", "second.json"),
 	}
 	if u.accounts.apart() {
 		e.Peers, e.SocketGroup = []string{strconv.Itoa(u.accounts.api.uid)}, strconv.Itoa(u.accounts.api.gid)
-		e.AuditorPeers = []string{strconv.Itoa(u.accounts.auditor.uid)}
+		e.AuditorPeers, e.RegistrarPeers = []string{strconv.Itoa(u.accounts.auditor.uid)}, []string{strconv.Itoa(u.accounts.registrar.uid)}
 	}
 	return e
 }
@@ -259,6 +277,8 @@ func localURL(listen string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
+func secure(address string) string { return strings.Replace(address, "http:", "https:", 1) }
+
 type listeners struct{ sede, inbox, smtp net.Listener }
 
 // listen takes the ports before anything is started, so that one in use is
@@ -271,7 +291,9 @@ func (u *environment) listen(ctx context.Context) (l listeners, err error) {
 	if err := service.Close(); err != nil {
 		return l, failure(StatusAddress, "closing a trial listener: %w", err)
 	}
-	for flag, address := range map[string]string{"--witness": u.config.Witness, "--auditor": u.config.Auditor} {
+	for flag, address := range map[string]string{
+		"--witness": u.config.Witness, "--auditor": u.config.Auditor, "--registrar": u.config.Registrar, "--certificates": u.config.Certificates,
+	} {
 		if address == "" {
 			continue
 		}
@@ -338,7 +360,7 @@ func (u *environment) startInbox(ctx context.Context, l listeners) error {
 	}
 	u.env.SMSTokenFile = file
 	box := inbox.New(token)
-	u.onStop(serve(ctx, u.config.Logger, l.inbox, box.Handler()))
+	u.onStop(serve(ctx, u.config.Logger, l.inbox, u.withLists(box.Handler())))
 	u.onStop(box.ServeSMTP(ctx, l.smtp))
 	return nil
 }
@@ -374,6 +396,11 @@ func (u *environment) initialise(ctx context.Context) error {
 	}
 	if err := u.register(ctx); err != nil {
 		return failure(StatusService, "registering the environment's own clients: %w", err)
+	}
+	if u.config.Registrar != "" { // who runs this reads it all the same, or is the same
+		if err := u.accounts.registrar.take(u.env.OfficeCredentials); err != nil {
+			return err
+		}
 	}
 	return u.introduce()
 }
@@ -496,6 +523,11 @@ Rúbrica is up. Ctrl-C stops everything; starting again goes on with the same da
   Demo sede          %s
   Inbox (SMS, mail)  %s
 `, u.env.PublicURL, u.env.SedeURL, u.env.InboxURL)
+	if u.config.Registrar != "" {
+		fmt.Fprintf(u.config.Out, "  Officers' desk     %s/puesto\n", u.env.RegistrarURL)
+		fmt.Fprintf(u.config.Out, "  Certificate door   %s\n", u.env.CertificateURL)
+		fmt.Fprintf(u.config.Out, "  Certificates       %s (password %s)\n", u.dir.join("registrar", "*.p12"), folderPassword)
+	}
 	if u.config.Auditor != "" {
 		fmt.Fprintf(u.config.Out, "  Auditor's door     %s/auditoria\n", u.env.AuditorURL)
 	}

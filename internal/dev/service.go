@@ -28,7 +28,7 @@ func (c *command) as(a accounts, who account) *command {
 	return c
 }
 
-// openSockets lets api at the signer's socket, and both at PostgreSQL's, where
+// openSockets lets the others at the signer's socket, and all at PostgreSQL's, where
 // the password decides.
 func (u *environment) openSockets(dir string) error {
 	own := filepath.Dir(u.env.SignerSocket)
@@ -75,13 +75,14 @@ func (u *environment) handOver() error {
 	return errors.Join(
 		u.accounts.signer.takeAll(state),
 		u.accounts.auditor.take(u.env.AuditorTLS.Key, u.dir.join("secrets", roleAuditor+".pgpass")),
+		u.accounts.registrar.take(u.env.Registrar.Key, u.dir.join("secrets", roleRegistrar+".pgpass")),
 		u.accounts.signer.take(export, u.env.SMSTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
 		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass")),
 	)
 }
 
-// startService starts witness, signer, api and auditor, and waits until the
-// doors say that all is ready. A process that dies again and again before that
+// startService starts witness, signer, api, registrar and auditor, and waits until
+// the doors say that all is ready. A process that dies again and again before that
 // is a failure; later it is started again for as long as the environment lives.
 func (u *environment) startService(ctx context.Context) error {
 	var kept []*keeper
@@ -125,6 +126,9 @@ func (u *environment) processes() []process {
 	if u.config.Witness != "" {
 		all = append([]process{{"witness", []string{"witness", "serve"}, u.accounts.witness}}, all...)
 	}
+	if u.config.Registrar != "" {
+		all = append(all, process{"registrar", []string{"registrar", "serve"}, u.accounts.registrar})
+	}
 	if u.config.Auditor != "" {
 		all = append(all, process{"auditor", []string{"auditor", "serve"}, u.accounts.auditor})
 	}
@@ -136,10 +140,18 @@ func (u *environment) ready(ctx context.Context) bool {
 	if !ready(ctx, http.DefaultClient, "http://"+u.config.Listen+"/readyz") {
 		return false
 	}
-	if u.config.Auditor == "" {
-		return true
+	for _, door := range []struct{ address, authority string }{
+		{u.config.Registrar, u.env.Registrar.CA}, {u.config.Certificates, u.env.Registrar.CA}, {u.config.Auditor, u.env.AuditorTLS.CA},
+	} {
+		if door.address != "" && !readyTLS(ctx, door.address, door.authority) {
+			return false
+		}
 	}
-	text, err := os.ReadFile(u.env.AuditorTLS.CA)
+	return true
+}
+
+func readyTLS(ctx context.Context, address, authority string) bool {
+	text, err := os.ReadFile(authority)
 	if err != nil {
 		return false
 	}
@@ -147,7 +159,7 @@ func (u *environment) ready(ctx context.Context) bool {
 	roots.AppendCertsFromPEM(text)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
 	defer transport.CloseIdleConnections()
-	return ready(ctx, &http.Client{Transport: transport}, "https://"+u.config.Auditor+"/readyz")
+	return ready(ctx, &http.Client{Transport: transport}, "https://"+address+"/readyz")
 }
 
 func ready(ctx context.Context, client *http.Client, address string) bool {

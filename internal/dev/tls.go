@@ -17,73 +17,106 @@ import (
 	"time"
 )
 
-// TLS are the files with which the auditor's door is reached in development: an
-// authority of the environment's own, the door's certificate and an auditor's.
+// TLS are the files with which a door of the personnel is reached in
+// development: an authority of the environment's own, the door's certificate and
+// that of somebody who may enter.
 type TLS struct {
 	CA                           string
 	Certificate, Key             string
 	ClientCertificate, ClientKey string
 }
 
-// makeTLS makes what is missing in auditor/.
-func makeTLS(d *directory) (TLS, error) {
-	dir := d.join("auditor")
-	files := TLS{
+// files are where a door's are, below its directory.
+func files(dir, client string) TLS {
+	return TLS{
 		CA:          filepath.Join(dir, "tls-ca.pem"),
 		Certificate: filepath.Join(dir, "server.pem"), Key: filepath.Join(dir, "server.key"),
-		ClientCertificate: filepath.Join(dir, "auditor.pem"), ClientKey: filepath.Join(dir, "auditor.key"),
+		ClientCertificate: filepath.Join(dir, client+".pem"), ClientKey: filepath.Join(dir, client+".key"),
 	}
-	if _, err := os.Stat(files.ClientKey); err == nil {
-		return files, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return files, failure(StatusDirectory, "looking for the auditor's certificate: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // the auditor's process passes through it
-		return files, failure(StatusDirectory, "making a directory for the auditor's certificates: %w", err)
-	}
-	if err := files.issue(d); err != nil {
-		return files, failure(StatusDirectory, "making the auditor's certificates: %w", err)
-	}
-	return files, nil
 }
 
-// issue makes an authority whose key is forgotten, and the two certificates that
-// it signs; the auditor's key is written last, as the sign that all is there.
-func (t TLS) issue(d *directory) error {
-	now := time.Now().Add(-time.Hour)
-	template := func(serial int64, name string) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name},
-			NotBefore: now, NotAfter: now.AddDate(2, 0, 0), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
-		}
-	}
-	ca := template(1, "Rúbrica development, TLS")
-	ca.IsCA, ca.KeyUsage = true, x509.KeyUsageCertSign
-	caKey, err := newKey()
-	if err != nil {
-		return err
-	}
-	if err := t.write(d, ca, ca, caKey, caKey, t.CA, ""); err != nil {
-		return err
-	}
-	server := template(2, "localhost")
-	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	client := template(3, "Auditora de Desarrollo")
-	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	for _, c := range []struct {
-		template         *x509.Certificate
-		certificate, key string
-	}{{server, t.Certificate, t.Key}, {client, t.ClientCertificate, t.ClientKey}} {
-		key, err := newKey()
+// makeAuditorTLS makes what is missing in auditor/. The auditor's key is written
+// last, as the sign that all is there.
+func makeAuditorTLS(d *directory) (TLS, error) {
+	f := files(d.join("auditor"), "auditor")
+	err := d.once("auditor", "auditor.key", func(in folder) error {
+		ca, err := newAuthority(pkix.Name{CommonName: "Rúbrica development, TLS"})
 		if err != nil {
 			return err
 		}
-		if err := t.write(d, c.template, ca, key, caKey, c.certificate, c.key); err != nil {
-			return err
-		}
+		return errors.Join(in.certificate("tls-ca", ca.certificate), in.pair("server", ca, server()), in.pair("auditor", ca, person("Auditora de Desarrollo")))
+	})
+	return f, err
+}
+
+// once fills a directory below the environment's unless it has its last file.
+func (d *directory) once(name, last string, fill func(folder) error) error {
+	if _, err := os.Stat(d.join(name, last)); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return failure(StatusDirectory, "looking for certificates: %w", err)
+	}
+	if err := os.MkdirAll(d.join(name), 0o711); err != nil { //nolint:gosec // the door's process passes through it
+		return failure(StatusDirectory, "making a directory for certificates: %w", err)
+	}
+	if err := fill(folder{d, name}); err != nil {
+		return failure(StatusDirectory, "making the certificates in %s: %w", name, err)
 	}
 	return nil
+}
+
+// authority issues certificates; its key is forgotten with it.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(name pkix.Name) (authority, error) {
+	template := certificate(name)
+	template.IsCA, template.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+	key, err := newKey()
+	if err != nil {
+		return authority{}, err
+	}
+	made, err := authority{template, key}.sign(template, key)
+	return authority{made, key}, err
+}
+
+func (a authority) sign(template *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	if err != nil {
+		return nil, fmt.Errorf("signing a certificate: %w", err)
+	}
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("reading a certificate: %w", err)
+	}
+	return made, nil
+}
+
+func certificate(name pkix.Name) *x509.Certificate {
+	now := time.Now().Add(-time.Hour)
+	serial := make([]byte, 16)
+	rand.Read(serial)
+	return &x509.Certificate{
+		SerialNumber: new(big.Int).SetBytes(serial), Subject: name,
+		NotBefore: now, NotAfter: now.AddDate(2, 0, 0), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+}
+
+// server is for a door on this machine.
+func server() *x509.Certificate {
+	c := certificate(pkix.Name{CommonName: "localhost"})
+	c.DNSNames, c.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return c
+}
+
+// person is for somebody of the personnel.
+func person(name string) *x509.Certificate {
+	c := certificate(pkix.Name{CommonName: name})
+	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return c
 }
 
 func newKey() (*ecdsa.PrivateKey, error) {
@@ -94,21 +127,32 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-func (t TLS) write(d *directory, template, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKey, certificateFile, keyFile string) error {
-	der, err := x509.CreateCertificate(rand.Reader, template, issuer, key.Public(), issuerKey)
+// folder is a directory that certificates are written to.
+type folder struct {
+	dir  *directory
+	name string
+}
+
+func (f folder) certificate(name string, c *x509.Certificate) error {
+	return f.dir.writeFor(0o644, filepath.Join(f.name, name+".pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+}
+
+// pair issues a certificate and writes it, then its key.
+func (f folder) pair(name string, issuer authority, template *x509.Certificate) error {
+	key, err := newKey()
 	if err != nil {
-		return fmt.Errorf("signing a certificate: %w", err)
-	}
-	name := func(file string) string { return filepath.Join("auditor", filepath.Base(file)) }
-	if err := d.writeFor(0o644, name(certificateFile), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))); err != nil {
 		return err
 	}
-	if keyFile == "" {
-		return nil
+	made, err := issuer.sign(template, key)
+	if err != nil {
+		return err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("encoding a key: %w", err)
 	}
-	return d.write(name(keyFile), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	if err := f.certificate(name, made); err != nil {
+		return err
+	}
+	return f.dir.write(filepath.Join(f.name, name+".key"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
 }
