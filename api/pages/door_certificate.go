@@ -67,7 +67,7 @@ func (d *Door) uncertified(r signer.Request, page Page, reason *policies.Refusal
 		}, err
 	}
 	return &CertificateRefused{
-		Page: page, Reason: reason, Until: r.ExpiresAt, ResumeURL: at(r.ID), ReturnURL: back, RefuseURL: at(r.ID, "rechazar"),
+		Page: page, Reason: reason, Until: r.ExpiresAt, OfficesURL: OfficesPath, ResumeURL: at(r.ID), ReturnURL: back, RefuseURL: at(r.ID, "rechazar"),
 	}, err
 }
 

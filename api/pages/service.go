@@ -74,6 +74,7 @@ type Home struct {
 	ChangeURL      string
 	ForgottenURL   string
 	CertificateURL string
+	OfficesURL     string
 	Authorities    []Authority
 	ComponentsURL  string // development mode only
 }

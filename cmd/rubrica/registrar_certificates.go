@@ -1,27 +1,56 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/presenting"
+	"github.com/rubrica-firma/rubrica/citizen"
 )
 
 // CertificateDoorSettings say where citizens show their certificates, and which
 // are believed.
 type CertificateDoorSettings struct {
 	// Trust is the list of accepted authorities; without it there is no such door.
+	// docs/certificate-door.md says what it holds. It is read at the start.
 	Trust             string `help:"Trust list of accepted authorities (TOML); without it, no certificates are taken." type:"path" placeholder:"FILE"`
 	CertificateURL    string `name:"certificate-url" help:"Address of the certificate door, as browsers see it." production:"https"`
 	CertificateListen string `name:"certificate-listen" help:"Address of the certificate door to listen on, with TLS." default:"127.0.0.1:8445"`
 }
 
 // certificateDoor are the rooms of the certificate door, and the authorities
-// whose certificates browsers offer there.
-func (c *RegistrarServeCommand) certificateDoor(registrar) (house, func() *x509.CertPool, error) {
+// whose certificates browsers offer there. What is shown, the first office says.
+func (c *RegistrarServeCommand) certificateDoor(r registrar) (house, func() *x509.CertPool, error) {
+	if c.CertificateURL == "" {
+		return house{}, nil, errors.New("a trust list (--trust) without the address of its door (--certificate-url)")
+	}
 	trust, err := presenting.OpenTrust(c.Trust)
 	if err != nil {
-		return house{}, nil, fmt.Errorf("reading the trust list: %w", err)
+		return house{}, nil, err
 	}
-	return house{}, trust.Authorities, nil
+	door, err := presenting.New(presenting.Config{
+		Trust: trust, Office: r.offices[0], ServiceURL: c.ServiceURL, Logger: r.logger, Now: time.Now,
+		Perform: func(ctx context.Context, act citizen.Act) (string, error) {
+			receipt, err := r.signer.Perform(ctx, act)
+			return receipt.Code, err
+		},
+	})
+	if err != nil {
+		return house{}, nil, err
+	}
+	drawn, err := pages.New(pages.Options{
+		Catalogue: r.sentences, Logger: r.logger,
+		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
+	})
+	if err != nil {
+		return house{}, nil, fmt.Errorf("preparing the pages: %w", err)
+	}
+	rooms := pages.NewCertificateDoor(pages.CertificateDoorConfig{Pages: drawn, Presenting: door, ServiceURL: withoutSlash(c.ServiceURL), Now: time.Now})
+	authorities := trust.Authorities()
+	return house{rooms: []func(*api.Site){rooms.Room}, trouble: rooms.Trouble}, func() *x509.CertPool { return authorities }, nil
 }
