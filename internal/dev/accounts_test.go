@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,10 +78,11 @@ func TestUpApart(t *testing.T) {
 	checkMode(t, s.Socket, 0o660)
 	secret := func(name string) string { return filepath.Join(e.plan.Dir, "secrets", name) }
 	api, signer, auditor := owner(t, secret("rubrica_api.pgpass")), owner(t, secret("rubrica_signer.pgpass")), owner(t, secret("rubrica_auditor.pgpass"))
-	signer.Groups, auditor.Groups = []uint32{api.Gid}, []uint32{api.Gid}
+	registrar := owner(t, secret("rubrica_registrar.pgpass"))
+	signer.Groups, auditor.Groups, registrar.Groups = []uint32{api.Gid}, []uint32{api.Gid}, []uint32{api.Gid}
 	const stranger = 61199
 	who := map[string]*syscall.Credential{
-		"api": api, "signer": signer, "auditor": auditor, "root": {},
+		"api": api, "signer": signer, "auditor": auditor, "registrar": registrar, "root": {},
 		"stranger": {Uid: stranger, Gid: stranger}, "stranger in the group": {Uid: stranger, Gid: stranger, Groups: []uint32{api.Gid}},
 	}
 	// Who may open the file may not yet call.
@@ -101,6 +104,10 @@ func TestUpApart(t *testing.T) {
 		"signer's socket":           {"call", s.Socket, []string{"api"}},
 		"auditor's password":        {"read", secret("rubrica_auditor.pgpass"), []string{"auditor", "root"}},
 		"auditor's TLS key":         {"read", filepath.Join(e.plan.Dir, "auditor", "server.key"), []string{"auditor", "root"}},
+		"registrar's password":      {"read", secret("rubrica_registrar.pgpass"), []string{"registrar", "root"}},
+		"registrar's TLS key":       {"read", filepath.Join(e.plan.Dir, "registrar", "server.key"), []string{"registrar", "root"}},
+		"an officer's key":          {"read", filepath.Join(e.plan.Dir, "registrar", "rosa.key"), []string{"root"}},
+		"trust list":                {"read", filepath.Join(e.plan.Dir, "registrar", "trust.toml"), slices.Collect(maps.Keys(who))},
 		"log's state":               {"list", filepath.Join(e.plan.Dir, "signer"), []string{"signer", "root"}},
 		"signer's password":         {"read", secret("rubrica_signer.pgpass"), []string{"signer", "root"}},
 		"signer's password, again":  {"read", secret("rubrica_signer"), []string{"root"}},

@@ -197,6 +197,7 @@ func migrate(ctx context.Context, url string) error {
 				CREATE ROLE rubrica_api;
 				CREATE ROLE rubrica_signer;
 				CREATE ROLE rubrica_auditor;
+				CREATE ROLE rubrica_registrar;
 			END IF;
 		END $$;
 		CREATE TABLE IF NOT EXISTS starts (at timestamptz);
@@ -357,6 +358,7 @@ func TestUp(t *testing.T) {
 	t.Parallel()
 	p := newPlan(t, filepath.Join(t.TempDir(), "var"))
 	e := up(t, p)
+	checkVisitors(t, p.Dir)
 
 	for name, pid := range map[string]func() int{
 		"api":        func() int { return e.apiPID(t) },
