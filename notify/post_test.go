@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -33,15 +34,18 @@ func TestPostMails(t *testing.T) {
 	}{
 		{
 			citizen.SecretMail{Kind: citizen.MailEmailLink, Name: "María", Secret: citizen.NewSecret("/mi/correo?clave=abc_-1"), Until: noon},
-			"Confirme su nuevo correo", []string{"Hola, María:", "\n\nhttps://firma.example.es/mi/correo?clave=abc_-1\n\n", "10/03/2026 a las 12:00"},
+			"Confirme su nuevo correo",
+			[]string{"Hola, María:", "\n\nhttps://firma.example.es/mi/correo?clave=abc_-1\n\n", "10/03/2026 a las 12:00"},
 		},
 		{
 			citizen.SecretMail{Kind: citizen.MailPasswordLink, Name: "María", Locale: "en", Secret: citizen.NewSecret("/x?clave=abc"), Until: noon},
-			"Change of your signing password", []string{"\nhttps://firma.example.es/x?clave=abc\n"},
+			"Change of your signing password",
+			[]string{"\nhttps://firma.example.es/x?clave=abc\n"},
 		},
 		{
 			citizen.SecretMail{Kind: citizen.MailOperationsKey, Secret: citizen.NewSecret("K7QF-2M9X")},
-			"Su clave de operaciones", []string{"\n\nK7QF-2M9X\n\n", "Rúbrica"},
+			"Su clave de operaciones",
+			[]string{"\n\nK7QF-2M9X\n\n", "Rúbrica"},
 		},
 	} {
 		t.Run(string(test.mail.Kind), func(t *testing.T) {
@@ -88,7 +92,7 @@ func TestPostFails(t *testing.T) {
 	t.Parallel()
 	mails, texts, post := newPost(t)
 	post.SMTP.Plain = false // the server has no TLS
-	post.Sender = &notify.Gateway{URL: "http://127.0.0.1:1/", Client: post.Sender.(*notify.Gateway).Client} //nolint:forcetypeassert // made above
+	post.Sender = &notify.Gateway{URL: "http://127.0.0.1:1/", Client: http.DefaultClient}
 	const secret = "/mi/correo?clave=hidden"
 	link := citizen.SecretMail{Kind: citizen.MailEmailLink, To: "maria@example.es", Secret: citizen.NewSecret(secret), Until: noon}
 	text := citizen.SecretText{Kind: citizen.TextPIN, Phone: "+34600000421", Secret: citizen.NewSecret(secret)}

@@ -32,6 +32,7 @@ type MailSettings struct {
 	MailUser   string `help:"User at the mail server."`
 	// MailPasswordFile holds that user's password.
 	MailPasswordFile string `help:"File with the password at the mail server." type:"existingfile"`
+	MailCAFile       string `name:"mail-ca-file" help:"Authorities of the mail server's certificate (PEM); else the system's." type:"existingfile"`
 	MailWithoutTLS   bool   `name:"mail-without-tls" help:"Send letters without TLS." production:"never"`
 }
 
@@ -50,7 +51,25 @@ func (s MailSettings) smtp() (notify.SMTP, error) {
 			return notify.SMTP{}, err
 		}
 	}
+	if s.MailCAFile != "" {
+		if smtp.Authorities, err = authorities(s.MailCAFile); err != nil {
+			return notify.SMTP{}, err
+		}
+	}
 	return smtp, nil
+}
+
+// authorities reads certificates in PEM.
+func authorities(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
+	}
+	return pool, nil
 }
 
 // SMSSettings say who carries SMS, and how many.
@@ -235,13 +254,9 @@ func (a operatorAccount) tls() (*tls.Config, error) {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.CAFile != "" {
-		text, err := os.ReadFile(a.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the operator's authorities: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", a.CAFile)
+		var err error
+		if config.RootCAs, err = authorities(a.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	return config, nil
