@@ -23,9 +23,10 @@ import (
 
 // The scopes of access tokens.
 const (
-	ScopeSignature    = "signature"    // applications: ask for signatures
-	ScopeRegistration = "registration" // offices: register citizens
-	ScopeAudit        = "audit"        // auditors' programs: ask the log, at a door of its own
+	ScopeSignature    = "signature"          // applications: ask for signatures
+	ScopeRegistration = "registration"       // offices: register citizens
+	ScopeVideo        = "registration:video" // providers: hand in video identifications
+	ScopeAudit        = "audit"              // auditors' programs: ask the log, at a door of its own
 )
 
 const (

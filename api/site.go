@@ -32,7 +32,7 @@ type Config struct {
 	// Clients may have access tokens; nil: nobody may.
 	Clients Clients
 	// Scopes are what this door grants, whatever a client is registered for; nil
-	// is ScopeSignature and ScopeRegistration.
+	// is ScopeSignature, ScopeRegistration and ScopeVideo.
 	Scopes []string
 	// Certificate gives the SHA-256 of the TLS client certificate of a request if
 	// it is one to be believed, nil otherwise. A nil function asks for none.
@@ -78,7 +78,7 @@ func New(config Config) (http.Handler, error) {
 		return nil, fmt.Errorf("reading the public address: %w", err)
 	}
 	if config.Scopes == nil {
-		config.Scopes = []string{ScopeSignature, ScopeRegistration}
+		config.Scopes = []string{ScopeSignature, ScopeRegistration, ScopeVideo}
 	}
 	s := &Site{
 		Config:   config,

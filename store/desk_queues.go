@@ -155,8 +155,9 @@ func (d Desk) Conclude(ctx context.Context, orderID, identifier, outcome string)
 }
 
 // AddVideo keeps a recording for the officers of its office, in the role
-// rubrica_api. One that the provider has sent already is the one that it was.
-func (db *DB) AddVideo(ctx context.Context, v citizen.Video) error {
+// rubrica_api (policies.RequestMalformed without such an office,
+// policies.IdempotencyKeyReused for one that the provider has sent already).
+func (p Public) AddVideo(ctx context.Context, v citizen.Video) error {
 	facts, err := json.Marshal(v.Person)
 	if err != nil {
 		return fmt.Errorf("writing a recording's person: %w", err)
@@ -165,10 +166,12 @@ func (db *DB) AddVideo(ctx context.Context, v citizen.Video) error {
 	if err != nil {
 		return fmt.Errorf("writing a recording's evidence: %w", err)
 	}
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
+	err = p.db.inTx(ctx, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.RequestMalformed, "field", "office"), `
 			INSERT INTO video_registrations (id, provider, office, identifier, facts, evidence, received_at, state)
-			VALUES (@id, @provider, @office, @identifier, @facts, @evidence, @at, 'pending')`, pgx.NamedArgs{
+			SELECT @id, @provider, id, @identifier, @facts, @evidence, @at, 'pending'
+			FROM applications
+			WHERE id = @office AND enabled AND 'registration' = ANY (scopes)`, pgx.NamedArgs{
 			"id":         v.ID,
 			"provider":   v.Provider,
 			"office":     v.Office,
@@ -177,13 +180,9 @@ func (db *DB) AddVideo(ctx context.Context, v citizen.Video) error {
 			"evidence":   evidence,
 			"at":         v.ReceivedAt,
 		})
-		return err
 	})
-	switch {
-	case violated(err, "video_registrations_recording"):
+	if violated(err, "video_registrations_recording") {
 		return fmt.Errorf("%w: %w", policies.Refuse(policies.IdempotencyKeyReused), err)
-	case violated(err, "video_registrations_office_fkey"):
-		return fmt.Errorf("%w: %w", policies.Refuse(policies.RequestMalformed, "field", "office"), err)
 	}
 	return err
 }

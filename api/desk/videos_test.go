@@ -10,6 +10,7 @@ import (
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/store"
 )
 
 // video has a provider send a recording, as the public side stores it.
@@ -22,8 +23,7 @@ func (h *house) video(t *testing.T, id, recording string) citizen.Video {
 			Recording: recording, SHA256: strings.Repeat("7f", 32), RecordedAt: h.clock(), URL: "https://video.example.es/1", Checks: map[string]string{"liveness": "passed"},
 		},
 	}
-	public := open(t, h.urls.API)
-	must(t, public.AddVideo(t.Context(), v))
+	must(t, store.ForPublic(open(t, h.urls.API)).AddVideo(t.Context(), v))
 	return v
 }
 
@@ -41,7 +41,7 @@ func TestVideos(t *testing.T) {
 	h.provider(t)
 	first, second := h.video(t, "v1", "rec-1"), h.video(t, "v2", "rec-2")
 	// The same recording twice is one.
-	err := open(t, h.urls.API).AddVideo(ctx, citizen.Video{ID: "v3", Provider: "provider", Office: "central", Evidence: citizen.VideoEvidence{Recording: "rec-1"}, ReceivedAt: h.clock()})
+	err := store.ForPublic(open(t, h.urls.API)).AddVideo(ctx, citizen.Video{ID: "v3", Provider: "provider", Office: "central", Evidence: citizen.VideoEvidence{Recording: "rec-1"}, ReceivedAt: h.clock()})
 	wantRefusal(t, err, policies.IdempotencyKeyReused)
 
 	videos, err := h.Videos(ctx, asks(luis()))

@@ -52,6 +52,7 @@ type memory struct {
 	citizens map[string]signer.Citizen
 	keyOf    map[string]*signer.Credential
 	acts     []citizen.Act
+	videos   []citizen.Video
 	broken   error // of reading a person
 }
 
@@ -65,7 +66,7 @@ func newMemory() *memory {
 	return &memory{
 		clients: map[string]signer.Client{
 			"sede": client("sede", api.ScopeSignature), "other": client("other", api.ScopeSignature),
-			"office": client("office", api.ScopeRegistration),
+			"office": client("office", api.ScopeRegistration), "provider": client("provider", api.ScopeVideo),
 		},
 		tokens: map[string]signer.AccessToken{}, requests: map[string]signer.Request{},
 		keys: map[string]signer.NewRequest{}, uploads: map[string]signer.Upload{}, uploaded: map[string][]byte{}, citizens: map[string]signer.Citizen{},
@@ -320,7 +321,7 @@ func build(t *testing.T) *house {
 		Store: m, Opener: m, Worker: pdfs{}, Rules: policies.DefaultRules(), Documents: policies.DefaultDocumentRules(), Limits: limits, Now: time.Now,
 	})
 	room, err := rest.Room(rest.Config{
-		Requests: core{service}, Store: m, Register: m, Limits: limits,
+		Requests: core{service}, Store: m, Register: m, Videos: m, Limits: limits, Now: time.Now,
 		SigningPath: func(id string) string { return "/firma/" + id },
 		Pages:       map[policies.Where]string{policies.AtActivation: "/activar", policies.AtCertificate: "/certificado"},
 	})

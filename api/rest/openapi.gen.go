@@ -276,6 +276,34 @@ type Format string
 // well, `B-LTA` with a time-stamp over all of that.
 type Level string
 
+// NewCitizen defines model for NewCitizen.
+type NewCitizen struct {
+	// DocumentUntil Last day on which the DNI or NIE is valid.
+	//
+	// Example: 2031-05-20
+	DocumentUntil string `json:"document_until"`
+
+	// Email Example: maria@example.org
+	Email     string `json:"email"`
+	GivenName string `json:"given_name"`
+
+	// Identifier DNI or NIE.
+	//
+	// Example: 12345678Z
+	Identifier string `json:"identifier"`
+
+	// Locale Language of SMS and letters (BCP 47), Spanish unless told.
+	//
+	// Example: es
+	Locale *string `json:"locale,omitempty"`
+
+	// Phone Spanish mobile number.
+	//
+	// Example: 612345678
+	Phone    string `json:"phone"`
+	Surnames string `json:"surnames"`
+}
+
 // NewDocument defines model for NewDocument.
 type NewDocument struct {
 	// Content The document in base64, at most 20 MB. Larger ones, of up to 100 MB, are
@@ -575,6 +603,39 @@ type Upload struct {
 	Size   int64  `json:"size"`
 }
 
+// VideoRecording Where the recording is, and what it was when it was made.
+type VideoRecording struct {
+	// Checks What the provider found, in its own words.
+	Checks     *map[string]string `json:"checks,omitempty"`
+	RecordedAt time.Time          `json:"recorded_at"`
+
+	// Reference The provider's own name for it.
+	Reference string `json:"reference"`
+
+	// Sha256 Of the recording, lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+
+	// URL Where officers watch it; https.
+	URL *string `json:"url,omitempty"`
+}
+
+// VideoRegistration defines model for VideoRegistration.
+type VideoRegistration struct {
+	Citizen NewCitizen `json:"citizen"`
+
+	// Office Client id of the office whose officers are to look at it.
+	Office string `json:"office"`
+
+	// Recording Where the recording is, and what it was when it was made.
+	Recording VideoRecording `json:"recording"`
+}
+
+// VideoRegistrationReceived defines model for VideoRegistrationReceived.
+type VideoRegistrationReceived struct {
+	ID         string    `json:"id"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
 // of this service, `signing` those of the next request.
@@ -607,6 +668,9 @@ type PreflightCitizenJSONRequestBody = Signer
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
 
+// AddVideoRegistrationJSONRequestBody defines body for AddVideoRegistration for application/json ContentType.
+type AddVideoRegistrationJSONRequestBody = VideoRegistration
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// UploadDocument Upload a document that a request will name
@@ -633,6 +697,9 @@ type ServerInterface interface {
 	// GetReceipt Get what proves a signature
 	// (GET /v1/signature-requests/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RequestID) error
+	// AddVideoRegistration Hand in a video identification
+	// (POST /v1/video-registrations)
+	AddVideoRegistration(ctx echo.Context) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -790,6 +857,15 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	return err
 }
 
+// AddVideoRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) AddVideoRegistration(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddVideoRegistration(ctx)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -845,5 +921,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/documents", wrapper.UploadDocument, options.OperationMiddlewares["uploadDocument"]...)
 	router.POST(options.BaseURL+"/v1/preflight", wrapper.PreflightCitizen, options.OperationMiddlewares["preflightCitizen"]...)
 	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)
+	router.POST(options.BaseURL+"/v1/video-registrations", wrapper.AddVideoRegistration, options.OperationMiddlewares["addVideoRegistration"]...)
 
 }

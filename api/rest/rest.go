@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -55,17 +56,26 @@ type Register interface {
 	Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, error)
 }
 
+// Videos keeps recordings until an officer has looked at them.
+type Videos interface {
+	// AddVideo keeps one (policies.IdempotencyKeyReused for a recording that the
+	// provider has handed in already).
+	AddVideo(ctx context.Context, v citizen.Video) error
+}
+
 // Config names the parts of the room.
 type Config struct {
 	Requests Requests
 	Store    Store
 	Receipts Receipts
 	Register Register
+	Videos   Videos
 	// SigningPath is the path of a request's signing page.
 	SigningPath func(requestID string) string
 	// Pages are the paths of those places that are pages of this service.
 	Pages  map[policies.Where]string
 	Limits requests.Limits
+	Now    func() time.Time
 }
 
 // door answers the operations of the contract.
@@ -98,6 +108,7 @@ func Room(config Config) (func(*api.Site), error) {
 				"getEvidence":            {application},
 				"preflightCitizen":       {application, site.Accept(questionLimit)},
 				"performOfficeAct":       {office, site.Accept(citizen.ActLimit)},
+				"addVideoRegistration":   {site.Bearer(api.ScopeVideo), site.Accept(videoLimit)},
 			},
 		})
 		v1.GET("/v1/openapi.yaml", sendContract)

@@ -194,7 +194,7 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 		Rules: c.rules(), Issuer: c.Service, CodeInterval: c.CodeInterval, Development: c.Development, Now: time.Now,
 	})
 	native, err := rest.Room(rest.Config{
-		Requests: core, Store: public, Receipts: proofs, Register: module, SigningPath: pages.SigningPath, Limits: core.Limits,
+		Requests: core, Store: public, Receipts: proofs, Register: module, Videos: public, SigningPath: pages.SigningPath, Limits: core.Limits, Now: time.Now,
 		Pages: map[policies.Where]string{
 			policies.AtActivation: "/activar", policies.AtPassword: "/contrasena", policies.AtCertificate: "/certificado",
 		},

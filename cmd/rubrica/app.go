@@ -37,7 +37,7 @@ type AppAddCommand struct {
 	Name         string   `help:"Name of the application or office, as citizens read it." required:""`
 	Organisation string   `help:"Administration that it belongs to." required:""`
 	ReturnURL    []string `name:"return-url" help:"Address to which browsers may come back; exact, several allowed."`
-	Scope        []string `help:"signature for applications, registration for offices." enum:"signature,registration" default:"signature"`
+	Scope        []string `help:"signature for applications, registration for offices, registration:video for providers of video identification." enum:"signature,registration,registration:video" default:"signature"`
 	// PublicKey lets an office make its key itself; without it a key is made, and
 	// the office gets its private part with the other credentials.
 	PublicKey string `help:"File with the public key of an office that keeps its key to itself (PEM, P-256)." type:"existingfile"`

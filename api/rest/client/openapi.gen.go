@@ -692,6 +692,39 @@ type Upload struct {
 	Size   int64  `json:"size"`
 }
 
+// VideoRecording Where the recording is, and what it was when it was made.
+type VideoRecording struct {
+	// Checks What the provider found, in its own words.
+	Checks     *map[string]string `json:"checks,omitempty"`
+	RecordedAt time.Time          `json:"recorded_at"`
+
+	// Reference The provider's own name for it.
+	Reference string `json:"reference"`
+
+	// Sha256 Of the recording, lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+
+	// URL Where officers watch it; https.
+	URL *string `json:"url,omitempty"`
+}
+
+// VideoRegistration defines model for VideoRegistration.
+type VideoRegistration struct {
+	Citizen NewCitizen `json:"citizen"`
+
+	// Office Client id of the office whose officers are to look at it.
+	Office string `json:"office"`
+
+	// Recording Where the recording is, and what it was when it was made.
+	Recording VideoRecording `json:"recording"`
+}
+
+// VideoRegistrationReceived defines model for VideoRegistrationReceived.
+type VideoRegistrationReceived struct {
+	ID         string    `json:"id"`
+	ReceivedAt time.Time `json:"received_at"`
+}
+
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
 // of this service, `signing` those of the next request.
@@ -723,6 +756,9 @@ type PreflightCitizenJSONRequestBody = Signer
 
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
+
+// AddVideoRegistrationJSONRequestBody defines body for AddVideoRegistration for application/json ContentType.
+type AddVideoRegistrationJSONRequestBody = VideoRegistration
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -893,6 +929,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/signature-requests/{id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, id RequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddVideoRegistrationWithBody Hand in a video identification
+	//
+	// An officer of the office named looks at the recording, which stays with
+	// its provider, and approves or rejects it. Nobody is registered before.
+	// A recording is handed in once: the same reference again is a conflict.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+	AddVideoRegistrationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddVideoRegistration Hand in a video identification
+	//
+	// An officer of the office named looks at the recording, which stays with
+	// its provider, and approves or rejects it. Nobody is registered before.
+	// A recording is handed in once: the same reference again is a conflict.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+	AddVideoRegistration(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // UploadDocumentWithBody Upload a document that a request will name
@@ -1081,6 +1139,48 @@ func (c *Client) GetEvidence(ctx context.Context, id RequestID, reqEditors ...Re
 // Corresponds with GET /v1/signature-requests/{id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, id RequestID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReceiptRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddVideoRegistrationWithBody Hand in a video identification
+//
+// An officer of the office named looks at the recording, which stays with
+// its provider, and approves or rejects it. Nobody is registered before.
+// A recording is handed in once: the same reference again is a conflict.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+func (c *Client) AddVideoRegistrationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddVideoRegistrationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddVideoRegistration Hand in a video identification
+//
+// An officer of the office named looks at the recording, which stays with
+// its provider, and approves or rejects it. Nobody is registered before.
+// A recording is handed in once: the same reference again is a conflict.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+func (c *Client) AddVideoRegistration(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddVideoRegistrationRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1400,6 +1500,46 @@ func NewGetReceiptRequest(server string, id RequestID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewAddVideoRegistrationRequest calls the generic AddVideoRegistration builder with application/json body
+func NewAddVideoRegistrationRequest(server string, body AddVideoRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddVideoRegistrationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAddVideoRegistrationRequestWithBody constructs an http.Request for the AddVideoRegistration method, with any body, and a specified content type
+func NewAddVideoRegistrationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/video-registrations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -1547,6 +1687,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/signature-requests/{id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, id RequestID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
+
+	// AddVideoRegistrationWithBodyWithResponse Hand in a video identification
+	//
+	// An officer of the office named looks at the recording, which stays with
+	// its provider, and approves or rejects it. Nobody is registered before.
+	// A recording is handed in once: the same reference again is a conflict.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+	AddVideoRegistrationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddVideoRegistrationResponse, error)
+
+	// AddVideoRegistrationWithResponse Hand in a video identification
+	//
+	// An officer of the office named looks at the recording, which stays with
+	// its provider, and approves or rejects it. Nobody is registered before.
+	// A recording is handed in once: the same reference again is a conflict.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+	AddVideoRegistrationWithResponse(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AddVideoRegistrationResponse, error)
 }
 
 // UploadDocumentResponse401Headers the declared response headers of an HTTP 401 response for UploadDocument
@@ -2564,6 +2726,138 @@ func (r GetReceiptResponse) ContentType() string {
 	return ""
 }
 
+// AddVideoRegistrationResponse401Headers the declared response headers of an HTTP 401 response for AddVideoRegistration
+type AddVideoRegistrationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// AddVideoRegistrationResponse403Headers the declared response headers of an HTTP 403 response for AddVideoRegistration
+type AddVideoRegistrationResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// AddVideoRegistrationResponse429Headers the declared response headers of an HTTP 429 response for AddVideoRegistration
+type AddVideoRegistrationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// AddVideoRegistrationResponse503Headers the declared response headers of an HTTP 503 response for AddVideoRegistration
+type AddVideoRegistrationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type AddVideoRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *VideoRegistrationReceived
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *Problem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *AddVideoRegistrationResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *AddVideoRegistrationResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AddVideoRegistrationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *AddVideoRegistrationResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r AddVideoRegistrationResponse) GetJSON202() *VideoRegistrationReceived {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON413() *Problem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r AddVideoRegistrationResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AddVideoRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddVideoRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddVideoRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddVideoRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UploadDocumentWithBodyWithResponse Upload a document that a request will name
 //
 // The body is the document, of up to 100 MB; it is streamed and never held
@@ -2726,6 +3020,40 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id Req
 		return nil, err
 	}
 	return ParseGetReceiptResponse(rsp)
+}
+
+// AddVideoRegistrationWithBodyWithResponse Hand in a video identification
+//
+// An officer of the office named looks at the recording, which stays with
+// its provider, and approves or rejects it. Nobody is registered before.
+// A recording is handed in once: the same reference again is a conflict.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+func (c *ClientWithResponses) AddVideoRegistrationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddVideoRegistrationResponse, error) {
+	rsp, err := c.AddVideoRegistrationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddVideoRegistrationResponse(rsp)
+}
+
+// AddVideoRegistrationWithResponse Hand in a video identification
+//
+// An officer of the office named looks at the recording, which stays with
+// its provider, and approves or rejects it. Nobody is registered before.
+// A recording is handed in once: the same reference again is a conflict.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
+func (c *ClientWithResponses) AddVideoRegistrationWithResponse(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AddVideoRegistrationResponse, error) {
+	rsp, err := c.AddVideoRegistration(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddVideoRegistrationResponse(rsp)
 }
 
 // ParseUploadDocumentResponse parses an HTTP response from a UploadDocumentWithResponse call
@@ -3757,6 +4085,138 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetReceiptResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAddVideoRegistrationResponse parses an HTTP response from a AddVideoRegistrationWithResponse call
+func ParseAddVideoRegistrationResponse(rsp *http.Response) (*AddVideoRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddVideoRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest VideoRegistrationReceived
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers AddVideoRegistrationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers AddVideoRegistrationResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers AddVideoRegistrationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers AddVideoRegistrationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
