@@ -19,7 +19,7 @@ import (
 // The handlers of the activation, and of the house's front door.
 
 func (d *Door) home(c echo.Context) error {
-	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath, CertificateURL: certificatePath, OfficesURL: OfficesPath}
+	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath, CertificateURL: certificatePath, OwnURL: ownPagesPath, OfficesURL: OfficesPath}
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}

@@ -53,10 +53,39 @@ type OwnRoom struct {
 
 	Own     OwnStore
 	Profile OwnProfile
-	// Ways are the other ways in that the deployment has.
-	Ways []Way
-	// The addresses of what other rooms offer; empty where there is none.
-	AssociateURL, PhoneURL, RenewURL, OfficesURL string
+	// What the deployment has: the certificate door, Cl@ve PIN, municipal cards.
+	Certificates, PINs, Cards bool
+}
+
+// ways are the other ways in.
+func (r OwnRoom) ways() (ways []Way) {
+	if r.Certificates {
+		ways = append(ways, Way{"certificate", r.shownAt(citizen.ProcedureAccess)})
+	}
+	if r.PINs {
+		ways = append(ways, Way{"pin", pinPath})
+	}
+	if r.Cards {
+		ways = append(ways, Way{"card", cardPath})
+	}
+	return ways
+}
+
+// shownAt is where a certificate is shown for a procedure; empty where there is
+// no certificate door.
+func (r OwnRoom) shownAt(p citizen.Procedure) string {
+	if !r.Certificates {
+		return ""
+	}
+	return showPath + "/" + string(p)
+}
+
+// explained is the page of a procedure with a certificate; empty like that.
+func (r OwnRoom) explained(path string) string {
+	if !r.Certificates {
+		return ""
+	}
+	return path
 }
 
 const (
@@ -214,7 +243,7 @@ func (r OwnRoom) entryView(c echo.Context) *MyEntry {
 		ForgottenURL: forgottenPath, ActivateURL: activationPath,
 	}
 	if !view.Password {
-		view.Ways = r.Ways
+		view.Ways = r.ways()
 	}
 	return view
 }

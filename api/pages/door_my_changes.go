@@ -222,7 +222,7 @@ func (r OwnRoom) association(c echo.Context, v visitor) error {
 	_, unshown := heldShown(c)
 	return r.show(c, http.StatusOK, &MyAssociation{
 		Page: r.page(v, associatedPath, here), Certificate: certificate, Shown: unshown == nil && certificate == nil,
-		Tail: v.tail(), SubmitURL: associatedPath, ShowURL: r.AssociateURL, BackURL: profilePath,
+		Tail: v.tail(), SubmitURL: associatedPath, ShowURL: r.shownAt(citizen.ProcedureAssociate), BackURL: profilePath,
 	})
 }
 
@@ -347,7 +347,7 @@ func (r OwnRoom) profile(c echo.Context, v visitor) error {
 		Page: r.page(v, profilePath, "profile"), Name: v.Citizen.GivenName + " " + v.Citizen.Surnames, Identifier: v.Citizen.Identifier,
 		DocumentUntil: v.Citizen.DocumentUntil, Phone: signer.MaskPhone(v.Citizen.Phone), Email: v.Citizen.Email, Notices: v.Citizen.Notices,
 		Associated: certificate, Changes: v.Via == signer.ViaPassword,
-		EmailURL: emailPath, PhoneURL: r.PhoneURL, PasswordURL: passwordPath, ForgottenURL: forgottenPath, NoticesURL: noticesPath,
+		EmailURL: emailPath, PhoneURL: r.explained(phonePath), PasswordURL: passwordPath, ForgottenURL: forgottenPath, NoticesURL: noticesPath,
 		AssociateURL: associatedPath, DepartureURL: departurePath,
 		IdentifyURL: myEntryPath + "?" + whereParameter + "=" + profilePath + "&" + whyParameter + "=1",
 	}

@@ -27,7 +27,7 @@ func (r OwnRoom) registration(c echo.Context, v visitor) error {
 		Page: r.page(v, registeredPath, "registration"), Mode: g.Mode, Level: g.Level, AssuredAt: g.AssuredAt,
 		Until: report.RegistrationUntil, Years: r.Rules.RegistrationYears, Reading: r.Rules.Reading,
 		TooOld:   !report.RegistrationUntil.IsZero() && !now.Before(report.RegistrationUntil),
-		RenewURL: r.RenewURL, OfficeURL: r.OfficesURL,
+		RenewURL: r.explained(renewPath), OfficeURL: OfficesPath,
 	}
 	for _, o := range report.Certify {
 		switch o.Code { //nolint:exhaustive // those that the registration is the reason of

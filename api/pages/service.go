@@ -74,6 +74,7 @@ type Home struct {
 	ChangeURL      string
 	ForgottenURL   string
 	CertificateURL string
+	OwnURL         string
 	OfficesURL     string
 	Authorities    []Authority
 	ComponentsURL  string // development mode only

@@ -209,7 +209,7 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
 		ErrorPage: door.Trouble, Rooms: []func(*api.Site){
-			p.desk.Room, native, door.Room, c.registration(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
+			p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
 			pages.OfficeRoom{Door: door, Places: public}.Room,
 		},
 		Limits: limits, Logger: p.logger, Now: time.Now,

@@ -48,6 +48,7 @@ type SignerCommand struct {
 	CodesPerHour int           `help:"Codes an hour for one citizen." default:"5"`
 	CodeInterval time.Duration `help:"Time between two codes." default:"30s"`
 	PasswordSettings
+	OwnSettings
 	ProfileSettings
 	// ReadyKeys are made in idle time, so that a citizen need not wait for one.
 	ReadyKeys int `help:"Key pairs kept ready in memory for new certificates (keeper sealed)." default:"4"`
@@ -219,12 +220,14 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
 	presentations := &citizen.Presentations{Store: db, Seals: vault, Now: time.Now}
+	incidents := &citizen.Incidents{Store: db}
 	register := citizen.New(citizen.Config{
 		Store: db, People: people, Codes: module, Vault: vault,
 		Desk:  citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
 		Rules: c.rules(), Limits: citizen.DefaultLimits(), Now: time.Now,
 		Acts: map[citizen.ActKind]citizen.Performer{
 			citizen.ActPresentCertificate: presentations.Present,
+			citizen.ActCloseIncident:      incidents.Close,
 		},
 	})
 	bounds := citizen.DefaultEnrolmentLimits()
@@ -232,8 +235,10 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	enrolments := citizen.NewEnrolments(citizen.EnrolmentConfig{
 		Register: register, Presentations: presentations, Store: db, Vault: vault, Access: module, Post: p.messages.post, Limits: bounds,
 	})
+	incidents.Register = register
+	own := c.own(citizen.ProfileConfig{Register: register, Store: db, Seals: vault, Post: p.messages.post, Proofs: enrolments}, incidents)
 	return module, rpc.Services{
-		Module: module, Register: register, Registrar: enrolments,
+		Module: module, Register: register, Registrar: enrolments, Profile: own,
 		Ready: module.Ready, Logger: logger,
 	}, nil
 }
