@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -164,7 +165,7 @@ func (s SMSSettings) accounts() ([]operatorAccount, error) {
 
 // check refuses what production does not allow, as the tags of settings do.
 func (a operatorAccount) check(mode string) error {
-	secure := a.Kind == "smpp" && a.TLS || a.Kind == "http" && len(a.URL) > 8 && a.URL[:8] == "https://"
+	secure := a.Kind == "smpp" && a.TLS || a.Kind == "http" && strings.HasPrefix(a.URL, "https://")
 	if mode != "development" && !secure {
 		return fmt.Errorf("the SMS operator %s must be reached over TLS (tls = true, or https)", a.Name)
 	}
@@ -239,7 +240,7 @@ func (a operatorAccount) open(all *notify.Operators, patience time.Duration, log
 		}
 		client := smpp.New(smpp.Config{
 			Address: a.Address, SystemID: a.SystemID, Password: password, SystemType: a.SystemType, TLS: secured, Source: a.Source,
-			Window: a.Window, Patience: patience, Enquire: a.Enquire.Duration, Logger: logger.With("operator", a.Name),
+			Window: a.Window, Patience: patience, Enquire: a.Enquire.Duration, Logger: logger,
 			Receipt: func(ctx context.Context, r smpp.Receipt) { all.Arrived(ctx, a.Name, r.ID, r.Delivered) },
 		})
 		o.Submit = func(ctx context.Context, m notify.Message) (string, error) { return client.Submit(ctx, m.To, m.Text) }
