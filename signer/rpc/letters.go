@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 )
@@ -18,9 +19,13 @@ type Letters interface {
 	Answer(ctx context.Context, a citizen.LetterAnswer) (citizen.Redeemed, error)
 }
 
+// letterServer has no letters where the deployment has none.
 type letterServer struct{ letters Letters }
 
 func (s *letterServer) RequestLetter(ctx context.Context, r *connect.Request[signerv1.RequestLetterRequest]) (*connect.Response[signerv1.RequestLetterResponse], error) {
+	if s.letters == nil {
+		return nil, policies.Refuse(policies.NotFound)
+	}
 	id, err := citizen.ParseIdentifier(r.Msg.GetIdentifier())
 	if err != nil {
 		return nil, err
@@ -41,6 +46,9 @@ func (s *letterServer) RequestLetter(ctx context.Context, r *connect.Request[sig
 }
 
 func (s *letterServer) AnswerLetter(ctx context.Context, r *connect.Request[signerv1.AnswerLetterRequest]) (*connect.Response[signerv1.AnswerLetterResponse], error) {
+	if s.letters == nil {
+		return nil, policies.Refuse(policies.NotFound)
+	}
 	id, err := citizen.ParseIdentifier(r.Msg.GetIdentifier())
 	if err != nil {
 		return nil, err

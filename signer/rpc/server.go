@@ -43,8 +43,8 @@ type Services struct {
 	Validation Validation
 	AuditLog   AuditLog
 	Pins       Pins
-	Letters    Letters
-	Cards      Cards // nil where there are none
+	Letters    Letters // nil where there are none
+	Cards      Cards   // nil where there are none
 	Registrar  Registrar
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
