@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,6 +101,20 @@ func (v *Offices) Field() Input {
 // Near is whether no office has the postal code, and these are near it.
 func (v *Offices) Near() bool {
 	return v.PostalCode != "" && len(v.Found) > 0 && !strings.HasPrefix(v.Found[0].PostalCode, v.PostalCode)
+}
+
+// Tel dials a Spanish number, empty where it is none.
+func (*Offices) Tel(phone string) template.URL {
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, phone)
+	if len(digits) != len("985181111") {
+		return ""
+	}
+	return template.URL("tel:+34" + digits) //nolint:gosec // nothing but digits
 }
 
 func (*Offices) template() string { return "offices" }
