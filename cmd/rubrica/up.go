@@ -143,6 +143,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"officer":   officerSettings(e),
 		"registrar": registrarSettings(e),
 		"demo": map[string]any{
+			"office":     e.OfficeCredentials,
 			"sede":       e.SedeCredentials,
 			"return-url": sede.ReturnURL(e.SedeURL),
 			"root-file":  e.RootFile,
