@@ -37,7 +37,7 @@ func AuditorPaths() Paths {
 
 // OfficerPaths are those of the officers' desk.
 func OfficerPaths() Paths {
-	const base = "/puesto"
+	const base = "/mesa"
 	return Paths{Base: base, First: func(role string) string {
 		if role == personnel.RoleAdministrator {
 			return base + "/personas"

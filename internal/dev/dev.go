@@ -524,7 +524,7 @@ Rúbrica is up. Ctrl-C stops everything; starting again goes on with the same da
   Inbox (SMS, mail)  %s
 `, u.env.PublicURL, u.env.SedeURL, u.env.InboxURL)
 	if u.config.Registrar != "" {
-		fmt.Fprintf(u.config.Out, "  Officers' desk     %s/puesto\n", u.env.RegistrarURL)
+		fmt.Fprintf(u.config.Out, "  Officers' desk     %s/mesa\n", u.env.RegistrarURL)
 		fmt.Fprintf(u.config.Out, "  Certificate door   %s\n", u.env.CertificateURL)
 		fmt.Fprintf(u.config.Out, "  Certificates       %s (password %s)\n", u.dir.join("registrar", "*.p12"), folderPassword)
 	}
