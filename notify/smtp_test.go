@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -91,7 +92,9 @@ func newRelay(t *testing.T) (*relay, notify.SMTP) {
 	t.Cleanup(func() {
 		_ = server.Close()
 		_ = l.Close() // Close knows nothing of a listener that Serve has not reached yet
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the relay ended with %v", err)
+		}
 	})
 	address, ok := l.Addr().(*net.TCPAddr)
 	if !ok {

@@ -211,7 +211,7 @@ func (c *SignerCommand) messages(db *store.DB, mode string, logger *slog.Logger)
 			all.keep = append(all.keep, keep)
 		}
 	}
-	sender := &notify.Limited{Next: operators, Counts: db, Limits: c.SMSSettings.limits(), Now: time.Now}
+	sender := &notify.Limited{Next: operators, Counts: db, Limits: c.limits(), Now: time.Now}
 	all.courier = &notify.Courier{Catalogue: sentences, Sender: sender, Service: c.Service, Host: host}
 	all.post = &notify.Post{Catalogue: sentences, Sender: sender, SMTP: mails, Service: c.Service, PublicURL: c.PublicURL, Host: host}
 	return all, nil
