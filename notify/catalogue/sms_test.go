@@ -203,3 +203,33 @@ func TestReminderFits(t *testing.T) {
 		})
 	})
 }
+
+// TestEverySMSIsOne: with names cut as short as they may be, each message of
+// each language is one SMS.
+func TestEverySMSIsOne(t *testing.T) {
+	t.Parallel()
+	eachLanguage(t, func(t *testing.T, m *Messages) {
+		t.Helper()
+		const host = "firma.administracion.gob.es"
+		facts := map[string]any{
+			"application": strings.Repeat("a", shortestApplication), "title": strings.Repeat("t", shortestTitle), "count": 100,
+			"reference": "K7QF", "code": "1234 5678", "host": host, "day": m.Day(time.Date(2030, 9, 30, 12, 0, 0, 0, time.UTC)),
+		}
+		for _, id := range m.catalogue.IDs() {
+			if !strings.HasPrefix(id, "sms.") {
+				continue
+			}
+			text, err := m.Lookup(id, facts)
+			if err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+			whole := toGSM(text)
+			if strings.Contains(text, "1234 5678") {
+				whole += "\n@" + host + " #12345678"
+			}
+			if septets, ok := Septets(whole); !ok || septets > MessageSeptets {
+				t.Errorf("%s: got %d septets (in the alphabet: %t), want at most %d: %q", id, septets, ok, MessageSeptets, whole)
+			}
+		}
+	})
+}
