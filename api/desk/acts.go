@@ -75,7 +75,7 @@ type statement struct {
 // said is the act in the words of a statement.
 func (act Act) said(a Asking) statement {
 	s := statement{Act: act.Kind, Officer: signature(a.Officer), Identifier: act.Identifier}
-	switch act.Kind { //nolint:exhaustive // the others have identifier and reason
+	switch act.Kind {
 	case citizen.ActRegister:
 		s.Citizen, s.Identifier = act.Person, ""
 		s.Evidence = act.evidence()

@@ -46,6 +46,8 @@ type house struct {
 	performed []citizen.Statement
 	// answers says what the signer answers, instead of carrying out.
 	answers func(citizen.Statement) error
+	// receipts are what it gives for an act, nil for none of its own.
+	receipts func(citizen.Statement) citizen.Receipt
 	// deaf is why the log takes nothing.
 	deaf error
 }
@@ -95,7 +97,7 @@ func (h *house) office(t *testing.T, id string) *citizen.Signatory {
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	must(t, err)
 	scopes := []string{"registration"}
-	o := citizen.Office{ID: id, Name: "Oficina " + id, Organisation: "Ayuntamiento", Scopes: scopes, Enabled: true, OfficeKey: citizen.OfficeKey{PublicKey: public}}
+	o := citizen.Office{ID: id, Name: "Oficina " + id, Organisation: "Ayuntamiento", Scopes: scopes, Enabled: true, PublicKey: public}
 	sealed, err := o.Sealed(t.Context(), stamp{})
 	must(t, err)
 	must(t, h.signer.AddOffice(t.Context(), signer.Client{
@@ -142,6 +144,9 @@ func (h *house) Perform(ctx context.Context, a citizen.Act) (citizen.Receipt, er
 		return citizen.Receipt{}, err
 	}
 	h.performed = append(h.performed, s)
+	if h.receipts != nil {
+		return h.receipts(s), nil
+	}
 	if s.Kind == citizen.ActRegister || s.Kind == citizen.ActRenewActivation {
 		return citizen.Receipt{CitizenID: "new", ActivationCode: citizen.NewActivationCode(), RegisteredAt: h.now}, nil
 	}

@@ -2,6 +2,9 @@ package desk
 
 import (
 	"context"
+	"encoding/json/v2"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -124,13 +127,39 @@ func (s *Service) Letters(ctx context.Context, a Asking) ([]citizen.Waiting, err
 	return s.Store.Letters(ctx)
 }
 
-// Print prints these letters, once.
+// Print makes the codes of these letters and draws them. What cannot be printed,
+// because it is printed or over by now, is left out; of what the officer loses on
+// the way to the paper, a new code can be printed.
 func (s *Service) Print(ctx context.Context, a Asking, ids []string) (pdf []byte, printed int, err error) {
-	if err := a.admit(); err != nil {
+	waiting, err := s.Letters(ctx, a)
+	if err != nil {
 		return nil, 0, err
 	}
-	if s.Printer == nil || len(ids) == 0 {
+	if s.Printer == nil {
 		return nil, 0, policies.Refuse(policies.NotFound)
 	}
-	return s.Printer.Print(ctx, signature(a.Officer), ids)
+	var letters []citizen.PrintableLetter
+	for _, w := range waiting {
+		if !slices.Contains(ids, w.ID) {
+			continue
+		}
+		wanted := statement{Act: citizen.ActPrintLetter, Officer: signature(a.Officer), Identifier: w.Identifier, Subject: w.ID}
+		receipt, err := s.perform(ctx, a, wanted, about{subject: w.ID})
+		if _, refused := asRefusal(err); refused {
+			continue
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		var letter citizen.PrintableLetter
+		if err := json.Unmarshal([]byte(receipt.Code), &letter); err != nil {
+			return nil, 0, fmt.Errorf("reading a letter to be printed: %w", err)
+		}
+		letters = append(letters, letter)
+	}
+	if len(letters) == 0 {
+		return nil, 0, policies.Refuse(policies.NotFound)
+	}
+	pdf, err = s.Printer.Letters(letters)
+	return pdf, len(letters), err
 }

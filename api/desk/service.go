@@ -68,12 +68,10 @@ type Pen interface {
 	Sign(wanted any) (citizen.Act, error)
 }
 
-// Printer prints the letters that wait. It is asked under the name of the
-// officer who does it.
+// Printer draws letters. *pages.Pages fulfils it.
 type Printer interface {
-	// Print gives one PDF of all letters with these ids. A letter that comes out
-	// is not printed again.
-	Print(ctx context.Context, officer string, ids []string) (pdf []byte, printed int, err error)
+	// Letters gives one PDF of them all.
+	Letters(letters []citizen.PrintableLetter) ([]byte, error)
 }
 
 // Config names the parts of a Service.

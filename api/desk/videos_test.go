@@ -119,3 +119,48 @@ func TestIncidentsAndQueues(t *testing.T) {
 		t.Errorf("got %v, %v, want no letters", letters, err)
 	}
 }
+
+// paper is a printer that says whose letters it draws.
+type paper struct{ printed []string }
+
+func (p *paper) Letters(letters []citizen.PrintableLetter) ([]byte, error) {
+	for _, l := range letters {
+		p.printed = append(p.printed, l.ID+" "+l.Code)
+	}
+	return []byte("%PDF-"), nil
+}
+
+func TestLettersArePrinted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	printer := &paper{}
+	h.Printer = printer
+	h.sql(t, `
+		INSERT INTO letters (id, identifier, recipient, state, requested_at, expires_at, seal_epoch, seal)
+		SELECT 'l' || n, lpad((n * 23)::text, 8, '0') || 'T', '{}', 'requested', now() - n * interval '1 hour', now() + '1 year', 1, ''
+		FROM generate_series(1, 3) n`)
+	h.receipts = func(s citizen.Statement) citizen.Receipt {
+		return citizen.Receipt{Code: `{"id":"` + s.Subject + `","code":"SECRET"}`}
+	}
+	h.answers = func(s citizen.Statement) error {
+		if s.Subject == "l2" {
+			return policies.Refuse(policies.NotFound) // printed by somebody else a moment ago
+		}
+		return nil
+	}
+	pdf, n, err := h.Print(t.Context(), asks(luis()), []string{"l1", "l2", "unknown"})
+	if err != nil || n != 1 || string(pdf) != "%PDF-" {
+		t.Fatalf("got %q, %d, %v, want one letter", pdf, n, err)
+	}
+	if diff := cmp.Diff([]string{"l1 SECRET"}, printer.printed); diff != "" {
+		t.Errorf("printed (-want +got):\n%s", diff)
+	}
+	if s := h.performed[0]; s.Kind != citizen.ActPrintLetter || s.Identifier.String() != "00000023T" || s.Officer != "Luis Vega (luis)" {
+		t.Errorf("got %+v, want the letter's statement", s)
+	}
+	if _, payloads := h.logged(t, audit.DeskActed); len(payloads) != 2 || strings.Contains(strings.Join(payloads, ""), "SECRET") {
+		t.Errorf("got %v, want both attempts in the log and no code", payloads)
+	}
+	_, _, err = h.Print(t.Context(), asks(luis()), []string{"unknown"})
+	wantRefusal(t, err, policies.NotFound)
+}

@@ -47,39 +47,42 @@ func TestVideoRegistrations(t *testing.T) {
 		asked["Content-Type"] = "application/json"
 		return h.call(t, http.MethodPost, videosPath, strings.NewReader(body), asked)
 	}
-	for name, tt := range map[string]struct {
-		body  string
-		code  policies.Code
-		field string
-	}{
-		"check letter":     {form("x1234567l", "x1234567m"), policies.IdentifierInvalid, ""},
-		"turned name":      {form("María", "Mar\u202eía"), policies.NameInvalid, "given"},
-		"300 letters":      {form("Pérez", strings.Repeat("é", 300)), policies.NameInvalid, "surnames"},
-		"landline":         {form("612 345 678", "912345678"), policies.PhoneInvalid, ""},
-		"two addresses":    {form("Maria@Example.org", "a@b.es, c@d.es"), policies.EmailInvalid, ""},
-		"no such day":      {form("2031-05-20", "2031-02-30"), policies.IdentityDocumentExpiry, ""},
-		"another office":   {form(`"office":"office"`, `"office":"sede"`), policies.RequestMalformed, "office"},
-		"no office":        {form(`"office":"office"`, `"office":""`), policies.RequestMalformed, "office"},
-		"no reference":     {form("rec-1\",\"sha", "\",\"sha"), policies.RequestMalformed, "recording/reference"},
-		"half a hash":      {form(strings.Repeat("7f", 32), strings.Repeat("7f", 16)), policies.RequestMalformed, "recording/sha256"},
-		"capitals":         {form(strings.Repeat("7f", 32), strings.Repeat("7F", 32)), policies.RequestMalformed, "recording/sha256"},
-		"a script":         {form("https://video.example.es/rec-1", "javascript:alert(1)"), policies.RequestMalformed, "recording/url"},
-		"a plain address":  {form("https://video", "http://video"), policies.RequestMalformed, "recording/url"},
-		"a turned finding": {form("passed", "pas\u202esed"), policies.RequestMalformed, "recording/checks"},
-		"a level":          {form(`"locale":"gl"`, `"level":"advanced"`), policies.RequestMalformed, "/citizen/level"},
-		"too much":         {form("passed", strings.Repeat("p", 20_000)), policies.DocumentTooLarge, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			problem := wantRefusal(t, post(t, token, tt.body), tt.code)
-			got := ""
-			if problem.Params != nil {
-				got = (*problem.Params)["field"]
-			}
-			if got != tt.field {
-				t.Errorf("got field %q, want %q", got, tt.field)
-			}
-		})
-	}
+	t.Run("refused", func(t *testing.T) { //nolint:paralleltest,tparallel // what comes after waits for all of it
+		for name, tt := range map[string]struct {
+			body  string
+			code  policies.Code
+			field string
+		}{
+			"check letter":     {form("x1234567l", "x1234567m"), policies.IdentifierInvalid, ""},
+			"turned name":      {form("María", "Mar\u202eía"), policies.NameInvalid, "given"},
+			"300 letters":      {form("Pérez", strings.Repeat("é", 300)), policies.NameInvalid, "surnames"},
+			"landline":         {form("612 345 678", "912345678"), policies.PhoneInvalid, ""},
+			"two addresses":    {form("Maria@Example.org", "a@b.es, c@d.es"), policies.EmailInvalid, ""},
+			"no such day":      {form("2031-05-20", "2031-02-30"), policies.IdentityDocumentExpiry, ""},
+			"another office":   {form(`"office":"office"`, `"office":"sede"`), policies.RequestMalformed, "office"},
+			"no office":        {form(`"office":"office"`, `"office":""`), policies.RequestMalformed, "office"},
+			"no reference":     {form("rec-1\",\"sha", "\",\"sha"), policies.RequestMalformed, "recording/reference"},
+			"half a hash":      {form(strings.Repeat("7f", 32), strings.Repeat("7f", 16)), policies.RequestMalformed, "recording/sha256"},
+			"capitals":         {form(strings.Repeat("7f", 32), strings.Repeat("7F", 32)), policies.RequestMalformed, "recording/sha256"},
+			"a script":         {form("https://video.example.es/rec-1", "javascript:alert(1)"), policies.RequestMalformed, "recording/url"},
+			"a plain address":  {form("https://video", "http://video"), policies.RequestMalformed, "recording/url"},
+			"a turned finding": {form("passed", "pas\u202esed"), policies.RequestMalformed, "recording/checks"},
+			"a level":          {form(`"locale":"gl"`, `"level":"advanced"`), policies.RequestMalformed, "/citizen/level"},
+			"too much":         {form("passed", strings.Repeat("p", 20_000)), policies.DocumentTooLarge, ""},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				problem := wantRefusal(t, post(t, token, tt.body), tt.code)
+				got := ""
+				if problem.Params != nil {
+					got = (*problem.Params)["field"]
+				}
+				if got != tt.field {
+					t.Errorf("got field %q, want %q", got, tt.field)
+				}
+			})
+		}
+	})
 	if r := post(t, h.token(t, "office"), form()); r.status != http.StatusForbidden {
 		t.Errorf("an office: got %d, want 403", r.status)
 	}
