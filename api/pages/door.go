@@ -28,6 +28,9 @@ type Store interface {
 	Visitor(ctx context.Context, ticketHash []byte, now time.Time) (signer.Visitor, error)
 	// Challenge reads the ticket's newest code for a purpose, nil if none.
 	Challenge(ctx context.Context, ticketHash []byte, purpose signer.Purpose) (*signer.SentCode, error)
+	// Delivery is what is known of a message, empty while no operator has accepted
+	// it.
+	Delivery(ctx context.Context, id string) (signer.DeliveryState, error)
 	// Request reads one request (policies.RequestUnknown).
 	Request(ctx context.Context, id string) (signer.Request, error)
 	// Hierarchy reads the certification authorities, oldest first.

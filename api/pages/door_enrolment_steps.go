@@ -112,7 +112,13 @@ func (r RegistrationRoom) askCode(c echo.Context, e enrolled) error {
 	if e.SentAt.IsZero() {
 		return seeOther(c, e.base+"/datos")
 	}
-	return r.show(c, http.StatusOK, r.codeView(e))
+	view := r.codeView(e)
+	state, err := r.Store.Delivery(c.Request().Context(), e.CodeID())
+	if err != nil {
+		return err
+	}
+	view.became(state)
+	return r.show(c, http.StatusOK, view)
 }
 
 // resend sends another code to the same number.

@@ -216,11 +216,17 @@ func (d *Door) codeSent(ctx context.Context, v visitor, purpose signer.Purpose, 
 		return nil, err
 	}
 	now := d.Now()
-	return &CodeSent{
+	sent := &CodeSent{
 		Tail: v.tail(), SentAt: challenge.SentAt, ExpiresAt: challenge.ExpiresAt, Now: now,
-		Delivered: challenge.Delivery == signer.DeliveryDone, Failed: challenge.Delivery == signer.DeliveryFailed,
 		AgainIn: max(0, challenge.SentAt.Add(d.CodeInterval).Sub(now)), AgainURL: againURL,
-	}, nil
+	}
+	sent.became(challenge.Delivery)
+	return sent, nil
+}
+
+// became is what an operator says of the message.
+func (c *CodeSent) became(state signer.DeliveryState) {
+	c.Delivered, c.Failed = state == signer.DeliveryDone, state == signer.DeliveryFailed
 }
 
 // review fixes what will be signed, and shows it.

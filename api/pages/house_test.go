@@ -153,6 +153,8 @@ func (f *far) SendCode(_ context.Context, order signer.CodeOrder) (signer.Challe
 	return signer.Challenge{}, nil
 }
 
+func (f *far) Delivery(context.Context, string) (signer.DeliveryState, error) { return "", nil }
+
 func (f *far) Challenge(_ context.Context, hash []byte, purpose signer.Purpose) (*signer.SentCode, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
