@@ -17,10 +17,12 @@ type Letters interface {
 	Answer(ctx context.Context, a citizen.LetterAnswer) (citizen.Redeemed, error)
 }
 
+// LetterPath is where a letter is asked for.
+const LetterPath = "/registro/carta"
+
 const (
-	letterPath      = "/registro/carta"
-	letterAskedPath = letterPath + "/pedida"
-	letterCodePath  = letterPath + "/codigo"
+	letterAskedPath = LetterPath + "/pedida"
+	letterCodePath  = LetterPath + "/codigo"
 )
 
 // LetterRoom is where people ask for an invitation letter, and answer one.
@@ -33,15 +35,15 @@ type LetterRoom struct {
 // Room hangs its routes in the site.
 func (r LetterRoom) Room(site *api.Site) {
 	g, paced := site.Pages(), site.Attempts()
-	g.GET(letterPath, r.ask)
-	g.POST(letterPath, r.request, paced)
+	g.GET(LetterPath, r.ask)
+	g.POST(LetterPath, r.request, paced)
 	g.GET(letterAskedPath, r.asked)
 	g.GET(letterCodePath, r.code)
 	g.POST(letterCodePath, r.answer, paced)
 }
 
 func askLetterView() *AskLetter {
-	return &AskLetter{Self: letterPath, SubmitURL: letterPath, CodeURL: letterCodePath, OfficeURL: registerPath}
+	return &AskLetter{Self: LetterPath, SubmitURL: LetterPath, CodeURL: letterCodePath, OfficeURL: registerPath}
 }
 
 func (r LetterRoom) ask(c echo.Context) error { return r.show(c, http.StatusOK, askLetterView()) }
@@ -76,7 +78,7 @@ func (r LetterRoom) asked(c echo.Context) error {
 }
 
 func answerLetterView() *AnswerLetter {
-	return &AnswerLetter{Self: letterCodePath, SubmitURL: letterCodePath, AskURL: letterPath}
+	return &AnswerLetter{Self: letterCodePath, SubmitURL: letterCodePath, AskURL: LetterPath}
 }
 
 func (r LetterRoom) code(c echo.Context) error { return r.show(c, http.StatusOK, answerLetterView()) }

@@ -68,6 +68,7 @@ type APICommand struct {
 
 	MailSettings
 	RegistrationSettings
+	EntrancePages
 	// Development shows the component page and lets cookies travel without TLS.
 	Development bool `help:"Serve without TLS, with the component page." production:"never"`
 }
@@ -208,10 +209,10 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 	return api.New(api.Config{
 		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
-		ErrorPage: door.Trouble, Rooms: []func(*api.Site){
+		ErrorPage: door.Trouble, Rooms: append(c.entrances(door, p.client),
 			p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
 			pages.OfficeRoom{Door: door, Places: public}.Room,
-		},
+		),
 		Limits: limits, Logger: p.logger, Now: time.Now,
 	})
 }

@@ -17,6 +17,8 @@ type RegistrationSettings struct {
 func (c *APICommand) registration(door *pages.Door, p parts) pages.RegistrationRoom {
 	return pages.RegistrationRoom{
 		Door: door, Registrar: p.client, Enrolments: p.public,
+		OfficesURL:     pages.OfficesPath,
 		CertificateURL: strings.TrimRight(c.CertificateURL, "/"), ServiceURL: c.PublicURL,
+		LetterURL: c.letterURL(),
 	}
 }

@@ -49,6 +49,7 @@ type SignerCommand struct {
 	CodeInterval time.Duration `help:"Time between two codes." default:"30s"`
 	PasswordSettings
 	OwnSettings
+	EntranceSettings
 	ProfileSettings
 	// ReadyKeys are made in idle time, so that a citizen need not wait for one.
 	ReadyKeys int `help:"Key pairs kept ready in memory for new certificates (keeper sealed)." default:"4"`
@@ -126,6 +127,7 @@ func (c *SignerCommand) Run(ctx context.Context, settings settingsSum, all *Glob
 			func(ctx context.Context) { keepExpecting(ctx, db, token, known, logger) },
 		)
 	})...)
+	linger(services)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		err = errors.Join(err, cause)
 	}
@@ -221,14 +223,22 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
 	presentations := &citizen.Presentations{Store: db, Seals: vault, Now: time.Now}
 	incidents := &citizen.Incidents{Store: db}
+	ways, err := c.entrance(entranceParts{
+		db: db, people: people, vault: vault, module: module, post: p.messages.post, logger: logger,
+	})
+	if err != nil {
+		return nil, rpc.Services{}, err
+	}
+	acts := map[citizen.ActKind]citizen.Performer{
+		citizen.ActPresentCertificate: presentations.Present,
+		citizen.ActCloseIncident:      incidents.Close,
+	}
+	ways.perform(acts)
 	register := citizen.New(citizen.Config{
 		Store: db, People: people, Codes: module, Vault: vault,
 		Desk:  citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
 		Rules: c.rules(), Limits: citizen.DefaultLimits(), Now: time.Now,
-		Acts: map[citizen.ActKind]citizen.Performer{
-			citizen.ActPresentCertificate: presentations.Present,
-			citizen.ActCloseIncident:      incidents.Close,
-		},
+		Acts: acts,
 	})
 	bounds := citizen.DefaultEnrolmentLimits()
 	bounds.Pace = limits.CodePace
@@ -237,10 +247,12 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	})
 	incidents.Register = register
 	own := c.own(citizen.ProfileConfig{Register: register, Store: db, Seals: vault, Post: p.messages.post, Proofs: enrolments}, incidents)
-	return module, rpc.Services{
+	services := rpc.Services{
 		Module: module, Register: register, Registrar: enrolments, Profile: own,
 		Ready: module.Ready, Logger: logger,
-	}, nil
+	}
+	ways.serve(&services, enrolments)
+	return module, services, nil
 }
 
 // serve listens, and does what is to be done beside, until ctx ends; then it
