@@ -1,5 +1,5 @@
 # Two images of one binary: `api`, which parses documents and answers the
-# network (and is the auditor's door), and `signer`, which holds the HSM. docs/containers.md says how they
+# network (and is the auditor's door and the registrar), and `signer`, which holds the HSM. docs/containers.md says how they
 # belong together and what has been tried.
 
 ARG GO_IMAGE=golang:1.27-bookworm
@@ -24,6 +24,7 @@ RUN groupadd --gid 7100 rubrica \
     && useradd --uid 7101 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin api \
     && useradd --uid 7102 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin signer \
     && useradd --uid 7103 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin auditor \
+    && useradd --uid 7104 --gid rubrica --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin registrar \
     && install -d -o signer -g rubrica -m 2750 /run/rubrica
 COPY --from=build /rubrica /usr/bin/rubrica
 ENTRYPOINT ["/usr/bin/rubrica"]
