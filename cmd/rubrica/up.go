@@ -194,6 +194,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"listen":           e.Listen,
 			"signer-socket":    e.SignerSocket,
 			"witness-policy":   e.LogPolicy,
+			"certificate-url":  e.CertificateURL,
 			"mail-server":      e.SMTP,
 			"mail-without-tls": true,
 			"development":      true,
