@@ -101,7 +101,7 @@ func (c *PagesCommand) picture(ctx context.Context, address, file string) error 
 	if os.Getuid() == 0 { // Chromium's sandbox does not start as root
 		arguments = append([]string{"--no-sandbox"}, arguments...)
 	}
-	if out, err := exec.CommandContext(ctx, c.Chromium, arguments...).CombinedOutput(); err != nil { //nolint:gosec // the browser that the command line names
+	if out, err := exec.CommandContext(ctx, c.Chromium, arguments...).CombinedOutput(); err != nil {
 		return fmt.Errorf("taking a picture of %s: %w: %s", address, err, out)
 	}
 	return nil
