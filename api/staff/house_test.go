@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,7 +158,9 @@ type house struct {
 	door     *staff.Door
 	db       *store.DB // role rubrica_signer
 	accounts store.Staff
-	owner    string // address of the database, as its owner
+	base     string   // path of the door
+	roles    []string // those that are no administrators
+	owner    string   // address of the database, as its owner
 	url      *url.URL
 	clock    *clock
 	log      *log
@@ -169,14 +172,25 @@ type house struct {
 	material map[string]tls.Certificate // by account id
 }
 
+// build is a door of auditors.
 func build(t *testing.T, change func(*staff.Config)) *house {
+	t.Helper()
+	h := buildFor(t, staff.Config{Kind: personnel.Auditors(), Paths: staff.AuditorPaths()}, change)
+	h.auditor = h.add(t, personnel.Account{Name: "Ada Auditora", Role: personnel.RoleAuditor})
+	h.chief = h.add(t, personnel.Account{Name: "Jefa", Role: personnel.RoleAdministrator})
+	return h
+}
+
+// buildFor is a door of the kind in config.
+func buildFor(t *testing.T, config staff.Config, change func(*staff.Config)) *house {
 	t.Helper()
 	base := pgtest.New(t, store.Migrate)
 	h := &house{clock: &clock{}, ca: newAuthority(t, "Autoridad de empleados"), material: map[string]tls.Certificate{}}
 	h.db, h.owner = open(t, base.Signer), base.Owner
-	h.db.Now, h.accounts = h.clock.now, h.db.Staff(personnel.Auditors())
+	h.db.Now, h.accounts, h.base = h.clock.now, h.db.Staff(config.Kind), config.Paths.Base
+	h.roles = config.Kind.Roles[:len(config.Kind.Roles)-1]
 	h.log = &log{db: h.db}
-	db := open(t, base.Auditor)
+	db := open(t, map[bool]string{false: base.Auditor, true: base.Registrar}[config.Kind.Offices])
 
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
@@ -189,11 +203,8 @@ func build(t *testing.T, change func(*staff.Config)) *house {
 	h.url = &url.URL{Scheme: "https", Host: net.JoinHostPort("localhost", port)}
 	papers := h.papers(t)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	config := staff.Config{
-		Kind: personnel.Auditors(), Paths: staff.AuditorPaths(),
-		PublicURL: h.url.String(), Name: "Rúbrica", Store: store.ForAuditor(db), Recorder: h.log, Authorities: papers.Authorities,
-		Limits: staff.DefaultLimits(), Logger: logger, Now: h.clock.now,
-	}
+	config.PublicURL, config.Name, config.Store, config.Recorder = h.url.String(), "Rúbrica", db.Staff(config.Kind), h.log
+	config.Authorities, config.Limits, config.Logger, config.Now = papers.Authorities, staff.DefaultLimits(), logger, h.clock.now
 	config.Limits.Attempts = api.Rate{Every: time.Millisecond, Burst: 1000}
 	if change != nil {
 		change(&config)
@@ -222,8 +233,6 @@ func build(t *testing.T, change func(*staff.Config)) *house {
 			t.Error(err)
 		}
 	})
-	h.auditor = h.add(t, personnel.Account{Name: "Ada Auditora", Role: personnel.RoleAuditor})
-	h.chief = h.add(t, personnel.Account{Name: "Jefa", Role: personnel.RoleAdministrator})
 	return h
 }
 
@@ -257,27 +266,27 @@ func (h *house) rooms(site *api.Site) {
 		c.Response().Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'")
 		return c.HTML(http.StatusOK, "<!doctype html><title>Prueba</title><h1>Prueba</h1>")
 	})
-	g.GET("/auditoria/offered", func(c echo.Context) error { return c.JSON(http.StatusOK, d.CertificateOffered(c)) })
-	g.POST("/auditoria/entrar/certificado", func(c echo.Context) error { return done(c, d.EnterByCertificate(c)) })
-	g.POST("/auditoria/proposito", func(c echo.Context) error { return done(c, d.State(c, c.FormValue("purpose"))) })
-	g.POST("/auditoria/salir", func(c echo.Context) error { return done(c, d.Leave(c)) })
-	g.GET("/auditoria", whoami, d.Require(personnel.RoleAuditor))
-	g.GET("/auditoria/estado", whoami, d.Require(personnel.RoleAuditor, personnel.RoleAdministrator))
-	g.GET("/auditoria/personas", func(c echo.Context) error {
+	g.GET(h.base+"/offered", func(c echo.Context) error { return c.JSON(http.StatusOK, d.CertificateOffered(c)) })
+	g.POST(h.base+"/entrar/certificado", func(c echo.Context) error { return done(c, d.EnterByCertificate(c)) })
+	g.POST(h.base+"/proposito", func(c echo.Context) error { return done(c, d.State(c, c.FormValue("purpose"))) })
+	g.POST(h.base+"/salir", func(c echo.Context) error { return done(c, d.Leave(c)) })
+	g.GET(h.base, whoami, d.Require(h.roles...))
+	g.GET(h.base+"/estado", whoami, d.Require(append(slices.Clone(h.roles), personnel.RoleAdministrator)...))
+	g.GET(h.base+"/personas", func(c echo.Context) error {
 		list, err := d.Accounts(c)
 		if err != nil {
 			return err
 		}
 		return c.JSON(http.StatusOK, list)
 	})
-	g.POST("/auditoria/personas/:id/invitar", func(c echo.Context) error {
+	g.POST(h.base+"/personas/:id/invitar", func(c echo.Context) error {
 		i, err := d.Invite(c, c.Param("id"))
 		if err != nil {
 			return err
 		}
 		return c.JSON(http.StatusOK, i)
 	})
-	g.POST("/auditoria/personas/:id/desactivar", func(c echo.Context) error { return done(c, d.Disable(c, c.Param("id"))) })
+	g.POST(h.base+"/personas/:id/desactivar", func(c echo.Context) error { return done(c, d.Disable(c, c.Param("id"))) })
 	site.Door("/v1/").GET("/v1/audit/whoami", whoami, d.Require(personnel.RoleAuditor))
 }
 
@@ -484,8 +493,8 @@ func (b *browser) cookie(name string) *http.Cookie {
 // enter logs in with the browser's certificate.
 func (b *browser) enter(t *testing.T) {
 	t.Helper()
-	b.post(t, "/auditoria/entrar/certificado", nil).want(t, http.StatusNoContent)
-	b.house.log.only(t, audit.AuditorLoggedIn)
+	b.post(t, b.house.base+"/entrar/certificado", nil).want(t, http.StatusNoContent)
+	b.house.log.only(t, b.house.door.Kind.Events.LoggedIn)
 }
 
 func (b *browser) state(t *testing.T, purpose string) reply {

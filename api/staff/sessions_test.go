@@ -105,7 +105,7 @@ func TestPurge(t *testing.T) {
 	h.browser(t).send(t, "/auditoria/passkey/login/begin", struct{}{}).want(t, http.StatusOK)
 	chief, _ := h.inside(t, personnel.RoleAdministrator)
 	chief.post(t, "/auditoria/personas/"+h.auditor.ID+"/invitar", nil).want(t, http.StatusOK)
-	purge, ok := h.door.Store.(store.Auditor)
+	purge, ok := h.door.Store.(store.Staff)
 	if !ok {
 		t.Fatalf("got a store of type %T", h.door.Store)
 	}
