@@ -123,6 +123,7 @@ func (r OwnRoom) Room(site *api.Site) {
 	g.GET(myDonePath, r.seeing(r.done))
 
 	g.GET(signaturesPath, r.seeing(r.signatures))
+	g.POST(signaturesPath, r.seeing(r.filter))
 	g.GET(signaturesPath+"/:id", r.seeing(r.signature))
 	g.GET(signaturesPath+"/:id/justificante.pdf", r.seeing(r.ownEvidence))
 	g.GET(signaturesPath+"/:id/justificante.json", r.seeing(r.ownReceipt))

@@ -126,11 +126,14 @@ func (r OwnRoom) day(text, field string, page *Page) time.Time {
 	return time.Time{}
 }
 
+// filter leads to the list with the filters that were chosen.
+func (r OwnRoom) filter(c echo.Context, _ visitor) error { return seeOther(c, filtersURL(c, "")) }
+
 // filtersURL is the list with the same filters, from a place on.
 func filtersURL(c echo.Context, place string) string {
 	query := url.Values{}
 	for _, name := range []string{FieldState, FieldAsker, FieldFrom, FieldTo} {
-		if value := c.QueryParam(name); value != "" {
+		if value := c.FormValue(name); value != "" {
 			query.Set(name, value)
 		}
 	}

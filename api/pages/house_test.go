@@ -268,19 +268,33 @@ type house struct {
 	seen   *bytes.Buffer // all that was sent to the browser
 	page   *bytes.Buffer // the last of it
 	logged *bytes.Buffer
+	words  *catalogue.Catalogue
+	drawn  *pages.Pages
 }
+
+// Words and templates are read once: they are immutable.
+var (
+	spoken = sync.OnceValues(catalogue.New)
+	parsed = sync.OnceValues(func() (*pages.Pages, error) {
+		words, err := spoken()
+		if err != nil {
+			return nil, err
+		}
+		return pages.New(pages.Options{Catalogue: words, Development: true, Branding: pages.Branding{Organisation: "Gijón"}})
+	})
+)
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	words, err := catalogue.New()
+	words, err := spoken()
 	if err != nil {
 		t.Fatal(err)
 	}
-	drawn, err := pages.New(pages.Options{Catalogue: words, Development: true, Branding: pages.Branding{Organisation: "Gijón"}})
+	drawn, err := parsed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, seen: &bytes.Buffer{}, page: &bytes.Buffer{}, logged: &bytes.Buffer{}, far: &far{
+	h := &house{T: t, seen: &bytes.Buffer{}, page: &bytes.Buffer{}, logged: &bytes.Buffer{}, words: words, drawn: drawn, far: &far{
 		tickets: make(map[string]*signer.Visitor), codes: make(map[string]*signer.SentCode), password: present, certified: true, assured: time.Now(), sad: signer.NewSAD(),
 		signs: func(context.Context) error { return nil },
 		request: signer.Request{
