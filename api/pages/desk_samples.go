@@ -67,14 +67,12 @@ func (s *sampler) deskSearch() {
 // samplePerson is registered and has a certificate.
 func (s *sampler) samplePerson() citizen.File {
 	return citizen.File{
-		Citizen: signer.Citizen{
-			ID: "P7Q2M4XKJ5TS3A6B", Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Email: "ana@example.es", Locale: "es",
-			Status: signer.Active, DocumentUntil: s.now.AddDate(3, 0, 0),
-			Registration: signer.Registration{Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), Office: "Oficina central", Officer: "Rosa Gil Mas", AssuredAt: s.now.AddDate(-2, 0, 0)},
-		},
-		Password: s.now.AddDate(-1, 0, 0),
+		ID: "P7Q2M4XKJ5TS3A6B", Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Email: "ana@example.es", Locale: "es",
+		Status: signer.Active, DocumentUntil: s.now.AddDate(3, 0, 0),
+		Registration: signer.Registration{Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), Office: "Oficina central", Officer: "Rosa Gil Mas", AssuredAt: s.now.AddDate(-2, 0, 0)},
+		Password:     s.now.AddDate(-1, 0, 0),
 		Issued: []citizen.Issued{
-			{Certificate: signer.Certificate{Serial: sampleSerial, NotBefore: s.now.AddDate(-1, 0, 0), NotAfter: s.now.AddDate(3, 0, 0)}, Live: true},
+			{Serial: sampleSerial, NotBefore: s.now.AddDate(-1, 0, 0), NotAfter: s.now.AddDate(3, 0, 0), Live: true},
 		},
 	}
 }
@@ -100,7 +98,7 @@ func (s *sampler) deskFile() {
 	plain := func(*DeskFile) {}
 	past := func(v *DeskFile) {
 		for i, t := range []audit.EventType{audit.DeskLookedUp, audit.PhoneChanged, audit.RegistrationCreated} {
-			v.Past = append(v.Past, DeskPast{Record: audit.Record{Type: t, At: s.now.Add(-time.Duration(i) * 90 * time.Hour)}, Officer: "Rosa Gil Mas", Reason: sampleReason})
+			v.Past = append(v.Past, DeskPast{Type: t, At: s.now.Add(-time.Duration(i) * 90 * time.Hour), Officer: "Rosa Gil Mas", Reason: sampleReason})
 		}
 	}
 	file("activa", func(*citizen.File) {}, past)
@@ -112,11 +110,11 @@ func (s *sampler) deskFile() {
 	file("antigua", func(f *citizen.File) {
 		f.Registration.AssuredAt = s.now.AddDate(-6, 0, 0)
 		f.Issued[0].RevokedAt, f.Issued[0].Reason = s.now.AddDate(0, -1, 0), citizen.Unspecified
-		f.Issued = append(f.Issued, citizen.Issued{Certificate: signer.Certificate{Serial: "0b", NotBefore: s.now.AddDate(-6, 0, 0), NotAfter: s.now.AddDate(-2, 0, 0)}})
+		f.Issued = append(f.Issued, citizen.Issued{Serial: "0b", NotBefore: s.now.AddDate(-6, 0, 0), NotAfter: s.now.AddDate(-2, 0, 0)})
 	}, plain)
 	file("con-certificado", func(f *citizen.File) {
 		f.Registration.Mode = string(policies.ModeCertificate)
-		f.Proofs = []citizen.Proof{{Registration: signer.Registration{Mode: string(policies.ModeLetter), Level: string(policies.LevelBasic), Office: "rubrica", AssuredAt: s.now.AddDate(-3, 0, 0)}}}
+		f.Proofs = []citizen.Proof{{Mode: string(policies.ModeLetter), Level: string(policies.LevelBasic), Office: "rubrica", AssuredAt: s.now.AddDate(-3, 0, 0)}}
 	}, plain)
 	file("incidencia", func(f *citizen.File) {
 		f.Issued[0].RevokedAt, f.Issued[0].Reason = s.now.Add(-time.Hour), citizen.CertificateHold

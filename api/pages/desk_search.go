@@ -1,10 +1,9 @@
 package pages
 
 import (
+	"encoding/json/v2"
 	"net/http"
 	"net/url"
-
-	"encoding/json/v2"
 
 	"github.com/labstack/echo/v4"
 

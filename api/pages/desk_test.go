@@ -155,7 +155,7 @@ func (*officers) EnterByCertificate(echo.Context) error {
 }
 
 func (o *officers) Accounts(echo.Context) ([]personnel.State, error) {
-	return []personnel.State{{Account: o.visit.Account}, {Account: personnel.Account{ID: "eva", Name: "Eva Mora", Role: desk.RoleOfficer}}}, nil
+	return []personnel.State{{Account: o.visit.Account}, {ID: "eva", Name: "Eva Mora", Role: desk.RoleOfficer}}, nil
 }
 
 func (*officers) Invite(echo.Context, string) (staff.Invitation, error) {
@@ -202,17 +202,15 @@ func newDeskHouse(t *testing.T) *deskHouse {
 		Hash: []byte("0123456789abcdef0123456789abcdef"), By: "certificate", Purpose: deskReason,
 		Account: personnel.Account{ID: "rosa", Name: "Rosa Gil", Role: desk.RoleSupervisor, Office: "central"},
 	}}}
-	h.counter.file = desk.File{File: citizen.File{
-		Citizen: signer.Citizen{
-			ID: "ana", Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Email: "ana@example.es", Status: signer.Active, DocumentUntil: time.Now().AddDate(1, 0, 0),
-			Registration: signer.Registration{Mode: "office", Level: "advanced", AssuredAt: time.Now().AddDate(-1, 0, 0)},
-		},
-		Password: time.Now().AddDate(-1, 0, 0),
+	h.counter.file = desk.File{
+		ID: "ana", Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Email: "ana@example.es", Status: signer.Active, DocumentUntil: time.Now().AddDate(1, 0, 0),
+		Registration: signer.Registration{Mode: "office", Level: "advanced", AssuredAt: time.Now().AddDate(-1, 0, 0)},
+		Password:     time.Now().AddDate(-1, 0, 0),
 		Issued: []citizen.Issued{
-			{Certificate: signer.Certificate{Serial: "0a", NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0)}, Live: true},
+			{Serial: "0a", NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0), Live: true},
 		},
 		Incidents: []citizen.Case{{ID: "inc-1", CitizenID: "ana", Said: "No fui yo.", OpenedAt: time.Now()}},
-	}}
+	}
 	h.counter.order = citizen.DeskOrder{
 		ID: "order-1", Office: "central", Act: citizen.ActChangePhone, Identifiers: []string{"12345678Z"}, Phone: "+34612345678", Reason: "Robo", AskedBy: "luis", AskedName: "Luis Vega",
 		AskedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), State: citizen.OrderWaiting,
@@ -380,7 +378,7 @@ func TestDeskRegisters(t *testing.T) {
 	h.want(h.get("/mesa/alta"), 200, "", "Registrar a una persona", `type="tel"`, `inputmode="tel"`, `type="date"`)
 	h.want(h.post("/mesa/alta", map[string]string{"empezar": "1", "dni": "X1234567L"}), 200, "", `value="X1234567L"`, `value="nie" selected`)
 	a := h.post("/mesa/alta", map[string]string{"documento": "dni", "dni": "1", "nombre": "4", "movil": "91", "correo": "a", "validez": "x", "motivo": "y"})
-	h.want(a, 422, "", "Hay 7 problemas", `value="91"`)
+	h.want(a, 422, "", `value="91"`)
 	for name, test := range map[string]struct {
 		form map[string]string
 		want string

@@ -32,7 +32,7 @@ func (m *memory) AddVideo(_ context.Context, v citizen.Video) error {
 	return nil
 }
 
-func TestVideoRegistrations(t *testing.T) {
+func TestVideoRegistrations(t *testing.T) { //nolint:tparallel // the last part waits for the first
 	t.Parallel()
 	h := build(t)
 	token := h.token(t, "provider")
@@ -47,7 +47,7 @@ func TestVideoRegistrations(t *testing.T) {
 		asked["Content-Type"] = "application/json"
 		return h.call(t, http.MethodPost, videosPath, strings.NewReader(body), asked)
 	}
-	t.Run("refused", func(t *testing.T) { //nolint:paralleltest,tparallel // what comes after waits for all of it
+	t.Run("refused", func(t *testing.T) { //nolint:paralleltest // what comes after waits for all of it
 		for name, tt := range map[string]struct {
 			body  string
 			code  policies.Code
