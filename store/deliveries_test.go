@@ -73,6 +73,40 @@ func TestDeliveries(t *testing.T) {
 	state("first", "")
 }
 
+// The page that waits for a code knows what became of the newest one's SMS.
+func TestChallengeTellsItsDelivery(t *testing.T) {
+	t.Parallel()
+	a := newArchive(t)
+	now := instantOf(t, "2026-03-10T11:00:00Z")
+	a.enrol(1, `now - interval '1 year'`, `now + interval '1 year'`, now)
+	a.sql(`INSERT INTO tickets (hash, purpose, citizen_id, generation, expires_at) VALUES ('\x01', 'affairs', 'c1', 1, $1)`, now.Add(time.Hour))
+	code := func(id string, at time.Time) {
+		t.Helper()
+		a.sql(`INSERT INTO challenges (id, ticket_hash, purpose, citizen_id, phone, mac, reference, documents, state, created_at, expires_at)
+			VALUES ($1, '\x01', 'password', 'c1', '+341', '\x00', '', '[]', 'sent', $2, $3)`, id, at, at.Add(time.Minute))
+	}
+	public := store.ForPublic(openStore(t, a.url.API))
+	wants := func(want signer.DeliveryState) {
+		t.Helper()
+		got, err := public.Challenge(t.Context(), []byte{1}, signer.ForPassword)
+		if err != nil || got == nil || got.Delivery != want {
+			t.Errorf("got %+v (%v), want delivery %q", got, err, want)
+		}
+	}
+	code("first", now)
+	wants("")
+	if err := a.db.HandedOver(t.Context(), signer.Delivery{ID: "first", Operator: "a", OperatorID: "1", State: signer.DeliveryAccepted, At: now}); err != nil {
+		t.Fatal(err)
+	}
+	wants(signer.DeliveryAccepted)
+	if _, err := a.db.Arrived(t.Context(), signer.Delivery{Operator: "a", OperatorID: "1", State: signer.DeliveryFailed, At: now}); err != nil {
+		t.Fatal(err)
+	}
+	wants(signer.DeliveryFailed)
+	code("second", now.Add(time.Second))
+	wants("")
+}
+
 // However many count at once, no more than the limit come through, and what
 // one subject refuses costs the others nothing.
 func TestCountSMS(t *testing.T) {
