@@ -27,15 +27,21 @@ import (
 	"github.com/rubrica-firma/rubrica/store"
 )
 
-// auditor runs a command of the program, and returns its exit status with what
-// it printed.
+// auditor runs a command about auditors.
 func auditor(t *testing.T, args ...string) (status int, printed string) {
+	t.Helper()
+	return command(t, append([]string{"auditor"}, args...)...)
+}
+
+// command runs one of the program, and returns its exit status with what it
+// printed.
+func command(t *testing.T, args ...string) (status int, printed string) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"auditor"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.Output()
 	if exit, ended := errors.AsType[*exec.ExitError](err); ended {
