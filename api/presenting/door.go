@@ -196,9 +196,9 @@ type wireEvidence struct {
 // officer is who acts for the office at a door that nobody stands at.
 const officer = "certificate-door"
 
-// maxCertificate is what an act has room for; people's certificates have less
-// than half of it.
-const maxCertificate = 4 << 10
+// maxCertificate is what an act (citizen.ActLimit) has room for; people's
+// certificates have about half of it.
+const maxCertificate = 3 << 10
 
 // HandOver has the signer keep what was shown, and gives the address at which
 // the visitor goes on. The code in it is worth nothing without what the browser

@@ -501,14 +501,20 @@ func TestOldAnswers(t *testing.T) {
 	}
 }
 
+// requestWith is one over a connection whose handshake showed the certificate.
+func requestWith(tb testing.TB, c *x509.Certificate) *http.Request {
+	tb.Helper()
+	request := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/", http.NoBody)
+	request.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{c}}
+	return request
+}
+
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d, pen := open(t, w, w.trust(w.reach()))
 	p := w.issue(w.sub, anaDNIe(nil))
-	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
-	request.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{p.certificate}}
-	shown, err := d.Look(request, entering())
+	shown, err := d.Look(requestWith(t, p.certificate), entering())
 	if err != nil {
 		t.Fatal(err)
 	}
