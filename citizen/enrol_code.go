@@ -37,6 +37,11 @@ func (e *Enrolments) SendEnrolmentCode(ctx context.Context, o EnrolmentOrder) (s
 	}
 	row.Phone, row.Locale = o.Phone.String(), o.Locale
 	if row.Procedure == ProcedureRegister {
+		if row.Kind == ByLetter { // whose date was checked with the rest of the letter's data
+			if o.DocumentUntil, err = parseDay(row.DocumentUntil); err != nil {
+				return signer.Challenge{}, err
+			}
+		}
 		if err := e.Register.validDocument(o.DocumentUntil, now); err != nil {
 			return signer.Challenge{}, err
 		}

@@ -36,7 +36,13 @@ func (r RegistrationRoom) obstacles(e enrolled) []*policies.Refusal {
 }
 
 func (r RegistrationRoom) askData(c echo.Context, e enrolled) error {
-	return r.show(c, http.StatusOK, r.dataView(e))
+	view := r.dataView(e)
+	// Who comes back to mend one thing finds the others as they were.
+	view.Mobile, view.Email = strings.TrimPrefix(e.Phone, "+34"), e.Email
+	if until, err := time.Parse(time.DateOnly, e.DocumentUntil); err == nil {
+		view.DocumentUntil = until.Format("02/01/2006")
+	}
+	return r.show(c, http.StatusOK, view)
 }
 
 func (r RegistrationRoom) takeData(c echo.Context, e enrolled) error {

@@ -75,8 +75,8 @@ func (v *EnrolData) Asks(field string) bool {
 	switch field {
 	case FieldMobile:
 		return v.Procedure == citizen.ProcedureRegister || v.Procedure == citizen.ProcedurePhone
-	case FieldDocumentUntil:
-		return v.Procedure == citizen.ProcedureRegister || v.Procedure == citizen.ProcedureRenew
+	case FieldDocumentUntil: // the letter's was typed and checked before
+		return v.Procedure == citizen.ProcedureRegister && v.Kind != citizen.ByLetter || v.Procedure == citizen.ProcedureRenew
 	default:
 		return v.Procedure == citizen.ProcedureRegister
 	}
