@@ -56,10 +56,10 @@ func (p *Papers) TLS() *tls.Config { return p.Asking(tls.VersionTLS13, p.Authori
 // asks for none.
 func (p *Papers) Asking(version uint16, authorities func() *x509.CertPool) *tls.Config {
 	return &tls.Config{
-		MinVersion: version, //nolint:gosec // the callers' constant, 1.2 at least
+		MinVersion: version,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			own := p.now(hello.Context())
-			config := &tls.Config{ //nolint:gosec // as above
+			config := &tls.Config{
 				MinVersion:             version,
 				Certificates:           []tls.Certificate{own},
 				NextProtos:             []string{"h2", "http/1.1"},
