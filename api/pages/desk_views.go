@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/desk"
@@ -164,6 +165,14 @@ func (f *DeskFile) State(i citizen.Issued) string {
 		return "expired"
 	}
 	return "valid"
+}
+
+// Obstacles are what stands between the citizen and a certificate, without what
+// time alone mends: that there is one is no obstacle here.
+func (f *DeskFile) Obstacles() []*policies.Refusal {
+	return slices.DeleteFunc(slices.Clone(f.Report.Certify), func(r *policies.Refusal) bool {
+		return r.Code == policies.CredentialExists || r.Code == policies.RenewalTooEarly
+	})
 }
 
 // DeskRegister writes down a new citizen.

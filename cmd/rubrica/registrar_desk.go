@@ -9,6 +9,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api/desk"
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/staff"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -31,10 +32,21 @@ func (c *RegistrarServeCommand) desk(r registrar, door *staff.Door) (house, erro
 	}
 	limits := desk.DefaultLimits()
 	counter := desk.New(desk.Config{
-		Store: kept, Recorder: r.signer, Register: r.signer, Pens: pens, Rules: c.rules(), Limits: limits, Now: time.Now,
+		Store: kept, Recorder: r.signer, Register: r.signer, Pens: pens, Printer: c.printer(drawn, withoutSlash(c.ServiceURL)), Rules: c.rules(), Limits: limits, Now: time.Now,
 	})
 	rooms := pages.NewDeskDoor(pages.DeskConfig{
-		Pages: drawn, Counter: counter, Officers: door, Offices: names, ServiceURL: withoutSlash(c.ServiceURL), MassLimit: limits.Mass, Now: time.Now,
+		Pages: drawn, Counter: counter, Officers: door, Offices: names, ServiceURL: withoutSlash(c.ServiceURL), MassLimit: limits.Mass, Letters: c.Letters, Now: time.Now,
 	})
 	return house{rooms: []func(*api.Site){rooms.Room}, trouble: rooms.Trouble}, nil
+}
+
+// letters are drawn for the service that their codes are used at.
+type letters struct {
+	drawn      *pages.Pages
+	serviceURL string
+}
+
+// Letters implements desk.Printer.
+func (l letters) Letters(all []citizen.PrintableLetter) ([]byte, error) {
+	return l.drawn.Letters(all, l.serviceURL, time.Now())
 }
