@@ -129,6 +129,7 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 		return Receipt{}, r.ChangePhone(ctx, s.Identifier, PhoneChange{Phone: s.Phone, Order: order})
 	case ActChangeEmail:
 		return Receipt{}, r.ChangeEmail(ctx, s.Identifier, EmailChange{Email: s.Email, Order: order})
+	case ActMassRevocation: // is no act: those that it comes to are
 	case ActPresentCertificate, ActPrintLetter, ActCloseIncident: // whoever does these is in Config.Acts
 	}
 	return Receipt{}, malformedAct("/act")

@@ -318,6 +318,7 @@ func membersOf(kind ActKind) (must, may []string, known bool) {
 		return []string{"identifier", "subject"}, nil, true
 	case ActCloseIncident:
 		return []string{"identifier", "subject", "reason"}, nil, true
+	case ActMassRevocation: // the desk's order, which is carried out by acts of each
 	}
 	return nil, nil, false
 }

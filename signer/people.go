@@ -116,7 +116,7 @@ func (c Citizen) statement(k *Credential) []string {
 		c.Phone, c.Email, string(c.Status), c.DocumentUntil.Format(time.DateOnly),
 		c.Registration.Mode, c.Registration.Level, instant(c.Registration.AssuredAt),
 	}
-	return append(append(fields, k.statement()...), c.later()...)
+	return append(append(fields, keyStatement(k)...), c.later()...)
 }
 
 // later is what came to be covered after the first seals were made: each with a
@@ -135,7 +135,8 @@ func (c Citizen) later() []string {
 	return fields
 }
 
-func (k *Credential) statement() []string {
+// keyStatement is what of it is the credential's, nothing where there is none.
+func keyStatement(k *Credential) []string {
 	if k == nil {
 		return nil
 	}

@@ -55,19 +55,18 @@ func TestChangeOfMobile(t *testing.T) {
 	r.well("changing it back", r.moves(ana, anaPhone))
 	changed := r.clock.Now()
 
-	_, err := r.certifies()
-	r.wants(err, policies.PhoneChangedRecently)
+	r.wants(r.certifies(), policies.PhoneChangedRecently)
 	receipt := must[citizen.Receipt](t)(r.register.RenewActivation(t.Context(), r.identifier(ana), byOffice()))
 	claim := citizen.Claim{
 		Identifier: r.identifier(ana), Email: r.person(ana, anaPhone).Email, Code: receipt.ActivationCode, RemoteAddr: home,
 	}
 	for range 8 { // which does not use the code up
-		_, _, err = r.register.StartActivation(t.Context(), claim)
+		_, _, err := r.register.StartActivation(t.Context(), claim)
 		r.wants(err, policies.PhoneChangedRecently)
 	}
 	wrong := claim
 	wrong.Code = citizen.NewActivationCode()
-	_, _, err = r.register.StartActivation(t.Context(), wrong)
+	_, _, err := r.register.StartActivation(t.Context(), wrong)
 	r.wants(err, policies.ActivationMismatch)
 
 	r.clock.advance(changed.Add(72 * time.Hour).Sub(r.clock.Now()))
@@ -218,7 +217,7 @@ func TestExistences(t *testing.T) {
 }
 
 // exists does one thing, and says what it should have come to.
-func (s *spine) exists(e *existence, act, name, mobile string, rival bool) (err error, want policies.Code) { //nolint:revive,staticcheck // the error is a result to compare
+func (s *spine) exists(e *existence, act, name, mobile string, rival bool) (err error, want policies.Code) { //nolint:staticcheck // the error is a result to compare
 	id, now := s.identifier(name), s.clock.Now()
 	switch act {
 	case "register":
