@@ -3,14 +3,10 @@ package pages
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"encoding/json/v2"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/citizen"
-	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // The window of an envelope (220 mm by 110 mm, window at the right, as the
@@ -23,78 +19,8 @@ const (
 	letterFold  = 297.0 / 3
 )
 
-// LetterPrinter draws invitation letters, in the registrar's process. What goes
-// on the paper is what the signer has answered, which has checked the seal of
-// it; the CSV passes through here alone, and is kept nowhere.
-type LetterPrinter struct {
-	Pages *Pages
-	// Waiting are the letters that can be printed.
-	Waiting func(ctx context.Context) ([]citizen.Waiting, error)
-	// Sign signs for the office, and Perform has it done.
-	Sign    func(wanted any) (citizen.Act, error)
-	Perform func(ctx context.Context, a citizen.Act) (citizen.Receipt, error)
-	// ServiceURL is the public address of the service.
-	ServiceURL string
-	Now        func() time.Time
-}
-
-// printLetter are the members of the act that prints a letter.
-type printLetter struct {
-	Act        citizen.ActKind `json:"act"`
-	Officer    string          `json:"officer"`
-	Identifier string          `json:"identifier"`
-	Subject    string          `json:"subject"`
-}
-
-// Print gives one PDF of the letters with these ids, a sheet each. Those that
-// were drawn come out even if one could not be: their codes exist nowhere else.
-func (l *LetterPrinter) Print(ctx context.Context, officer string, ids []string) ([]byte, int, error) {
-	waiting, err := l.Waiting(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	whose := make(map[string]string, len(waiting))
-	for _, w := range waiting {
-		whose[w.ID] = w.Identifier
-	}
-	var (
-		letters  []citizen.PrintableLetter
-		failures []error
-	)
-	for _, id := range ids {
-		letter, err := l.print(ctx, printLetter{Act: citizen.ActPrintLetter, Officer: officer, Identifier: whose[id], Subject: id})
-		if err != nil {
-			failures = append(failures, err)
-			continue
-		}
-		letters = append(letters, letter)
-	}
-	if len(letters) == 0 {
-		return nil, 0, errors.Join(append(failures, policies.Refuse(policies.NotFound))...)
-	}
-	pdf, err := l.Pages.Letters(letters, l.ServiceURL, l.Now())
-	return pdf, len(letters), err
-}
-
-func (l *LetterPrinter) print(ctx context.Context, wanted printLetter) (letter citizen.PrintableLetter, err error) {
-	if wanted.Identifier == "" {
-		return letter, policies.Refuse(policies.NotFound)
-	}
-	act, err := l.Sign(wanted)
-	if err != nil {
-		return letter, err
-	}
-	receipt, err := l.Perform(ctx, act)
-	if err != nil {
-		return letter, err
-	}
-	if err := json.Unmarshal([]byte(receipt.Code), &letter); err != nil {
-		return letter, errors.New("the signer has answered with no letter") // its text may be in the error
-	}
-	return letter, nil
-}
-
-// Letters draws letters, in the language that all of them are written in.
+// Letters draws invitation letters, a sheet each, in the language that all of
+// them are written in. The codes are kept nowhere else.
 func (p *Pages) Letters(letters []citizen.PrintableLetter, serviceURL string, at time.Time) ([]byte, error) {
 	s := newSheet(auditWords{p.speak("")}, cmp.Or(p.brand.Organisation, p.brand.LogoText))
 	s.pdf.SetTitle(s.Text("invitation.title", nil), true)

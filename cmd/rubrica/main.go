@@ -55,6 +55,7 @@ type CLI struct {
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 	Office  OfficeCommand  `cmd:"" help:"The list in which citizens find an office."`
+	Card    CardCommand    `cmd:"" help:"Municipal cards."`
 
 	Pages PagesCommand `cmd:"" help:"Write every page in every state and language to a directory, for review."`
 }

@@ -37,6 +37,7 @@ type RegistrarServeCommand struct {
 	RecorderSettings
 	OfficeKeysSettings
 	CertificateDoorSettings
+	LetterSettings
 	RuleSettings
 	// Organisation, LogoText and Accent are how the deployment presents itself.
 	Organisation string `help:"Who runs the service, for the pages' head." default:"Rúbrica"`

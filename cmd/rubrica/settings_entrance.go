@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/desk"
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/citizen/registers"
@@ -120,4 +121,17 @@ func (e EntrancePages) entrances(door *pages.Door, client *rpc.Client) []func(*a
 		rooms = append(rooms, pages.CardRoom{Door: door, Cards: client.Cards()}.Room)
 	}
 	return rooms
+}
+
+// LetterSettings are the registrar's.
+type LetterSettings struct {
+	Letters bool `name:"letters" help:"Print invitation letters at the desk (the signer's --register-url)."`
+}
+
+// printer draws letters at the desk, nil where there are none.
+func (s LetterSettings) printer(drawn *pages.Pages, serviceURL string) desk.Printer {
+	if !s.Letters {
+		return nil
+	}
+	return letters{drawn: drawn, serviceURL: serviceURL}
 }
