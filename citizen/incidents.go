@@ -111,7 +111,7 @@ func (i *Incidents) OpenIncident(ctx context.Context, c Complaint) (Incident, er
 // none that could sign.
 func (i *Incidents) suspension(ctx context.Context, v visit) (*Move, error) {
 	if signer.Changeable(signer.ForSuspension, v.credential, v.now) != nil {
-		return nil, nil //nolint:nilnil // nothing to suspend
+		return nil, nil //nolint:nilnil,nilerr // there is nothing to suspend
 	}
 	m := Move{From: v.citizen.Status, To: v.citizen.Status, Fate: Suspended}
 	k, err := m.settle(v.credential, v.now)

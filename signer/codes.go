@@ -80,7 +80,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 // one may.
 func (s *Service) own(ctx context.Context, row TicketRow, order CodeOrder, k *Credential) error {
 	ticket := ForAffairs
-	switch order.Purpose {
+	switch order.Purpose { //nolint:exhaustive // of the others an affair's
 	case ForActivation:
 		ticket = ForActivation
 	case ForDeregistration, ForEmail, ForAssociation:

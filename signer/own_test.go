@@ -74,7 +74,7 @@ func (s *spine) own(post citizen.Post) citizen.Own {
 }
 
 // comeIn identifies for the own pages.
-func (s *spine) comeIn(dni, password string) signer.Ticket {
+func (s *spine) comeIn(dni string) signer.Ticket {
 	s.Helper()
 	session := must[signer.Session](s.T)(s.module.Identify(s.Context(), signer.Identification{
 		Identifier: dni, Password: []byte(password), RemoteAddr: home, Access: true,
@@ -128,7 +128,7 @@ func TestAccess(t *testing.T) {
 	_, err := s.module.Access(t.Context(), signer.Entrance{CitizenID: c.ID, Via: signer.ViaPassword})
 	s.refused("a password that nobody typed", err, policies.RequestMalformed)
 
-	ticket := s.comeIn(ana, password)
+	ticket := s.comeIn(ana)
 	for _, purpose := range []signer.Purpose{signer.ForPassword, signer.ForRevocation, signer.ForSignature, signer.ForCertificate, signer.ForActivation} {
 		_, err := s.module.SendCode(t.Context(), signer.CodeOrder{Ticket: ticket, Purpose: purpose})
 		s.refused("an access ticket: "+string(purpose), err, policies.SessionExpired)
@@ -152,7 +152,7 @@ func TestDeregister(t *testing.T) {
 		s.activate(ana, anaPhone)
 		s.signs(ana, password)
 		own := s.own(new(mailbox))
-		ticket := s.comeIn(ana, password)
+		ticket := s.comeIn(ana)
 		answer := s.coded(ticket, signer.ForEmail)
 		s.refused("another affair's code", own.Deregister(s.Context(), answer), policies.CodeExpired)
 		answer = s.coded(ticket, signer.ForDeregistration)
@@ -198,7 +198,7 @@ func TestChangeEmail(t *testing.T) {
 	order := func() citizen.Link {
 		t.Helper()
 		s.clock.advance(time.Hour)
-		if err := own.ChangeEmail(t.Context(), s.coded(s.comeIn(ana, password), signer.ForEmail), next); err != nil {
+		if err := own.ChangeEmail(t.Context(), s.coded(s.comeIn(ana), signer.ForEmail), next); err != nil {
 			t.Fatalf("ordering a change: %v", err)
 		}
 		s.invariants()
@@ -246,7 +246,7 @@ func TestChangeEmail(t *testing.T) {
 
 	box.shut = true
 	s.clock.advance(time.Hour)
-	s.refused("without a mail server", own.ChangeEmail(t.Context(), s.coded(s.comeIn(ana, password), signer.ForEmail), next), policies.Unavailable)
+	s.refused("without a mail server", own.ChangeEmail(t.Context(), s.coded(s.comeIn(ana), signer.ForEmail), next), policies.Unavailable)
 	s.invariants()
 }
 
@@ -316,7 +316,7 @@ func TestNotices(t *testing.T) {
 	s := newSpine(t, signer.SealedKeeper)
 	s.activate(ana, anaPhone)
 	own := s.own(new(mailbox))
-	ticket := s.comeIn(ana, password)
+	ticket := s.comeIn(ana)
 	for _, n := range []signer.Notices{signer.NoticesSMS, signer.NoticesBoth, signer.NoticesNone, signer.NoticesMail, signer.NoticesMail} {
 		if err := own.SetNotices(t.Context(), ticket, n); err != nil {
 			t.Errorf("%s: %v", n, err)
@@ -341,7 +341,7 @@ func TestIncident(t *testing.T) {
 		foreign, mine := s.ask(eva, "de Eva"), s.ask(ana, "de Ana")
 		own := s.own(new(mailbox))
 		_, waiting := s.consent(ana, password, "a medias")
-		other := s.comeIn(ana, password)
+		other := s.comeIn(ana)
 		c, _ := s.record()
 		session := must[signer.Session](s.T)(s.module.Access(s.Context(), signer.Entrance{CitizenID: c.ID, Via: signer.ViaPIN}))
 		_, err := own.ReadLog(s.Context(), other, 0)
@@ -407,16 +407,14 @@ func TestAssociate(t *testing.T) {
 	show := func(dni string, der []byte) signer.Ticket {
 		t.Helper()
 		ticket := signer.NewTicket()
-		e := citizen.Enrolment{Hash: ticket.Hash(), Identifier: dni}
-		e.Certificate = der
-		proofs[string(ticket.Hash())] = e
+		proofs[string(ticket.Hash())] = citizen.Enrolment{Hash: ticket.Hash(), Identifier: dni, Certificate: der}
 		s.insider().run(`
 			INSERT INTO enrolments (hash, kind, identifier, facts, seal_epoch, seal, created_at, expires_at)
 			VALUES ($1, 'certificate', $2, '{}', 1, '', $3, $4)`, ticket.Hash(), dni, s.clock.Now(), s.clock.Now().Add(24*time.Hour))
 		return ticket
 	}
 	first, second := certificateOf(t, 1), certificateOf(t, 2)
-	ticket := s.comeIn(ana, password)
+	ticket := s.comeIn(ana)
 	answer := s.coded(ticket, signer.ForAssociation)
 	s.refused("none was shown", own.Associate(t.Context(), answer, signer.NewTicket()), policies.SessionExpired)
 	s.refused("somebody else's", own.Associate(t.Context(), answer, show(eva, first)), policies.IdentityMismatch)
@@ -433,7 +431,7 @@ func TestAssociate(t *testing.T) {
 	}
 	answer = s.coded(ticket, signer.ForAssociation)
 	s.refused("another beside it", own.Associate(t.Context(), answer, show(ana, second)), policies.AssociationExists)
-	hers := s.comeIn(eva, password)
+	hers := s.comeIn(eva)
 	s.refused("in a second profile", own.Associate(t.Context(), s.coded(hers, signer.ForAssociation), show(eva, first)), policies.AssociationExists)
 	if err := own.Dissociate(t.Context(), s.coded(ticket, signer.ForAssociation)); err != nil {
 		t.Fatalf("removing: %v", err)
@@ -455,7 +453,7 @@ func TestOwnLog(t *testing.T) {
 	s.activate(ana, anaPhone)
 	s.activate(eva, evaPhone)
 	own := s.own(new(mailbox))
-	ticket := s.comeIn(ana, password)
+	ticket := s.comeIn(ana)
 	entries := must[[]citizen.LogEntry](t)(own.ReadLog(t.Context(), ticket, 0))
 	want := s.count(`SELECT count(*) FROM log_entries WHERE person = $1`, ana)
 	if len(entries) != want || want == 0 {

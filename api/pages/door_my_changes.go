@@ -123,7 +123,7 @@ func (r OwnRoom) carryAct(a MyAct) ownHandler {
 		if err != nil {
 			return r.actCodeAgain(c, v, a, err, FieldCode)
 		}
-		next, err := r.carry(c, v, a.of(v), signer.Answer{Ticket: v.ticket, Code: code})
+		next, err := r.carry(c, a.of(v), signer.Answer{Ticket: v.ticket, Code: code})
 		if err == nil {
 			return seeOther(c, next)
 		}
@@ -136,7 +136,7 @@ func (r OwnRoom) carryAct(a MyAct) ownHandler {
 }
 
 // carry hands both factors to the signer, and gives the page that says so.
-func (r OwnRoom) carry(c echo.Context, v visitor, a MyAct, answer signer.Answer) (next string, err error) {
+func (r OwnRoom) carry(c echo.Context, a MyAct, answer signer.Answer) (next string, err error) {
 	ctx := c.Request().Context()
 	switch a {
 	case ActDeparture:

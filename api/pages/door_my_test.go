@@ -50,7 +50,7 @@ func (p *private) mine(what string) {
 
 func (p *private) Identify(ctx context.Context, who signer.Identification) (signer.Session, error) {
 	session, err := p.far.Identify(ctx, who)
-	if err == nil {
+	if err == nil && who.Access {
 		p.admit(session.Ticket, signer.ViaPassword)
 	}
 	return session, err
@@ -438,8 +438,9 @@ func TestPasswordWaits(t *testing.T) {
 	h := newOwnHouse(t)
 	h.far.waits = true
 	h.open("/contrasena")
-	h.private.set(func() { h.private.far.refusal = nil })
-	h.open("/contrasena/enviado")
+	h.submit(form{"identifier": identifier, "password_now": present})
+	h.submit(form{"code": rightCode})
+	h.submit(form{"password_new": next, "password_again": next})
 	h.says("/contrasena/enviado", http.StatusOK, "Mire su correo", "vale la contraseña de antes")
 }
 

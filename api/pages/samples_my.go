@@ -51,29 +51,26 @@ func (s *sampler) myRows() []MySignature {
 		}
 	}
 	return []MySignature{
-		row("Solicitud de ayuda a la rehabilitación", signer.Pending, 0, 3), row("Declaración responsable", signer.Signed, 2, 1),
+		row("Solicitud de ayuda a la rehabilitación", signer.Pending, 0, 3), row("Declaración jurada", signer.Signed, 2, 1),
 		row("Recurso de reposición", signer.Refused, 40, 1), row("Acta de la reunión de vecinos", signer.Expired, 70, 2),
 		row("Contrato menor de suministro de material de oficina", signer.Signing, 71, 1),
 	}
 }
 
 func (s *sampler) myHome() {
-	home := func(state string, view MyHome) {
-		via := signer.Via(view.Page.Self)
+	home := func(state string, via signer.Via, view MyHome) {
 		view.Page = sampleOwn("home")
-		if via != "" {
-			view.Own.Via = via
-		}
+		view.Own.Via = via
 		view.SignaturesURL, view.CertificateURL, view.RegistrationURL, view.IncidentURL = "#main", "#main", "#main", "#main"
 		view.IncidentsURL, view.ProfileURL, view.DataURL = "#main", "#main", "#main"
 		s.add(state, &view)
 	}
-	home("nueva", MyHome{State: NoCertificate})
-	home("en-vigor", MyHome{State: InForce, Until: s.now.AddDate(3, 0, 0), Latest: s.myRows()[:3]})
-	home("aviso", MyHome{Page: Page{Self: string(signer.ViaPIN)}, State: CertificateSuspended, Until: s.now.AddDate(3, 0, 0), Latest: s.myRows()[1:2], Open: 1})
-	home("avisos", MyHome{Page: Page{Self: string(signer.ViaCard)}, State: CertificateRevoked, Until: s.now.AddDate(3, 0, 0), Open: 2})
-	home("caducado", MyHome{Page: Page{Self: string(signer.ViaCertificate)}, State: CertificateExpired, Until: s.now.AddDate(0, -1, 0)})
-	home("acaba", MyHome{State: Ending, Until: s.now.AddDate(0, 1, 0)})
+	home("nueva", signer.ViaPassword, MyHome{State: NoCertificate})
+	home("en-vigor", signer.ViaPassword, MyHome{State: InForce, Until: s.now.AddDate(3, 0, 0), Latest: s.myRows()[:3]})
+	home("aviso", signer.ViaPIN, MyHome{State: CertificateSuspended, Until: s.now.AddDate(3, 0, 0), Latest: s.myRows()[1:2], Open: 1})
+	home("avisos", signer.ViaCard, MyHome{State: CertificateRevoked, Until: s.now.AddDate(3, 0, 0), Open: 2})
+	home("caducado", signer.ViaCertificate, MyHome{State: CertificateExpired, Until: s.now.AddDate(0, -1, 0)})
+	home("acaba", signer.ViaPassword, MyHome{State: Ending, Until: s.now.AddDate(0, 1, 0)})
 }
 
 func (s *sampler) mySignatures() {
@@ -163,7 +160,7 @@ func (s *sampler) myActs() {
 	}
 	s.add("codigo", &MyCode{Page: sampleOwn("profile", wrongCode()), CodeSent: s.codeSent(), Act: ActDeparture, SubmitURL: "#main", BackURL: "#main"})
 	s.add("sin-enviar", &MyCode{
-		Page: sampleOwn("profile", Problem{"", policies.Refuse(policies.SMSFailed)}), CodeSent: CodeSent{Tail: "421", AgainURL: "#main"}, Act: ActEmail, BackURL: "#main",
+		Page: sampleOwn("profile", Problem{"", policies.Refuse(policies.SMSFailed)}), Tail: "421", AgainURL: "#main", Act: ActEmail, BackURL: "#main",
 	})
 	for _, act := range []MyAct{ActAssociate, ActDissociate, ActNotices} {
 		s.add(string(act), &MyDone{Page: sampleOwn("profile"), Act: act, HomeURL: "#main"})
