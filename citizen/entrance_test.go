@@ -143,24 +143,39 @@ func TestParseEntranceSecrets(t *testing.T) {
 		bad   []string
 	}{
 		{
-			"access key", func(s string) (string, error) { k, err := citizen.ParseAccessKey(s); return k.Reveal(), err }, policies.AccessKeyInvalid,
-			map[string]string{"ab12": "AB12", "A-B 1.2": "AB12", "0000": "0000"}, []string{"", "abc", "abcde", "ñabc", "ab!2", "ａｂ12"},
+			"access key",
+			func(s string) (string, error) { k, err := citizen.ParseAccessKey(s); return k.Reveal(), err },
+			policies.AccessKeyInvalid,
+			map[string]string{"ab12": "AB12", "A-B 1.2": "AB12", "0000": "0000"},
+			[]string{"", "abc", "abcde", "ñabc", "ab!2", "ａｂ12"},
 		},
 		{
-			"PIN", func(s string) (string, error) { p, err := citizen.ParsePIN(s); return p.Reveal(), err }, policies.PINMismatch,
-			map[string]string{"123 456 789": "123456789", "123-456-789": "123456789"}, []string{"", "12345678", "1234567890", "12345678a"},
+			"PIN",
+			func(s string) (string, error) { p, err := citizen.ParsePIN(s); return p.Reveal(), err },
+			policies.PINMismatch,
+			map[string]string{"123 456 789": "123456789", "123-456-789": "123456789"},
+			[]string{"", "12345678", "1234567890", "12345678a"},
 		},
 		{
-			"CSV", func(s string) (string, error) { c, err := citizen.ParseLetterCode(s); return c.Reveal(), err }, policies.LetterMismatch,
-			map[string]string{"abcd-efgh-jklm-npqr": "ABCDEFGHJKLMNPQR"}, []string{"", "ABCDEFGHJKLMNPQ", "ABCDEFGHJKLMNPQ0", "ABCDEFGHJKLMNPQRS"},
+			"CSV",
+			func(s string) (string, error) { c, err := citizen.ParseLetterCode(s); return c.Reveal(), err },
+			policies.LetterMismatch,
+			map[string]string{"abcd-efgh-jklm-npqr": "ABCDEFGHJKLMNPQR"},
+			[]string{"", "ABCDEFGHJKLMNPQ", "ABCDEFGHJKLMNPQ0", "ABCDEFGHJKLMNPQRS"},
 		},
 		{
-			"card's PIN", func(s string) (string, error) { p, err := citizen.ParseCardPIN(s); return p.Reveal(), err }, policies.CardMismatch,
-			map[string]string{"2580": "2580", "12345678": "12345678"}, []string{"", "258", "123456789", "25a0"},
+			"card's PIN",
+			func(s string) (string, error) { p, err := citizen.ParseCardPIN(s); return p.Reveal(), err },
+			policies.CardMismatch,
+			map[string]string{"2580": "2580", "12345678": "12345678"},
+			[]string{"", "258", "123456789", "25a0"},
 		},
 		{
-			"operations key", func(s string) (string, error) { k, err := citizen.ParseOperationsKey(s); return k.Reveal(), err }, policies.CardMismatch,
-			map[string]string{"abcd-efgh-jklm": "ABCDEFGHJKLM"}, []string{"", "ABCDEFGHJKL", "ABCDEFGHJKL1", "ABCDEFGHJKLMN"},
+			"operations key",
+			func(s string) (string, error) { k, err := citizen.ParseOperationsKey(s); return k.Reveal(), err },
+			policies.CardMismatch,
+			map[string]string{"abcd-efgh-jklm": "ABCDEFGHJKLM"},
+			[]string{"", "ABCDEFGHJKL", "ABCDEFGHJKL1", "ABCDEFGHJKLMN"},
 		},
 	} {
 		for typed, want := range test.good {

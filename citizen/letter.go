@@ -334,12 +334,10 @@ func (s *Letters) Answer(ctx context.Context, a LetterAnswer) (Redeemed, error) 
 func (l Letter) opening(address string) Opening {
 	return Opening{
 		Kind: ByLetter, Identifier: l.Identifier, RemoteAddr: address,
-		Attestation: Attestation{
-			Procedure: ProcedureRegister, Mode: policies.ModeLetter, Level: policies.LevelBasic,
-			GivenName: l.Recipient.GivenName, Surnames: l.Recipient.Surnames, DocumentUntil: l.Recipient.DocumentUntil,
-			Evidence: map[string]string{"letter": l.ID},
-			Office:   l.PrintedBy.Office, OfficeName: l.PrintedBy.OfficeName, Officer: l.PrintedBy.Officer, Statement: l.PrintedBy.Statement,
-		},
+		Procedure: ProcedureRegister, Mode: policies.ModeLetter, Level: policies.LevelBasic,
+		GivenName: l.Recipient.GivenName, Surnames: l.Recipient.Surnames, DocumentUntil: l.Recipient.DocumentUntil,
+		Evidence: map[string]string{"letter": l.ID},
+		Office:   l.PrintedBy.Office, OfficeName: l.PrintedBy.OfficeName, Officer: l.PrintedBy.Officer, Statement: l.PrintedBy.Statement,
 	}
 }
 
