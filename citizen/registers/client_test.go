@@ -12,7 +12,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/citizen/registers"
-	"github.com/rubrica-firma/rubrica/internal/dev/accounts"
+	"github.com/rubrica-firma/rubrica/internal/dev/holders"
 )
 
 const token = "the register's token"
@@ -44,8 +44,8 @@ func client(t *testing.T, handler http.Handler) *registers.Client {
 // TestHolder asks the register of the development environment.
 func TestHolder(t *testing.T) {
 	t.Parallel()
-	known := accounts.Holders()[0]
-	c := client(t, accounts.Handler([]byte(token), accounts.Holders()))
+	known := holders.Holders()[0]
+	c := client(t, holders.Handler([]byte(token), holders.Holders()))
 	got, err := c.Holder(t.Context(), question(t, known.Identifier, known.IBAN, known.DocumentUntil))
 	want := &citizen.Recipient{GivenName: known.GivenName, Surnames: known.Surnames, DocumentUntil: known.DocumentUntil, Address: known.Address}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {

@@ -150,8 +150,10 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"policy":     e.LogPolicy,
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
-		"app": map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
-		"hsm": map[string]any{"probe": token(map[string]any{})},
+		"card":   map[string]any{"import": token(map[string]any{"database": e.Databases.Signer})},
+		"office": map[string]any{"import": map[string]any{"database": e.Databases.Signer}},
+		"app":    map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
+		"hsm":    map[string]any{"probe": token(map[string]any{})},
 		"audit": map[string]any{
 			"key":     token(map[string]any{}),
 			"recover": token(map[string]any{"database": e.Databases.Signer, "witness-policy": e.LogPolicy, "log-state": e.LogState}),
@@ -186,6 +188,10 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
 
+			"register-url":        e.RegisterURL,
+			"register-token-file": e.RegisterTokenFile,
+			"municipal-card":      true,
+
 			"mail-server":      e.SMTP,
 			"mail-without-tls": true,
 		}),
@@ -197,6 +203,8 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"certificate-url":  e.CertificateURL,
 			"mail-server":      e.SMTP,
 			"mail-without-tls": true,
+			"letters":          true,
+			"municipal-card":   true,
 			"development":      true,
 		},
 	}

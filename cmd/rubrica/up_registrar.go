@@ -9,7 +9,7 @@ func registrarSettings(e dev.Environment) map[string]any {
 		"database": e.Databases.Registrar, "signer-socket": e.SignerSocket,
 		"public-url": e.RegistrarURL, "listen": e.RegistrarListen, "certificate-url": e.CertificateURL, "certificate-listen": e.CertificateListen,
 		"tls-certificate": e.Registrar.Certificate, "tls-key": e.Registrar.Key, "client-ca": e.Registrar.CA,
-		"trust": e.Registrar.Trust, "office": []string{e.OfficeCredentials}, "service-url": e.PublicURL,
+		"trust": e.Registrar.Trust, "office": []string{e.OfficeCredentials}, "service-url": e.PublicURL, "letters": true,
 	}}
 }
 

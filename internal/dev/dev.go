@@ -30,6 +30,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/rubrica-firma/rubrica/internal/child"
+	"github.com/rubrica-firma/rubrica/internal/dev/holders"
 	"github.com/rubrica-firma/rubrica/internal/dev/inbox"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
 	"github.com/rubrica-firma/rubrica/internal/postgres"
@@ -114,8 +115,10 @@ type Environment struct {
 	InboxURL       string
 	SMSGateway     string // address that takes POST {to, text, id}
 	SMSTokenFile   string // the bearer token for it
-	SMTP           string // host:port, without TLS or authentication
-	RootFile       string // where the service's root certificate is to be found, PEM
+	// RegisterURL is the register of accounts and addresses, with its bearer token.
+	RegisterURL, RegisterTokenFile string
+	SMTP                           string // host:port, without TLS or authentication
+	RootFile                       string // where the service's root certificate is to be found, PEM
 	// SedeCredentials is the JSON file with client_id and client_secret of the
 	// demo sede, OfficeCredentials of the office at which citizens register.
 	SedeCredentials   string
@@ -359,8 +362,13 @@ func (u *environment) startInbox(ctx context.Context, l listeners) error {
 		return err
 	}
 	u.env.SMSTokenFile = file
+	register, registerToken, err := u.dir.secret("register-token")
+	if err != nil {
+		return err
+	}
+	u.env.RegisterURL, u.env.RegisterTokenFile = u.env.InboxURL+"/register", register
 	box := inbox.New(token)
-	u.onStop(serve(ctx, u.config.Logger, l.inbox, u.withLists(box.Handler())))
+	u.onStop(serve(ctx, u.config.Logger, l.inbox, u.beside(box.Handler(), holders.Handler([]byte(registerToken), holders.Holders()))))
 	u.onStop(box.ServeSMTP(ctx, l.smtp))
 	return nil
 }

@@ -181,10 +181,11 @@ networks = ["127.0.0.0/8", "::1/128"]
 `, web, dotted(policyOfCard()), dotted(policyOfDisk()))
 }
 
-// withLists serves the two revocation lists beside the inbox.
-func (u *environment) withLists(next http.Handler) http.Handler {
+// beside serves the two revocation lists and the register beside the inbox.
+func (u *environment) beside(inbox, register http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", next)
+	mux.Handle("/", inbox)
+	mux.Handle("/register/", http.StripPrefix("/register", register))
 	for _, name := range []string{"dnie.crl", "qualified.crl"} {
 		mux.HandleFunc("GET /crl/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/pkix-crl") // RFC 2585, section 4.2

@@ -1,6 +1,6 @@
-// Package accounts is a register of accounts and addresses for development: it
+// Package holders is a register of accounts and addresses for development: it
 // answers as citizen/registers says, and knows a few invented people.
-package accounts
+package holders
 
 import (
 	"crypto/subtle"
