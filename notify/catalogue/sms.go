@@ -144,12 +144,16 @@ func cost(text string) int {
 
 func excess(text string) int { return cost(text) - MessageSeptets }
 
-// grouped writes a code the way people copy it: 1234 5678.
+// grouped writes a code the way people copy it: 1234 5678, or 123 456 789.
 func grouped(code string) string {
+	size := 4
+	if len(code)%3 == 0 {
+		size = 3
+	}
 	var groups []string
-	for len(code) > 4 {
-		groups = append(groups, code[:4])
-		code = code[4:]
+	for len(code) > size {
+		groups = append(groups, code[:size])
+		code = code[size:]
 	}
 	return strings.Join(append(groups, code), " ")
 }
