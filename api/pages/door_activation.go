@@ -19,7 +19,10 @@ import (
 // The handlers of the activation, and of the house's front door.
 
 func (d *Door) home(c echo.Context) error {
-	view := &Home{Self: "/", ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath, CertificateURL: certificatePath, OwnURL: ownPagesPath, OfficesURL: OfficesPath}
+	view := &Home{
+		Self: "/", RegisterURL: registerPath, ActivateURL: activationPath, ChangeURL: passwordPath, ForgottenURL: forgottenPath, CertificateURL: certificatePath,
+		OwnURL: ownPagesPath, OfficesURL: OfficesPath,
+	}
 	if d.Development {
 		view.ComponentsURL = ComponentsPath
 	}

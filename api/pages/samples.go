@@ -268,7 +268,7 @@ func (s *sampler) password() {
 }
 
 func (s *sampler) service() {
-	s.add("nueva", &Home{ActivateURL: "#main", ChangeURL: "#main", ForgottenURL: "#main", CertificateURL: "#main", OwnURL: "#main", OfficesURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
+	s.add("nueva", &Home{RegisterURL: "#main", ActivateURL: "#main", ChangeURL: "#main", ForgottenURL: "#main", CertificateURL: "#main", OwnURL: "#main", OfficesURL: "#main", ComponentsURL: ComponentsPath, Authorities: []Authority{{
 		Name: "Rúbrica Raíz 2026", Until: s.now.AddDate(20, 0, 0), URL: s.image,
 		Fingerprint: "7f3a91c05be2d84417aa0c9f63b1e58d2a4470f9c6d35e18b07fa29c41d6e380",
 	}}})

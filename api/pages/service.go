@@ -70,6 +70,7 @@ type Activated struct {
 // Home says what the service is.
 type Home struct {
 	Page
+	RegisterURL    string
 	ActivateURL    string
 	ChangeURL      string
 	ForgottenURL   string
