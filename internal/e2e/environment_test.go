@@ -76,7 +76,7 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(e.failpoint), 0o700), os.Chmod(filepath.Dir(e.failpoint), 0o777)); err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
-	var addresses [6]string
+	var addresses [8]string
 	for i := range addresses {
 		if addresses[i], err = freeAddress(); err != nil {
 			return nil, err
@@ -86,7 +86,7 @@ func newEnvironment(ctx context.Context, dir string) (*environment, error) {
 	e.root = filepath.Join(e.dir, "ca", "root.pem")
 	e.args = []string{
 		"up", "--dir", e.dir, "--listen", addresses[0], "--sede", addresses[1], "--inbox", addresses[2], "--smtp", addresses[3],
-		"--witness", addresses[4], "--auditor", addresses[5],
+		"--witness", addresses[4], "--auditor", addresses[5], "--registrar", addresses[6], "--certificates", addresses[7],
 		// What people wait for, tests do not; what is slow on purpose stays slow.
 		"--set", "signer.lease=" + lease.String(),
 		"--set", "signer.code-interval=0s", "--set", "api.code-interval=0s", "--set", "signer.codes-per-hour=10000",

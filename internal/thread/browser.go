@@ -7,6 +7,8 @@ package thread
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -41,6 +43,14 @@ func NewBrowser() (*Browser, error) {
 
 // From has the browser call from another address: see Network.
 func (b *Browser) From(address netip.Addr) { b.client.Transport = Network(address) }
+
+// Show has the browser show a certificate to whoever asks for one over TLS, and
+// believe these authorities about who asks.
+func (b *Browser) Show(own tls.Certificate, authorities *x509.CertPool) {
+	transport := connections()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}, RootCAs: authorities}
+	b.client.Transport = transport
+}
 
 // Network calls from an address of this machine, all of 127.0.0.0/8: to the
 // service, 127.0.9.1 is another network than 127.0.0.1.
