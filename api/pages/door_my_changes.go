@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"time"
@@ -297,7 +298,7 @@ func (r OwnRoom) setNotices(c echo.Context, v visitor) error {
 const passwordMailedPath = passwordPath + "/enviado"
 
 func (r OwnRoom) passwordMailed(c echo.Context) error {
-	return r.show(c, http.StatusOK, &LinkMailed{Self: passwordMailedPath, Act: ActPassword, HomeURL: "/"})
+	return r.show(c, http.StatusOK, &LinkMailed{Self: step(c, passwordMailedPath), Act: ActPassword, HomeURL: cmp.Or(back(c), "/")})
 }
 
 // link asks whether what a link stands for is to be done: programs that read

@@ -175,7 +175,7 @@ func (d *Door) changePassword(c echo.Context) error {
 		waits, err = d.Register.ChangePassword(c.Request().Context(), v.ticket, password)
 	}
 	if err == nil && waits {
-		return seeOther(c, passwordMailedPath)
+		return seeOther(c, step(c, passwordMailedPath))
 	}
 	if err == nil {
 		return seeOther(c, step(c, changedPath))

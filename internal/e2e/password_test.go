@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +35,29 @@ func (b *tab) change(c *thread.Citizen, password string) {
 	b.fill("password_new", password)
 	b.fill("password_again", password)
 	b.press(`main form button[type=submit]`)
-	b.at("/contrasena/hecho", "Ha cambiado su contraseña")
+	b.at("/contrasena/enviado", "Mire su correo")
+	back := b.address()
+	b.open(link(b.T, c, "Cambio de su contraseña de firma"))
+	b.at("/enlace", "¿Quiere cambiar su contraseña?")
+	b.press(`main form button[type=submit]`)
+	b.at("/enlace/hecho", "Ha cambiado su contraseña")
+	b.open(back.String())
 	c.Password = password
 	shared.remember(password)
+}
+
+// link waits for the mail that has one.
+func link(t *testing.T, c *thread.Citizen, subject string) string {
+	t.Helper()
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(100 * time.Millisecond) {
+		for _, m := range mail(t, c) {
+			if found := regexp.MustCompile(`http\S+/enlace\?\S+`).FindString(m.Text); found != "" && m.Subject == subject {
+				return found
+			}
+		}
+	}
+	t.Fatalf("no link came with %q", subject)
+	return ""
 }
 
 // TestChangePassword changes a password on the way to a signature, with and
@@ -158,7 +179,10 @@ func TestBadChanges(t *testing.T) {
 		}
 	}
 	submit(t, b, form{"password_new": another, "password_again": another})
-	at(t, b, "/contrasena/hecho")
+	at(t, b, "/contrasena/enviado")
+	open(t, b, link(t, c, "Cambio de su contraseña de firma"))
+	submit(t, b, nil)
+	at(t, b, "/enlace/hecho")
 	c.Password = another
 	shared.remember(another)
 	sign(t, c, ask(t, c, note()))

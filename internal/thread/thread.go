@@ -75,7 +75,7 @@ func (w *World) NewCitizen() (*Citizen, error) {
 	return &Citizen{
 		Identifier: fmt.Sprintf("%08d%c", number, letter),
 		GivenName:  "Ana", Surnames: "Núñez Pérez",
-		Phone: fmt.Sprintf("+346%08d", mobile), Email: "ana@example.es",
+		Phone: fmt.Sprintf("+346%08d", mobile), Email: fmt.Sprintf("ana.%08d@example.es", number),
 		Password: "Olmo-" + rand.Text()[:10] + "-7a", world: w,
 	}, nil
 }
