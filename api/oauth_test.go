@@ -198,7 +198,7 @@ func TestMetadata(t *testing.T) {
 		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post"},
 		"grant_types_supported":                 []any{"client_credentials"},
 		"response_types_supported":              []any{},
-		"scopes_supported":                      []any{"signature", "registration"},
+		"scopes_supported":                      []any{"signature", "registration", "registration:video"},
 		"service_documentation":                 "https://firma.example.es/docs",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

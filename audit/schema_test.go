@@ -15,7 +15,7 @@ import (
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	types := EventTypes()
-	if got, want := len(types), 77; got != want {
+	if got, want := len(types), 112; got != want {
 		t.Errorf("event types: got %d, want %d", got, want)
 	}
 	if got := len(slices.Compact(slices.Sorted(slices.Values(types)))); got != len(types) {
