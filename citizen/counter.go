@@ -38,7 +38,7 @@ type File struct {
 	// Issued are the certificates that there were, the newest first.
 	Issued []Issued
 	// Password is when the present one was chosen, zero if there is none.
-	Password time.Time
+	Password  time.Time
 	Incidents []Case
 	Orders    []DeskOrder // that wait for a second officer
 	// Past are the newest entries of the log about the registration.

@@ -316,7 +316,7 @@ func TestLetterRowAltered(t *testing.T) {
 		`identifier = '` + eva + `'`:                        eva,
 		`requested_at = requested_at - interval '1 second'`: leo,
 	} {
-		m.sql(`CREATE TABLE kept AS SELECT * FROM letters`)
+		m.sql(`CREATE TABLE kept AS TABLE letters`)
 		m.sql(`UPDATE letters SET ` + change)
 		if _, err := m.print(id, dni); !errors.Is(err, policies.Refuse(policies.RecordTampered)) {
 			t.Errorf("%s: got %v, want record_tampered", change, err)

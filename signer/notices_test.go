@@ -93,8 +93,10 @@ func TestFormerMobileIsTold(t *testing.T) {
 	s.module.Rules.DayBegins, s.module.Rules.DayEnds = (local.Hour()+2)%24, (local.Hour()+2)%24 // it is night
 	id := s.insider().text(`SELECT id FROM citizens`)
 	for _, n := range []signer.Notice{
-		{Kind: "phone_changed", CitizenID: id, Former: "+34600999888"}, {Kind: "email_changed", CitizenID: id, Former: "x@example.es"},
-		{Kind: "incident_opened", CitizenID: id}, {Kind: "letter_requested", CitizenID: id},
+		{Kind: "phone_changed", CitizenID: id, Former: "+34600999888"},
+		{Kind: "email_changed", CitizenID: id, Former: "x@example.es"},
+		{Kind: "incident_opened", CitizenID: id},
+		{Kind: "letter_requested", CitizenID: id},
 	} {
 		if err := s.module.Text(t.Context(), n); err != nil {
 			t.Fatalf("%s: %v", n.Kind, err)

@@ -51,7 +51,7 @@ const (
 	registerPath   = "/registro"
 	renewPath      = "/renovar"
 	phonePath      = "/movil"
-	codePath       = "/codigo-de-activacion"
+	codePath       = "/codigo-de-activacion" //nolint:misspell // Spanish
 	showPath       = "/con-certificado"
 	shownPath      = "/certificado-presentado"
 	verifierCookie = "rubrica_verifier"
@@ -209,7 +209,7 @@ type enrolled struct {
 func (e enrolled) guard() string { return visitor{ticket: e.ticket}.guard() }
 
 func (e enrolled) signer() Signer {
-	return Signer{Name: e.GivenName + " " + e.Surnames, Masked: masked(e.Enrolment.Identifier)}
+	return Signer{Name: e.GivenName + " " + e.Surnames, Masked: masked(e.Identifier)}
 }
 
 func (e enrolled) tail() string { return e.Phone[max(0, len(e.Phone)-3):] }

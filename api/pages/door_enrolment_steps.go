@@ -17,7 +17,7 @@ import (
 
 func (r RegistrationRoom) dataView(e enrolled) *EnrolData {
 	return &EnrolData{
-		Page: Page{Self: e.base + "/datos", Guard: e.guard()}, Procedure: e.Procedure, Kind: e.Kind, Signer: e.signer(),
+		Self: e.base + "/datos", Guard: e.guard(), Procedure: e.Procedure, Kind: e.Kind, Signer: e.signer(),
 		Obstacles: r.obstacles(e), Hours: r.coolOff(), SubmitURL: e.base + "/datos", BackURL: e.base,
 	}
 }
@@ -106,11 +106,9 @@ func (r RegistrationRoom) codeView(e enrolled) *EnrolCode {
 	now := r.Now()
 	limits := citizen.DefaultEnrolmentLimits()
 	return &EnrolCode{
-		Page: Page{Self: e.base + "/codigo", Guard: e.guard()}, Procedure: e.Procedure, SubmitURL: e.base + "/codigo", BackURL: e.base + "/datos",
-		CodeSent: CodeSent{
-			Tail: e.tail(), SentAt: e.SentAt, ExpiresAt: e.SentAt.Add(limits.CodeLife), Now: now,
-			AgainIn: max(0, e.SentAt.Add(r.CodeInterval).Sub(now)), AgainURL: e.base + "/codigo/otro",
-		},
+		Self: e.base + "/codigo", Guard: e.guard(), Procedure: e.Procedure, SubmitURL: e.base + "/codigo", BackURL: e.base + "/datos",
+		Tail: e.tail(), SentAt: e.SentAt, ExpiresAt: e.SentAt.Add(limits.CodeLife), Now: now,
+		AgainIn: max(0, e.SentAt.Add(r.CodeInterval).Sub(now)), AgainURL: e.base + "/codigo/otro",
 	}
 }
 
@@ -123,7 +121,7 @@ func (r RegistrationRoom) askCode(c echo.Context, e enrolled) error {
 	if err != nil {
 		return err
 	}
-	view.became(state)
+	view.Delivered, view.Failed = delivery(state)
 	return r.show(c, http.StatusOK, view)
 }
 
@@ -205,7 +203,7 @@ func (r RegistrationRoom) receipt(p citizen.Procedure) echo.HandlerFunc {
 			Kind: map[citizen.Procedure]ReceiptKind{
 				citizen.ProcedureRegister: ReceiptRegistered, citizen.ProcedureRenew: ReceiptRenewed, citizen.ProcedureActivation: ReceiptActivation,
 			}[p],
-			Name: e.signer().Name, Identifier: e.Enrolment.Identifier, Mode: string(e.Mode), Level: string(e.Level),
+			Name: e.signer().Name, Identifier: e.Identifier, Mode: string(e.Mode), Level: string(e.Level),
 			Office: e.OfficeName, IssuedAt: e.SpentAt, AssuredAt: e.SpentAt, ServiceURL: strings.TrimRight(r.ServiceURL, "/"),
 		}
 		if paper.Kind == ReceiptRegistered {

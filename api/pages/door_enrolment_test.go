@@ -204,7 +204,7 @@ func TestProcedures(t *testing.T) {
 	}{
 		citizen.ProcedureRenew:      {"/renovar", "Ningún otro certificado sirve", []form{{"document_until": "31/12/2030"}}, "Registro renovado"},
 		citizen.ProcedurePhone:      {"/movil", "Durante 72 horas", []form{{"mobile": "612345678"}, {"code": "12345678"}}, "Móvil cambiado"},
-		citizen.ProcedureActivation: {"/codigo-de-activacion", "El código anterior deja de valer", []form{{}}, "Código de activación nuevo"},
+		citizen.ProcedureActivation: {"/codigo-de-activacion", "El código anterior deja de valer", []form{{}}, "Código de activación nuevo"}, //nolint:misspell // Spanish
 	} {
 		t.Run(string(procedure), func(t *testing.T) {
 			t.Parallel()

@@ -220,13 +220,13 @@ func (d *Door) codeSent(ctx context.Context, v visitor, purpose signer.Purpose, 
 		Tail: v.tail(), SentAt: challenge.SentAt, ExpiresAt: challenge.ExpiresAt, Now: now,
 		AgainIn: max(0, challenge.SentAt.Add(d.CodeInterval).Sub(now)), AgainURL: againURL,
 	}
-	sent.became(challenge.Delivery)
+	sent.Delivered, sent.Failed = delivery(challenge.Delivery)
 	return sent, nil
 }
 
-// became is what an operator says of the message.
-func (c *CodeSent) became(state signer.DeliveryState) {
-	c.Delivered, c.Failed = state == signer.DeliveryDone, state == signer.DeliveryFailed
+// delivery is what an operator says of a message.
+func delivery(state signer.DeliveryState) (delivered, failed bool) {
+	return state == signer.DeliveryDone, state == signer.DeliveryFailed
 }
 
 // review fixes what will be signed, and shows it.

@@ -79,7 +79,7 @@ func benchSettings(e dev.Environment) map[string]any {
 	settings["measure"] = map[string]any{
 		"pkcs11-module": measured["pkcs11-module"], "token-label": measured["token-label"], "pin-file": measured["pin-file"],
 		"softhsm-config": measured["softhsm-config"],
-		"office": e.OfficeCredentials, "sede": e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
+		"office":         e.OfficeCredentials, "sede": e.SedeCredentials, "return-url": sede.ReturnURL(e.SedeURL),
 		"settings": e.ConfigFile, "dir": e.Dir,
 	}
 	return settings
