@@ -26,7 +26,7 @@ DOC ?=
 # Citizens in the databases that `make bench SCALE=full` compares.
 FULLSCALE := 1000,100000,1000000
 
-.PHONY: run demo test faults corpus check fmt bench fuzz build generate deps test-deps clean
+.PHONY: run demo test faults corpus axe check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
@@ -44,11 +44,13 @@ build: deps
 
 # Race detection costs a factor of five to ten, which browsers and argon2id feel
 # most; the packages that hold the concurrency get it.
-RACED := ./signer ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witness ./ca/online
+RACED := ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witness ./ca/online
+RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBusy|Deregister$$$$|ChangeEmail
 
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(GO) test -race -timeout 15m $(RACED)
-	$(GO) test -timeout 10m $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(GO) test -race -timeout 15m -run '$(RACES)' ./signer
+	$(GO) test -timeout 15m $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ)
 
@@ -90,6 +92,9 @@ check: deps $(GOLANGCI_LINT) ## formatting, vet, linters, import rules
 	else \
 		echo "docker compose is not here: docker-compose.yml is not checked"; \
 	fi
+
+axe: test-deps ## axe-core on every page in every state, language and look
+	AXE=all $(GO) test -count=1 -timeout 60m -v -run '^TestAxeFindsNothing$$' ./api/pages
 
 fmt: $(GOLANGCI_LINT) ## put the code into the form that check wants
 	$(GOLANGCI_LINT) fmt

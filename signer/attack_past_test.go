@@ -251,7 +251,7 @@ func alteredTickets() map[string][]string {
 			`DELETE FROM tickets WHERE hash = :attacker; UPDATE challenges SET ticket_hash = :attacker WHERE ticket_` +
 				`:mine; UPDATE documents SET fixed_for = :attacker; ` + set(`hash = :attacker`),
 		},
-		"purpose":       {set(`purpose = 'affairs'`), set(`purpose = 'activation'`)},
+		"purpose":       {set(`purpose = 'affairs'`), set(`purpose = 'activation'`), set(`purpose = 'access', via = 'password'`)},
 		"request_id":    {set(`request_id = :other`), set(`request_id = NULL`)},
 		"citizen_id":    {set(`citizen_id = :eva`)},
 		"credential_id": {of("credential_id", ":attacker"), set(`credential_id = NULL`)},
@@ -263,6 +263,8 @@ func alteredTickets() map[string][]string {
 		"spent_at":      {set(`spent_at = now(), sealed_key = NULL`)},
 		// Of an activation's alone, or never read.
 		"verified": nil, "seal_epoch": nil, "seal": nil, "created_at": nil,
+		// Of a ticket for one's own pages alone (TestAlteredAccess).
+		"via": nil,
 	}
 }
 

@@ -157,8 +157,12 @@ func alteredRecords() map[string]map[string]row {
 			"status":         tampered(citizens(`status = 'blocked'`), citizens(`status = 'registered'`)),
 			"document_until": tampered(citizens(`document_until = document_until + 365`)),
 			"created_at":     nothing, // never read
-			"version":        tampered(citizens(`version = version + 1`), citizens(`version = version - 1`)),
-			"seal_epoch":     {[]string{citizens(`seal_epoch = 0`)}, []string{citizens(`seal_epoch = 2`)}},
+			// What decides about issuing, logging in and notices.
+			"phone_changed_at": tampered(citizens(`phone_changed_at = now() - interval '1 year'`)),
+			"associated":       tampered(citizens(`associated = sha256('mallory')`)),
+			"notices":          tampered(citizens(`notices = 'none'`)),
+			"version":          tampered(citizens(`version = version + 1`), citizens(`version = version - 1`)),
+			"seal_epoch":       {[]string{citizens(`seal_epoch = 0`)}, []string{citizens(`seal_epoch = 2`)}},
 			"seal": tampered(citizens(`seal = ''`), citizens(`seal = set_byte(seal, 0, get_byte(seal, 0) # 1)`),
 				citizens(`seal = (SELECT seal FROM citizens WHERE id = :eva)`),
 				citizens(`(seal, version) = (SELECT seal, version FROM citizens WHERE id = :eva)`)),
@@ -170,6 +174,7 @@ func alteredRecords() map[string]map[string]row {
 			"level":      tampered(registrations(`level = 'basic'`)),
 			"office":     nothing, // the log has it
 			"officer":    nothing, // the log has it
+			"evidence":   nothing, // the log has it
 			"assured_at": tampered(registrations(`assured_at = assured_at + interval '1 microsecond'`),
 				`INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at) VALUES (:ana, 'office', 'advanced', 'x', 'x', now() + interval '1 year')`),
 		},

@@ -232,7 +232,7 @@ func (s *spine) gone(label string) {
 	}
 }
 
-// Who has left does not come back, by no door.
+// Who has left comes back by a new registration, and by no other door.
 func TestDeregistered(t *testing.T) {
 	t.Parallel()
 	overBoth(t, func(s *spine) {
@@ -260,9 +260,12 @@ func TestDeregistered(t *testing.T) {
 		} {
 			s.refused(what, attempt(), policies.CitizenDeregistered)
 		}
-		_, err = s.register.Register(s.Context(), s.person(ana, anaPhone))
-		s.wants(err, policies.CitizenExists)
 		a := s.person(ana, anaPhone)
+		_, _, err = s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: waiting.ActivationCode})
+		s.wants(err, policies.ActivationMismatch)
+		_ = must[citizen.Receipt](s.T)(s.register.Register(s.Context(), a))
+		_, err = s.identify("", ana, password)
+		s.wants(err, policies.CredentialsWrong)
 		_, _, err = s.register.StartActivation(s.Context(), citizen.Claim{Identifier: a.Identifier, Email: a.Email, Code: waiting.ActivationCode})
 		s.wants(err, policies.ActivationMismatch)
 	})

@@ -184,6 +184,8 @@ func TestPublicSideColumns(t *testing.T) {
 			"contents":       "application_id created_at id sha256 size",
 			"documents":      "attributes content_id findings format layout level media_type name options ordinal pages request_id sha256 size update",
 			"requests":       "application_id body_hash created_at expires_at id idempotency_key identifier locale return_url title",
+			// Nothing of what an officer decides.
+			"video_registrations": "evidence facts id identifier office provider received_at state",
 		},
 		"UPDATE": {
 			"augmentations": "at cms lacking level ordinal request_id tail",
@@ -194,7 +196,10 @@ func TestPublicSideColumns(t *testing.T) {
 			"credentials": "algorithm citizen_id created_at generation id keeper kek_epoch key_label password_at state",
 			"log_entries": "leaf seq",
 			"log_hashes":  "hash index",
-			"tickets":     "citizen_id created_at credential_id expires_at hash purpose replaces request_id spent_at verified",
+			"tickets":     "citizen_id created_at credential_id expires_at hash purpose replaces request_id spent_at verified via",
+
+			"enrolments":      "attempts codes created_at expires_at facts hash identifier kind phone sent_at spent_at",
+			"pending_changes": "citizen_id created_at expires_at hash kind",
 		},
 	} {
 		rows, err := conn.Query(t.Context(), `
@@ -202,7 +207,8 @@ func TestPublicSideColumns(t *testing.T) {
 			FROM information_schema.column_privileges
 			WHERE grantee IN ('rubrica_api', 'PUBLIC') AND table_schema = 'public' AND table_name NOT LIKE 'river%' AND privilege_type = $1
 				AND ($1 <> 'SELECT' OR table_name IN ('activations', 'attempts', 'authorisations', 'challenges', 'credentials', 'familiar_sources',
-					'key_epochs', 'key_keeper', 'log_entries', 'log_hashes', 'log_head', 'office_acts', 'tickets', 'token_keys'))
+					'key_epochs', 'key_keeper', 'log_entries', 'log_hashes', 'log_head', 'office_acts', 'tickets', 'token_keys',
+					'askings', 'cards', 'enrolments', 'letters', 'pending_changes', 'pins', 'presentations', 'officer_sessions', 'desk_orders'))
 			GROUP BY table_name`, privilege)
 		if err != nil {
 			t.Fatal(err)

@@ -132,6 +132,7 @@ func TestEveryTemplateHasSamples(t *testing.T) {
 
 func TestPagesAreWellFormed(t *testing.T) {
 	t.Parallel()
+	p := open(t)
 	eachSample(t, func(t *testing.T, locale string, view View, drawn page) {
 		t.Helper()
 		unclosed(t, drawn.source)
@@ -142,8 +143,9 @@ func TestPagesAreWellFormed(t *testing.T) {
 		if headings := drawn.elements("h1"); len(headings) != 1 || text(headings[0]) == "" {
 			t.Errorf("got %d main headings, want one with text", len(headings))
 		}
-		if got := text(drawn.elements("title")[0]); strings.HasPrefix(got, "Error: ") != (len(view.page().Problems) > 0) {
-			t.Errorf("title: got %q, want Error: in front exactly if there are problems", got)
+		prefix := p.speak(locale).Text("layout.error_prefix", nil)
+		if got := text(drawn.elements("title")[0]); strings.HasPrefix(got, prefix+" ") != (len(view.page().Problems) > 0) {
+			t.Errorf("title: got %q, want %s in front exactly if there are problems", got, prefix)
 		}
 		for _, bad := range []string{"ZgotmplZ", "<no value>", "%!", "<nil>"} {
 			if strings.Contains(drawn.source, bad) {

@@ -348,7 +348,7 @@ GRANT SELECT ON associated_certificates, incidents, sms_messages, office_places 
 GRANT SELECT (via) ON tickets TO rubrica_api;
 GRANT SELECT (hash, kind, identifier, facts, phone, attempts, codes, sent_at, created_at, expires_at, spent_at) ON enrolments TO rubrica_api;
 GRANT SELECT (hash, citizen_id, kind, created_at, expires_at) ON pending_changes TO rubrica_api;
-GRANT SELECT, INSERT ON video_registrations TO rubrica_api;
+GRANT SELECT, INSERT (id, provider, office, identifier, facts, evidence, received_at, state) ON video_registrations TO rubrica_api;
 
 GRANT SELECT ON citizens, registrations, certificates, incidents, office_places, desk_entries TO rubrica_registrar;
 GRANT SELECT (id, citizen_id, generation, state, algorithm, created_at, keeper, kek_epoch, key_label, password_at) ON credentials TO rubrica_registrar;
