@@ -62,7 +62,7 @@ func TestOperatorAccountsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"nobody":         "",
 		"no TOML":        "[[operator",
-		"an unknown key": "[[operator]]\nname = \"a\"\nkind = \"http\"\nadress = \"x\"\n",
+		"an unknown key": "[[operator]]\nname = \"a\"\nkind = \"http\"\naddr = \"x\"\n",
 		"no name":        "[[operator]]\nkind = \"http\"\n",
 		"a name twice":   "[[operator]]\nname = \"a\"\n[[operator]]\nname = \"a\"\n",
 		"no duration":    "[[operator]]\nname = \"a\"\nenquire = \"often\"\n",
