@@ -17,7 +17,7 @@ import (
 // one signs.
 func TestThousandConfirmations(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
@@ -72,7 +72,7 @@ func isOne(err error, codes ...policies.Code) bool {
 // Of a hundred guesses at once three are compared, and the count outlives them.
 func TestParallelGuesses(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
@@ -114,7 +114,7 @@ func (s *spine) otherCode(distance int) signer.Code {
 // Codes asked for at once, for one citizen's several requests, keep the pace.
 func TestParallelDemands(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		_, _ = s.consent(ana, password, "primera")
@@ -157,7 +157,7 @@ func TestParallelDemands(t *testing.T) {
 // must name every column.
 func TestAlteredChallenge(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)

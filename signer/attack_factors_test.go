@@ -29,7 +29,7 @@ func (f factors) String() string {
 // the whole signs.
 func TestEverySubsetOfFactors(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
@@ -112,7 +112,7 @@ func (s *spine) subset(in *insider, f factors) (string, signer.Answer) {
 // Factors of one affair open no other.
 func TestFactorsOfAnotherAffair(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		t := s.T
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)

@@ -17,7 +17,7 @@ import (
 // valid then, are not believed: neither all of them nor those that matter.
 func TestOlderRows(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		in, id, now := s.insider(), s.identifier(ana), password
 		for _, event := range []struct {
@@ -75,7 +75,7 @@ func TestOlderRows(t *testing.T) {
 // What an office or the citizen has ended does not come back by a column.
 func TestUndone(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		in := s.insider()
 		d := s.doors(in, password)
@@ -100,7 +100,7 @@ func TestUndone(t *testing.T) {
 // away, makes no other one pass.
 func TestLogOfVersions(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		in := s.insider()
 		d := s.doors(in, password)
@@ -202,7 +202,7 @@ func TestFamiliarByInsider(t *testing.T) {
 // must name every column.
 func TestAlteredTicket(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
 		_, attacker := s.ready(eva, "de Eva")
@@ -272,7 +272,7 @@ func alteredTickets() map[string][]string {
 // SMS was right.
 func TestAlteredActivation(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		receipt := must[citizen.Receipt](s.T)(s.register.Register(s.Context(), s.person(eva, evaPhone)))
 		a := s.person(eva, evaPhone)

@@ -101,7 +101,7 @@ type row struct {
 // and no code goes anywhere. The lists must name every column.
 func TestAlteredRecord(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
 		_, _ = s.consent(eva, password, "de Eva")

@@ -138,6 +138,18 @@ func overBoth(t *testing.T, test func(s *spine)) {
 	}
 }
 
+// overEither runs a test with one of the keepers, some tests with one and some
+// with the other: what it tries has nothing to do with where keys are kept.
+// KEEPERS=both runs it with both.
+func overEither(t *testing.T, test func(s *spine)) {
+	t.Helper()
+	if os.Getenv("KEEPERS") == "both" {
+		overBoth(t, test)
+		return
+	}
+	test(newSpine(t, []signer.KeeperName{signer.SealedKeeper, signer.TokenKeeper}[len(t.Name())%2]))
+}
+
 func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	t.Helper()
 	ctx := t.Context()

@@ -27,7 +27,7 @@ func (s *spine) record() (signer.Citizen, *signer.Credential) {
 // stay, what was open is closed, and the old password opens nothing any more.
 func TestChangePassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		_, sad := s.consent(ana, password, "por firmar")
 		s.clock.advance(time.Minute)
@@ -61,7 +61,7 @@ func TestChangePassword(t *testing.T) {
 // password costs it no try.
 func TestChangePasswordRefused(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		session := s.again("", password)
 		s.send(session, signer.ForPassword)
@@ -94,7 +94,7 @@ func TestChangePasswordRefused(t *testing.T) {
 // citizen once it was, changes no password.
 func TestForgedConfirmation(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.activate(eva, evaPhone)
 		in, session := s.insider(), s.again("", password)
@@ -125,7 +125,7 @@ func TestForgedConfirmation(t *testing.T) {
 // own change.
 func TestExpiredPassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		_, k := s.record()
 		s.signs(ana, password)
@@ -151,7 +151,7 @@ func TestExpiredPassword(t *testing.T) {
 // session.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		request, session := s.ready(ana, "uno")
 		id, code := s.identifier(ana), s.phone.last().Code
@@ -193,7 +193,7 @@ func TestBlocked(t *testing.T) {
 // A revocation destroys the key with its password; an activation brings another.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.signs(ana, password)
 		_, before := s.record()
@@ -235,7 +235,7 @@ func (s *spine) gone(label string) {
 // Who has left comes back by a new registration, and by no other door.
 func TestDeregistered(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.signs(ana, password)
 		_, before := s.record()
@@ -275,7 +275,7 @@ func TestDeregistered(t *testing.T) {
 // without the SMS nothing moves, and the citizen signs as before.
 func TestOfficeCannotChoosePassword(t *testing.T) {
 	t.Parallel()
-	overBoth(t, func(s *spine) {
+	overEither(t, func(s *spine) {
 		s.activate(ana, anaPhone)
 		s.signs(ana, password)
 		before, key := s.record()
