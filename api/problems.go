@@ -78,7 +78,6 @@ var statuses = map[policies.Code]int{
 	policies.AssociationMissing:    http.StatusConflict,
 	policies.PhoneChangedRecently:  http.StatusConflict,
 	policies.PhoneRefused:          http.StatusUnprocessableEntity,
-	policies.LetterDataMismatch:    http.StatusUnprocessableEntity,
 	policies.LetterMismatch:        http.StatusUnprocessableEntity,
 	policies.LetterBlocked:         http.StatusForbidden,
 	policies.IBANInvalid:           http.StatusUnprocessableEntity,

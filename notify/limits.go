@@ -32,11 +32,6 @@ type SMSLimits struct {
 	Service   int // all of it, an hour
 }
 
-// DefaultSMSLimits are above what a town needs, and below what pays.
-func DefaultSMSLimits() SMSLimits {
-	return SMSLimits{Allowed: []string{"+346", "+347"}, PerNumber: 20, PerPrefix: 500, Service: 20_000}
-}
-
 // blockDigits is how many last digits the numbers of a block differ in.
 const blockDigits = 4
 

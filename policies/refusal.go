@@ -128,7 +128,6 @@ const (
 	AssociationMissing    Code = "association_missing"
 	PhoneChangedRecently  Code = "phone_changed_recently" // for a while nothing is issued and no password is set anew
 	PhoneRefused          Code = "phone_refused"          // a number outside the ranges that the deployment sends messages to
-	LetterDataMismatch    Code = "letter_data_mismatch"   // DNI, its date and IBAN do not belong together; says no more than that
 	LetterMismatch        Code = "letter_mismatch"        // DNI and CSV do not belong together; says no more than that
 	LetterBlocked         Code = "letter_blocked"         // too many wrong tries
 	IBANInvalid           Code = "iban_invalid"
@@ -240,7 +239,7 @@ func Codes() []Code {
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
 		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
 		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing, AuditorRefused, InvitationInvalid,
-		CertificateUnreadable, CertificateUntrusted, RevocationUnknown, DNIeRequired, IdentityMismatch, AssociationExists, AssociationMissing, PhoneChangedRecently, PhoneRefused, LetterDataMismatch, LetterMismatch,
+		CertificateUnreadable, CertificateUntrusted, RevocationUnknown, DNIeRequired, IdentityMismatch, AssociationExists, AssociationMissing, PhoneChangedRecently, PhoneRefused, LetterMismatch,
 		LetterBlocked, IBANInvalid, RegisterUnavailable, AccessKeyInvalid, PINMismatch, CardMismatch, CardBlocked, LinkInvalid, ReasonMissing, SecondOfficerNeeded, OfficerRefused,
 		Busy, SignatureFailed, Unavailable, Internal,
 	}
