@@ -17,7 +17,7 @@ GO := $(or $(shell command -v go),$(firstword $(wildcard /usr/local/go/bin/go /u
 FUZZTIME ?= 60s
 SHORTFUZZ := 1s
 
-# Of `make test`: a third of the targets, by days; empty is all. Their seeds run
+# Of `make test`: a sixth of the targets, by days; empty is all. Their seeds run
 # with the other tests anyway.
 FUZZPART ?=
 
@@ -30,7 +30,7 @@ DOC ?=
 # Citizens in the databases that `make bench SCALE=full` compares.
 FULLSCALE := 1000,100000,1000000
 
-.PHONY: run demo test faults corpus axe check fmt bench fuzz build generate deps test-deps clean
+.PHONY: run demo test faults corpus axe screenshots check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
@@ -51,17 +51,19 @@ build: deps
 RACED := ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witness ./ca/online
 RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBusy|Deregister$$|ChangeEmail
 
+# The two longest packages come first, so that none is left to run alone; e2e
+# mostly waits for processes that come back.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(GO) test -race -timeout 15m $(RACED)
 	$(GO) test -race -timeout 15m -run '$(RACES)' ./signer
-	$(GO) test -timeout 15m $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
-	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 3 ))
+	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
 
 # Hours: a crash that left an intent costs the lease and the signer's next look.
 faults: test-deps ## end each process at each step of the ceremony FAULTS times, fail database, log and token
 	FAULTS=$(FAULTS) FAULTS_REPORT=$(abspath var/faults.json) \
-		$(GO) test -count=1 -timeout 24h -v -tags failpoints -run '^Test(Crash|Fault)' ./internal/e2e
+		$(GO) test -count=1 -timeout 24h -v -tags failpoints -run '^Test(Crash|Fault|KillDuringConfirmation)' ./internal/e2e
 
 # A folder of PDFs with a MANIFEST.tsv that says what is to become of each.
 corpus: deps ## sign every document of DIR, print a table, fail on any difference
@@ -83,13 +85,12 @@ fuzz: deps ## every fuzz target for FUZZTIME
 			echo "$$dir $$target"; \
 		done; \
 	done); \
-	echo "$$targets" | awk -v part='$(FUZZPART)' 'part == "" || NR % 3 == part' | xargs -P 2 -n 2 sh -c 'out=$$($(GO) test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x -parallel 1 "./$$0" 2>&1) && \
+	echo "$$targets" | awk -v part='$(FUZZPART)' 'part == "" || NR % 6 == part' | xargs -P 2 -n 2 sh -c 'out=$$($(GO) test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x -parallel 1 "./$$0" 2>&1) && \
 		echo "fuzz $$0 $$1 $(FUZZTIME): $$(echo "$$out" | tail -n 1)" || { echo "$$out"; exit 255; }'
 
 # The formatters of .golangci.yml are gofumpt and goimports: `run` reports what
-# `fmt` would change.
+# `fmt` would change. Of its linters govet is go vet, with every analysis.
 check: deps $(GOLANGCI_LINT) ## formatting, vet, linters, import rules
-	$(GO) vet ./...
 	$(GOLANGCI_LINT) run --timeout 15m --build-tags failpoints ./...
 	@if docker compose version >/dev/null 2>&1; then \
 		echo docker compose config -q; docker compose config -q; \
@@ -97,8 +98,12 @@ check: deps $(GOLANGCI_LINT) ## formatting, vet, linters, import rules
 		echo "docker compose is not here: docker-compose.yml is not checked"; \
 	fi
 
-axe: test-deps ## axe-core on every page in every state, language and look
-	AXE=all $(GO) test -count=1 -timeout 60m -v -run '^TestAxeFindsNothing$$' ./api/pages
+# They come out of the tests that walk through these pages.
+screenshots: test-deps ## take the pictures of README and docs anew
+	SCREENSHOTS=$(abspath docs/images) $(GO) test -count=1 -timeout 15m -run '^Test(Life|OwnPages|KeyboardLetter|Desk.*)$$' ./internal/e2e
+
+axe: test-deps ## axe-core on every page in every state, language and look; AXE=gl, AXE=es/pin
+	AXE=$(or $(AXE),all) $(GO) test -count=1 -timeout 60m -v -run '^TestAxeFindsNothing$$' ./api/pages
 
 fmt: $(GOLANGCI_LINT) ## put the code into the form that check wants
 	$(GOLANGCI_LINT) fmt

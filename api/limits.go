@@ -5,12 +5,14 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // Limits bound what one client, and all together, can ask for.
@@ -46,8 +48,10 @@ func DefaultLimits() Limits {
 	}
 }
 
+// FormBytes bounds what people and OAuth clients send.
+const FormBytes = 64 << 10
+
 const (
-	formBytes = 64 << 10
 	// largeBody is from where on a body counts against BodyMemory.
 	largeBody = 1 << 20
 	// bodyCopies is what a byte of a body costs while it is at work: as it
@@ -78,7 +82,17 @@ func newThrottle(rate Rate, now func() time.Time) *throttle {
 }
 
 // take spends one of the key's turns, or says how long to wait for it.
-func (t *throttle) take(key string) (wait time.Duration) {
+func (t *throttle) take(key string) (wait time.Duration) { return t.spend(key, t.rate).wait }
+
+// turns is what a key has left.
+type turns struct {
+	wait  time.Duration // for the next one, if there is none
+	left  int
+	reset time.Duration // until there are as many as there can be
+}
+
+// spend is take at a pace of the key's own.
+func (t *throttle) spend(key string, rate Rate) turns {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -89,11 +103,13 @@ func (t *throttle) take(key string) (wait time.Duration) {
 	if full.Before(now) {
 		full = now
 	}
-	if wait = full.Sub(now) - time.Duration(t.rate.Burst-1)*t.rate.Every; wait > 0 {
-		return wait
+	ahead := full.Sub(now)
+	if wait := ahead - time.Duration(rate.Burst-1)*rate.Every; wait > 0 {
+		return turns{wait: wait, reset: ahead}
 	}
-	t.full[key] = full.Add(t.rate.Every)
-	return 0
+	ahead += rate.Every
+	t.full[key] = now.Add(ahead)
+	return turns{left: rate.Burst - int((ahead+rate.Every-1)/max(rate.Every, 1)), reset: ahead}
 }
 
 // forget drops the keys whose buckets are full: they are as if never seen.
@@ -116,6 +132,25 @@ func (s *Site) Pace(rate Rate) func(c echo.Context) time.Duration {
 func (t *throttle) admit(key string) error {
 	if wait := t.take(key); wait > 0 {
 		return policies.Refuse(policies.RateLimited, "seconds", Seconds(wait)).After(wait)
+	}
+	return nil
+}
+
+// Turn spends one of an application's turns, at the pace that is its own or the
+// deployment's, and tells it how many are left (policies.RateLimited). It is for
+// whoever has shown to be that application: nobody spends another's.
+func (s *Site) Turn(c echo.Context, client signer.Client) error {
+	rate := s.calls.rate
+	if client.Calls > 0 {
+		rate = Rate{Every: time.Second / time.Duration(client.Calls), Burst: 4 * client.Calls}
+	}
+	t := s.calls.spend(client.ID, rate)
+	h := c.Response().Header()
+	h.Set("RateLimit-Limit", strconv.Itoa(rate.Burst))
+	h.Set("RateLimit-Remaining", strconv.Itoa(t.left))
+	h.Set("RateLimit-Reset", Seconds(t.reset))
+	if t.wait > 0 {
+		return policies.Refuse(policies.RateLimited, "seconds", Seconds(t.wait)).After(t.wait)
 	}
 	return nil
 }
@@ -199,9 +234,10 @@ func (s *Site) bounded(limit int64, admit func(c echo.Context, size int64) (rele
 }
 
 // tooLarge reads on for a while: a client that is cut off while it sends sees
-// no answer. One that waits for leave to send is not given it.
+// no answer. One that waits for leave to send is not given it, and one that
+// would be cut off all the same is read no further.
 func (s *Site) tooLarge(c echo.Context, body io.Reader) error {
-	if c.Request().Header.Get("Expect") == "" {
+	if r := c.Request(); r.Header.Get("Expect") == "" && r.ContentLength <= s.Limits.Drain {
 		s.Patient(c, s.Limits.Drain)
 		// What happens to a body that is refused does not matter.
 		_, _ = io.CopyN(io.Discard, body, s.Limits.Drain)
@@ -218,8 +254,13 @@ func (*Site) Patient(c echo.Context, size int64) {
 	_ = control.SetWriteDeadline(deadline.Add(patience))
 }
 
+// Waiting gives an answer that is waited for its time.
+func (*Site) Waiting(c echo.Context, longest time.Duration) {
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(longest + patience))
+}
+
 // AcceptedBytes is the largest body that carries documents of so many bytes
 // in base64, with what stands around them.
 func AcceptedBytes(documents int, bytes int64) int64 {
-	return int64(documents)*(bytes/3*4+4+(4<<10)) + formBytes
+	return int64(documents)*(bytes/3*4+4+(4<<10)) + FormBytes
 }

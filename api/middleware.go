@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -16,9 +18,8 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// clientKey is where a request's context has the signer.Client that
-// authenticated.
-const clientKey = "rubrica.client"
+// grantKey is where a request's context has the Grant that was let in.
+const grantKey = "rubrica.grant"
 
 // identify names a request, for the log and for support. A name that the
 // client chose would let it write into the log.
@@ -42,6 +43,18 @@ func (s *Site) secure(next echo.HandlerFunc) echo.HandlerFunc {
 		maps.Copy(c.Response().Header(), s.headers)
 		return next(c)
 	}
+}
+
+// SandboxHeader is on every answer of a sandbox.
+const SandboxHeader = "Rubrica-Sandbox"
+
+// commonHeaders are those of every answer.
+func commonHeaders(scheme string, sandbox bool) http.Header {
+	h := securityHeaders(scheme)
+	if sandbox {
+		h.Set(SandboxHeader, "true")
+	}
+	return h
 }
 
 func securityHeaders(scheme string) http.Header {
@@ -140,11 +153,28 @@ func (s *Site) isPerson(c echo.Context) bool {
 
 // smallForms bounds what people send. Doors bound each route themselves.
 func (s *Site) smallForms(next echo.HandlerFunc) echo.HandlerFunc {
-	bounded := s.Accept(formBytes)(next)
+	bounded := s.Accept(FormBytes)(whole(next))
 	return func(c echo.Context) error {
 		if s.isDoor(c.Request().URL.Path) {
 			return next(c)
 		}
 		return bounded(c)
+	}
+}
+
+// whole reads a form whose length was not told before anybody parses it: who
+// asks for a field is not told that the form was cut off.
+func whole(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.ContentLength >= 0 {
+			return next(c)
+		}
+		form, err := io.ReadAll(r.Body)
+		if err != nil {
+			return fmt.Errorf("%w: %w", policies.Refuse(policies.RequestMalformed, "field", "body"), err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(form))
+		return next(c)
 	}
 }

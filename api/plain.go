@@ -60,8 +60,16 @@ func (plain) stylesheet(c echo.Context) error {
 
 // Plain sends a plain page.
 func (s *Site) Plain(c echo.Context, page PlainPage) error {
+	drawn := struct {
+		PlainPage
+
+		Sandbox string // what is said of one
+	}{PlainPage: page}
+	if s.Sandbox {
+		drawn.Sandbox = s.Catalogue.For(page.Lang).Text("layout.sandbox", nil)
+	}
 	var body bytes.Buffer
-	if err := s.plain.page.Execute(&body, page); err != nil {
+	if err := s.plain.page.Execute(&body, drawn); err != nil {
 		return fmt.Errorf("drawing %q: %w", page.Title, err)
 	}
 	c.Response().Header().Set("Content-Security-Policy",

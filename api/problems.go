@@ -28,6 +28,8 @@ var statuses = map[policies.Code]int{
 	policies.CitizenUnknown:         http.StatusNotFound,
 	policies.CitizenInactive:        http.StatusConflict,
 	policies.CitizenDeregistered:    http.StatusConflict,
+	policies.CitizenDeceased:        http.StatusConflict,
+	policies.RegistrationInPerson:   http.StatusForbidden,
 	policies.CitizenBlocked:         http.StatusConflict,
 	policies.RecordTampered:         http.StatusInternalServerError, // an operator has to hear of it
 	policies.OfficeActInvalid:       http.StatusUnprocessableEntity,
@@ -89,18 +91,20 @@ var statuses = map[policies.Code]int{
 	policies.LinkInvalid:           http.StatusConflict,
 	policies.ReasonMissing:         http.StatusUnprocessableEntity,
 	policies.SecondOfficerNeeded:   http.StatusConflict,
+	policies.DeskTaken:             http.StatusConflict,
 	policies.OfficerRefused:        http.StatusForbidden,
 
-	policies.DocumentEmpty:     http.StatusUnprocessableEntity,
-	policies.DocumentTooLarge:  http.StatusRequestEntityTooLarge,
-	policies.DocumentNotPDF:    http.StatusUnprocessableEntity,
-	policies.DocumentDamaged:   http.StatusUnprocessableEntity,
-	policies.DocumentEncrypted: http.StatusUnprocessableEntity,
-	policies.DocumentCertified: http.StatusUnprocessableEntity,
-	policies.DocumentChanged:   http.StatusConflict,
-	policies.FieldUnknown:      http.StatusUnprocessableEntity,
-	policies.StampInvalid:      http.StatusUnprocessableEntity,
-	policies.UploadUnknown:     http.StatusUnprocessableEntity,
+	policies.DocumentEmpty:      http.StatusUnprocessableEntity,
+	policies.DocumentTooLarge:   http.StatusRequestEntityTooLarge,
+	policies.DocumentNotPDF:     http.StatusUnprocessableEntity,
+	policies.DocumentDamaged:    http.StatusUnprocessableEntity,
+	policies.VerificationFormat: http.StatusUnprocessableEntity,
+	policies.DocumentEncrypted:  http.StatusUnprocessableEntity,
+	policies.DocumentCertified:  http.StatusUnprocessableEntity,
+	policies.DocumentChanged:    http.StatusConflict,
+	policies.FieldUnknown:       http.StatusUnprocessableEntity,
+	policies.StampInvalid:       http.StatusUnprocessableEntity,
+	policies.UploadUnknown:      http.StatusUnprocessableEntity,
 
 	policies.TimeStampUnavailable: http.StatusServiceUnavailable,
 	policies.EvidenceUnavailable:  http.StatusServiceUnavailable,
@@ -120,6 +124,9 @@ var statuses = map[policies.Code]int{
 	policies.IdempotencyKeyReused:  http.StatusConflict,
 	policies.ApplicationUnknown:    http.StatusUnauthorized,
 	policies.ScopeMissing:          http.StatusForbidden,
+	policies.DoorNotAllowed:        http.StatusForbidden,
+	policies.FormatNotAllowed:      http.StatusForbidden,
+	policies.LevelNotAllowed:       http.StatusForbidden,
 	policies.NotFound:              http.StatusNotFound,
 	policies.MethodNotAllowed:      http.StatusMethodNotAllowed,
 	policies.RateLimited:           http.StatusTooManyRequests,
@@ -179,6 +186,11 @@ func (s *Site) answer(err error, c echo.Context) {
 	if refusal.RetryAfter > 0 {
 		c.Response().Header().Set(echo.HeaderRetryAfter, Seconds(refusal.RetryAfter))
 	}
+	if form := s.formOf(c.Request().URL.Path); form != nil {
+		// The client may have gone; there is nobody left to tell.
+		_ = form(c, status, refusal)
+		return
+	}
 	if s.ErrorPage != nil && s.isPerson(c) {
 		failure := s.ErrorPage(c, status, refusal)
 		if failure == nil {
@@ -187,6 +199,18 @@ func (s *Site) answer(err error, c echo.Context) {
 		s.Logger.ErrorContext(c.Request().Context(), "error page failed", "request_id", requestID(c), "error", failure)
 	}
 	s.problem(c, status, refusal)
+}
+
+// formOf is the form of refusals at an address, nil where it is the common one.
+// The longest prefix decides.
+func (s *Site) formOf(path string) ErrorForm {
+	longest := ""
+	for prefix := range s.forms {
+		if strings.HasPrefix(path, prefix) && len(prefix) > len(longest) {
+			longest = prefix
+		}
+	}
+	return s.forms[longest]
 }
 
 // classify finds the refusal in an error.
@@ -243,7 +267,7 @@ func (s *Site) report(err error, r *policies.Refusal, c echo.Context) *policies.
 func (s *Site) problem(c echo.Context, status int, r *policies.Refusal) {
 	h := c.Response().Header()
 	if status == http.StatusUnauthorized && h.Get(echo.HeaderWWWAuthenticate) == "" {
-		h.Set(echo.HeaderWWWAuthenticate, challenge("", "")) // RFC 9110, section 15.5.2
+		h.Set(echo.HeaderWWWAuthenticate, challenge("", nil)) // RFC 9110, section 15.5.2
 	}
 	h.Set("Cache-Control", "no-store")
 	s.describe(c, r, status, status)

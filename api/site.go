@@ -29,10 +29,13 @@ type Config struct {
 	// that clients connect directly, and that the header means nothing.
 	Proxies   []netip.Prefix
 	Catalogue *catalogue.Catalogue
-	// Clients may have access tokens; nil: nobody may.
+	// Authority knows the access tokens that doors are shown. Nil: the site issues
+	// them itself, to Clients and for one grant only (client credentials).
+	Authority Authority
+	// Clients may have access tokens of the site's own; nil: nobody may.
 	Clients Clients
-	// Scopes are what this door grants, whatever a client is registered for; nil
-	// is ScopeSignature, ScopeRegistration and ScopeVideo.
+	// Scopes are what this door grants, whatever a client is registered for. Nil is
+	// ApplicationScopes, of the site's own tokens those that one grant can give.
 	Scopes []string
 	// Certificate gives the SHA-256 of the TLS client certificate of a request if
 	// it is one to be believed, nil otherwise. A nil function asks for none.
@@ -44,6 +47,8 @@ type Config struct {
 	Checks map[string]Check
 	// ErrorPage draws a refusal for a person; nil answers problems to all.
 	ErrorPage ErrorPage
+	// Sandbox marks every answer: what is signed here is not valid.
+	Sandbox bool
 	// Rooms hang their routes in the site.
 	Rooms  []func(*Site)
 	Limits Limits
@@ -69,6 +74,7 @@ type Site struct {
 	plain    plain
 	doors    []string
 	public   map[string]bool // routes that are public desks
+	forms    map[string]ErrorForm
 }
 
 // New builds the public side with all its rooms.
@@ -77,14 +83,16 @@ func New(config Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the public address: %w", err)
 	}
-	if config.Scopes == nil {
+	if config.Scopes == nil && config.Authority == nil {
 		config.Scopes = []string{ScopeSignature, ScopeRegistration, ScopeVideo}
+	} else if config.Scopes == nil {
+		config.Scopes = ApplicationScopes()
 	}
 	s := &Site{
 		Config:   config,
 		echo:     echo.New(),
 		address:  address,
-		headers:  securityHeaders(address.Scheme),
+		headers:  commonHeaders(address.Scheme, config.Sandbox),
 		origin:   http.NewCrossOriginProtection(),
 		attempts: newThrottle(config.Limits.Attempts, config.Now),
 		tokens:   newThrottle(config.Limits.Tokens, config.Now),
@@ -92,6 +100,10 @@ func New(config Config) (http.Handler, error) {
 		memory:   semaphore.NewWeighted(config.Limits.BodyMemory),
 		doors:    []string{"/healthz", "/readyz", "/problems/", "/oauth/", "/.well-known/"},
 		public:   make(map[string]bool),
+		forms:    make(map[string]ErrorForm),
+	}
+	if s.Authority == nil {
+		s.Authority = ownTokens{s}
 	}
 	// A proxy may change the Host header; the origin of our own pages stays.
 	if err := s.origin.AddTrustedOrigin(address.Scheme + "://" + address.Host); err != nil {
@@ -122,8 +134,12 @@ func (s *Site) routes() {
 		return
 	}
 	s.echo.GET("/.well-known/oauth-authorization-server", s.metadata)
-	s.echo.POST(tokenPath, s.token, s.perAddress(s.tokens), s.Accept(formBytes))
+	s.echo.POST(tokenPath, s.token, s.Tokens(), s.Accept(FormBytes))
 }
+
+// Tokens paces a route by address: for those at which applications show who
+// they are.
+func (s *Site) Tokens() echo.MiddlewareFunc { return s.perAddress(s.tokens) }
 
 // parsePublicURL refuses what links could not be built from.
 func parsePublicURL(s string) (*url.URL, error) {
@@ -162,6 +178,14 @@ func (s *Site) Door(prefix string) *echo.Echo {
 	return s.echo
 }
 
+// ErrorForm answers a request with a refusal in a door's own words. What the
+// client is to wait is in the header already.
+type ErrorForm func(c echo.Context, status int, refusal *policies.Refusal) error
+
+// Answers says that below a prefix of a door refusals have another form than
+// problem documents: all of them, those of the router and of the limits too.
+func (s *Site) Answers(prefix string, form ErrorForm) { s.forms[prefix] = form }
+
 // Desk says that a route is open to all and asked for by programs without end:
 // the access log is told of failures only. Who checks whose signature, and how
 // often, is nothing that a log should know.
@@ -185,13 +209,26 @@ func (s *Site) Messages(c echo.Context) *catalogue.Messages {
 func Server(handler http.Handler, addr string) *http.Server {
 	return &http.Server{
 		Addr:              addr,
-		Handler:           handler,
+		Handler:           unmistakable(handler),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       patience,
 		WriteTimeout:      2 * patience,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
+}
+
+// unmistakable ends a connection with a request that came in chunks: it may also
+// have told a length, which net/http does not show, and by which a proxy would have
+// read (RFC 9112, section 6.1). What the proxy took for a part of it would be the
+// next request here.
+func unmistakable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Check reports whether a part that the site needs can be reached.

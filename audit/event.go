@@ -6,21 +6,22 @@ type EventType string
 
 // Registration and activation.
 const (
-	RegistrationCreated  EventType = "registration.created"
-	IdentityProved       EventType = "identity.proved" // of somebody who is registered: the level or its date is another one
-	ActivationCodeIssued EventType = "activation.code_issued"
-	ActivationFailed     EventType = "activation.failed"
-	ActivationBlocked    EventType = "activation.blocked"
-	ActivationDone       EventType = "activation.done"
-	PasswordSet          EventType = "password.set"
-	PasswordChanged      EventType = "password.changed" // with the old one
-	PhoneChanged         EventType = "phone.changed"
-	MailChanged          EventType = "mail.changed"
-	CitizenBlocked       EventType = "citizen.blocked"
-	CitizenUnblocked     EventType = "citizen.unblocked"
-	CitizenDeregistered  EventType = "citizen.deregistered"
-	CitizenDeceased      EventType = "citizen.deceased"
-	CitizenReminded      EventType = "citizen.reminded" // that a certificate or the registration is going to end
+	RegistrationCreated   EventType = "registration.created"
+	IdentityProved        EventType = "identity.proved" // of somebody who is registered: the level or its date is another one
+	ActivationCodeIssued  EventType = "activation.code_issued"
+	ActivationFailed      EventType = "activation.failed"
+	ActivationBlocked     EventType = "activation.blocked"
+	ActivationDone        EventType = "activation.done"
+	PasswordSet           EventType = "password.set"
+	PasswordChanged       EventType = "password.changed" // with the old one
+	PhoneChanged          EventType = "phone.changed"
+	MailChanged           EventType = "mail.changed"
+	CitizenBlocked        EventType = "citizen.blocked"
+	CitizenUnblocked      EventType = "citizen.unblocked"
+	CitizenDeregistered   EventType = "citizen.deregistered"
+	CitizenDeceased       EventType = "citizen.deceased"
+	CitizenDeathCorrected EventType = "citizen.death_corrected"
+	CitizenReminded       EventType = "citizen.reminded" // that a certificate or the registration is going to end
 	// CitizenSealed names the version at which a citizen's record stands; the
 	// newest one is the one that counts.
 	CitizenSealed     EventType = "citizen.sealed"
@@ -74,7 +75,8 @@ const (
 	SignFailed      EventType = "sign.failed"
 	SignRefused     EventType = "sign.refused" // by the citizen
 	SignExpired     EventType = "sign.expired"
-	SignDenied      EventType = "sign.denied" // by policy
+	SignWithdrawn   EventType = "sign.withdrawn" // its envelope has ended
+	SignDenied      EventType = "sign.denied"    // by policy
 )
 
 // The service.

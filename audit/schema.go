@@ -86,7 +86,7 @@ type House struct {
 func Houses() []House {
 	return []House{
 		{"Citizens", "Registration, activation, and what becomes of a citizen's record.", citizenSchemas()},
-		{"Own pages", "What citizens do for themselves.", ownSchemas()},
+		{"Own pages", "What citizens do for themselves.", append(ownSchemas(), consentSchemas()...)},
 		{"Registration on line", "Certificates shown at the certificate door, and people on the way.", registrationSchemas()},
 		{"Factors", "What people prove with, and each time that it does not hold.", factorSchemas()},
 		{"Other ways in", "Cl@ve PIN, the invitation letter, the municipal card.", entranceSchemas()},

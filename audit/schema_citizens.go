@@ -15,7 +15,9 @@ func factorWords() []string {
 	return []string{"knowledge", "possession", "activation", "pin", "certificate", "card"}
 }
 
-func statusWords() []string { return []string{"registered", "active", "blocked", "deregistered"} }
+func statusWords() []string {
+	return []string{"registered", "active", "blocked", "deregistered", "deceased"}
+}
 
 func proofMode() Field {
 	return required("mode", KindString, "how the identity was proved").one("office", "certificate", "dnie", "letter", "video")
@@ -54,10 +56,14 @@ func factors() Field {
 
 // moved are the facts of a change of somebody's status.
 func moved(more ...Field) []Field {
+	return movedFrom(required("from", KindString, "status before").one(statusWords()...), more...)
+}
+
+func movedFrom(before Field, more ...Field) []Field {
 	return with([]Field{
 		required("by", KindString, "who asked: the office with officer and statement, or citizen"),
 		required("reason", KindString, "why, in the office's words; the citizen's own wish"),
-		required("from", KindString, "status before").one(statusWords()...),
+		before,
 		required("to", KindString, "status after").one(statusWords()...),
 		optional("challenge", KindString, "id of the code that the citizen confirmed with"),
 		factors(),
@@ -135,7 +141,11 @@ func citizenSchemas() []Schema {
 		{CitizenBlocked, ResultSucceeded, "Nothing can be signed until the block is lifted.", moved()},
 		{CitizenUnblocked, ResultSucceeded, "The block is lifted.", moved()},
 		{CitizenDeregistered, ResultSucceeded, "The registration has ended; certificates are revoked, keys destroyed.", moved()},
-		{CitizenDeceased, ResultSucceeded, "The same, of somebody who has died.", moved()},
+		{CitizenDeceased, ResultSucceeded, "The same, of somebody who has died: nobody is registered in that name again.", movedFrom(
+			optional("from", KindString, "status before; absent of whoever was never registered").one(statusWords()...),
+			evidence(),
+		)},
+		{CitizenDeathCorrected, ResultSucceeded, "Somebody had been taken for dead: deregistered now, and free to register.", moved()},
 		{CitizenReminded, ResultNone, "A mail and an SMS tell that something is going to end.", []Field{
 			required("of", KindString, "what ends").one("certificate_expires", "registration_ages"),
 			required("days", KindInteger, "how many days before"),

@@ -19,7 +19,7 @@ func atDesk(more ...Field) []Field {
 		required("officer", KindString, "id of the officer's account"),
 		required("name", KindString, "of the officer"),
 		required("role", KindString, "of the account").one("officer", "supervisor", "administrator"),
-		required("by", KindString, "how the officer was identified").one("certificate", "passkey"),
+		required("by", KindString, "how the officer was identified; cli is a batch of the command line").one("certificate", "passkey", "cli"),
 		required("office", KindString, "client id of the office"),
 		required("reason", KindString, "why, in the officer's words"),
 	}, more...)
@@ -28,26 +28,26 @@ func atDesk(more ...Field) []Field {
 func deskActs() []string {
 	return []string{
 		"register", "renew_registration", "renew_activation", "change_phone", "change_email", "block", "unblock", "revoke", "suspend", "release",
-		"deregister", "report_death", "close_incident", "print_letter", "mass_revocation",
+		"deregister", "report_death", "correct_death", "close_incident", "print_letter", "mass_revocation", "change_application",
 	}
 }
 
 func deskSchemas() []Schema {
 	return []Schema{
 		{DeskLookedUp, ResultNone, "An officer looked somebody up, or opened a list of people.", atDesk(
-			required("looked", KindString, "at what").one("search", "file", "orders", "order", "videos", "video", "incidents", "letters"),
+			required("looked", KindString, "at what").one("search", "file", "orders", "order", "videos", "video", "incidents", "letters", "applications", "application"),
 			optional("question", KindString, "what was searched by").one("identifier", "phone", "name"),
 			optional("phone", KindPhone, "the mobile that was searched for, masked"),
 			optional("text", KindString, "the name that was searched for"),
 			optional("results", KindInteger, "how many people were found"),
-			optional("subject", KindString, "id of the order, recording or incident"),
+			optional("subject", KindString, "id of the order, recording, incident or application"),
 		)},
 		{DeskActed, ResultNone, "An officer asked for an act on somebody's registration; what came of it is told by the entry with the statement's id.", atDesk(
 			required("act", KindString, "what").one(deskActs()...),
 			required("statement", KindString, "id of the statement that the office signed"),
 			optional("order", KindString, "id of the order that a second officer confirmed"),
 			optional("confirmed_by", KindString, "id of the second officer"),
-			optional("subject", KindString, "id of the recording or incident"),
+			optional("subject", KindString, "id of the recording, incident or application"),
 		)},
 		{DeskOrdered, ResultNone, "An officer asked for a dangerous act, which a second one has to confirm.", atDesk(
 			required("act", KindString, "what").one(deskActs()...),

@@ -37,7 +37,7 @@ func entranceSchemas() []Schema {
 			required("attempt", KindInteger, "number of the try"), reason, address,
 		}},
 		{LetterRequested, ResultNone, "Somebody asked for an invitation letter.", []Field{
-			required("outcome", KindString, "what came of it; who asked was told nothing").one("requested", "pending", "registered", "mismatch"),
+			required("outcome", KindString, "what came of it; who asked was told nothing").one("requested", "pending", "registered", "deceased", "mismatch"),
 			optional("letter", KindString, "id of the letter"), address,
 		}},
 		{LetterPrinted, ResultSucceeded, "A letter was printed; its code exists on that paper alone.", with([]Field{

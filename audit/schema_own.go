@@ -8,7 +8,9 @@ const (
 	NoticesChanged     EventType = "notices.changed"
 	IncidentOpened     EventType = "incident.opened" // "this was not me"
 	IncidentClosed     EventType = "incident.closed"
-	DataExported       EventType = "data.exported" // by the person whom it is about
+	DataExported       EventType = "data.exported"  // by the person whom it is about
+	DocumentTaken      EventType = "document.taken" // by whoever signed it
+	SessionEnded       EventType = "session.ended"  // by whoever it was
 )
 
 // confirmed are the facts of what a citizen confirmed with a code.
@@ -55,6 +57,16 @@ func ownSchemas() []Schema {
 		}, byOffice()...)},
 		{DataExported, ResultSucceeded, "The citizen has taken a copy of all data (GDPR, article 15).", []Field{
 			required("via", KindString, "how the citizen had come in").one("password", "pin", "certificate", "card"),
+		}},
+		{DocumentTaken, ResultSucceeded, "The citizen has downloaded a document that they signed.", []Field{
+			required("via", KindString, "how the citizen had come in").one("password", "pin", "certificate", "card"),
+			required("application", KindString, "client id of the application that asked for the signature").term(TermApplication),
+			required("ordinal", KindInteger, "place in the request, from 1"),
+			required("sha256", KindHex, "hash of the document as it came").term(TermDocument),
+		}},
+		{SessionEnded, ResultSucceeded, "The citizen has left the own pages.", []Field{
+			required("via", KindString, "how the citizen had come in").one("password", "pin", "certificate", "card"),
+			required("everywhere", KindBoolean, "whether all other sessions have ended with it"),
 		}},
 	}
 }

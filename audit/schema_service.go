@@ -18,11 +18,13 @@ func serviceSchemas() []Schema {
 		required("scopes", KindList, "what it may ask").each(KindString),
 		optional("return_addresses", KindList, "where citizens may be sent back to").each(KindString),
 		optional("public_key_sha256", KindHex, "hash of the key that an office's statements are checked with"),
+		optional("switches", KindList, "what is relaxed or opened for it").each(KindString),
 	}
 	settings := optional("settings_sha256", KindHex, "hash of all settings, secrets left out")
 	return []Schema{
 		{ApplicationAdded, ResultSucceeded, "A client may ask for signatures.", clients},
 		{OfficeAdded, ResultSucceeded, "An office may register citizens.", clients},
+		{ApplicationChanged, ResultNone, "An operator changed what a client is known by, or what it may do.", applicationChange()},
 		{KeyCeremony, ResultSucceeded, "A step of a key ceremony is done.", []Field{
 			optional("step", KindString, "name of the step"),
 			optional("retired", KindList, "members with whose keys nothing new is done").each(KindString),

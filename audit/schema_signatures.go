@@ -15,7 +15,7 @@ func documents(more ...Field) Field {
 // wish are the facts of the signature that was asked for.
 func wish() []Field {
 	return []Field{
-		optional("format", KindString, "form in which the signature comes back").one("pades", "cades-detached", "cades-attached"),
+		optional("format", KindString, "form in which the signature comes back").one("pades", "cades-detached", "cades-attached", "hash"),
 		optional("level", KindString, "baseline level asked for").one("B-B", "B-T", "B-LT", "B-LTA"),
 		optional("attributes", KindObject, "signed attributes asked for (EN 319 122-1, 5.2)").of(
 			optional("mime_type", KindString, "of the content"),
@@ -34,6 +34,15 @@ func fixed(digest Field) []Field {
 		optional("hash", KindString, "algorithm of the digest (OID)"),
 		digest,
 		optional("signing_time", KindTime, "the claimed time: when the page that shows the document was opened"),
+	}
+}
+
+// built are the facts of a signature that was made around a hash, of which alone
+// the consent knew.
+func built() []Field {
+	return []Field{
+		optional("built", KindString, "form of the signature that was built around the authorised hash, where one was").one("pades", "cades-detached", "cades-attached"),
+		optional("built_digest", KindHex, "of what that signature covers; another than the hash where a PDF's signature dictionary came to it").term(TermDocument),
 	}
 }
 
@@ -66,7 +75,10 @@ func signatureSchemas() []Schema {
 		{SignRequested, ResultNone, "An application asks a citizen for signatures.", []Field{
 			required("application", KindString, "client id of the application").term(TermApplication),
 			title,
-			documents(with(wish(),
+			documents(with(with(wish(),
+				optional("hash", KindString, "algorithm of a hash that came in the document's place (OID)"),
+				optional("digest", KindHex, "a hash that came in the document's place"),
+			),
 				name,
 				optional("media_type", KindString, "of the file"),
 				optional("bytes", KindInteger, "size of the file"),
@@ -90,15 +102,16 @@ func signatureSchemas() []Schema {
 			required("expires", KindTime, "until when the consent may be used, once"),
 			optional("seconds", KindInteger, "from sending the code to its confirmation"),
 			optional("shown_seconds", KindInteger, "from opening the page that shows the documents to the confirmation"),
+			optional("scal", KindInteger, "1: password and code came through the application (explicit mode); else they were typed on our pages"),
 		)},
 		{SignIntent, ResultNone, "The citizen's key is about to be used: the last entry before it is.", with(consent(),
 			documents(with(with(wish(), fixed(digest().term(TermDocument))...),
-				optional("dtbs_r", KindHex, "what the key signs: hash of the signed attributes"),
+				with(built(), optional("dtbs_r", KindHex, "what the key signs: hash of the signed attributes, or the given hash itself"))...,
 			)...),
 		)},
 		{SignDone, ResultSucceeded, "The signatures are made, verified and stored.", with(consent(),
-			required("signatures", KindList, "SHA-256 of each signature (CMS), in the documents' order").each(KindHex),
-			documents(with(wish(), digest().term(TermDocument))...),
+			required("signatures", KindList, "SHA-256 of each signature (CMS, or a bare value), in the documents' order").each(KindHex),
+			documents(with(with(wish(), built()...), digest().term(TermDocument))...),
 		)},
 		{SignInterrupted, ResultInterrupted, "An intent without an outcome: nothing was handed out, the citizen may be asked again.", ended(
 			authorisation,
@@ -115,6 +128,10 @@ func signatureSchemas() []Schema {
 		)},
 		{SignExpired, ResultExpired, "Nobody signed in time.", ended(
 			former("id", "id of the request"),
+		)},
+		{SignWithdrawn, ResultExpired, "Nobody needs to sign any more: the envelope that the request is part of has ended.", ended(
+			required("envelope", KindString, "id of the envelope"),
+			required("because", KindString, "how it ended: one of the others refused, or did not sign in time, or the application gave it up").one("rejected", "expired", "cancelled"),
 		)},
 		{SignDenied, ResultRefused, "The rules do not allow the signature, or something has changed since the consent.", ended(
 			required("reason", KindString, "code of the refusal").term(TermReason),

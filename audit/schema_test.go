@@ -15,7 +15,7 @@ import (
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	types := EventTypes()
-	if got, want := len(types), 112; got != want {
+	if got, want := len(types), 120; got != want {
 		t.Errorf("event types: got %d, want %d", got, want)
 	}
 	if got := len(slices.Compact(slices.Sorted(slices.Values(types)))); got != len(types) {
@@ -229,7 +229,7 @@ func TestResults(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[EventType]Result{
 		SignDone: ResultSucceeded, SignFailed: ResultFailed, SignInterrupted: ResultInterrupted,
-		SignRefused: ResultRefused, SignDenied: ResultRefused, SignExpired: ResultExpired,
+		SignRefused: ResultRefused, SignDenied: ResultRefused, SignExpired: ResultExpired, SignWithdrawn: ResultExpired,
 		CertificateIssued: ResultSucceeded, CertificateRefused: ResultRefused, CertificateInterrupted: ResultInterrupted,
 		AuthFailed: ResultFailed, CodeExpired: ResultExpired, SignIntent: ResultNone, "sign.maybe": ResultNone,
 	} {

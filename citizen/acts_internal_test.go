@@ -34,6 +34,8 @@ func TestSeconded(t *testing.T) {
 		"mobile, without, confirmed":      {Statement{Kind: ActChangePhone, WithoutDocument: true, Second: "Luis"}, 0, false},
 		"confirmed by the same":           {Statement{Kind: ActChangePhone, WithoutDocument: true, Second: "Rosa"}, 0, true},
 		"confirmed by the same, needless": {Statement{Kind: ActBlock, Second: "Rosa"}, 0, true},
+		"a death taken back":              {Statement{Kind: ActCorrectDeath}, 0, true},
+		"a death taken back by two":       {Statement{Kind: ActCorrectDeath, Second: "Luis"}, 0, false},
 		"tenth revocation":                {Statement{Kind: ActRevoke}, 10, false},
 		"eleventh":                        {Statement{Kind: ActRevoke}, 11, true},
 		"eleventh, confirmed":             {Statement{Kind: ActRevoke, Second: "Luis"}, 11, false},

@@ -188,6 +188,23 @@ type VideoEvidence struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
+// VideoOutcome is who was registered with a recording as evidence.
+type VideoOutcome struct {
+	CitizenID    string // empty: nobody
+	Status       signer.CitizenStatus
+	RegisteredAt time.Time
+}
+
+// Turn is the right to decide about an order or a recording, and to carry out
+// what was decided. One officer has it at a time; a turn that nobody ends, as
+// after a crash, ends by itself.
+type Turn struct {
+	Subject string // id of the order or recording
+	Holder  string // drawn anew for each turn
+	// Now is when it is taken or prolonged, Until when it ends.
+	Now, Until time.Time
+}
+
 // Waiting is a letter that nobody has printed yet.
 type Waiting struct {
 	ID          string

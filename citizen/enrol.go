@@ -41,6 +41,11 @@ type Enrolment struct {
 	SpentAt    time.Time // when the procedure was over; zero but for pages
 }
 
+// CodeUntil is when the code ends that was sent last.
+func (e Enrolment) CodeUntil() time.Time {
+	return e.SentAt.Add(time.Duration(e.CodeSeconds) * time.Second)
+}
+
 // CodeID names the code that was sent last, in messages and log.
 func (e Enrolment) CodeID() string { return fmt.Sprintf("enrolment-%x-%d", e.Hash[:8], e.Codes) }
 
@@ -150,7 +155,7 @@ func (e *Enrolments) Redeem(ctx context.Context, r Redemption) (Redeemed, error)
 		}
 	}
 	if err != nil {
-		return Redeemed{}, err
+		return Redeemed{}, outwardly(err, r.Procedure)
 	}
 	if r.Procedure == ProcedureAccess {
 		session, err := e.Access.Access(ctx, signer.Entrance{CitizenID: c.ID, Via: signer.ViaCertificate, RemoteAddr: r.RemoteAddr})
@@ -159,6 +164,20 @@ func (e *Enrolments) Redeem(ctx context.Context, r Redemption) (Redeemed, error)
 	return e.Open(ctx, Opening{
 		Kind: ByCertificate, Identifier: shown.Identifier, Attestation: shown.Facts, RemoteAddr: r.RemoteAddr,
 	})
+}
+
+// outwardly is what is told of a refusal to somebody who is not at an office.
+// Who asks to be registered would not be turned away as a stranger.
+func outwardly(err error, p Procedure) error {
+	refusal, refused := asRefusal(err)
+	switch {
+	case !refused:
+		return err
+	case refusal.Code == policies.CitizenDeceased && p == ProcedureRegister:
+		return policies.Refuse(policies.RegistrationInPerson).From(policies.SourceRegister)
+	default:
+		return refusal.Outwardly()
+	}
 }
 
 // admit decides whether the person may do with that certificate what they are

@@ -55,7 +55,7 @@ func (e *Enrolments) SendEnrolmentCode(ctx context.Context, o EnrolmentOrder) (s
 		return signer.Challenge{}, err
 	}
 	row.SentAt, row.Pepper = now.UTC().Truncate(time.Microsecond), e.Vault.Epochs().Pepper
-	row.Codes, row.Attempts = row.Codes+1, 0
+	row.Codes, row.Attempts, row.CodeSeconds = row.Codes+1, 0, int(e.Limits.CodeLife/time.Second)
 	if row.MAC, err = e.check(ctx, row, code); err != nil {
 		return signer.Challenge{}, fmt.Errorf("storing a code: %w", err)
 	}

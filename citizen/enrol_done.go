@@ -20,6 +20,11 @@ type EnrolmentAnswer struct {
 // CompleteEnrolment does what the person has been about. The enrolment is used
 // up in the same transaction, so that it is done once.
 func (e *Enrolments) CompleteEnrolment(ctx context.Context, a EnrolmentAnswer) (Receipt, error) {
+	receipt, err := e.complete(ctx, a)
+	return receipt, outwardly(err, a.Procedure)
+}
+
+func (e *Enrolments) complete(ctx context.Context, a EnrolmentAnswer) (Receipt, error) {
 	switch a.Procedure {
 	case ProcedureRegister, ProcedurePhone:
 		row, err := e.confirm(ctx, a.Ticket, a.Code)

@@ -70,7 +70,7 @@ type Holders interface {
 // LetterStore is what letters keep. Each method is one transaction with its
 // entries.
 type LetterStore interface {
-	Counter
+	LetterCounter
 	// RequestLetter stores a letter unless there is one that has been waiting, or
 	// was printed after again; it reports which. e is given what came of it.
 	RequestLetter(ctx context.Context, l Letter, again time.Time, e func(created bool) audit.Entry) error
@@ -152,30 +152,35 @@ type LetterOrder struct {
 // Request has a letter sent, if the data are those of one person who is not
 // registered (IdentityDocumentExpiry, RateLimited, RegisterUnavailable).
 func (s *Letters) Request(ctx context.Context, o LetterOrder) error {
-	defer s.even(ctx, time.Now())
+	defer even(ctx, s.Limits.Step, time.Now())
 	now := s.Now()
 	if !now.Before(o.DocumentUntil.AddDate(0, 0, 1)) {
 		return policies.Refuse(policies.IdentityDocumentExpiry, "until", o.DocumentUntil.Format(time.DateOnly))
 	}
-	err := s.Limits.Asks.admit(ctx, s.Store, Asking{Kind: AskedLetter, Person: o.Identifier.String(), Address: o.RemoteAddr, Now: now})
-	if err != nil {
+	asking := Asking{Kind: AskedLetter, Person: o.Identifier.String(), Address: o.RemoteAddr, Now: now}
+	if err := s.Limits.Asks.admit(ctx, s.Store, asking); err != nil {
 		return err
 	}
 	c, _, err := s.People.ByIdentifier(ctx, o.Identifier.String())
 	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
 		return err
 	}
-	known := err == nil && c.Status != signer.Deregistered
+	barred := policies.Register(policies.Status(c.Status))
 	recipient, err := s.Holders.Holder(ctx, HolderQuestion{Identifier: o.Identifier, IBAN: o.IBAN, DocumentUntil: o.DocumentUntil})
 	if err != nil {
-		return fmt.Errorf("%w: %w", policies.Refuse(policies.RegisterUnavailable), err)
+		// It is nothing that the person could help; an address that goes on asking
+		// is stopped all the same.
+		err = fmt.Errorf("%w: %w", policies.Refuse(policies.RegisterUnavailable), err)
+		return errors.Join(err, s.Store.UncountAsking(context.WithoutCancel(ctx), asking.from()))
 	}
 	entry := audit.Entry{
 		Type: audit.LetterRequested, Operation: rand.Text(), At: now, Person: o.Identifier.String(),
 		Payload: map[string]any{"address": o.RemoteAddr},
 	}
 	switch {
-	case known:
+	case errors.Is(barred, policies.Refuse(policies.CitizenDeceased)):
+		entry.Payload["outcome"] = "deceased"
+	case barred != nil:
 		entry.Payload["outcome"] = "registered"
 	case recipient == nil:
 		entry.Payload["outcome"] = "mismatch"
@@ -206,9 +211,13 @@ func (s *Letters) request(ctx context.Context, id Identifier, to Recipient, entr
 	})
 }
 
-// even waits for the next whole step after the beginning.
-func (s *Letters) even(ctx context.Context, began time.Time) {
-	wait := time.NewTimer(s.Limits.Step - time.Since(began)%s.Limits.Step)
+// even waits for the next whole step after the beginning, so that how long an
+// answer took tells nobody what was found. No step is no wait.
+func even(ctx context.Context, step time.Duration, began time.Time) {
+	if step <= 0 {
+		return
+	}
+	wait := time.NewTimer(step - time.Since(began)%step)
 	defer wait.Stop()
 	select {
 	case <-wait.C:

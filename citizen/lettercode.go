@@ -2,7 +2,6 @@ package citizen
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/policies"
 )
@@ -42,11 +41,11 @@ func (a Address) Valid() bool {
 		return false
 	}
 	for _, line := range append([]string{a.Town}, a.Lines...) {
-		if !isLine(line, maxAddressLine) {
+		if !policies.IsLine(line, maxAddressLine) {
 			return false
 		}
 	}
-	return utf8.RuneCountInString(a.Province) <= maxAddressLine && (a.Province == "" || isLine(a.Province, maxAddressLine))
+	return a.Province == "" || policies.IsLine(a.Province, maxAddressLine)
 }
 
 // Recipient is whom a letter is for.

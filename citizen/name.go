@@ -43,15 +43,12 @@ func parseNamePart(s string) (string, bool) {
 	if len(s) > maxNamePart*utf8.UTFMax || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return "", false
 	}
-	s = strings.Join(strings.Fields(norm.NFC.String(s)), " ")
-	if utf8.RuneCountInString(s) > maxNamePart {
-		return "", false
-	}
+	s = policies.Line(norm.NFC.String(s))
 	first, _ := utf8.DecodeRuneInString(s)
 	if !unicode.IsLetter(first) && first != '\'' && first != '’' {
 		return "", false
 	}
-	return s, strings.ContainsFunc(s, unicode.IsLetter) && strings.IndexFunc(s, notInNames) < 0 && !heaped(s)
+	return s, strings.ContainsFunc(s, unicode.IsLetter) && strings.IndexFunc(s, notInNames) < 0 && policies.IsLine(s, maxNamePart)
 }
 
 func notInNames(r rune) bool {
@@ -61,27 +58,10 @@ func notInNames(r rune) bool {
 		// and letters of double width, which look like others.
 		return !unicode.Is(unicode.Latin, r) || r >= 0x02b0 && (r < 0x1e00 || r > 0x1eff)
 	case r >= 0x0300 && r <= 0x036f: // a mark that has no composed letter
-		return r == graphemeJoiner
+		return false
 	default:
 		return !strings.ContainsRune(" '’-.·", r)
 	}
-}
-
-// graphemeJoiner is a mark that nobody sees.
-const graphemeJoiner = 0x034f
-
-// heaped is whether a letter bears more than two marks that do not compose,
-// which no orthography of Latin letters needs.
-func heaped(s string) bool {
-	marks := 0
-	return strings.ContainsFunc(s, func(r rune) bool {
-		if !unicode.Is(unicode.Mn, r) {
-			marks = 0
-			return false
-		}
-		marks++
-		return marks > 2
-	})
 }
 
 // Given is the given names.

@@ -220,11 +220,16 @@ func TestAccept(t *testing.T) {
 	if _, err := citizen.ReadAct(w.signed(t, map[string]any{"act": "renew_activation", "reason": nil})); err != nil {
 		t.Errorf("renewal: got %v, want it read", err)
 	}
-	for _, kind := range []citizen.ActKind{citizen.ActBlock, citizen.ActUnblock, citizen.ActSuspend, citizen.ActRelease, citizen.ActDeregister, citizen.ActReportDeath} {
+	for _, kind := range []citizen.ActKind{citizen.ActBlock, citizen.ActUnblock, citizen.ActSuspend, citizen.ActRelease, citizen.ActDeregister, citizen.ActCorrectDeath} {
 		got, err := citizen.ReadAct(w.signed(t, map[string]any{"act": kind, "reason": "A petición propia."}))
 		if err != nil || got.Kind != kind || got.Reason != "A petición propia." || got.CRLReason != citizen.Unspecified {
 			t.Errorf("%s: got %+v %v, want it read with its reason", kind, got, err)
 		}
+	}
+	evidence := map[string]string{"document": "Registro Civil de Soria, certificado 77"}
+	death, err := citizen.ReadAct(w.signed(t, map[string]any{"act": "report_death", "reason": "Lo comunica su hija.", "evidence": evidence}))
+	if err != nil || death.Evidence["document"] != evidence["document"] {
+		t.Errorf("death: got %+v %v, want it read with what certifies it", death, err)
 	}
 	for name, at := range map[string]time.Time{"oldest": noon().Add(-5 * time.Minute), "newest": noon().Add(5 * time.Minute)} {
 		if _, err := w.desk.Accept(t.Context(), citizen.Act{Office: "office", JWS: w.signed(t, map[string]any{"iat": at.Unix()})}); err != nil {
@@ -322,6 +327,8 @@ func TestForgeries(t *testing.T) {
 		"a hold to revoke":           {w.signed(t, map[string]any{"act": "revoke", "reason": "certificate_hold"}), "format"},
 		"no reason to suspend":       {w.signed(t, map[string]any{"act": "suspend", "reason": nil}), "format"},
 		"no reason to release":       {w.signed(t, map[string]any{"act": "release", "reason": " "}), "format"},
+		"a death without evidence":   {w.signed(t, map[string]any{"act": "report_death"}), "format"},
+		"a death without a document": {w.signed(t, map[string]any{"act": "report_death", "evidence": map[string]string{"seen": "yes"}}), "format"},
 		"nobody who has died":        {w.signed(t, map[string]any{"act": "report_death", "identifier": nil}), "format"},
 		"a person who has died":      {w.signed(t, map[string]any{"act": "report_death", "citizen": person(nil)}), "format"},
 		"no identifier":              {w.signed(t, map[string]any{"identifier": nil}), "format"},

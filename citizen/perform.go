@@ -46,7 +46,8 @@ const (
 )
 
 // seconded wants a second officer for what does much harm at once: a mobile
-// exchanged for somebody who shows no document, and revocations in numbers.
+// exchanged for somebody who shows no document, a death taken back, and
+// revocations in numbers.
 func (s *Service) seconded(ctx context.Context, statement Statement) error {
 	refusal := policies.Refuse(policies.SecondOfficerNeeded)
 	switch {
@@ -54,7 +55,7 @@ func (s *Service) seconded(ctx context.Context, statement Statement) error {
 		return refusal
 	case statement.Second != "":
 		return nil
-	case statement.WithoutDocument:
+	case statement.WithoutDocument, statement.Kind == ActCorrectDeath:
 		return refusal
 	case statement.Kind != ActRevoke:
 		return nil
@@ -93,6 +94,7 @@ type registrar interface {
 	Release(ctx context.Context, id Identifier, o Order) error
 	Deregister(ctx context.Context, id Identifier, o Order) error
 	ReportDeath(ctx context.Context, id Identifier, o Order) error
+	CorrectDeath(ctx context.Context, id Identifier, o Order) error
 	RenewRegistration(ctx context.Context, id Identifier, r Renewal) (Receipt, error)
 	ChangePhone(ctx context.Context, id Identifier, c PhoneChange) error
 	ChangeEmail(ctx context.Context, id Identifier, c EmailChange) error
@@ -120,7 +122,10 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 	case ActDeregister:
 		return Receipt{}, r.Deregister(ctx, s.Identifier, order)
 	case ActReportDeath:
+		order.Evidence = s.Evidence
 		return Receipt{}, r.ReportDeath(ctx, s.Identifier, order)
+	case ActCorrectDeath:
+		return Receipt{}, r.CorrectDeath(ctx, s.Identifier, order)
 	case ActRenewRegistration:
 		renewal := s.Renewal
 		renewal.Office, renewal.Officer, renewal.By = s.OfficeName, order.By.String(), order.By
@@ -130,7 +135,7 @@ func (s Statement) carryOut(ctx context.Context, r registrar) (Receipt, error) {
 	case ActChangeEmail:
 		return Receipt{}, r.ChangeEmail(ctx, s.Identifier, EmailChange{Email: s.Email, Order: order})
 	case ActMassRevocation: // is no act: those that it comes to are
-	case ActPresentCertificate, ActPrintLetter, ActCloseIncident: // whoever does these is in Config.Acts
+	case ActPresentCertificate, ActPrintLetter, ActCloseIncident, ActChangeApplication: // whoever does these is in Config.Acts
 	}
 	return Receipt{}, malformedAct("/act")
 }

@@ -54,7 +54,12 @@ func (d *diary) Release(_ context.Context, id Identifier, o Order) error {
 }
 
 func (d *diary) ReportDeath(_ context.Context, id Identifier, o Order) error {
-	d.note("death", id.String(), o.By.String(), o.Reason)
+	d.note("death", id.String(), o.By.String(), o.Reason, o.Evidence["document"])
+	return nil
+}
+
+func (d *diary) CorrectDeath(_ context.Context, id Identifier, o Order) error {
+	d.note("alive", id.String(), o.By.String(), o.Reason)
 	return nil
 }
 
@@ -97,7 +102,8 @@ func TestCarryOut(t *testing.T) {
 		ActSuspend:         {[]string{"suspend", "12345678Z", by, "Porque sí."}, ""},
 		ActRelease:         {[]string{"release", "12345678Z", by, "Porque sí."}, ""},
 		ActDeregister:      {[]string{"deregister", "12345678Z", by, "Porque sí."}, ""},
-		ActReportDeath:     {[]string{"death", "12345678Z", by, "Porque sí."}, ""},
+		ActReportDeath:     {[]string{"death", "12345678Z", by, "Porque sí.", "Certificado 77"}, ""},
+		ActCorrectDeath:    {[]string{"alive", "12345678Z", by, "Porque sí."}, ""},
 
 		ActRenewRegistration: {[]string{"prove", "12345678Z", "video", "Oficina", by}, "C1"},
 		ActChangePhone:       {[]string{"phone", "12345678Z", "+34600111421", by, "Porque sí."}, ""},
@@ -109,6 +115,7 @@ func TestCarryOut(t *testing.T) {
 				ID: "J1", Office: "office", OfficeName: "Oficina", Kind: kind, Officer: "Rosa Gil", Identifier: id,
 				Application: Application{Identifier: id}, Reason: "Porque sí.", CRLReason: 5,
 				Renewal: Renewal{Mode: "video"}, Phone: phone, Email: email,
+				Evidence: map[string]string{"document": "Certificado 77"},
 			}
 			var d diary
 			receipt, err := s.carryOut(t.Context(), &d)

@@ -87,14 +87,17 @@ type PINLimits struct {
 	Life    time.Duration
 	Tries   int
 	PerHour int // sent to one citizen
-	Quota   Quota
+	// Step is what answers wait for the next whole of: of somebody who is
+	// registered there is more to be written.
+	Step  time.Duration
+	Quota Quota
 }
 
 // DefaultPINLimits are ten minutes and three tries, as the codes have; ten
 // messages an hour for one citizen.
 func DefaultPINLimits() PINLimits {
 	return PINLimits{
-		Life: 10 * time.Minute, Tries: 3, PerHour: 10,
+		Life: 10 * time.Minute, Tries: 3, PerHour: 10, Step: 200 * time.Millisecond,
 		Quota: Quota{Here: 5, Person: 60, Address: 60, Service: 20_000},
 	}
 }
@@ -134,6 +137,7 @@ type PINTicket struct {
 
 // Ask sends a PIN, if the data are those of a registered person.
 func (s *Pins) Ask(ctx context.Context, o PINOrder) (PINTicket, error) {
+	defer even(ctx, s.Limits.Step, time.Now())
 	now := s.Now().Truncate(time.Microsecond)
 	err := s.Limits.Quota.admit(ctx, s.Store, Asking{Kind: AskedPIN, Person: o.Identifier.String(), Address: o.RemoteAddr, Now: now})
 	if err != nil {

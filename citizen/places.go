@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // Place is an office where citizens are attended, as a list of offices has it.
@@ -134,9 +135,8 @@ func readPlace(row map[string]string) (Place, error) {
 
 // placeText is a cell in one line, of what can be seen.
 func placeText(s string) (string, bool) {
-	s = strings.Join(strings.Fields(norm.NFC.String(s)), " ")
-	return s, utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxPlaceBit &&
-		strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	s = policies.Line(norm.NFC.String(s))
+	return s, s == "" || policies.IsLine(s, maxPlaceBit)
 }
 
 // isPostalCode is five digits, the first two of a province (01 to 52).

@@ -44,6 +44,7 @@ func TestReadPlaces(t *testing.T) {
 		"longitude":         {placesHead + strings.Replace(placesRight, "-5.6", "NaN", 1), "longitude"},
 		"latitude alone":    {placesHead + strings.Replace(placesRight, ",-5.6", ",", 1), "longitude"},
 		"control character": {placesHead + strings.Replace(placesRight, "Registro", "Regi\x1bstro", 1), "name"},
+		"turned address":    {placesHead + strings.Replace(placesRight, "Plaza Mayor", "Plaza \u05d0", 1), "address"},
 		"turned writing":    {placesHead + strings.Replace(placesRight, "Registro", "Regi\u202estro", 1), "name"},
 		"long":              {placesHead + strings.Replace(placesRight, "Registro", strings.Repeat("R", 301), 1), "name"},
 		"not UTF-8":         {placesHead + strings.Replace(placesRight, "Registro", "Regi\xf1", 1), "name"},

@@ -51,6 +51,9 @@ type Attestation struct {
 	Email         string `json:"email,omitempty"`
 	DocumentUntil string `json:"document_until,omitempty"` // year-month-day
 	Locale        string `json:"locale,omitempty"`
+	// CodeSeconds is how long the code lasts that was sent last, for the page that
+	// asks for it.
+	CodeSeconds int `json:"code_seconds,omitempty"`
 }
 
 // by is who vouches, for the log.

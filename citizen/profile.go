@@ -32,6 +32,12 @@ type ProfileStore interface {
 	// PersonEntries reads what the log holds of a person, oldest first, after an
 	// entry; what was erased is not there.
 	PersonEntries(ctx context.Context, identifier string, after int64, limit int) ([]LogEntry, error)
+	// EndVisit ends one session of a citizen's, EndVisits all, with what waits for
+	// them (SessionExpired).
+	EndVisit(ctx context.Context, hash []byte, e audit.Entry) error
+	EndVisits(ctx context.Context, citizenID string, e audit.Entry) error
+	// Request reads a request with its documents (RequestUnknown).
+	Request(ctx context.Context, id string) (signer.Request, error)
 	// SetNotices changes how the citizen is told of signatures.
 	SetNotices(ctx context.Context, n signer.Notices, r Revision, e audit.Entry) error
 }

@@ -32,7 +32,7 @@ func (w wireStatement) parseProof() (policies.Mode, map[string]string, error) {
 		return "", nil, malformedAct("/evidence")
 	}
 	for name, value := range w.Evidence {
-		if !isEvidenceName(name) || !isLine(value, maxReason) {
+		if !isEvidenceName(name) || !policies.IsLine(value, maxReason) {
 			return "", nil, malformedAct("/evidence")
 		}
 	}

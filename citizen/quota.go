@@ -51,10 +51,18 @@ type Counter interface {
 	CountAsking(ctx context.Context, a Asking) (Asked, error)
 }
 
+// LetterCounter counts questions that may turn out to have cost nothing.
+type LetterCounter interface {
+	Counter
+	// UncountAsking takes a question back from what its person may ask; its address
+	// and the service keep it.
+	UncountAsking(ctx context.Context, a Asking) error
+}
+
 // admit counts a question and refuses it where there were too many
 // (RateLimited). The refusal does not depend on whether there is such a person.
 func (q Quota) admit(ctx context.Context, counter Counter, a Asking) error {
-	a.Address = signer.Source(a.Address)
+	a = a.from()
 	asked, err := counter.CountAsking(ctx, a)
 	if err != nil {
 		return err
@@ -64,4 +72,10 @@ func (q Quota) admit(ctx context.Context, counter Counter, a Asking) error {
 		return policies.Refuse(policies.RateLimited).After(next.Sub(a.Now).Round(quotaResolution))
 	}
 	return nil
+}
+
+// from is the question as it is counted: by the network that it came from.
+func (a Asking) from() Asking {
+	a.Address = signer.Source(a.Address)
+	return a
 }

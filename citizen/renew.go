@@ -72,18 +72,7 @@ func (s *Service) present(ctx context.Context, id Identifier) (signer.Citizen, *
 	if err != nil {
 		return c, nil, err
 	}
-	return c, k, belonging(c)
-}
-
-func belonging(c signer.Citizen) error {
-	switch c.Status {
-	case signer.Deregistered:
-		return policies.Refuse(policies.CitizenDeregistered)
-	case signer.Blocked:
-		return policies.Refuse(policies.CitizenBlocked)
-	case signer.Registered, signer.Active:
-	}
-	return nil
+	return c, k, policies.Belong(policies.Status(c.Status))
 }
 
 // PhoneChange is another mobile for a citizen.

@@ -82,7 +82,8 @@ const (
 type Store interface {
 	// Register stores a new citizen with its registration and the check of its
 	// activation code (CitizenExists, PhoneTaken). Somebody who has been
-	// deregistered gets a new registration of the old record.
+	// deregistered gets a new registration of the old record; nobody who has
+	// died does.
 	Register(ctx context.Context, r Registering, entries ...audit.Entry) error
 	// RenewRegistration stores another proof of the identity of somebody who is
 	// registered.
@@ -115,6 +116,9 @@ type Store interface {
 	// SetStatus moves a citizen from one status to another and ends sessions
 	// and consents.
 	SetStatus(ctx context.Context, m Move, entries ...audit.Entry) error
+	// EnterDeceased stores a record of somebody who was not registered and has
+	// died (CitizenExists, where they have been registered meanwhile).
+	EnterDeceased(ctx context.Context, c signer.Citizen, change signer.Change, e audit.Entry) error
 
 	signer.TicketReader
 	signer.Logger
@@ -279,7 +283,7 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 }
 
 // newcomer is the record of somebody who is not registered: a new one, or that
-// of somebody who was (CitizenExists).
+// of somebody who was (CitizenExists, CitizenDeceased).
 func (s *Service) newcomer(ctx context.Context, id Identifier) (signer.Citizen, error) {
 	c, _, err := s.People.ByIdentifier(ctx, id.String())
 	switch {
@@ -287,10 +291,8 @@ func (s *Service) newcomer(ctx context.Context, id Identifier) (signer.Citizen, 
 		return signer.Citizen{ID: rand.Text(), Identifier: id.String()}, nil
 	case err != nil:
 		return c, err
-	case c.Status != signer.Deregistered:
-		return c, policies.Refuse(policies.CitizenExists)
 	}
-	return c, nil
+	return c, policies.Register(policies.Status(c.Status))
 }
 
 func (a Application) facts(c signer.Citizen, again bool) map[string]any {
@@ -335,16 +337,9 @@ func (s *Service) RenewActivation(ctx context.Context, id Identifier, by By) (Re
 }
 
 func (s *Service) renewActivation(ctx context.Context, id Identifier, by By, enrolment []byte) (Receipt, error) {
-	c, _, err := s.People.ByIdentifier(ctx, id.String())
+	c, _, err := s.present(ctx, id)
 	if err != nil {
 		return Receipt{}, err
-	}
-	switch c.Status {
-	case signer.Deregistered:
-		return Receipt{}, policies.Refuse(policies.CitizenDeregistered)
-	case signer.Blocked:
-		return Receipt{}, policies.Refuse(policies.CitizenBlocked)
-	case signer.Registered, signer.Active:
 	}
 	code, activation, err := s.activationCode(ctx, c.ID)
 	if err != nil {
@@ -441,7 +436,7 @@ func (s *Service) claimant(ctx context.Context, claim Claim) (signer.Citizen, er
 		return c, fmt.Errorf("checking an activation code: %w", err)
 	}
 	right := hmac.Equal(got, want.MAC)
-	if !right || !strings.EqualFold(c.Email, claim.Email.String()) || c.Status == signer.Deregistered {
+	if !right || !strings.EqualFold(c.Email, claim.Email.String()) || c.Status.Gone() {
 		return c, policies.Refuse(policies.ActivationMismatch)
 	}
 	return c, nil

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/language"
 
@@ -29,7 +27,8 @@ const (
 	ActSuspend         ActKind = "suspend" // of the certificate; key and password stay
 	ActRelease         ActKind = "release" // of a suspended certificate
 	ActDeregister      ActKind = "deregister"
-	ActReportDeath     ActKind = "report_death" // deregisters, and writes to nobody
+	ActReportDeath     ActKind = "report_death"  // deregisters for good, and writes to nobody
+	ActCorrectDeath    ActKind = "correct_death" // of somebody who lives
 
 	ActRenewRegistration  ActKind = "renew_registration" // the identity was proved again
 	ActChangePhone        ActKind = "change_phone"
@@ -37,6 +36,10 @@ const (
 	ActPresentCertificate ActKind = "present_certificate" // somebody showed one at the certificate door
 	ActPrintLetter        ActKind = "print_letter"
 	ActCloseIncident      ActKind = "close_incident"
+
+	// ActChangeApplication is of no citizen: a supervisor administers a client. The
+	// signer takes it from the registrar alone.
+	ActChangeApplication ActKind = "change_application"
 )
 
 // Statement is what an act says: read, not believed. Only those that
@@ -57,10 +60,14 @@ type Statement struct {
 	Renewal Renewal
 	Phone   Phone
 	Email   Email
+	// Evidence is what proves it, in words; of a death, "document" names the one
+	// that certifies it.
+	Evidence map[string]string
 	// WithoutDocument says that who asked for it showed no identity document.
 	WithoutDocument bool
 	Presentation    Presentation
 	Subject         string // id of the letter or incident that it is about
+	Change          ApplicationChange
 	// Reason is why, in words; CRLReason why, for RFC 5280, section 5.3.1.
 	Reason    string
 	CRLReason int
@@ -122,6 +129,8 @@ type wireStatement struct {
 	Email           *string           `json:"email"`
 	WithoutDocument *bool             `json:"without_document"`
 	Subject         *string           `json:"subject"`
+
+	Change *ApplicationChange `json:"application"`
 
 	Certificate *wireCertificate `json:"certificate"`
 	Challenge   *string          `json:"challenge"`
@@ -202,14 +211,14 @@ func (w wireStatement) parse() (Statement, error) {
 		return s, malformedAct("/iat")
 	case !isActID(w.ID):
 		return s, malformedAct("/jti")
-	case !isLine(w.Officer, maxOfficer):
+	case !policies.IsLine(w.Officer, maxOfficer):
 		return s, malformedAct("/officer")
 	}
 	if err := w.checkMembers(); err != nil {
 		return s, err
 	}
 	if w.Second != nil {
-		if s.Second = *w.Second; !isLine(s.Second, maxOfficer) {
+		if s.Second = *w.Second; !policies.IsLine(s.Second, maxOfficer) {
 			return s, malformedAct("/confirmed_by")
 		}
 	}
@@ -230,13 +239,18 @@ func (w wireStatement) parseMembers(s *Statement) (err error) {
 	case w.Certificate != nil:
 		s.Presentation, err = w.parsePresentation()
 		s.Identifier = s.Presentation.Identifier
+	case w.Change != nil:
+		s.Change, err = w.Change.parse()
 	default:
 		s.Identifier, err = ParseIdentifier(*w.Identifier)
 	}
 	if err != nil {
 		return err
 	}
-	s.Renewal = Renewal{Mode: mode, Evidence: evidence}
+	if s.Kind == ActReportDeath && evidence["document"] == "" {
+		return malformedAct("/evidence/document")
+	}
+	s.Evidence, s.Renewal = evidence, Renewal{Mode: mode, Evidence: evidence}
 	if w.DocumentUntil != nil {
 		if s.Renewal.DocumentUntil, err = parseDay(*w.DocumentUntil); err != nil {
 			return err
@@ -253,7 +267,7 @@ func (w wireStatement) parseMembers(s *Statement) (err error) {
 		}
 	}
 	if w.Subject != nil {
-		if s.Subject = *w.Subject; !isLine(s.Subject, maxSubject) {
+		if s.Subject = *w.Subject; !policies.IsLine(s.Subject, maxSubject) {
 			return malformedAct("/subject")
 		}
 	}
@@ -288,6 +302,7 @@ func (w wireStatement) checkMembers() error {
 		{"certificate", w.Certificate != nil},
 		{"challenge", w.Challenge != nil},
 		{"procedure", w.Procedure != nil},
+		{"application", w.Change != nil},
 	} {
 		if m.here != slices.Contains(must, m.name) && (!m.here || !slices.Contains(may, m.name)) {
 			return malformedAct("/" + m.name)
@@ -306,8 +321,10 @@ func membersOf(kind ActKind) (must, may []string, known bool) {
 		return []string{"identifier", "document_until"}, proof, true
 	case ActRenewActivation:
 		return []string{"identifier"}, nil, true
-	case ActBlock, ActUnblock, ActRevoke, ActSuspend, ActRelease, ActDeregister, ActReportDeath:
+	case ActBlock, ActUnblock, ActRevoke, ActSuspend, ActRelease, ActDeregister, ActCorrectDeath:
 		return []string{"identifier", "reason"}, nil, true
+	case ActReportDeath:
+		return []string{"identifier", "reason", "evidence"}, nil, true
 	case ActChangePhone:
 		return []string{"identifier", "phone", "reason"}, []string{"without_document"}, true
 	case ActChangeEmail:
@@ -318,6 +335,8 @@ func membersOf(kind ActKind) (must, may []string, known bool) {
 		return []string{"identifier", "subject"}, nil, true
 	case ActCloseIncident:
 		return []string{"identifier", "subject", "reason"}, nil, true
+	case ActChangeApplication:
+		return []string{"application", "reason"}, nil, true
 	case ActMassRevocation: // the desk's order, which is carried out by acts of each
 	}
 	return nil, nil, false
@@ -337,16 +356,10 @@ func isActID(s string) bool {
 	return len(s) >= 22 && len(s) <= 64 && strings.Trim(s, sign) == ""
 }
 
-// isLine is one line of text that says what it shows.
-func isLine(s string, limit int) bool {
-	return s != "" && s == strings.TrimSpace(s) && utf8.RuneCountInString(s) <= limit &&
-		strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-}
-
 // parseReason reads why: for a revocation by the names of CRLReason that can be
 // true of a citizen's certificate, else in the officer's words.
 func parseReason(kind ActKind, reason string) (int, error) {
-	if kind != ActRevoke && isLine(reason, maxReason) {
+	if kind != ActRevoke && policies.IsLine(reason, maxReason) {
 		return Unspecified, nil
 	}
 	if kind == ActRevoke {

@@ -3,6 +3,8 @@ package citizen
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,8 +24,9 @@ const (
 
 // Order is who asks for a change of a citizen's status, and why.
 type Order struct {
-	By     By
-	Reason string // for the log
+	By       By
+	Reason   string            // for the log
+	Evidence map[string]string // of a death
 }
 
 // Block ends the citizen's sessions and consents; nothing can be signed until
@@ -76,11 +79,39 @@ func (s *Service) Deregister(ctx context.Context, id Identifier, o Order) error 
 	})
 }
 
-// ReportDeath does the same for somebody who has died. Nobody is written to.
+// ReportDeath does the same for somebody who has died, registered or not. Nobody
+// is written to, and nobody is registered in that name again.
 func (s *Service) ReportDeath(ctx context.Context, id Identifier, o Order) error {
-	return s.move(ctx, id, o, transition{
-		from: everybody(), to: signer.Deregistered,
+	c, k, err := s.People.ByIdentifier(ctx, id.String())
+	death := transition{
+		from: append(everybody(), signer.Deregistered), to: signer.Deceased,
 		event: audit.CitizenDeceased, fate: Destroyed, reason: CessationOfOperation,
+	}
+	switch {
+	case errors.Is(err, policies.Refuse(policies.CitizenUnknown)):
+		return s.enterDeceased(ctx, id, o, death)
+	case err != nil:
+		return err
+	}
+	return s.carry(ctx, c, k, o, death)
+}
+
+// enterDeceased makes a record of somebody who was never registered: a number and
+// a status, sealed as any other, which is what every door asks.
+func (s *Service) enterDeceased(ctx context.Context, id Identifier, o Order, death transition) error {
+	c := signer.Citizen{ID: rand.Text(), Identifier: id.String(), Locale: "es", Status: death.to, Notices: signer.NoticesMail}
+	change, err := s.People.Change(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	return s.Store.EnterDeceased(ctx, c, change, death.entry(c, o, Move{To: death.to}, s.Now()))
+}
+
+// CorrectDeath is for somebody who lives. What was destroyed stays destroyed:
+// they are somebody who left, and may be registered again.
+func (s *Service) CorrectDeath(ctx context.Context, id Identifier, o Order) error {
+	return s.move(ctx, id, o, transition{
+		from: []signer.CitizenStatus{signer.Deceased}, to: signer.Deregistered, event: audit.CitizenDeathCorrected,
 	})
 }
 
@@ -103,12 +134,18 @@ type transition struct {
 
 // entry tells of it: by whom, why, and with what it was confirmed.
 func (t transition) entry(c signer.Citizen, o Order, m Move, now time.Time) audit.Entry {
-	payload := o.By.into(map[string]any{"by": o.By.String(), "reason": o.Reason, "from": string(m.From), "to": string(m.To)})
+	payload := o.By.into(map[string]any{"by": o.By.String(), "reason": o.Reason, "to": string(m.To)})
+	if m.From != "" {
+		payload["from"] = string(m.From)
+	}
 	if t.challengeID != "" {
 		payload["challenge"], payload["factors"] = t.challengeID, []string{"knowledge", "possession"}
 	}
 	if m.Serial != "" {
 		payload["serial"] = m.Serial
+	}
+	if len(o.Evidence) > 0 {
+		payload["evidence"] = o.Evidence
 	}
 	if t.event == audit.KeyRevoked {
 		payload["crl_reason"] = m.Reason
@@ -125,11 +162,8 @@ func (s *Service) move(ctx context.Context, id Identifier, o Order, t transition
 }
 
 func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credential, o Order, t transition) error {
-	if c.Status == signer.Deregistered {
-		return policies.Refuse(policies.CitizenDeregistered)
-	}
 	if !slices.Contains(t.from, c.Status) {
-		return policies.Refuse(policies.CitizenInactive)
+		return outOfPlace(c.Status)
 	}
 	m := Move{
 		From: c.Status, To: cmp.Or(t.to, c.Status), Fate: t.fate, Reason: t.reason,
@@ -140,7 +174,7 @@ func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credent
 	if err != nil {
 		return err
 	}
-	if c.Status = m.To; m.To == signer.Deregistered {
+	if c.Status = m.To; m.To.Gone() {
 		c.Associated = nil
 	}
 	if m.Change, err = s.People.Change(ctx, c, k); err != nil {
@@ -150,6 +184,14 @@ func (s *Service) carry(ctx context.Context, c signer.Citizen, k *signer.Credent
 		m.Notice = signer.Notice{Kind: t.notice, CitizenID: c.ID}
 	}
 	return s.Store.SetStatus(ctx, m, t.entry(c, o, m, now))
+}
+
+// outOfPlace is why a status does not move as was asked.
+func outOfPlace(s signer.CitizenStatus) error {
+	if err := policies.Belong(policies.Status(s)); err != nil && s.Gone() {
+		return err
+	}
+	return policies.Refuse(policies.CitizenInactive)
 }
 
 // settle is the credential as the move leaves it.

@@ -71,8 +71,11 @@ func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 		s.Kind = catalogue.SMSAssociation
 	case signer.ForSignature:
 		s.Kind, s.Application, s.Title, s.Count, s.Reference = catalogue.SMSSign, m.Organisation, m.Title, m.Documents, m.Reference
-		if m.Documents > 1 {
+		switch {
+		case m.Documents > 1:
 			s.Kind = catalogue.SMSSignMany
+		case m.Documents == 0: // what is signed is not known yet
+			s.Kind = catalogue.SMSExplicit
 		}
 	}
 	return s

@@ -83,44 +83,44 @@ func TestMailer(t *testing.T) {
 	}{
 		{
 			"activated", "es", "Su cuenta de firma está activada",
-			[]string{"Hola, María:", "Su cuenta en Rúbrica se activó el 10/03/2026 a las 12:00 (hora peninsular)", "https://firma.example.es"},
+			[]string{"Hola, María:", "Su cuenta en Rúbrica se activó el 10 de marzo de 2026 a las 12:00 (hora peninsular)", "https://firma.example.es"},
 		},
 		{
 			"certificate_issued", "es", "Se ha creado su certificado de firma",
-			[]string{"Hola, María:", "Vale hasta el 10/03/2028", "Número de serie: 0badcafe"},
+			[]string{"Hola, María:", "Vale hasta el 10 de marzo de 2028", "Número de serie: 0badcafe"},
 		},
 		{
 			"document_signed", "es", "Ha firmado «Solicitud de ayuda»",
-			[]string{"El 10/03/2026 a las 12:00 (hora peninsular) firmó «Solicitud de ayuda»", "a petición de Ayuntamiento de Gijón.", "Referencia: " + maria().request.Reference()},
+			[]string{"El 10 de marzo de 2026 a las 12:00 (hora peninsular) firmó «Solicitud de ayuda»", "a petición de Ayuntamiento de Gijón.", "Referencia: " + maria().request.Reference()},
 		},
 		{"document_signed", "en", `You signed "Solicitud de ayuda"`, []string{"Ayuntamiento de Gijón", maria().request.Reference()}},
 		{
 			"password_changed", "es", "Se ha cambiado su contraseña de firma",
-			[]string{"se cambió el 10/03/2026 a las 12:00 (hora peninsular)", "Su certificado de firma sigue siendo el mismo.", "Si no ha sido usted,", "para bloquear la cuenta"},
+			[]string{"se cambió el 10 de marzo de 2026 a las 12:00 (hora peninsular)", "Su certificado de firma sigue siendo el mismo.", "Si no ha sido usted,", "para bloquear la cuenta"},
 		},
 		{
 			"certificate_revoked", "es", "Su certificado de firma se ha revocado",
-			[]string{"quedó revocado el 10/03/2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,", "https://firma.example.es"},
+			[]string{"quedó revocado el 10 de marzo de 2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,", "https://firma.example.es"},
 		},
 		{
 			"citizen_blocked", "es", "Su cuenta de firma está bloqueada",
-			[]string{"quedó bloqueada el 10/03/2026", "Para desbloquearla"},
+			[]string{"quedó bloqueada el 10 de marzo de 2026", "Para desbloquearla"},
 		},
 		{
 			"citizen_deregistered", "es", "Su cuenta de firma está dada de baja",
-			[]string{"se dio de baja el 10/03/2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,"},
+			[]string{"se dio de baja el 10 de marzo de 2026", "Lo que firmó antes conserva su validez.", "Si no ha sido usted,"},
 		},
 		{
 			"certificate_renewed", "es", "Se ha renovado su certificado de firma",
-			[]string{"Vale hasta el 10/03/2028", "Número de serie: 0badcafe", "La clave anterior se ha destruido."},
+			[]string{"Vale hasta el 10 de marzo de 2028", "Número de serie: 0badcafe", "La clave anterior se ha destruido."},
 		},
 		{
 			"certificate_suspended", "es", "Su certificado de firma está suspendido",
-			[]string{"quedó suspendido el 10/03/2026 a las 12:00 (hora peninsular)", "https://firma.example.es/certificado", "Si no ha sido usted,"},
+			[]string{"quedó suspendido el 10 de marzo de 2026 a las 12:00 (hora peninsular)", "https://firma.example.es/certificado", "Si no ha sido usted,"},
 		},
 		{
-			"certificate_released", "es", "Su certificado de firma vuelve a valer",
-			[]string{"El 10/03/2026 a las 12:00 (hora peninsular) se levantó", "https://firma.example.es/certificado", "Si no ha sido usted,"},
+			"certificate_released", "es", "Su certificado de firma vuelve a estar en vigor",
+			[]string{"El 10 de marzo de 2026 a las 12:00 (hora peninsular) se levantó", "https://firma.example.es/certificado", "Si no ha sido usted,"},
 		},
 		{"password_changed", "en", "Your signing password has been changed", []string{"Dear María,", "If this was not you,"}},
 	} {

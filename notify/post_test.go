@@ -35,7 +35,7 @@ func TestPostMails(t *testing.T) {
 		{
 			citizen.SecretMail{Kind: citizen.MailEmailLink, Name: "María", Secret: citizen.NewSecret("/mi/correo?clave=abc_-1"), Until: noon},
 			"Confirme su nuevo correo",
-			[]string{"Hola, María:", "\n\nhttps://firma.example.es/mi/correo?clave=abc_-1\n\n", "10/03/2026 a las 12:00"},
+			[]string{"Hola, María:", "\n\nhttps://firma.example.es/mi/correo?clave=abc_-1\n\n", "10 de marzo de 2026 a las 12:00"},
 		},
 		{
 			citizen.SecretMail{Kind: citizen.MailPasswordLink, Name: "María", Locale: "en", Secret: citizen.NewSecret("/x?clave=abc"), Until: noon},
@@ -72,7 +72,7 @@ func TestPostMails(t *testing.T) {
 func TestPostTexts(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[citizen.MessageKind]string{
-		citizen.TextEnrolment: "Rubrica: confirmar su movil y registrarse. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
+		citizen.TextEnrolment: "Rubrica: confirmar que este movil es suyo. Codigo 1234 5678. No lo comparta.\n@firma.example.es #12345678",
 		citizen.TextPIN:       "Rubrica: su PIN es 1234 5678. Sirve una vez, durante 10 minutos. No lo comparta.\n@firma.example.es #12345678",
 	} {
 		_, texts, post := newPost(t)

@@ -30,8 +30,8 @@ func TestMailerReminds(t *testing.T) {
 		tells              []string
 	}{
 		{
-			"can be renewed", "certificate_expires", "es", nil, "Su certificado de firma caduca el 30/03/2026",
-			[]string{"vale hasta el 30/03/2026 a las 13:00 (hora peninsular)", "renuévelo antes en https://firma.example.es/certificado, o la próxima vez que firme"},
+			"can be renewed", "certificate_expires", "es", nil, "Su certificado de firma caduca el 30 de marzo de 2026",
+			[]string{"vale hasta el 30 de marzo de 2026 a las 13:00 (hora peninsular)", "renuévelo antes en https://firma.example.es/certificado, o la próxima vez que firme"},
 		},
 		{
 			"in English", "certificate_expires", "en", nil, "Your signing certificate ends on 30 March 2026",
@@ -39,25 +39,25 @@ func TestMailerReminds(t *testing.T) {
 		},
 		{
 			"registration too old", "certificate_expires", "es", func(r *records) { r.citizen.Registration.AssuredAt = noon.AddDate(-6, 0, 0) },
-			"Su certificado de firma caduca el 30/03/2026",
+			"Su certificado de firma caduca el 30 de marzo de 2026",
 			[]string{
-				"pero ahora no es posible:", "Antes tiene que renovar su registro. Su identidad se comprobó por última vez el 10/03/2020",
+				"pero ahora no es posible:", "Antes tiene que renovar su registro. Su identidad se comprobó por última vez el 10 de marzo de 2020",
 				"Renueve su registro en una oficina, o por internet con su DNI electrónico.", "Cuando lo haya hecho, renueve el certificado en https://firma.example.es/certificado",
 			},
 		},
 		{
-			"registration ends with the certificate", "certificate_expires", "es", aging, "Su certificado de firma caduca el 30/03/2026",
-			[]string{"Un certificado nuevo no duraría más que el que tiene: vale como mucho hasta el 30/03/2026, cuando se cumplen 5 años"},
+			"registration ends with the certificate", "certificate_expires", "es", aging, "Su certificado de firma caduca el 30 de marzo de 2026",
+			[]string{"Un certificado nuevo no duraría más que el que tiene: vale como mucho hasta el 30 de marzo de 2026, cuando se cumplen 5 años"},
 		},
 		{
 			"suspended", "certificate_expires", "es", func(r *records) { r.certificate.RevokedAt, r.certificate.Reason = noon, 6 },
-			"Su certificado de firma caduca el 30/03/2026",
+			"Su certificado de firma caduca el 30 de marzo de 2026",
 			[]string{"Su certificado de firma está suspendido.", "Levante la suspensión"},
 		},
 		{
-			"registration", "registration_ages", "es", aging, "Su registro vence el 30/03/2026",
+			"registration", "registration_ages", "es", aging, "Su registro vence el 30 de marzo de 2026",
 			[]string{
-				"por última vez el 30/03/2021. Desde el 30/03/2026 a las 13:00 (hora peninsular)", "podrá usarlo hasta que caduque", "El registro no se renueva solo",
+				"por última vez el 30 de marzo de 2021. Desde el 30 de marzo de 2026 a las 13:00 (hora peninsular)", "podrá usarlo hasta que caduque", "El registro no se renueva solo",
 				"- En cualquier oficina de registro", "- Por internet, con su DNI electrónico. Con otros certificados no se puede.",
 			},
 		},

@@ -46,6 +46,30 @@ func SetPassword(f Facts, r Rules) error {
 	return nil
 }
 
+// Register decides whether somebody with that status may be registered; the
+// empty one is who never was. Somebody who left may come back, and nobody comes
+// back in the name of somebody who has died. The error is a *Refusal.
+func Register(s Status) error {
+	switch s {
+	case "", StatusDeregistered:
+		return nil
+	case StatusDeceased:
+		return Refuse(CitizenDeceased).From(SourceRegister)
+	default:
+		return Refuse(CitizenExists).From(SourceRegister)
+	}
+}
+
+// Belong decides whether somebody with that status may be identified, renew the
+// registration, or have anything of it changed: a password is not asked for. The
+// error is a *Refusal.
+func Belong(s Status) error {
+	if refusal := belonging(s); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
 func (r Rules) grant(f Facts, obstacles []*Refusal) (Grant, error) {
 	if len(obstacles) > 0 {
 		return Grant{}, obstacles[0]

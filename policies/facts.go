@@ -29,6 +29,7 @@ const (
 	StatusActive       Status = "active"
 	StatusBlocked      Status = "blocked"
 	StatusDeregistered Status = "deregistered"
+	StatusDeceased     Status = "deceased"
 )
 
 // Mode is the way in which an identity was proved.

@@ -5,18 +5,31 @@ import (
 	"time"
 )
 
+// belonging is why somebody is not one of the service's, nil if they are.
+func belonging(s Status) *Refusal {
+	switch s {
+	case StatusRegistered, StatusActive:
+		return nil
+	case StatusBlocked:
+		return Refuse(CitizenBlocked).From(SourceRegister)
+	case StatusDeregistered:
+		return Refuse(CitizenDeregistered).From(SourceRegister)
+	case StatusDeceased:
+		return Refuse(CitizenDeceased).From(SourceRegister)
+	default:
+		return Refuse(CitizenInactive).From(SourceRegister)
+	}
+}
+
 // standing is whether the citizen belongs to the service and has activated.
 func standing(f Facts) []*Refusal {
-	switch f.Status {
-	case StatusActive:
-		return nil
-	case StatusDeregistered:
-		return []*Refusal{Refuse(CitizenDeregistered).From(SourceRegister)}
-	case StatusBlocked:
-		return []*Refusal{Refuse(CitizenBlocked).From(SourceRegister)}
-	default:
+	if refusal := belonging(f.Status); refusal != nil {
+		return []*Refusal{refusal}
+	}
+	if f.Status != StatusActive {
 		return []*Refusal{Refuse(CitizenInactive).From(SourceRegister)}
 	}
+	return nil
 }
 
 // usable is whether there is a certificate that can sign now.

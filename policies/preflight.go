@@ -27,6 +27,9 @@ type Report struct {
 
 // Preflight says beforehand what the decisions would, with the same refusals.
 func Preflight(f Facts, r Rules) Report {
+	if f.Status == StatusDeceased { // which is nothing to tell whoever asks
+		return Stranger()
+	}
 	report := Report{Sign: signing(f, r), Certify: issuing(f, r), Renew: renewing(f, r)}
 	if f.Status == StatusDeregistered {
 		return report
@@ -78,7 +81,7 @@ func Wheres() []Where {
 // of, the best one first; none where the page that shows it is the place.
 func (r *Refusal) Where() []Where {
 	switch r.Code {
-	case CitizenUnknown, CitizenDeregistered, CitizenBlocked, IdentityDocumentExpiry, RecordTampered,
+	case CitizenUnknown, CitizenDeregistered, CitizenDeceased, RegistrationInPerson, CitizenBlocked, IdentityDocumentExpiry, RecordTampered,
 		ActivationBlocked, PasswordLocked:
 		return []Where{AtOffice}
 	case RegistrationTooOld, RegistrationTelematic, RegistrationLevel, RegistrationEnding:

@@ -22,9 +22,11 @@ const (
 	CitizenUnknown         Code = "citizen_unknown" // told to offices and applications only, never to an anonymous visitor
 	CitizenInactive        Code = "citizen_inactive"
 	CitizenDeregistered    Code = "citizen_deregistered"
-	CitizenBlocked         Code = "citizen_blocked"    // by an office or by the citizen, until an office lifts it
-	RecordTampered         Code = "record_tampered"    // the stored record is not the one that this service wrote last
-	OfficeActInvalid       Code = "office_act_invalid" // not signed by the office, not for this service, or out of its time
+	CitizenDeceased        Code = "citizen_deceased"       // an office's to read; everybody else meets a stranger
+	RegistrationInPerson   Code = "registration_in_person" // not on line, and not why
+	CitizenBlocked         Code = "citizen_blocked"        // by an office or by the citizen, until an office lifts it
+	RecordTampered         Code = "record_tampered"        // the stored record is not the one that this service wrote last
+	OfficeActInvalid       Code = "office_act_invalid"     // not signed by the office, not for this service, or out of its time
 	OfficeActRepeated      Code = "office_act_repeated"
 )
 
@@ -89,6 +91,7 @@ const (
 	DocumentTooLarge    Code = "document_too_large"
 	DocumentNotPDF      Code = "document_not_pdf"
 	DocumentDamaged     Code = "document_damaged"
+	VerificationFormat  Code = "verification_format" // neither a PDF nor a CMS signature
 	DocumentEncrypted   Code = "document_encrypted"
 	DocumentCertified   Code = "document_certified" // a DocMDP signature forbids further changes
 	DocumentUnsupported Code = "document_unsupported"
@@ -112,6 +115,9 @@ const (
 	IdempotencyKeyReused  Code = "idempotency_key_reused" // the same key with another body
 	ApplicationUnknown    Code = "application_unknown"
 	ScopeMissing          Code = "scope_missing"
+	DoorNotAllowed        Code = "door_not_allowed" // to this application; as the next two
+	FormatNotAllowed      Code = "format_not_allowed"
+	LevelNotAllowed       Code = "level_not_allowed"
 	NotFound              Code = "not_found"
 	MethodNotAllowed      Code = "method_not_allowed"
 	RateLimited           Code = "rate_limited"
@@ -138,7 +144,8 @@ const (
 	CardBlocked           Code = "card_blocked"          // too many wrong tries
 	LinkInvalid           Code = "link_invalid"          // unknown, followed already, or expired
 	ReasonMissing         Code = "reason_missing"        // an officer has to say why
-	SecondOfficerNeeded   Code = "second_officer_needed" // the same officer cannot confirm, or it was decided already
+	SecondOfficerNeeded   Code = "second_officer_needed" // the same officer cannot confirm
+	DeskTaken             Code = "desk_taken"            // somebody else at the desk is deciding it, or has
 	OfficerRefused        Code = "officer_refused"       // unknown, disabled, not proved: which one, the log is told
 )
 
@@ -214,6 +221,15 @@ func (r *Refusal) From(source string) *Refusal {
 	return r
 }
 
+// Outwardly is the refusal as it is told where there is no desk: whoever comes
+// in the name of somebody who has died meets what a stranger does.
+func (r *Refusal) Outwardly() *Refusal {
+	if r.Code == CitizenDeceased {
+		return Refuse(CitizenUnknown).From(r.Source)
+	}
+	return r
+}
+
 // After says how long to wait before trying again.
 func (r *Refusal) After(d time.Duration) *Refusal {
 	r.RetryAfter = d
@@ -225,7 +241,7 @@ func (r *Refusal) After(d time.Duration) *Refusal {
 func Codes() []Code {
 	return []Code{
 		IdentifierInvalid, IdentityDocumentExpiry, NameInvalid, PhoneInvalid, PhoneTaken, EmailInvalid,
-		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered, CitizenBlocked, RecordTampered,
+		CitizenExists, CitizenUnknown, CitizenInactive, CitizenDeregistered, CitizenDeceased, RegistrationInPerson, CitizenBlocked, RecordTampered,
 		OfficeActInvalid, OfficeActRepeated,
 		ActivationMismatch, ActivationBlocked, PasswordWeak, PasswordMismatch, CredentialsWrong, PasswordLocked, PasswordPaused, PasswordExpired, SessionExpired, NotTheSigner,
 		CodeMalformed, CodeWrong, CodeExpired, CodeUsed, CodeExhausted, CodeTooSoon, CodeTooMany, SMSFailed,
@@ -233,14 +249,15 @@ func Codes() []Code {
 		CredentialExists, CredentialMissing, CertificateExpired, CertificateRevoked, CertificateSuspended, CertificateInForce,
 		RenewalTooEarly, RegistrationEnding,
 		AuthorisationInvalid, AuthorisationExpired, DigestRefused,
-		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, DocumentEncrypted, DocumentCertified,
+		DocumentEmpty, DocumentTooLarge, DocumentNotPDF, DocumentDamaged, VerificationFormat, DocumentEncrypted, DocumentCertified,
 		DocumentUnsupported, DocumentTooComplex, DocumentUnsafe, DocumentChanged, FieldUnknown, StampInvalid, UploadUnknown,
 		TimeStampUnavailable, EvidenceUnavailable, LevelUnreachable,
 		RequestMalformed, RequestUnknown, RequestState, RequestExpired, RequestTooManyDocs, ReturnAddressUnknown,
-		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing, NotFound, MethodNotAllowed, RateLimited,
+		IdempotencyKeyMissing, IdempotencyKeyReused, ApplicationUnknown, ScopeMissing,
+		DoorNotAllowed, FormatNotAllowed, LevelNotAllowed, NotFound, MethodNotAllowed, RateLimited,
 		LogSuspended, ReceiptPending, CheckpointMissing, QueryInvalid, RangeImpossible, PurposeMissing, RoleMissing, AuditorRefused, InvitationInvalid,
 		CertificateUnreadable, CertificateUntrusted, RevocationUnknown, DNIeRequired, IdentityMismatch, AssociationExists, AssociationMissing, PhoneChangedRecently, PhoneRefused, LetterMismatch,
-		LetterBlocked, IBANInvalid, RegisterUnavailable, AccessKeyInvalid, PINMismatch, CardMismatch, CardBlocked, LinkInvalid, ReasonMissing, SecondOfficerNeeded, OfficerRefused,
+		LetterBlocked, IBANInvalid, RegisterUnavailable, AccessKeyInvalid, PINMismatch, CardMismatch, CardBlocked, LinkInvalid, ReasonMissing, SecondOfficerNeeded, DeskTaken, OfficerRefused,
 		Busy, SignatureFailed, Unavailable, Internal,
 	}
 }

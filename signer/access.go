@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -47,12 +48,8 @@ func (s *Service) Access(ctx context.Context, e Entrance) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	switch c.Status {
-	case Blocked:
-		return Session{}, policies.Refuse(policies.CitizenBlocked)
-	case Deregistered:
-		return Session{}, policies.Refuse(policies.CitizenDeregistered)
-	case Registered, Active:
+	if err := policies.Belong(policies.Status(c.Status)); err != nil {
+		return Session{}, outwardly(err)
 	}
 	now, ticket := s.Now(), NewTicket()
 	row, err := s.Vault.SealTicket(ctx, TicketRow{
@@ -70,6 +67,14 @@ func (s *Service) Access(ctx context.Context, e Entrance) (Session, error) {
 		return Session{}, err
 	}
 	return Session{Ticket: ticket, ExpiresAt: row.ExpiresAt}, nil
+}
+
+// outwardly is what is told of a refusal to somebody who is not at a desk.
+func outwardly(err error) error {
+	if refusal, ok := errors.AsType[*policies.Refusal](err); ok {
+		return refusal.Outwardly()
+	}
+	return err
 }
 
 // accessUntil is cut as the database keeps it, for the seal covers it.

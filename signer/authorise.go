@@ -16,6 +16,13 @@ import (
 // Authorise implements Module: step 6 of the ceremony. Both factors have been
 // passed when it returns: the password, since the ticket opens, and the code.
 func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, error) {
+	return s.authorise(ctx, answer, func(row TicketRow) (ChallengeRow, error) {
+		return s.CheckCode(ctx, row, ForSignature, answer.Code)
+	})
+}
+
+// authorise is Authorise of a code that check counts and compares.
+func (s *Service) authorise(ctx context.Context, answer Answer, check func(TicketRow) (ChallengeRow, error)) (Authorised, error) {
 	if err := s.gated(ctx); err != nil {
 		return Authorised{}, err
 	}
@@ -24,7 +31,7 @@ func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, err
 	if err != nil {
 		return Authorised{}, err
 	}
-	challenge, err := s.CheckCode(ctx, row, ForSignature, answer.Code)
+	challenge, err := check(row)
 	if err != nil {
 		return Authorised{}, err
 	}
@@ -43,7 +50,11 @@ func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, err
 	if err != nil {
 		return Authorised{}, err
 	}
-	if !sameDocuments(bound, challenge.Documents) || credential.ID != row.CredentialID || credential.Generation != row.Generation {
+	// Somebody else's signature may have come into a document since the code was sent.
+	if request.Envelope != "" && !sameDocuments(bound, challenge.Documents) {
+		return Authorised{}, policies.Refuse(policies.DocumentChanged, "reason", "signed")
+	}
+	if !challenge.Explicit && !sameDocuments(bound, challenge.Documents) || credential.ID != row.CredentialID || credential.Generation != row.Generation {
 		return Authorised{}, policies.Refuse(policies.SessionExpired)
 	}
 	ks, err := row.SealingKey(answer.Ticket)
@@ -65,7 +76,7 @@ func (s *Service) Authorise(ctx context.Context, answer Answer) (Authorised, err
 		return Authorised{}, err
 	}
 	s.Step("authorise/checked")
-	err = s.Store.Authorise(ctx, Consent{Authorisation: a, TicketHash: row.Hash, Version: citizen.Version}, audit.Entry{
+	err = s.Store.Authorise(ctx, Consent{Authorisation: a, TicketHash: row.Hash, Version: citizen.Version, Envelope: request.Envelope}, audit.Entry{
 		Type: audit.SignAuthorised, Operation: request.ID, At: now, Person: citizen.Identifier,
 		Payload: s.authorised(a, *credential, consentTo{row, challenge, request, citizen.Registration}),
 	})
@@ -90,6 +101,9 @@ func (s *Service) authorised(a Authorisation, k Credential, to consentTo) facts 
 	f["challenge"], f["reference"], f["expires"] = to.challenge.ID, to.challenge.Reference, instant(a.ExpiresAt)
 	f["factors"], f["proofs"] = []string{"knowledge", "possession"}, proofs(to.ticket, to.challenge, a.CreatedAt)
 	f["registration"], f["documents"] = to.registration.facts(), to.request.tell(Document.fixed)
+	if to.challenge.Explicit {
+		f["scal"] = 1
+	}
 	f["seconds"], f["shown_seconds"] = whole(to.challenge.CreatedAt, a.CreatedAt), whole(to.request.opened(), a.CreatedAt)
 	return f
 }

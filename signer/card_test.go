@@ -26,13 +26,16 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	e := newEntrance(t)
-	c := &town{entrance: e, cards: &citizen.Cards{
+	c := townOf(newEntrance(t))
+	c.add(cardNumber, ana)
+	return c
+}
+
+func townOf(e *entrance) *town {
+	return &town{entrance: e, cards: &citizen.Cards{
 		Store: e.db, People: e.people, Vault: e.vault, Gate: e.module, Post: e.post, Locale: "es",
 		Limits: citizen.DefaultCardLimits(), Now: e.clock.Now, Logger: e.journal.logger(),
 	}}
-	c.add(cardNumber, ana)
-	return c
 }
 
 func (c *town) add(number, dni string) {

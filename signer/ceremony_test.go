@@ -196,6 +196,7 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 	s.checker = invariants.Checker{
 		Database: s.database.Owner, Snapshot: s.db.Snapshot, Secrets: []string{password}, Elsewhere: s.journal.text,
 	}
+	t.Cleanup(s.checker.Close)
 	return s
 }
 

@@ -24,7 +24,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	if err != nil {
 		return Challenge{}, err
 	}
-	message := CodeMessage{Purpose: order.Purpose, Phone: citizen.Phone, Locale: citizen.Locale}
+	message := CodeMessage{RequestID: row.RequestID, Purpose: order.Purpose, Phone: citizen.Phone, Locale: citizen.Locale}
 	challenge := ChallengeRow{TicketHash: row.Hash, Purpose: order.Purpose, RequestID: row.RequestID, CitizenID: citizen.ID, Phone: citizen.Phone}
 	var entries []audit.Entry
 

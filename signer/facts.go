@@ -47,7 +47,11 @@ func (r Request) tell(of func(Document) facts) []facts {
 	return out
 }
 
+// identified names a document by its own hash, where it has come itself.
 func (d Document) identified() facts {
+	if d.Given != nil {
+		return facts{"ordinal": d.Ordinal}
+	}
 	return facts{"ordinal": d.Ordinal, "sha256": hexOf(d.SHA256)}
 }
 
@@ -63,7 +67,12 @@ func (d Document) wished() facts {
 
 func (d Document) arrived() facts {
 	f := d.wished()
-	f["name"], f["media_type"], f["bytes"] = d.Name, d.MediaType, d.Size
+	f["name"] = d.Name
+	if d.Given != nil {
+		f["hash"], f["digest"] = d.Hash, hexOf(d.Given)
+		return f
+	}
+	f["media_type"], f["bytes"] = d.MediaType, d.Size
 	if d.Pages > 0 {
 		f["pages"] = d.Pages
 	}

@@ -241,6 +241,34 @@ func TestLetterTellsNothing(t *testing.T) {
 	}
 }
 
+// What a register that does not answer costs is not the person's: who tries again
+// later is let in, from that address too.
+func TestLetterWithoutRegisterCostsNothing(t *testing.T) {
+	t.Parallel()
+	m := newMailroom(t)
+	m.letters.Limits.Asks = citizen.Quota{Here: 2, Person: 2, Address: 8, Service: 100}
+	ask := func() error { return m.request(leo, leoAccount, "192.0.2.1") }
+	m.holders.dead = true
+	for n := range 5 {
+		if err := ask(); !errors.Is(err, policies.Refuse(policies.RegisterUnavailable)) {
+			t.Errorf("request %d: got %v, want register_unavailable", n+1, err)
+		}
+	}
+	m.holders.dead = false
+	for n := range 2 {
+		if err := ask(); err != nil {
+			t.Errorf("request %d to a register that answers: got %v, want it taken", n+1, err)
+		}
+	}
+	m.holders.dead = true
+	if err := ask(); !errors.Is(err, policies.Refuse(policies.RateLimited)) {
+		t.Errorf("the third: got %v, want rate_limited", err)
+	}
+	if err := m.request(eva, leoAccount, "192.0.2.1"); !errors.Is(err, policies.Refuse(policies.RateLimited)) {
+		t.Errorf("somebody else from an address that has asked nine times: got %v, want rate_limited", err)
+	}
+}
+
 // The answer leaves at a whole step, however long it took to find it.
 func TestLetterAnswersEvenly(t *testing.T) {
 	t.Parallel()

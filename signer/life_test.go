@@ -383,13 +383,37 @@ func TestDeath(t *testing.T) {
 			"revoke":     s.register.Revoke(s.Context(), id, order(), 0),
 			"unblock":    s.register.Unblock(s.Context(), id, order()),
 		} {
-			s.refused(what, err, policies.CitizenDeregistered)
+			s.refused(what, err, policies.CitizenDeceased)
 		}
 		_, err := s.identify("", ana, password)
 		s.wants(err, policies.CredentialsWrong)
 		if n := s.logged("citizen.deceased", c.ID); n != 1 {
 			s.Errorf("%d deaths in the log, want 1", n)
 		}
+		_, err = s.register.Register(s.Context(), s.person(ana, anaPhone))
+		s.refused("registering", err, policies.CitizenDeceased)
+		_, err = s.register.RenewActivation(s.Context(), id, citizen.By{Office: "office"})
+		s.refused("a new activation code", err, policies.CitizenDeceased)
+		_, err = s.register.RenewRegistration(s.Context(), id, citizen.Renewal{DocumentUntil: s.clock.Now().AddDate(1, 0, 0)})
+		s.refused("renewing", err, policies.CitizenDeceased)
+		_, err = s.module.Access(s.Context(), signer.Entrance{CitizenID: c.ID, Via: signer.ViaPIN})
+		s.refused("the own pages", err, policies.CitizenUnknown) // as of a stranger
+		// Nor does whoever can write the database bring anybody back.
+		s.sql(`UPDATE citizens SET status = 'deregistered' WHERE id = $1`, c.ID)
+		_, err = s.register.Register(s.Context(), s.person(ana, anaPhone))
+		s.refused("registering after the row was altered", err, policies.RecordTampered)
+		s.sql(`UPDATE citizens SET status = 'deceased' WHERE id = $1`, c.ID)
+
+		s.well("correcting", s.register.CorrectDeath(s.Context(), id, order()))
+		s.refused("correcting twice", s.register.CorrectDeath(s.Context(), id, order()), policies.CitizenDeregistered)
+		if n := s.logged("citizen.death_corrected", c.ID); n != 1 {
+			s.Errorf("%d corrections in the log, want 1", n)
+		}
+		s.clock.advance(time.Hour)
+		receipt, err := s.register.Register(s.Context(), s.person(ana, anaPhone))
+		s.well("registering somebody who lives", err)
+		s.enter(s.person(ana, anaPhone), receipt.ActivationCode, second)
+		s.signs(ana, second)
 	})
 }
 

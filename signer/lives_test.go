@@ -18,6 +18,7 @@ import (
 // what is answered to whatever is asked next.
 type life struct {
 	left, blocked bool
+	dead          bool      // and gone therefore
 	password      string    // empty: none, as after a revocation
 	certified     bool      // there is a certificate
 	held          bool      // it is suspended
@@ -139,6 +140,8 @@ func (l *liver) actions() map[string]func(*rapid.T) {
 				l.leave(rapid.Bool().Draw(r, "dead"))
 			}
 		},
+		"correct a death": func(*rapid.T) { l.lives() },
+		"register":        func(*rapid.T) { l.returns() },
 		"wait": func(r *rapid.T) {
 			// A password lasts two years.
 			if d := rapid.SampledFrom([]time.Duration{day, 10 * day, 100 * day, 310 * day}).Draw(r, "wait"); l.lasted+d < 700*day {
@@ -220,7 +223,7 @@ func (l *liver) office(purpose signer.Purpose) {
 		}
 	}
 	if l.left {
-		want = policies.CitizenDeregistered
+		want = l.absence()
 	}
 	var err error
 	switch purpose { //nolint:exhaustive // of an office
@@ -265,7 +268,7 @@ func (l *liver) forgets() {
 	want := policies.Code("")
 	switch {
 	case l.left:
-		want = policies.CitizenDeregistered
+		want = l.absence()
 	case l.blocked:
 		want = policies.CitizenBlocked
 	}
@@ -284,7 +287,7 @@ func (l *liver) block() {
 	want := policies.Code("")
 	switch {
 	case l.left:
-		want = policies.CitizenDeregistered
+		want = l.absence()
 	case l.blocked:
 		want = policies.CitizenInactive
 	}
@@ -297,7 +300,7 @@ func (l *liver) unblock() {
 	want := policies.Code("")
 	switch {
 	case l.left:
-		want = policies.CitizenDeregistered
+		want = l.absence()
 	case !l.blocked:
 		want = policies.CitizenInactive
 	}
@@ -311,12 +314,51 @@ func (l *liver) leave(dead bool) {
 	if dead {
 		act = l.register.ReportDeath
 	}
-	if l.left {
+	if l.dead || l.left && !dead { // who left may still die
+		want = l.absence()
+	}
+	if l.wanted(fmt.Sprint("leave, dead: ", dead), act(l.Context(), l.identifier(l.dni), order()), want) {
+		l.life = life{left: true, dead: dead, lasted: l.lasted}
+	}
+}
+
+// lives is the error of somebody's death taken back.
+func (l *liver) lives() {
+	want := policies.Code("")
+	switch {
+	case !l.left:
+		want = policies.CitizenInactive
+	case !l.dead:
 		want = policies.CitizenDeregistered
 	}
-	if l.wanted("leave", act(l.Context(), l.identifier(l.dni), order()), want) {
-		l.life = life{left: true, lasted: l.lasted}
+	if l.wanted("correct a death", l.register.CorrectDeath(l.Context(), l.identifier(l.dni), order()), want) {
+		l.dead = false
 	}
+}
+
+// returns registers somebody anew, which only those can be who left.
+func (l *liver) returns() {
+	want := policies.Code("")
+	switch {
+	case l.dead:
+		want = policies.CitizenDeceased
+	case !l.left:
+		want = policies.CitizenExists
+	}
+	receipt, err := l.register.Register(l.Context(), l.person(l.dni, l.mobile))
+	if !l.wanted("register", err, want) {
+		return
+	}
+	l.enter(l.person(l.dni, l.mobile), receipt.ActivationCode, password)
+	l.life = life{password: password, lasted: l.lasted}
+}
+
+// absence is what is said of somebody who has left.
+func (l life) absence() policies.Code {
+	if l.dead {
+		return policies.CitizenDeceased
+	}
+	return policies.CitizenDeregistered
 }
 
 // check holds the rows against the model.
@@ -330,6 +372,8 @@ func (l *liver) check() {
 	}
 	status := signer.Active
 	switch {
+	case l.dead:
+		status = signer.Deceased
 	case l.left:
 		status = signer.Deregistered
 	case l.blocked:

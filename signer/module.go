@@ -28,6 +28,9 @@ type Module interface {
 	Authorise(ctx context.Context, answer Answer) (Authorised, error)
 	// Sign spends the authorisation (AuthorisationInvalid, AuthorisationExpired).
 	Sign(ctx context.Context, sad SAD) error
+	// SignHashes is Sign of a consent over hashes alone, whose holder says how the
+	// key is to be used on them (RequestMalformed, DigestRefused).
+	SignHashes(ctx context.Context, order HashOrder) error
 	// Refuse closes the request at the citizen's wish.
 	Refuse(ctx context.Context, ticket Ticket) error
 }

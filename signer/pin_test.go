@@ -56,10 +56,28 @@ func newEntrance(t *testing.T) *entrance {
 	t.Helper()
 	s := newSpine(t, signer.SealedKeeper)
 	post := &postbox{}
+	limits := citizen.DefaultPINLimits()
+	limits.Step = 0 // TestPINAnswersEvenly waits
 	return &entrance{spine: s, post: post, valid: s.person(ana, anaPhone).DocumentUntil.Format("02/01/2006"), pins: &citizen.Pins{
-		Store: s.db, People: s.people, Checks: s.vault, Gate: s.module, Post: post, Limits: citizen.DefaultPINLimits(),
+		Store: s.db, People: s.people, Checks: s.vault, Gate: s.module, Post: post, Limits: limits,
 		Now: s.clock.Now, Logger: s.journal.logger(),
 	}}
+}
+
+// The answer leaves at a whole step, however much there was to be written.
+func TestPINAnswersEvenly(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t)
+	e.pins.Limits.Step = 400 * time.Millisecond
+	for _, dni := range []string{ana, "00000000T"} {
+		began := time.Now()
+		if _, err := e.pins.Ask(t.Context(), e.order(dni, e.valid, "AB12", "192.0.2.1")); err != nil {
+			t.Fatal(err)
+		}
+		if late := time.Since(began) % e.pins.Limits.Step; late > 200*time.Millisecond {
+			t.Errorf("%s: got the answer %v after a whole step", dni, late)
+		}
+	}
 }
 
 func (e *entrance) order(dni, until, key, address string) citizen.PINOrder {

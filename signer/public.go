@@ -52,6 +52,10 @@ type Fixed struct {
 	// unless they are empty.
 	Layout []byte
 	Update []byte
+	// Revision is how many signatures of the envelope stand in the document before
+	// this one, Prefix what they have appended to it as it came.
+	Revision int
+	Prefix   []byte
 }
 
 // Augmented is what brings a signature to a higher level: its CMS with what its
@@ -100,6 +104,17 @@ type Client struct {
 	Certificate     []byte // SHA-256 of the TLS certificate by which it may show itself, nil if none
 	Scopes          []string
 	ReturnAddresses []string
+	Contact         string
+	// Switches are what is relaxed or opened for it.
+	Switches []string
+	// Doors, Formats and Levels are what it may use; empty: all.
+	Doors   []string
+	Formats []Format
+	Levels  []cades.Level
+	Calls   int // a second, 0: what the deployment grants
+	// Keys and Certificates are by what it shows who it is, beside its secret.
+	Keys         []ClientKey
+	Certificates []ClientCertificate
 }
 
 // AccessToken is an access token; only its hash is kept.
@@ -111,4 +126,9 @@ type AccessToken struct {
 	// Certificate is the SHA-256 of the TLS certificate that it is bound to, nil
 	// if anybody may bear it (RFC 8705, section 3.1).
 	Certificate []byte
+	// KeyThumbprint is that of the key that it is bound to, empty if to none (RFC
+	// 9449, section 6).
+	KeyThumbprint string
+	GrantID       string
+	SAD           []byte // encrypted under the token, nil if it carries none
 }

@@ -56,7 +56,12 @@ const (
 	Active       CitizenStatus = "active"
 	Blocked      CitizenStatus = "blocked"
 	Deregistered CitizenStatus = "deregistered"
+	Deceased     CitizenStatus = "deceased" // for good, unless an office has erred
 )
+
+// Gone reports whether somebody is not registered any more: nothing of what
+// they had is left.
+func (s CitizenStatus) Gone() bool { return s == Deregistered || s == Deceased }
 
 // Notices is how a citizen is told of each signature.
 type Notices string
@@ -176,6 +181,7 @@ type ChallengeRow struct {
 	MAC         []byte
 	Reference   string
 	Documents   []Bound // what the code authorises, ForSignature
+	Explicit    bool    // it stands for no documents: SCAL1, known by who asks
 	Attempts    int
 	State       ChallengeState
 	CreatedAt   time.Time
@@ -220,7 +226,8 @@ type Authorisation struct {
 type Consent struct {
 	Authorisation Authorisation
 	TicketHash    []byte
-	Version       int64 // of the citizen's record, as it was read
+	Version       int64  // of the citizen's record, as it was read
+	Envelope      string // of the request
 }
 
 // Intent is an authorisation about to be spent: the last thing recorded before
@@ -243,6 +250,9 @@ type Notice struct {
 	Kind      string
 	CitizenID string
 	RequestID string
+	// Wanted is how the citizen wants to be told of signatures, of which only
+	// document_signed tells.
+	Wanted Notices
 	// Former is the address or number that another has taken the place of: it is
 	// told too.
 	Former string
@@ -337,17 +347,27 @@ type Store interface {
 	FinishIssuance(ctx context.Context, i Issuance, next TicketRow, entries ...audit.Entry) error
 
 	// Authorise consumes code and ticket and stores the authorisation, if the
-	// record is still at the version it was read at.
+	// record is still at the version it was read at. Within an envelope, it refuses
+	// what another signature has come into (DocumentChanged).
 	Authorise(ctx context.Context, c Consent, e audit.Entry) error
 	// Authorisation reads one that waits to be spent (AuthorisationInvalid).
 	Authorisation(ctx context.Context, sadHash []byte) (Authorisation, error)
 	// BeginSignature spends the authorisation and moves pending → signing, all
-	// if nothing has changed meanwhile.
+	// if nothing has changed meanwhile. Of an envelope's requests over PDFs one is
+	// signing at a time (DocumentChanged).
 	BeginSignature(ctx context.Context, i Intent, e audit.Entry) error
 	// FinishSignature ends the intent and stores one CMS a document.
 	FinishSignature(ctx context.Context, i Intent, cms [][]byte, n Notice, e audit.Entry) error
 	// FailSignature ends an intent without a signature; the request is pending again.
 	FailSignature(ctx context.Context, i Intent, e audit.Entry) error
+
+	// Application reads a client, and whether it is enabled (ApplicationUnknown).
+	Application(ctx context.Context, id string) (c Client, enabled bool, err error)
+	// GiveConsent stores a consent that is over no signature, and spends the ticket.
+	GiveConsent(ctx context.Context, c ServiceConsent, ticketHash []byte, e audit.Entry) error
+	// WithdrawConsents ends all of a citizen's for an application, and what was
+	// granted because of them (NotFound: there are none).
+	WithdrawConsents(ctx context.Context, citizenID, applicationID string, e audit.Entry) error
 
 	// Overdue lists intents and certificate intents past their lease, open
 	// requests past their expiry, and token objects that must go.
@@ -358,6 +378,11 @@ type Store interface {
 	InterruptCertificate(ctx context.Context, serial string, e audit.Entry) error
 	// ExpireRequest moves received or pending → expired.
 	ExpireRequest(ctx context.Context, id string, e audit.Entry) error
+	// Envelope reads one with what has become of its signers' requests, and
+	// WithdrawRequest moves received or pending → withdrawn, if the request's has
+	// ended (RequestState).
+	Envelope(ctx context.Context, id string) (Envelope, error)
+	WithdrawRequest(ctx context.Context, id string, e audit.Entry) error
 	// ForgetTokenKey forgets a token object that is gone.
 	ForgetTokenKey(ctx context.Context, label string, e audit.Entry) error
 	// Forget deletes expired tickets, and with them the keys they guard, voids

@@ -102,13 +102,17 @@ func (r *registry) begins(dni string, class citizen.CertificateClass, p citizen.
 // asks has a code sent to a mobile.
 func (r *registry) asks(t signer.Ticket, mobile string) error {
 	r.Helper()
-	_, err := r.enrolments.SendEnrolmentCode(r.Context(), citizen.EnrolmentOrder{
+	sent, err := r.enrolments.SendEnrolmentCode(r.Context(), citizen.EnrolmentOrder{
 		Ticket: t, Phone: must[citizen.Phone](r.T)(citizen.ParsePhone(mobile)), Locale: "es",
 		Email: must[citizen.Email](r.T)(citizen.ParseEmail("ana@example.es")), DocumentUntil: r.clock.Now().AddDate(3, 0, 0),
 	})
 	if err == nil {
 		_, code := r.postman.last(r.T)
 		r.checker.Secrets = append(r.checker.Secrets, code.Reveal())
+		row := must[citizen.Enrolment](r.T)(r.db.Enrolment(r.Context(), t.Hash(), r.clock.Now()))
+		if !row.CodeUntil().Equal(sent.ExpiresAt) {
+			r.Errorf("the page would say %v, and the code ends at %v", row.CodeUntil(), sent.ExpiresAt)
+		}
 	}
 	return err
 }

@@ -18,9 +18,13 @@ const (
 	PAdES         Format = "pades"          // EN 319 142-1, inside the PDF
 	CAdESDetached Format = "cades-detached" // EN 319 122-1, the content travels apart
 	CAdESAttached Format = "cades-attached" // EN 319 122-1, the content inside
+	// Hash is no form at all: only a hash is known, the key signs that very hash,
+	// and nothing is built around it unless the one who spends the consent asks
+	// for it (HashOrder).
+	Hash Format = "hash"
 )
 
-// Known reports whether f is one of the formats above.
+// Known reports whether f is one of the formats in which documents are signed.
 func (f Format) Known() bool {
 	return f == PAdES || f == CAdESDetached || f == CAdESAttached
 }
@@ -36,10 +40,12 @@ const (
 	Signed   State = "signed"
 	Refused  State = "refused" // by the citizen
 	Expired  State = "expired"
+	// Withdrawn is what becomes of a request that waits when its envelope ends.
+	Withdrawn State = "withdrawn"
 )
 
 // Final reports whether nothing more can happen to the request.
-func (s State) Final() bool { return s == Signed || s == Refused || s == Expired }
+func (s State) Final() bool { return s == Signed || s == Refused || s == Expired || s == Withdrawn }
 
 // Request is what a back end asks: documents, one citizen, one application.
 type Request struct {
@@ -55,6 +61,28 @@ type Request struct {
 	ClosedAt    time.Time // zero while not final
 	Documents   []Document
 	Interrupted int // how many intents ended without an outcome
+	// Particulars are what the application tells the citizen beside the title.
+	Particulars []Particular
+	// Rejected are the documents that were sent and could not be taken in. The
+	// ordinals of the others count without them.
+	Rejected []Rejected
+	// Envelope is the id of the one that the request is part of, empty if it stands
+	// alone.
+	Envelope string
+}
+
+// Particular is a fact that an application tells: "Expediente", "2026/1234".
+type Particular struct {
+	Label string `json:"label"`
+	Value string `json:"value"`
+}
+
+// Rejected is a document that could not be taken in.
+type Rejected struct {
+	Position int               `json:"position"` // from 1, as it was sent
+	Name     string            `json:"name"`
+	Code     policies.Code     `json:"code"`
+	Params   map[string]string `json:"params,omitempty"`
 }
 
 // Application is a back end of an organisation, as citizens see it named.
@@ -73,10 +101,13 @@ type Document struct {
 	MediaType string
 	Format    Format
 	Size      int64  // bytes, as it came
-	SHA256    []byte // of the document as it came
+	SHA256    []byte // of the document as it came; of a hash that was given, that hash's own
 	Pages     int    // 0 if it is not a PDF
 	Options   []byte // requests.Options as JSON: how the signature is to look
 	Layout    []byte // pades.Layout as JSON, empty for CAdES
+	// Given is the hash that came in the place of the document, nil if the document
+	// itself did. It is of algorithm Hash then, and nothing else is ever fixed.
+	Given []byte
 	// Findings are what an inspection found in it and let pass, codes of
 	// policies.DocumentRules.
 	Findings   []string
@@ -87,12 +118,15 @@ type Document struct {
 	Level   cades.Level
 	Reached cades.Level
 	Lacking policies.Code
+	// Revision is how many signatures of the request's envelope stand in a PDF
+	// before this one.
+	Revision int
 
 	SigningTime time.Time // zero until fixed; whole seconds, UTC
-	Hash        string    // OID of the digest's algorithm, as the public side says; empty until fixed
+	Hash        string    // OID of the digest's algorithm, as the public side says; empty until fixed or given
 	Digest      []byte    // of what the signature covers; nil until fixed
 	FixedFor    []byte    // hash of the ticket for which it was fixed
-	CMS         []byte    // detached SignedData, once signed
+	CMS         []byte    // detached SignedData, once signed; of format Hash the value itself, unless something was built around it
 }
 
 // Bound is what an authorisation says of one document: enough to rebuild the

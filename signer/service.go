@@ -41,6 +41,7 @@ type Courier interface {
 // CodeMessage is the content of an SMS with a code.
 type CodeMessage struct {
 	ID           string
+	RequestID    string // empty where no request asked for it
 	Phone        string
 	Locale       string
 	Purpose      Purpose
@@ -100,6 +101,9 @@ type Config struct {
 	KeyAlgorithm string
 	// RSAScheme is how RSA keys sign, cms.PKCS1v15 if it is empty.
 	RSAScheme cms.Scheme
+	// Explicit admits factors that pass through applications which have that switched
+	// on (SCAL1).
+	Explicit bool
 	// ReadyKeys are made in idle time, see KeepReady.
 	ReadyKeys int
 	Now       func() time.Time

@@ -22,21 +22,26 @@ import (
 
 // Sign implements Module: steps 7 and 8 of the ceremony.
 func (s *Service) Sign(ctx context.Context, sad SAD) error {
+	return s.spend(ctx, HashOrder{SAD: sad, Scheme: s.RSAScheme}, Bound.itself)
+}
+
+// spend is Sign, of what is made of each document that was consented to.
+func (s *Service) spend(ctx context.Context, order HashOrder, making func(Bound) (Bound, error)) error {
 	if err := s.gated(ctx); err != nil {
 		return err
 	}
 	defer s.pool.busy()()
 	now := s.Now()
-	c, err := s.redeem(ctx, sad, now)
+	c, err := s.redeem(ctx, order.SAD, now)
 	if err != nil {
 		return err
 	}
 	defer zero(c.ks)
-	key, err := s.newSigningKey(c.credential)
+	key, err := s.newSigningKey(c.credential, order.Scheme)
 	if err != nil {
 		return err
 	}
-	dtbs, err := key.dtbs(c.Documents)
+	dtbs, err := key.dtbs(c.Documents, making)
 	if err != nil {
 		return err
 	}
@@ -46,7 +51,7 @@ func (s *Service) Sign(ctx context.Context, sad SAD) error {
 		DTBSR: representations(dtbs), LeaseUntil: now.Add(s.Limits.Lease),
 	}
 	s.Step("sign/redeemed")
-	if err := s.Store.BeginSignature(ctx, intent, s.intentEntry(intent, c, now)); err != nil {
+	if err := s.Store.BeginSignature(ctx, intent, s.intentEntry(intent, c, dtbs, now)); err != nil {
 		return err
 	}
 	s.Step("sign/intended")
@@ -59,20 +64,21 @@ func (s *Service) Sign(ctx context.Context, sad SAD) error {
 	}
 	s.Step("sign/signed")
 	err = s.Store.FinishSignature(ctx, intent, signed,
-		Notice{Kind: "document_signed", CitizenID: c.CitizenID, RequestID: c.request.ID},
+		Notice{Kind: "document_signed", CitizenID: c.CitizenID, RequestID: c.request.ID, Wanted: c.citizen.Notices},
 		audit.Entry{
 			Type: audit.SignDone, Operation: c.request.ID, At: s.Now(), Person: c.citizen.Identifier,
-			Payload: intent.done(*c.credential, signed),
+			Payload: intent.done(*c.credential, dtbs, signed),
 		})
 	s.Step("sign/done")
 	return err
 }
 
-func (s *Service) intentEntry(i Intent, c consented, now time.Time) audit.Entry {
+func (s *Service) intentEntry(i Intent, c consented, all []dtbs, now time.Time) audit.Entry {
 	// The request's documents are those of the consent: redeem has compared them.
 	documents := c.request.tell(Document.fixed)
 	for n := range documents {
 		documents[n]["dtbs_r"] = hexOf(i.DTBSR[n])
+		all[n].built(documents[n])
 	}
 	payload := i.facts(*c.credential)
 	payload["documents"] = documents
@@ -82,9 +88,12 @@ func (s *Service) intentEntry(i Intent, c consented, now time.Time) audit.Entry 
 }
 
 // done are the facts of an intent's signatures.
-func (i Intent) done(k Credential, signed [][]byte) facts {
-	f := i.facts(k)
-	f["signatures"], f["documents"] = fingerprints(signed), i.Request.tell(Document.signed)
+func (i Intent) done(k Credential, all []dtbs, signed [][]byte) facts {
+	f, documents := i.facts(k), i.Request.tell(Document.signed)
+	for n := range documents {
+		all[n].built(documents[n])
+	}
+	f["signatures"], f["documents"] = fingerprints(signed), documents
 	return f
 }
 
@@ -107,7 +116,7 @@ type signingKey struct {
 	scheme      cms.Scheme // empty for what the key does by itself
 }
 
-func (s *Service) newSigningKey(k *Credential) (signingKey, error) {
+func (s *Service) newSigningKey(k *Credential, scheme cms.Scheme) (signingKey, error) {
 	certificate, err := x509.ParseCertificate(k.Certificate.DER)
 	if err != nil {
 		return signingKey{}, fmt.Errorf("reading the certificate: %w", err)
@@ -122,14 +131,16 @@ func (s *Service) newSigningKey(k *Credential) (signingKey, error) {
 	}
 	key := signingKey{certificate: certificate, chain: chain}
 	if _, ok := certificate.PublicKey.(*rsa.PublicKey); ok {
-		key.scheme = s.RSAScheme
+		key.scheme = scheme
 	}
 	return key, nil
 }
 
 // dtbs is one document's data to be signed: the signed attributes, and their
-// hash (DTBS/R), which is what the key signs.
+// hash (DTBS/R), which is what the key signs. Of format Hash there are no
+// attributes, and the hash is the one that was consented to.
 type dtbs struct {
+	consented      Bound
 	document       Bound
 	hash           crypto.Hash
 	attributes     []byte
@@ -139,12 +150,20 @@ type dtbs struct {
 // dtbs builds each document's signed attributes here, from the digest that was
 // shown and this credential's certificate, so that the public side cannot slip
 // anything else into them.
-func (k signingKey) dtbs(documents []Bound) ([]dtbs, error) {
+func (k signingKey) dtbs(documents []Bound, making func(Bound) (Bound, error)) ([]dtbs, error) {
 	out := make([]dtbs, len(documents))
-	for i, d := range documents {
+	for i, consented := range documents {
+		d, err := making(consented)
+		if err != nil {
+			return nil, err
+		}
 		hash, err := ParseDigest(d.Hash, d.Digest)
 		if err != nil {
 			return nil, err
+		}
+		if d.Format == Hash {
+			out[i] = dtbs{consented: consented, document: d, hash: hash, representation: d.Digest}
+			continue
 		}
 		params, err := d.params()
 		if err != nil {
@@ -155,7 +174,7 @@ func (k signingKey) dtbs(documents []Bound) ([]dtbs, error) {
 		if err != nil {
 			return nil, fmt.Errorf("building signed attributes: %w", err)
 		}
-		out[i] = dtbs{document: d, hash: hash, attributes: set, representation: cades.DTBSR(set, hash)}
+		out[i] = dtbs{consented: consented, document: d, hash: hash, attributes: set, representation: cades.DTBSR(set, hash)}
 	}
 	return out, nil
 }
@@ -168,7 +187,7 @@ func representations(all []dtbs) [][]byte {
 	return out
 }
 
-// useKey unseals once, signs everything, and returns one detached CMS a
+// useKey unseals once, signs everything, and returns one detached CMS or value a
 // document, each verified with the certificate.
 func (s *Service) useKey(ctx context.Context, c consented, key signingKey, all []dtbs) ([][]byte, error) {
 	payload, err := c.credential.Sealed.open(c.ks)
@@ -234,6 +253,12 @@ func (k signingKey) signAll(private crypto.Signer, all []dtbs, out [][]byte) err
 }
 
 func (k signingKey) assemble(d dtbs, value []byte) ([]byte, error) {
+	if d.document.Format == Hash {
+		if err := cms.CheckValue(k.certificate.PublicKey, cms.SignerOpts(d.hash, k.scheme, k.certificate.PublicKey), d.representation, value); err != nil {
+			return nil, fmt.Errorf("verifying: %w", err)
+		}
+		return value, nil
+	}
 	der, err := cms.Assemble(cms.Parts{
 		SignedAttributes: d.attributes, Signature: value, Certificate: k.certificate, Chain: k.chain, Hash: d.hash,
 		Scheme: k.scheme,

@@ -50,3 +50,28 @@ func (db *DB) CountAsking(ctx context.Context, a citizen.Asking) (citizen.Asked,
 	})
 	return asked, classify(err)
 }
+
+// UncountAsking implements citizen.LetterCounter.
+func (db *DB) UncountAsking(ctx context.Context, a citizen.Asking) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH counted AS (
+			SELECT n, kind, scope, subject, hour
+			FROM askings
+			WHERE kind = @kind AND hour = @hour AND (scope, subject) IN (('here', @person || ' ' || @address), ('person', @person))
+			FOR UPDATE
+		), less AS (
+			UPDATE askings a
+			SET n = a.n - 1
+			FROM counted c
+			WHERE (a.kind, a.scope, a.subject, a.hour) = (c.kind, c.scope, c.subject, c.hour) AND c.n > 1
+		)
+		DELETE FROM askings a
+		USING counted c
+		WHERE (a.kind, a.scope, a.subject, a.hour) = (c.kind, c.scope, c.subject, c.hour) AND c.n = 1`, pgx.NamedArgs{
+		"kind":    a.Kind,
+		"person":  a.Person,
+		"address": a.Address,
+		"hour":    a.Now.UTC().Truncate(time.Hour),
+	})
+	return classify(err)
+}

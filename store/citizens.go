@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,8 @@ func (db *DB) Register(ctx context.Context, r citizen.Registering, entries ...au
 
 func insertCitizen(ctx context.Context, tx pgx.Tx, r citizen.Registering) error {
 	args := rowOf(r.Citizen)
-	args["now"], args["epoch"], args["seal"] = r.Citizen.Registration.AssuredAt, r.Change.Seal.Epoch, r.Change.Seal.MAC
+	args["now"] = cmp.Or(r.Citizen.Registration.AssuredAt, r.Change.Entry.At)
+	args["epoch"], args["seal"] = r.Change.Seal.Epoch, r.Change.Seal.MAC
 	_, err := tx.Exec(ctx, `
 		INSERT INTO citizens (id, identifier, given_name, surnames, phone, email, locale, status, document_until, created_at, version, seal_epoch, seal)
 		VALUES (@id, @identifier, @given, @surnames, @phone, @email, @locale, @status, @until, @now, 1, @epoch, @seal)`, args)
@@ -365,8 +367,13 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 		if err != nil {
 			return err
 		}
-		if m.To == signer.Deregistered {
+		if m.To.Gone() {
 			if err := leave(ctx, tx, m.Change.CitizenID); err != nil {
+				return err
+			}
+		}
+		if m.To == signer.Deceased {
+			if err := voidLetters(ctx, tx, m.Change.CitizenID); err != nil {
 				return err
 			}
 		}
@@ -375,6 +382,24 @@ func (db *DB) SetStatus(ctx context.Context, m citizen.Move, entries ...audit.En
 		}
 		return db.conclude(ctx, tx, ended.changed, append(append(entries, ended.entries...), m.Change.Entry)...)
 	})
+}
+
+// EnterDeceased implements citizen.Store. That nobody is registered in the same
+// moment, the index upon the identifiers sees to.
+func (db *DB) EnterDeceased(ctx context.Context, c signer.Citizen, change signer.Change, e audit.Entry) error {
+	err := db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := insertCitizen(ctx, tx, citizen.Registering{Citizen: c, Change: change}); err != nil {
+			return err
+		}
+		if err := voidLetters(ctx, tx, c.ID); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e, change.Entry)
+	})
+	if violated(err, "citizens_identifier_unique") {
+		return fmt.Errorf("%w: %w", policies.Refuse(policies.CitizenExists), err)
+	}
+	return err
 }
 
 // settle does to the certificates what a move asks for.

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,9 +20,6 @@ import (
 
 // pieceSize is what a content is cut into: what a process holds of it at a time.
 const pieceSize = 1 << 20
-
-// ErrContentChanged means that a content was not the same when it was read again.
-var ErrContentChanged = errors.New("the content changed while it was read")
 
 // AddUpload implements requests.Store.
 func (p Public) AddUpload(ctx context.Context, u signer.Upload, content io.Reader) error {
@@ -56,26 +54,49 @@ func addContent(ctx context.Context, tx pgx.Tx, u signer.Upload, content io.Read
 	if err != nil {
 		return err
 	}
-	hash, left := sha256.New(), u.Size
-	piece := make([]byte, min(pieceSize, u.Size))
-	for n := 0; left > 0; n++ {
-		size, err := io.ReadFull(content, piece[:min(left, pieceSize)])
-		if err != nil {
-			return fmt.Errorf("reading a content: %w", err)
-		}
-		left -= int64(size)
-		hash.Write(piece[:size])
-		_, err = tx.Exec(ctx, `
-			INSERT INTO content_pieces (content_id, n, data)
-			VALUES (@id, @n, @data)`, pgx.NamedArgs{"id": u.ID, "n": n, "data": piece[:size]})
-		if err != nil {
-			return err
-		}
+	octets := &exactly{from: content, left: u.Size}
+	_, err = tx.Conn().PgConn().CopyFrom(ctx, pieces(u.ID, u.Size, octets), `COPY content_pieces (content_id, n, data) FROM STDIN BINARY`)
+	if octets.err != nil {
+		return fmt.Errorf("reading a content: %w", octets.err)
 	}
-	if !bytes.Equal(hash.Sum(nil), u.SHA256) {
-		return ErrContentChanged
+	return err
+}
+
+// pieces are the rows of a content as COPY reads them in binary ("Binary Format"
+// of PostgreSQL's COPY): none of them is held. What a content is, it was hashed as
+// when it came; that it still is, whoever reads it checks.
+func pieces(id string, size int64, content io.Reader) io.Reader {
+	parts := []io.Reader{strings.NewReader("PGCOPY\n\xff\r\n\x00" + strings.Repeat("\x00", 8))}
+	for n := uint32(0); size > 0; n++ {
+		piece := min(size, pieceSize)
+		head := binary.BigEndian.AppendUint16(nil, 3)
+		head = append(binary.BigEndian.AppendUint32(head, uint32(len(id))), id...) //nolint:gosec // ids are short
+		head = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(head, 4), n)
+		head = binary.BigEndian.AppendUint32(head, uint32(piece))
+		parts = append(parts, bytes.NewReader(head), io.LimitReader(content, piece))
+		size -= piece
 	}
-	return nil
+	return io.MultiReader(append(parts, strings.NewReader("\xff\xff"))...)
+}
+
+// exactly is as many octets as were announced, or an error.
+type exactly struct {
+	from io.Reader
+	left int64
+	err  error
+}
+
+// Read implements io.Reader.
+func (e *exactly) Read(p []byte) (int, error) {
+	n, err := e.from.Read(p)
+	e.left -= int64(n)
+	if errors.Is(err, io.EOF) && e.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		e.err = err
+	}
+	return n, err
 }
 
 // useContent is the content of a new document: one that was sent before, or one
@@ -178,9 +199,38 @@ func (p Public) Augmented(ctx context.Context, requestID string, ordinal int) (*
 
 // Augment implements requests.Store. What is there already and reaches as far
 // stays: of two that worked at the same signature the first wins, and the last
-// says what lacks.
+// says what lacks. The application is told when the last signature of a request
+// has come as far as was asked for.
 func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmented, now time.Time) error {
-	_, err := p.db.pool.Exec(ctx, `
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		// Two that end at the same moment would each find that the other is missing.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(@id, 0))`, pgx.NamedArgs{"id": requestID}); err != nil {
+			return err
+		}
+		if err := augment(ctx, tx, requestID, a, now); err != nil {
+			return err
+		}
+		var lacking bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (
+				SELECT
+				FROM documents d
+				LEFT JOIN augmentations a ON a.request_id = d.request_id AND a.ordinal = d.ordinal
+				WHERE d.request_id = @id AND d.level <> 'B-B'
+					AND (a.level IS NULL OR array_position(@levels, a.level) < array_position(@levels, d.level))
+			)`, pgx.NamedArgs{"id": requestID, "levels": levels()}).Scan(&lacking)
+		if err != nil || lacking {
+			return err
+		}
+		return p.db.announce(ctx, tx, requestID, signer.EventLevelReached, now)
+	})
+}
+
+// levels are the levels of signatures, the lowest first.
+func levels() []string { return []string{"B-B", "B-T", "B-LT", "B-LTA"} }
+
+func augment(ctx context.Context, tx pgx.Tx, requestID string, a signer.Augmented, now time.Time) error {
+	_, err := tx.Exec(ctx, `
 		INSERT INTO augmentations (request_id, ordinal, level, lacking, cms, tail, at)
 		SELECT request_id, ordinal, @level, @lacking, @cms, @tail, @at
 		FROM documents
@@ -200,7 +250,7 @@ func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmente
 		"cms":     a.CMS,
 		"tail":    append([]byte{}, a.Tail...),
 		"at":      now,
-		"levels":  []string{"B-B", "B-T", "B-LT", "B-LTA"},
+		"levels":  levels(),
 	})
 	return err
 }

@@ -135,16 +135,15 @@ func TestUploadsBelongToTheirApplication(t *testing.T) {
 	}
 }
 
-// What is read must be what was announced.
-func TestContentThatChanges(t *testing.T) {
+// As much is read as was announced.
+func TestContentThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	a := newDeposit(t)
-	u := signer.Upload{ID: "liar", ApplicationID: "sede", Size: 4, SHA256: make([]byte, 32), CreatedAt: a.now}
-	if err := a.public.AddUpload(t.Context(), u, bytes.NewReader([]byte("abcd"))); !errors.Is(err, store.ErrContentChanged) {
-		t.Errorf("another hash: got %v, want %v", err, store.ErrContentChanged)
-	}
-	if err := a.public.AddUpload(t.Context(), u, bytes.NewReader([]byte("ab"))); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("too short: got %v, want %v", err, io.ErrUnexpectedEOF)
+	u := signer.Upload{ID: "liar", ApplicationID: "sede", Size: 3 << 20, SHA256: make([]byte, 32), CreatedAt: a.now}
+	for _, size := range []int{0, 2, 1 << 20, 3<<20 - 1} {
+		if err := a.public.AddUpload(t.Context(), u, bytes.NewReader(make([]byte, size))); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d octets: got %v, want %v", size, err, io.ErrUnexpectedEOF)
+		}
 	}
 	if _, err := a.public.Upload(t.Context(), "sede", "liar"); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
 		t.Errorf("got %v, want nothing stored", err)
@@ -192,6 +191,51 @@ func TestPurgeForgetsContents(t *testing.T) {
 	}
 	if err := a.public.WriteContent(t.Context(), io.Discard, "r", 1); !errors.Is(err, policies.Refuse(policies.NotFound)) {
 		t.Errorf("after the retention: got %v, want %v", err, policies.NotFound)
+	}
+}
+
+// Forgetting does not read all requests that ever were, and marks what it has
+// done.
+func TestPurgeReadsNoMoreThanItForgets(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	a.sql(`
+		INSERT INTO requests (id, application_id, identifier, title, locale, return_url, idempotency_key, body_hash, state, created_at, expires_at, closed_at)
+		SELECT 'p' || n, 'sede', '12345678Z', 't', 'es', 'https://sede.example/', 'k' || n, '', 'signed', $1, $1,
+			$1::timestamptz - CASE WHEN n > 20 THEN interval '1 day' ELSE interval '30 days' END
+		FROM generate_series(1, 20000) n`, a.now)
+	a.sql(`
+		INSERT INTO documents (request_id, ordinal, name, media_type, format, size, sha256, update)
+		SELECT id, 1, 'd.txt', 'text/plain', 'cades-detached', 1, '', 'x' FROM requests`)
+	a.sql(`ANALYZE`)
+	scans := func() (n int64) {
+		t.Helper()
+		if err := as(t, a.url.Owner).QueryRow(t.Context(), `SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'requests'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	time.Sleep(time.Second) // the numbers come late
+	before := scans()
+	db, err := store.Open(t.Context(), a.url.API)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.ForPublic(db).Purge(t.Context(), a.now, 7*24*time.Hour, 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	db.Close() // its connections report when they end
+	time.Sleep(time.Second)
+	if got := scans() - before; got != 0 {
+		t.Errorf("got all requests read %d times, want never", got)
+	}
+	var marked, left int
+	if err := as(t, a.url.Owner).QueryRow(t.Context(), `
+		SELECT (SELECT count(*) FROM requests WHERE purged_at IS NOT NULL), (SELECT count(*) FROM documents WHERE update IS NOT NULL)`).Scan(&marked, &left); err != nil {
+		t.Fatal(err)
+	}
+	if marked != 20 || left != 19_980 {
+		t.Errorf("got %d requests marked and %d documents kept, want 20 and 19980", marked, left)
 	}
 }
 

@@ -38,6 +38,12 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	// A server that died is back sooner than the pool would have doubts about the
 	// connections that it left: without these, each of them costs somebody a call.
 	config.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > doubt }
+	// What the desk asks is planned once for all names, people and days. A plan of
+	// its own for each would be most of what a look-up costs in a large register,
+	// and is made as often as it promises to save more than nothing.
+	if config.ConnConfig.User == deskRole {
+		config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -70,6 +76,34 @@ func swap(ctx context.Context, tx pgx.Tx, refusal *policies.Refusal, sql string,
 		return refusal
 	}
 	return nil
+}
+
+// compare is what swap is asked for.
+type compare struct {
+	refusal *policies.Refusal
+	sql     string
+	args    pgx.NamedArgs
+}
+
+// swaps are several compare-and-swaps in one round trip; the first that fails is
+// the refusal. What followed it has been done, and is taken back with the rest.
+func swaps(ctx context.Context, tx pgx.Tx, all ...compare) error {
+	var batch pgx.Batch
+	for _, c := range all {
+		batch.Queue(c.sql, c.args)
+	}
+	results := tx.SendBatch(ctx, &batch)
+	for _, c := range all {
+		tag, err := results.Exec()
+		if err == nil && tag.RowsAffected() != 1 {
+			err = c.refusal
+		}
+		if err != nil {
+			_ = results.Close() // says the same, or less
+			return err
+		}
+	}
+	return results.Close()
 }
 
 // violated reports whether err is the violation of a named constraint.

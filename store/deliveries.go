@@ -34,6 +34,20 @@ func (db *DB) Arrived(ctx context.Context, d signer.Delivery) (bool, error) {
 	return known, err
 }
 
+// Undelivered implements notify.Undelivered.
+func (db *DB) Undelivered(ctx context.Context, operator string, since time.Time, limit int) ([]string, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT provider_id
+		FROM sms_messages
+		WHERE provider = @operator AND provider_id <> '' AND state = 'accepted' AND at > @since
+		ORDER BY at DESC
+		LIMIT @limit`, pgx.NamedArgs{"operator": operator, "since": since, "limit": limit})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // Delivery is what is known of a message, empty while no operator has accepted
 // it.
 func (p Public) Delivery(ctx context.Context, id string) (signer.DeliveryState, error) {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -48,14 +49,27 @@ func TestDeliveries(t *testing.T) {
 		}
 	}
 
+	waits := func(operator string, since time.Time, want ...string) {
+		t.Helper()
+		got, err := db.Undelivered(t.Context(), operator, since, 10)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s's that wait: got %v (%v), want %v", operator, got, err, want)
+		}
+	}
+
 	state("first", "")
 	hand("first", "a", "1")
 	hand("second", "b", "1")
+	hand("third", "b", "") // of which the operator tells nothing
+	waits("a", now.Add(-time.Minute), "1")
+	waits("b", now.Add(-time.Minute), "1")
+	waits("a", now)
 	state("first", signer.DeliveryAccepted)
 	arrives("a", "2", signer.DeliveryDone, false)
 	arrives("a", "1", signer.DeliveryDone, true)
 	state("first", signer.DeliveryDone)
 	state("second", signer.DeliveryAccepted)
+	waits("a", now.Add(-time.Minute))
 	arrives("a", "1", signer.DeliveryFailed, true) // a late rumour
 	state("first", signer.DeliveryDone)
 	arrives("b", "1", signer.DeliveryFailed, true)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,35 +15,17 @@ import (
 // Desk is the database as the role of the officers' desk sees it.
 type Desk struct{ db *DB }
 
+// deskRole is the role that the desk's process opens the database in.
+const deskRole = "rubrica_registrar"
+
 // ForDesk narrows a DB opened in the role rubrica_registrar.
 func ForDesk(db *DB) Desk { return Desk{db} }
 
-// literally keeps what was typed from being a pattern.
-func literally(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
-}
-
-// Find looks people up, at most so many, by surnames. Each way has an index.
+// Find looks people up, at most so many, by surnames. Each way has an index, and
+// a name that half a town has is read from it no further than is shown.
 func (d Desk) Find(ctx context.Context, q citizen.Question, limit int) ([]citizen.Match, error) {
-	where := `plain_name(surnames || ' ' || given_name) LIKE plain_name(@asked) || '%' OR plain_name(given_name || ' ' || surnames) LIKE plain_name(@asked) || '%'`
-	asked := literally(q.Name)
-	switch {
-	case q.Identifier != "":
-		where, asked = `identifier = @asked`, q.Identifier
-	case q.Phone != "":
-		where, asked = `phone = @asked`, q.Phone
-	}
-	rows, err := d.db.pool.Query(ctx, `
-		SELECT
-			id,
-			identifier,
-			given_name,
-			surnames,
-			status
-		FROM citizens
-		WHERE `+where+`
-		ORDER BY surnames, given_name, identifier
-		LIMIT @limit`, pgx.NamedArgs{"asked": asked, "limit": limit})
+	sql, asked := finding(q)
+	rows, err := d.db.pool.Query(ctx, sql, pgx.NamedArgs{"asked": asked, "limit": limit})
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -53,6 +34,40 @@ func (d Desk) Find(ctx context.Context, q citizen.Question, limit int) ([]citize
 		err := row.Scan(&m.ID, &m.Identifier, &m.GivenName, &m.Surnames, &m.Status)
 		return m, err
 	})
+}
+
+// finding is the SQL for a question, and what is asked in it.
+func finding(q citizen.Question) (sql, asked string) {
+	from, asked := `(`+begins(`surnames || ' ' || given_name`)+`) UNION (`+begins(`given_name || ' ' || surnames`)+`)`, q.Name
+	switch {
+	case q.Identifier != "":
+		from, asked = `SELECT id, identifier, given_name, surnames, status FROM citizens WHERE identifier = @asked`, q.Identifier
+	case q.Phone != "":
+		from, asked = `SELECT id, identifier, given_name, surnames, status FROM citizens WHERE phone = @asked`, q.Phone
+	}
+	return `
+		SELECT
+			id,
+			identifier,
+			given_name,
+			surnames,
+			status
+		FROM (` + from + `) AS found
+		ORDER BY surnames, given_name, identifier
+		LIMIT @limit`, asked
+}
+
+// begins reads the first people whose name, put like this, begins as asked. LIKE
+// would do the same, but only where the planner knows the pattern; chr(1114111)
+// is the last that a string can go on with.
+func begins(name string) string {
+	name = `plain_name(` + name + `)`
+	return `
+		SELECT id, identifier, given_name, surnames, status
+		FROM citizens
+		WHERE ` + name + ` ~>=~ plain_name(@asked) AND ` + name + ` ~<~ (plain_name(@asked) || chr(1114111))
+		ORDER BY ` + name + ` USING ~<~, identifier
+		LIMIT @limit`
 }
 
 // pastLimit is how many entries of the log a file shows.
@@ -222,6 +237,8 @@ func only[T any](list []T, err error) (T, error) {
 // listLimit bounds what a queue shows at once.
 const listLimit = 200
 
+// cases reads incidents, and then the people whom they are about one by one: in a
+// small register it would be as cheap to read all people, in a large one not.
 func (d Desk) cases(ctx context.Context, where string, args pgx.NamedArgs) ([]citizen.Case, error) {
 	args["limit"] = listLimit
 	rows, err := d.db.pool.Query(ctx, `
@@ -236,11 +253,20 @@ func (d Desk) cases(ctx context.Context, where string, args pgx.NamedArgs) ([]ci
 			i.closed_at,
 			coalesce(i.closed_by, ''),
 			coalesce(i.outcome, '')
-		FROM incidents i
-		JOIN citizens c ON c.id = i.citizen_id
-		WHERE `+where+`
-		ORDER BY i.closed_at IS NOT NULL, i.opened_at
-		LIMIT @limit`, args)
+		FROM (
+			SELECT id, citizen_id, request_id, said, opened_at, closed_at, closed_by, outcome
+			FROM incidents i
+			WHERE `+where+`
+			ORDER BY i.closed_at IS NOT NULL, i.opened_at
+			LIMIT @limit
+		) AS i
+		CROSS JOIN LATERAL (
+			SELECT identifier, given_name, surnames
+			FROM citizens
+			WHERE id = i.citizen_id
+			OFFSET 0
+		) AS c
+		ORDER BY i.closed_at IS NOT NULL, i.opened_at`, args)
 	if err != nil {
 		return nil, classify(err)
 	}

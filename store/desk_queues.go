@@ -121,15 +121,16 @@ func scanOrder(row pgx.CollectableRow) (citizen.DeskOrder, error) {
 	return o, err
 }
 
-// Decide confirms or rejects an order that waits and has not expired. Whoever
-// asked for it cannot confirm it (policies.SecondOfficerNeeded), which the table
-// forbids too.
-func (d Desk) Decide(ctx context.Context, o citizen.DeskOrder) error {
+// Decide confirms or rejects an order that waits and has not expired, in its turn
+// (policies.DeskTaken). Whoever asked for it cannot confirm it
+// (policies.SecondOfficerNeeded), which the table forbids too.
+func (d Desk) Decide(ctx context.Context, t citizen.Turn, o citizen.DeskOrder) error {
 	err := d.db.inTx(ctx, func(tx pgx.Tx) error {
-		return swap(ctx, tx, policies.Refuse(policies.SecondOfficerNeeded), `
+		return swap(ctx, tx, taken(), `
 			UPDATE desk_orders
 			SET state = @state, decided_by = @by, decided_at = @at
-			WHERE id = @id AND office = @office AND state = 'waiting' AND expires_at > @at`, pgx.NamedArgs{
+			WHERE id = @id AND office = @office AND state = 'waiting' AND expires_at > @at AND turn = @holder`, pgx.NamedArgs{
+			"holder": t.Holder,
 			"id":     o.ID,
 			"office": o.Office,
 			"state":  o.State,
@@ -144,13 +145,15 @@ func (d Desk) Decide(ctx context.Context, o citizen.DeskOrder) error {
 }
 
 // Conclude writes down what became of one of those whom a confirmed order is
-// about.
-func (d Desk) Conclude(ctx context.Context, orderID, identifier, outcome string) error {
+// about, and prolongs the turn (policies.DeskTaken).
+func (d Desk) Conclude(ctx context.Context, t citizen.Turn, identifier, outcome string) error {
+	args := turnArgs(t)
+	args["identifier"], args["outcome"] = identifier, outcome
 	return d.db.inTx(ctx, func(tx pgx.Tx) error {
-		return swap(ctx, tx, policies.Refuse(policies.NotFound), `
+		return swap(ctx, tx, taken(), `
 			UPDATE desk_orders
-			SET outcome = outcome || jsonb_build_object(@identifier::text, @outcome::text)
-			WHERE id = @id AND state = 'confirmed'`, pgx.NamedArgs{"id": orderID, "identifier": identifier, "outcome": outcome})
+			SET outcome = outcome || jsonb_build_object(@identifier::text, @outcome::text), turn_until = @until
+			WHERE id = @id AND state = 'confirmed' AND turn = @holder`, args)
 	})
 }
 
@@ -238,14 +241,15 @@ func (d Desk) videos(ctx context.Context, where string, args pgx.NamedArgs) ([]c
 	})
 }
 
-// DecideVideo approves or rejects a recording that is pending, so that of
-// several officers one does (policies.RequestState).
-func (d Desk) DecideVideo(ctx context.Context, v citizen.Video) error {
+// DecideVideo approves or rejects a recording that is pending, in its turn
+// (policies.DeskTaken).
+func (d Desk) DecideVideo(ctx context.Context, t citizen.Turn, v citizen.Video) error {
 	return d.db.inTx(ctx, func(tx pgx.Tx) error {
-		return swap(ctx, tx, policies.Refuse(policies.RequestState, "state", "decided"), `
+		return swap(ctx, tx, taken(), `
 			UPDATE video_registrations
-			SET state = @state, decided_by = @by, decided_at = @at, reason = @reason
-			WHERE id = @id AND office = @office AND state = 'pending'`, pgx.NamedArgs{
+			SET state = @state, decided_by = @by, decided_at = @at, reason = @reason, turn = NULL, turn_until = NULL
+			WHERE id = @id AND office = @office AND state = 'pending' AND turn = @holder`, pgx.NamedArgs{
+			"holder": t.Holder,
 			"id":     v.ID,
 			"office": v.Office,
 			"state":  v.State,

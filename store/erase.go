@@ -14,7 +14,7 @@ import (
 // Erasure says whose entries lose their salt, and what that is to be recorded
 // with: either all of one person, or some by their numbers.
 type Erasure struct {
-	// Person is a DNI or NIE. The person must be deregistered, and the last of
+	// Person is a DNI or NIE. The person must be deregistered or dead, and the last of
 	// their certificates must have ended before Ended.
 	Person string
 	Ended  time.Time
@@ -78,7 +78,7 @@ func erasableOf(ctx context.Context, tx pgx.Tx, person string, ended time.Time) 
 	err := tx.QueryRow(ctx, `
 		SELECT CASE
 			WHEN EXISTS (SELECT FROM citizens WHERE identifier = @person) THEN
-				NOT EXISTS (SELECT FROM citizens WHERE identifier = @person AND status <> 'deregistered')
+				NOT EXISTS (SELECT FROM citizens WHERE identifier = @person AND status NOT IN ('deregistered', 'deceased'))
 				AND NOT EXISTS (
 					SELECT
 					FROM citizens c

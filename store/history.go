@@ -74,6 +74,19 @@ func (p Public) History(ctx context.Context, q citizen.HistoryQuery) ([]citizen.
 	})
 }
 
+// KeptDocuments are the ordinals of a request's documents that are still there.
+func (p Public) KeptDocuments(ctx context.Context, requestID string) ([]int, error) {
+	rows, err := p.db.pool.Query(ctx, `
+		SELECT ordinal
+		FROM documents
+		WHERE request_id = @id AND content_id IS NOT NULL
+		ORDER BY ordinal`, pgx.NamedArgs{"id": requestID})
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}
+
 // Askers are the applications that have asked a citizen for signatures.
 func (p Public) Askers(ctx context.Context, identifier string) ([]signer.Application, error) {
 	rows, err := p.db.pool.Query(ctx, `

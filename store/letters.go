@@ -157,6 +157,15 @@ func forgetLetterAttempts(ctx context.Context, tx pgx.Tx, identifier string) err
 	return err
 }
 
+// voidLetters withdraws what invites somebody to register who has died.
+func voidLetters(ctx context.Context, tx pgx.Tx, citizenID string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE letters
+		SET state = 'void'
+		WHERE identifier = (SELECT identifier FROM citizens WHERE id = @id) AND state IN ('requested', 'printed')`, pgx.NamedArgs{"id": citizenID})
+	return err
+}
+
 // endLetters is what a registration does to letters that invite to one.
 func endLetters(ctx context.Context, tx pgx.Tx, citizenID string) error {
 	_, err := tx.Exec(ctx, `

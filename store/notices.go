@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -44,11 +45,7 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 	if n.Kind == "" {
 		return nil
 	}
-	wanted, err := wantedNotices(ctx, tx, n)
-	if err != nil {
-		return err
-	}
-	mail, text := n.Ways(wanted)
+	mail, text := n.Ways(n.Wanted)
 	jobs := []river.InsertManyParams{}
 	if mail {
 		present := jobOf(n)
@@ -70,26 +67,14 @@ func (db *DB) notify(ctx context.Context, tx pgx.Tx, n signer.Notice) error {
 	return nil
 }
 
-// wantedNotices is how a citizen wants to be told of a signature. Of anything
-// else nobody is asked.
-func wantedNotices(ctx context.Context, tx pgx.Tx, n signer.Notice) (signer.Notices, error) {
-	wanted := signer.NoticesMail
-	if n.Kind != "document_signed" {
-		return wanted, nil
-	}
-	err := tx.QueryRow(ctx, `SELECT notices FROM citizens WHERE id = @id`, pgx.NamedArgs{"id": n.CitizenID}).Scan(&wanted)
-	if err != nil {
-		return "", fmt.Errorf("reading how a citizen is told: %w", err)
-	}
-	return wanted, nil
-}
-
 // Duties are what the public side does in jobs.
 type Duties struct {
 	// Deliver writes to a citizen.
 	Deliver func(context.Context, signer.Notice) error
 	// Augment brings a request's signatures to the levels that were asked for.
 	Augment func(ctx context.Context, requestID string) error
+	// Settle goes on with an envelope after something became of its requests.
+	Settle func(ctx context.Context, envelopeID string) error
 }
 
 // Work does the public side's jobs, each until it succeeds or River's retries
@@ -98,12 +83,17 @@ func (db *DB) Work(ctx context.Context, logger *slog.Logger, d Duties) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &noticeWorker{deliver: d.Deliver})
 	river.AddWorker(workers, &augmentationWorker{augment: d.Augment})
-	return db.work(ctx, workers, river.QueueDefault, logger)
+	river.AddWorker(workers, &envelopeWorker{settle: d.Settle})
+	return db.work(ctx, workers, river.QueueDefault, few(), logger)
 }
 
-func (db *DB) work(ctx context.Context, workers *river.Workers, queue string, logger *slog.Logger) error {
+// few are as many as most queues have at once.
+func few() river.QueueConfig { return river.QueueConfig{MaxWorkers: 4} }
+
+func (db *DB) work(ctx context.Context, workers *river.Workers, queue string, limits river.QueueConfig, logger *slog.Logger) error {
+	knowAll(workers)
 	client, err := river.NewClient(riverpgxv5.New(db.pool.Pool), &river.Config{
-		Queues:  map[string]river.QueueConfig{queue: {MaxWorkers: 4}},
+		Queues:  map[string]river.QueueConfig{queue: limits},
 		Workers: workers,
 		Logger:  logger,
 		// River's own hour is long for somebody who waits for a level.
@@ -117,6 +107,29 @@ func (db *DB) work(ctx context.Context, workers *river.Workers, queue string, lo
 	}
 	<-client.Stopped()
 	return nil
+}
+
+// elsewhere stands for the worker of jobs that another process does.
+type elsewhere[T river.JobArgs] struct{ river.WorkerDefaults[T] }
+
+// Work implements river.Worker. No queue that is worked here has such jobs.
+func (elsewhere[T]) Work(context.Context, *river.Job[T]) error { return errElsewhere }
+
+var errElsewhere = errors.New("the job is another process's")
+
+// knowAll makes every kind of job known to workers that do some of them. One of
+// all clients is River's leader and looks after the jobs of processes that died:
+// it would discard those of a kind that it has never heard of.
+func knowAll(workers *river.Workers) {
+	know[Notice](workers)
+	know[Augmentation](workers)
+	know[Text](workers)
+	know[WebhookJob](workers)
+	know[EnvelopeJob](workers)
+}
+
+func know[T river.JobArgs](workers *river.Workers) {
+	_ = river.AddWorkerSafely(workers, elsewhere[T]{}) // an error means that it is done here
 }
 
 type noticeWorker struct {

@@ -130,9 +130,9 @@ func newest(ctx context.Context, q querier, c *signer.Citizen) error {
 // not destroyed but for its box, and its newest certificate, in one round trip.
 func readPerson(ctx context.Context, q querier, where, key string) (signer.Citizen, *signer.Credential, error) {
 	var (
-		c              signer.Citizen
-		k              credentialRow
-		phoneChangedAt *time.Time
+		c                         signer.Citizen
+		k                         credentialRow
+		phoneChangedAt, assuredAt *time.Time
 	)
 	err := q.QueryRow(ctx, `
 		SELECT
@@ -151,10 +151,10 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			c.version,
 			c.seal_epoch,
 			c.seal,
-			g.mode,
-			g.level,
-			g.office,
-			g.officer,
+			coalesce(g.mode, ''),
+			coalesce(g.level, ''),
+			coalesce(g.office, ''),
+			coalesce(g.officer, ''),
 			g.assured_at,
 			k.id,
 			k.generation,
@@ -171,7 +171,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 			z.revoked_at,
 			z.reason
 		FROM citizens c
-		JOIN LATERAL (
+		LEFT JOIN LATERAL ( -- who died unregistered has none
 			SELECT mode, level, office, officer, assured_at
 			FROM registrations
 			WHERE citizen_id = c.id
@@ -206,7 +206,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 		&c.Registration.Level,
 		&c.Registration.Office,
 		&c.Registration.Officer,
-		&c.Registration.AssuredAt,
+		&assuredAt,
 		&k.id,
 		&k.generation,
 		&k.state,
@@ -225,7 +225,7 @@ func readPerson(ctx context.Context, q querier, where, key string) (signer.Citiz
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, nil, policies.Refuse(policies.CitizenUnknown)
 	}
-	c.PhoneChangedAt = orZero(phoneChangedAt)
+	c.PhoneChangedAt, c.Registration.AssuredAt = orZero(phoneChangedAt), orZero(assuredAt)
 	return c, k.credential(c.ID), err
 }
 

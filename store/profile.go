@@ -148,6 +148,20 @@ func (p Public) WaitingChange(ctx context.Context, hash []byte, now time.Time) (
 	return c, err
 }
 
+// AwaitedLink is how long the link lasts that a citizen was sent last, 0 if
+// none waits to be followed.
+func (p Public) AwaitedLink(ctx context.Context, citizenID string, kind citizen.PendingKind, now time.Time) (time.Duration, error) {
+	var created, expires time.Time
+	err := p.db.pool.QueryRow(ctx, `
+		SELECT created_at, expires_at
+		FROM pending_changes
+		WHERE citizen_id = @citizen AND kind = @kind AND expires_at > @now`, pgx.NamedArgs{"citizen": citizenID, "kind": kind, "now": now}).Scan(&created, &expires)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return expires.Sub(created), err
+}
+
 // arrive uses a link up.
 func arrive(ctx context.Context, tx pgx.Tx, p citizen.Pending, at time.Time) error {
 	return swap(ctx, tx, policies.Refuse(policies.LinkInvalid), `
@@ -276,6 +290,32 @@ func leave(ctx context.Context, tx pgx.Tx, citizenID string) error {
 		}
 	}
 	return nil
+}
+
+// EndVisit implements citizen.ProfileStore.
+func (db *DB) EndVisit(ctx context.Context, hash []byte, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := spendTicket(ctx, tx, hash, e.At); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE challenges
+			SET state = 'superseded'
+			WHERE ticket_hash = @hash AND state IN ('prepared', 'sent')`, pgx.NamedArgs{"hash": hash}); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
+}
+
+// EndVisits implements citizen.ProfileStore.
+func (db *DB) EndVisits(ctx context.Context, citizenID string, e audit.Entry) error {
+	return db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := endSessions(ctx, tx, citizenID, e.At); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, e)
+	})
 }
 
 // SetNotices implements citizen.ProfileStore.

@@ -35,15 +35,19 @@ func (p Public) EarlierRequest(ctx context.Context, applicationID, key string, b
 }
 
 func earlierRequest(ctx context.Context, q querier, applicationID, key string, bodyHash []byte) (string, error) {
+	return earlier(ctx, q, "requests", pgx.NamedArgs{"application": applicationID, "key": key, "hash": bodyHash})
+}
+
+// earlier is what an application has stored in a table by that key.
+func earlier(ctx context.Context, q querier, table string, args pgx.NamedArgs) (string, error) {
 	var (
 		id   string
 		same bool
 	)
 	err := q.QueryRow(ctx, `
 		SELECT id, body_hash = @hash
-		FROM requests
-		WHERE application_id = @application AND idempotency_key = @key`,
-		pgx.NamedArgs{"application": applicationID, "key": key, "hash": bodyHash}).Scan(&id, &same)
+		FROM `+table+`
+		WHERE application_id = @application AND idempotency_key = @key`, args).Scan(&id, &same)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return "", nil
@@ -57,41 +61,54 @@ func earlierRequest(ctx context.Context, q querier, applicationID, key string, b
 
 // AddRequest implements requests.Store.
 func (p Public) AddRequest(ctx context.Context, n signer.NewRequest) (id string, replayed bool, err error) {
-	r := n.Request
 	err = p.db.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO requests (id, application_id, identifier, title, locale, return_url, idempotency_key, body_hash, created_at, expires_at)
-			VALUES (@id, @application, @identifier, @title, @locale, @return, @key, @hash, @created, @expires)`, pgx.NamedArgs{
-			"id":          r.ID,
-			"application": r.Application.ID,
-			"identifier":  r.Identifier,
-			"title":       r.Title,
-			"locale":      r.Locale,
-			"return":      r.ReturnURL,
-			"key":         n.IdempotencyKey,
-			"hash":        n.BodyHash,
-			"created":     r.CreatedAt,
-			"expires":     r.ExpiresAt,
-		})
-		if err != nil {
-			return err
-		}
-		for i, d := range r.Documents {
-			id, err := useContent(ctx, tx, r, d, n.Contents[i])
-			if err != nil {
-				return inDocument(err, d)
-			}
-			if err := insertDocument(ctx, tx, r.ID, d, id, n.Contents[i].Update); err != nil {
-				return inDocument(err, d)
-			}
-		}
-		return nil
+		_, err := addRequest(ctx, tx, n)
+		return err
 	})
 	if violated(err, "requests_idempotency") {
-		id, err = p.EarlierRequest(ctx, r.Application.ID, n.IdempotencyKey, n.BodyHash)
+		id, err = p.EarlierRequest(ctx, n.Request.Application.ID, n.IdempotencyKey, n.BodyHash)
 		return id, true, err
 	}
-	return r.ID, false, err
+	return n.Request.ID, false, err
+}
+
+// addRequest gives the ids of the contents that it has stored or found.
+func addRequest(ctx context.Context, tx pgx.Tx, n signer.NewRequest) (contents []string, err error) {
+	r := n.Request
+	_, err = tx.Exec(ctx, `
+		INSERT INTO requests (id, application_id, identifier, title, locale, return_url, idempotency_key, body_hash, created_at, expires_at,
+			particulars, rejected)
+		VALUES (@id, @application, @identifier, @title, @locale, @return, @key, @hash, @created, @expires, @particulars, @rejected)`, pgx.NamedArgs{
+		"id":          r.ID,
+		"application": r.Application.ID,
+		"identifier":  r.Identifier,
+		"title":       r.Title,
+		"locale":      r.Locale,
+		"return":      r.ReturnURL,
+		"key":         n.IdempotencyKey,
+		"hash":        n.BodyHash,
+		"created":     r.CreatedAt,
+		"expires":     r.ExpiresAt,
+		"particulars": append([]signer.Particular{}, r.Particulars...),
+		"rejected":    append([]signer.Rejected{}, r.Rejected...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range r.Documents {
+		if d.Given != nil {
+			continue // all of them in one statement
+		}
+		id, err := useContent(ctx, tx, r, d, n.Contents[i])
+		if err != nil {
+			return nil, inDocument(err, d)
+		}
+		if err := insertDocument(ctx, tx, r.ID, d, id, n.Contents[i].Update); err != nil {
+			return nil, inDocument(err, d)
+		}
+		contents = append(contents, id)
+	}
+	return contents, insertHashes(ctx, tx, r)
 }
 
 func inDocument(err error, d signer.Document) error {
@@ -131,7 +148,9 @@ func insertDocument(ctx context.Context, tx pgx.Tx, requestID string, d signer.D
 // and the update changes nothing that is signed: the signer signs the digests
 // that it kept with the code, and records a signature only where they still stand.
 // Of several calls for one ticket the first settles it: a page that shows one
-// reference must not be followed by a code that names another.
+// reference must not be followed by a code that names another. But once another
+// signature has come into a PDF, what was fixed can no longer be signed, and gives
+// way.
 func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash []byte, fixed []signer.Fixed) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {
 		var live bool
@@ -151,21 +170,25 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 			err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
 				UPDATE documents
 				SET
-					signing_time = CASE WHEN fixed_for = @ticket THEN signing_time ELSE @time END,
-					hash = CASE WHEN fixed_for = @ticket THEN hash ELSE @hash END,
-					digest = CASE WHEN fixed_for = @ticket THEN digest ELSE @digest END,
-					layout = CASE WHEN fixed_for = @ticket THEN layout ELSE coalesce(@layout, layout) END,
-					update = CASE WHEN fixed_for = @ticket THEN update ELSE coalesce(@update, update) END,
+					signing_time = CASE WHEN `+settled+` THEN signing_time ELSE @time END,
+					hash = CASE WHEN `+settled+` THEN hash ELSE @hash END,
+					digest = CASE WHEN `+settled+` THEN digest ELSE @digest END,
+					layout = CASE WHEN `+settled+` THEN layout ELSE coalesce(@layout, layout) END,
+					update = CASE WHEN `+settled+` THEN update ELSE coalesce(@update, update) END,
+					prefix = CASE WHEN `+settled+` OR revision = @revision THEN prefix ELSE @prefix END,
+					revision = CASE WHEN `+settled+` THEN revision ELSE @revision END,
 					fixed_for = @ticket
 				WHERE request_id = @request AND ordinal = @ordinal AND cms IS NULL`, pgx.NamedArgs{
-				"request": requestID,
-				"ordinal": f.Ordinal,
-				"time":    f.SigningTime,
-				"hash":    f.Hash,
-				"digest":  f.Digest,
-				"layout":  orNull(string(f.Layout)),
-				"update":  f.Update,
-				"ticket":  ticketHash,
+				"request":  requestID,
+				"ordinal":  f.Ordinal,
+				"time":     f.SigningTime,
+				"hash":     f.Hash,
+				"digest":   f.Digest,
+				"layout":   orNull(string(f.Layout)),
+				"update":   f.Update,
+				"revision": f.Revision,
+				"prefix":   f.Prefix,
+				"ticket":   ticketHash,
 			})
 			if err != nil {
 				return err
@@ -174,6 +197,9 @@ func (p Public) FixDocuments(ctx context.Context, requestID string, ticketHash [
 		return nil
 	})
 }
+
+// settled is what the ticket has fixed already, and what can still be signed.
+const settled = `fixed_for = @ticket AND revision >= @revision`
 
 // Person implements requests.Store. The public side's role cannot read boxes.
 func (p Public) Person(ctx context.Context, identifier string) (signer.Citizen, *signer.Credential, error) {
@@ -248,41 +274,6 @@ func (p Public) Challenge(ctx context.Context, ticketHash []byte, purpose signer
 	return &c, err
 }
 
-// Application reads an enabled client (policies.ApplicationUnknown).
-func (p Public) Application(ctx context.Context, clientID string) (signer.Client, error) {
-	var c signer.Client
-	err := p.db.pool.QueryRow(ctx, `
-		SELECT
-			id,
-			name,
-			organisation,
-			secret_hash,
-			scopes,
-			ARRAY(SELECT url FROM return_addresses WHERE application_id = id ORDER BY url)
-		FROM applications
-		WHERE id = @id AND enabled`, pgx.NamedArgs{"id": clientID}).Scan(
-		&c.ID,
-		&c.Name,
-		&c.Organisation,
-		&c.SecretHash,
-		&c.Scopes,
-		&c.ReturnAddresses,
-	)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return c, policies.Refuse(policies.ApplicationUnknown)
-	}
-	return c, err
-}
-
-// AddToken keeps an access token, by its hash.
-func (p Public) AddToken(ctx context.Context, t signer.AccessToken) error {
-	_, err := p.db.pool.Exec(ctx, `
-		INSERT INTO access_tokens (hash, application_id, scopes, expires_at)
-		VALUES (@hash, @application, @scopes, @expires)`,
-		pgx.NamedArgs{"hash": t.Hash, "application": t.ClientID, "scopes": t.Scopes, "expires": t.ExpiresAt})
-	return err
-}
-
 // Token reads a live access token of an enabled client (policies.ApplicationUnknown).
 func (p Public) Token(ctx context.Context, hash []byte, now time.Time) (signer.AccessToken, error) {
 	var t signer.AccessToken
@@ -294,7 +285,7 @@ func (p Public) Token(ctx context.Context, hash []byte, now time.Time) (signer.A
 			t.expires_at
 		FROM access_tokens t
 		JOIN applications a ON a.id = t.application_id AND a.enabled
-		WHERE t.hash = @hash AND t.expires_at > @now`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
+		WHERE t.hash = @hash AND t.expires_at > @now AND t.jkt IS NULL AND t.certificate IS NULL`, pgx.NamedArgs{"hash": hash, "now": now}).Scan(
 		&t.Hash,
 		&t.ClientID,
 		&t.Scopes,
@@ -360,6 +351,12 @@ func (p Public) Recipient(ctx context.Context, citizenID string) (signer.Citizen
 	return c, k.Certificate, nil
 }
 
+// unneeded are requests r whose signatures nobody else is to sign over, or to
+// fetch with those of others.
+const unneeded = `NOT EXISTS (
+	SELECT FROM envelope_signers s JOIN envelopes e ON e.id = s.envelope_id
+	WHERE s.request_id = r.id AND (e.closed_at IS NULL OR e.closed_at >= @before))`
+
 // Purge forgets what is no longer needed: expired tokens, the documents of
 // requests that ended before the retention began (TS 119 431-2, OVR-7.13-03), and
 // uploads that no request has used for so long. What another request still needs
@@ -371,20 +368,31 @@ func (p Public) Purge(ctx context.Context, now time.Time, retention, uploads tim
 			`
 			DELETE FROM access_tokens
 			WHERE expires_at < @now`, `
+			DELETE FROM oauth_grants
+			WHERE expires_at < @now`, `
+			DELETE FROM oauth_sessions
+			WHERE expires_at < @now`, `
+			DELETE FROM oauth_proofs
+			WHERE expires_at < @now`, `
 			DELETE FROM contents c
 			USING documents d JOIN requests r ON r.id = d.request_id
-			WHERE d.content_id = c.id AND r.closed_at < @before AND NOT EXISTS (
+			WHERE d.content_id = c.id AND r.closed_at < @before AND r.purged_at IS NULL AND NOT EXISTS (
 				SELECT FROM documents o JOIN requests u ON u.id = o.request_id
-				WHERE o.content_id = c.id AND (u.closed_at IS NULL OR u.closed_at >= @before))`, `
+				WHERE o.content_id = c.id AND (u.closed_at IS NULL OR u.closed_at >= @before)
+				OFFSET 0) -- asked of each content, not of all that there are
+				AND ` + unneeded, `
 			UPDATE documents
-			SET content_id = NULL, update = NULL
-			WHERE (content_id IS NOT NULL OR update IS NOT NULL)
-				AND request_id IN (SELECT id FROM requests WHERE closed_at < @before)`, `
+			SET content_id = NULL, update = NULL, prefix = NULL
+			WHERE (content_id IS NOT NULL OR update IS NOT NULL OR prefix IS NOT NULL)
+				AND request_id IN (SELECT id FROM requests r WHERE closed_at < @before AND purged_at IS NULL AND ` + unneeded + `)`, `
 			DELETE FROM contents c
 			WHERE created_at < @idle AND NOT EXISTS (SELECT FROM documents WHERE content_id = c.id)`, `
 			DELETE FROM augmentations a
 			USING requests r
-			WHERE r.id = a.request_id AND r.closed_at < @before`,
+			WHERE r.id = a.request_id AND r.closed_at < @before AND r.purged_at IS NULL AND ` + unneeded, `
+			UPDATE requests r
+			SET purged_at = @now
+			WHERE closed_at < @before AND purged_at IS NULL AND ` + unneeded,
 		} {
 			if _, err := tx.Exec(ctx, sql, args); err != nil {
 				return err

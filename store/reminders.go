@@ -125,7 +125,7 @@ func (Text) Kind() string { return "text" }
 func (db *DB) DeliverTexts(ctx context.Context, logger *slog.Logger, deliver func(context.Context, signer.Notice) error) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &textWorker{deliver: deliver, now: db.Now})
-	return db.work(ctx, workers, textQueue, logger)
+	return db.work(ctx, workers, textQueue, few(), logger)
 }
 
 type textWorker struct {

@@ -44,9 +44,13 @@ func readRequest(ctx context.Context, q querier, where string, args pgx.NamedArg
 			r.interrupted,
 			r.created_at,
 			r.expires_at,
-			r.closed_at
+			r.closed_at,
+			r.particulars,
+			r.rejected,
+			coalesce(s.envelope_id, '')
 		FROM requests r
 		JOIN applications a ON a.id = r.application_id
+		LEFT JOIN envelope_signers s ON s.request_id = r.id
 		WHERE `+where, args).Scan(
 		&r.ID,
 		&r.Application.ID,
@@ -61,6 +65,9 @@ func readRequest(ctx context.Context, q querier, where string, args pgx.NamedArg
 		&r.CreatedAt,
 		&r.ExpiresAt,
 		&closed,
+		&r.Particulars,
+		&r.Rejected,
+		&r.Envelope,
 	)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, policies.Refuse(policies.RequestUnknown)
@@ -89,12 +96,14 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			d.findings,
 			d.level,
 			d.signing_time,
-			CASE WHEN d.digest IS NULL THEN '' ELSE d.hash END,
+			CASE WHEN d.digest IS NULL AND d.given IS NULL THEN '' ELSE d.hash END,
+			d.given,
 			d.digest,
 			d.fixed_for,
 			d.cms,
 			coalesce(a.level, CASE WHEN d.cms IS NULL THEN '' ELSE 'B-B' END),
-			coalesce(a.lacking, '')
+			coalesce(a.lacking, ''),
+			d.revision
 		FROM documents d
 		LEFT JOIN augmentations a ON a.request_id = d.request_id AND a.ordinal = d.ordinal
 		WHERE d.request_id = @id
@@ -123,11 +132,13 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			&d.Level,
 			&fixed,
 			&d.Hash,
+			&d.Given,
 			&d.Digest,
 			&d.FixedFor,
 			&d.CMS,
 			&d.Reached,
 			&d.Lacking,
+			&d.Revision,
 		)
 		d.Options, d.Layout, d.SigningTime = []byte(options), []byte(layout), orZero(fixed)
 		return d, err
@@ -158,6 +169,9 @@ func (db *DB) RefuseRequest(ctx context.Context, ticketHash []byte, e audit.Entr
 			return err
 		}
 		if err := closeRequest(ctx, tx, e.Operation, signer.Pending, signer.Refused, e.At); err != nil {
+			return err
+		}
+		if err := db.tell(ctx, tx, e.Operation, signer.EventRefused, e.At); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)
@@ -221,6 +235,9 @@ func (db *DB) ExpireRequest(ctx context.Context, id string, e audit.Entry) error
 			SET state = 'expired', closed_at = @at
 			WHERE id = @id AND state IN ('received', 'pending')`, pgx.NamedArgs{"id": id, "at": e.At})
 		if err != nil {
+			return err
+		}
+		if err := db.tell(ctx, tx, id, signer.EventExpired, e.At); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)

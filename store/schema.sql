@@ -7,8 +7,19 @@ CREATE TABLE access_tokens (
     hash bytea NOT NULL,
     application_id text NOT NULL,
     scopes text[] NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    grant_id text,
+    jkt text,
+    certificate bytea,
+    sad bytea,
+    revoked_at timestamp with time zone
 );
+
+COMMENT ON COLUMN access_tokens.jkt IS 'thumbprint of the key that it is bound to (RFC 9449)';
+
+COMMENT ON COLUMN access_tokens.certificate IS 'SHA-256 of the certificate that it is bound to (RFC 8705)';
+
+COMMENT ON COLUMN access_tokens.sad IS 'AES-256-GCM under a key that comes of the token';
 
 CREATE TABLE activations (
     citizen_id text NOT NULL,
@@ -19,18 +30,53 @@ CREATE TABLE activations (
 
 COMMENT ON COLUMN activations.mac IS 'HSM HMAC of the activation code; the row goes when the password is set';
 
+CREATE TABLE application_certificates (
+    application_id text NOT NULL,
+    sha256 bytea NOT NULL,
+    der bytea NOT NULL,
+    not_before timestamp with time zone NOT NULL,
+    not_after timestamp with time zone NOT NULL,
+    added_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE application_certificates IS 'TLS certificates by which an application shows who it is, by their fingerprint (RFC 8705, section 2)';
+
+CREATE TABLE application_keys (
+    application_id text NOT NULL,
+    kid text NOT NULL,
+    jwk jsonb NOT NULL,
+    not_before timestamp with time zone NOT NULL,
+    not_after timestamp with time zone NOT NULL,
+    added_at timestamp with time zone NOT NULL,
+    CONSTRAINT application_keys_span CHECK ((not_before < not_after))
+);
+
+COMMENT ON TABLE application_keys IS 'public keys with which an application signs what shows who it is (private_key_jwt); several, so that they can change';
+
 CREATE TABLE applications (
     id text NOT NULL,
     name text NOT NULL,
     organisation text NOT NULL,
-    secret_hash bytea NOT NULL,
+    secret_hash bytea,
     scopes text[] NOT NULL,
     enabled boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone NOT NULL,
     public_key bytea,
     seal bytea,
     seal_epoch integer,
-    CONSTRAINT applications_office CHECK ((num_nulls(public_key, seal, seal_epoch) = ANY (ARRAY[0, 3])))
+    contact text DEFAULT ''::text NOT NULL,
+    switches text[] DEFAULT '{}'::text[] NOT NULL,
+    doors text[] DEFAULT '{}'::text[] NOT NULL,
+    formats text[] DEFAULT '{}'::text[] NOT NULL,
+    levels text[] DEFAULT '{}'::text[] NOT NULL,
+    calls integer,
+    CONSTRAINT applications_calls CHECK ((calls > 0)),
+    CONSTRAINT applications_doors CHECK ((doors <@ ARRAY['rest'::text, 'csc-v1'::text, 'csc-v2'::text, 'oauth'::text, 'fire'::text])),
+    CONSTRAINT applications_formats CHECK ((formats <@ ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text, 'hash'::text])),
+    CONSTRAINT applications_levels CHECK ((levels <@ ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text])),
+    CONSTRAINT applications_office CHECK ((num_nulls(public_key, seal, seal_epoch) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT applications_secret CHECK (((secret_hash IS NOT NULL) OR (NOT ('secret'::text = ANY (switches))))),
+    CONSTRAINT applications_switches CHECK ((switches <@ ARRAY['secret'::text, 'no-par'::text, 'no-sender-constraint'::text, 'csc-v1'::text, 'explicit'::text]))
 );
 
 COMMENT ON COLUMN applications.id IS 'OAuth 2 client id';
@@ -40,6 +86,14 @@ COMMENT ON COLUMN applications.secret_hash IS 'SHA-256 of a secret of 256 random
 COMMENT ON COLUMN applications.public_key IS 'SubjectPublicKeyInfo of the key that signs an office''s acts; without one an office cannot act';
 
 COMMENT ON COLUMN applications.seal IS 'HSM HMAC over id, name, organisation, scopes, enabled and public_key';
+
+COMMENT ON COLUMN applications.contact IS 'whom to tell when something is wrong';
+
+COMMENT ON COLUMN applications.switches IS 'what of the FAPI 2.0 security profile is relaxed, and what else is off by default';
+
+COMMENT ON COLUMN applications.doors IS 'through which it may come; empty: all. Likewise formats and levels';
+
+COMMENT ON COLUMN applications.calls IS 'calls a second; null: what the deployment grants';
 
 CREATE TABLE askings (
     kind text NOT NULL,
@@ -336,11 +390,11 @@ CREATE TABLE citizens (
     associated bytea,
     notices text DEFAULT 'mail'::text NOT NULL,
     CONSTRAINT citizens_associated CHECK ((length(associated) = 32)),
-    CONSTRAINT citizens_email_check CHECK ((email ~~ '%@%'::text)),
-    CONSTRAINT citizens_given_name_check CHECK ((given_name <> ''::text)),
+    CONSTRAINT citizens_email_check CHECK (((email ~~ '%@%'::text) OR (status = ANY (ARRAY['deregistered'::text, 'deceased'::text])))),
+    CONSTRAINT citizens_given_name_check CHECK (((given_name <> ''::text) OR (status = ANY (ARRAY['deregistered'::text, 'deceased'::text])))),
     CONSTRAINT citizens_notices CHECK ((notices = ANY (ARRAY['mail'::text, 'sms'::text, 'both'::text, 'none'::text]))),
-    CONSTRAINT citizens_phone_check CHECK ((phone ~~ '+%'::text)),
-    CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text]))),
+    CONSTRAINT citizens_phone_check CHECK (((phone ~~ '+%'::text) OR (status = ANY (ARRAY['deregistered'::text, 'deceased'::text])))),
+    CONSTRAINT citizens_status CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'blocked'::text, 'deregistered'::text, 'deceased'::text]))),
     CONSTRAINT citizens_version_check CHECK ((version > 0))
 );
 
@@ -464,7 +518,7 @@ CREATE VIEW desk_entries WITH (security_barrier='true') AS
     log_entries.at,
     log_entries.payload
    FROM log_entries
-  WHERE ((log_entries.payload IS NOT NULL) AND (log_entries.type = ANY (ARRAY['registration.created'::text, 'identity.proved'::text, 'activation.code_issued'::text, 'activation.done'::text, 'password.set'::text, 'password.changed'::text, 'phone.changed'::text, 'mail.changed'::text, 'citizen.blocked'::text, 'citizen.unblocked'::text, 'citizen.deregistered'::text, 'citizen.deceased'::text, 'key.revoked'::text, 'key.suspended'::text, 'key.released'::text, 'incident.opened'::text, 'incident.closed'::text, 'desk.looked_up'::text, 'desk.ordered'::text, 'desk.decided'::text])));
+  WHERE ((log_entries.payload IS NOT NULL) AND (log_entries.type = ANY (ARRAY['registration.created'::text, 'identity.proved'::text, 'activation.code_issued'::text, 'activation.done'::text, 'password.set'::text, 'password.changed'::text, 'phone.changed'::text, 'mail.changed'::text, 'citizen.blocked'::text, 'citizen.unblocked'::text, 'citizen.deregistered'::text, 'citizen.deceased'::text, 'citizen.death_corrected'::text, 'key.revoked'::text, 'key.suspended'::text, 'key.released'::text, 'incident.opened'::text, 'incident.closed'::text, 'desk.looked_up'::text, 'desk.ordered'::text, 'desk.decided'::text])));
 
 COMMENT ON VIEW desk_entries IS 'all that the desk may read of the log: what became of a registration, and who looked at it';
 
@@ -482,14 +536,19 @@ CREATE TABLE desk_orders (
     decided_by text,
     decided_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
+    turn text,
+    turn_until timestamp with time zone,
     CONSTRAINT desk_orders_decided CHECK ((((state = 'waiting'::text) = (decided_by IS NULL)) AND ((state = 'waiting'::text) = (decided_at IS NULL)))),
     CONSTRAINT desk_orders_second CHECK (((decided_by <> asked_by) OR (state = 'rejected'::text))),
-    CONSTRAINT desk_orders_state CHECK ((state = ANY (ARRAY['waiting'::text, 'confirmed'::text, 'rejected'::text])))
+    CONSTRAINT desk_orders_state CHECK ((state = ANY (ARRAY['waiting'::text, 'confirmed'::text, 'rejected'::text]))),
+    CONSTRAINT desk_orders_turn CHECK (((turn IS NULL) = (turn_until IS NULL)))
 );
 
 COMMENT ON TABLE desk_orders IS 'dangerous acts that wait for a second officer';
 
 COMMENT ON COLUMN desk_orders.outcome IS 'what became of each DNI or NIE of a confirmed order: done, or the code of a refusal';
+
+COMMENT ON COLUMN desk_orders.turn IS 'whoever is deciding about it or carrying it out now, until turn_until';
 
 CREATE TABLE documents (
     request_id text NOT NULL,
@@ -512,16 +571,26 @@ CREATE TABLE documents (
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     findings text[] DEFAULT '{}'::text[] NOT NULL,
     level text DEFAULT 'B-B'::text NOT NULL,
+    given bytea,
+    revision integer DEFAULT 0 NOT NULL,
+    prefix bytea,
     CONSTRAINT documents_fixed CHECK ((((digest IS NULL) = (signing_time IS NULL)) AND ((digest IS NULL) = (fixed_for IS NULL)))),
-    CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text]))),
+    CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text, 'hash'::text]))),
+    CONSTRAINT documents_given CHECK (((format <> 'hash'::text) OR (given IS NOT NULL))),
+    CONSTRAINT documents_given_fixed CHECK (((given IS NULL) OR (digest IS NULL) OR (digest = given))),
     CONSTRAINT documents_layout CHECK (((format = 'pades'::text) = (layout IS NOT NULL))),
     CONSTRAINT documents_level CHECK ((level = ANY (ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text]))),
     CONSTRAINT documents_ordinal_check CHECK ((ordinal > 0)),
+    CONSTRAINT documents_prefix CHECK (((prefix IS NULL) OR (revision > 0))),
+    CONSTRAINT documents_revision_check CHECK ((revision >= 0)),
     CONSTRAINT documents_size_check CHECK ((size > 0))
 );
 ALTER TABLE ONLY documents ALTER COLUMN cms SET STORAGE EXTERNAL;
+ALTER TABLE ONLY documents ALTER COLUMN prefix SET STORAGE EXTERNAL;
 
 COMMENT ON COLUMN documents.fixed_for IS 'hash of the ticket for which signing time and digest were fixed';
+
+COMMENT ON COLUMN documents.cms IS 'the signature as it was made: CMS, or of a hash the bare value';
 
 COMMENT ON COLUMN documents.hash IS 'OID of the hash algorithm of digest';
 
@@ -534,6 +603,12 @@ COMMENT ON COLUMN documents.attributes IS 'optional signed attributes';
 COMMENT ON COLUMN documents.findings IS 'what an inspection found and let pass';
 
 COMMENT ON COLUMN documents.level IS 'baseline level that was asked for';
+
+COMMENT ON COLUMN documents.given IS 'a hash, of the algorithm of hash, that came in the place of the document';
+
+COMMENT ON COLUMN documents.revision IS 'how many signatures of its envelope stand in a PDF before this one';
+
+COMMENT ON COLUMN documents.prefix IS 'what they have appended to it; NULL once the retention is over';
 
 CREATE TABLE enrolments (
     hash bytea NOT NULL,
@@ -558,6 +633,39 @@ COMMENT ON TABLE enrolments IS 'people who have proved who they are, with a cert
 
 COMMENT ON COLUMN enrolments.mac IS 'HSM HMAC of the code that was sent to the mobile';
 
+CREATE TABLE envelope_signers (
+    envelope_id text NOT NULL,
+    "position" integer NOT NULL,
+    identifier text NOT NULL,
+    title text NOT NULL,
+    locale text NOT NULL,
+    options jsonb NOT NULL,
+    request_id text,
+    CONSTRAINT envelope_signers_position_check CHECK ((("position" >= 1) AND ("position" <= 20)))
+);
+
+COMMENT ON COLUMN envelope_signers.options IS 'how the signature is to look in each document, in their order';
+
+COMMENT ON COLUMN envelope_signers.request_id IS 'NULL while it is not this signer''s turn';
+
+CREATE TABLE envelopes (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    idempotency_key text NOT NULL,
+    body_hash bytea NOT NULL,
+    title text NOT NULL,
+    ordering text NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT envelopes_closed CHECK (((state = 'pending'::text) = (closed_at IS NULL))),
+    CONSTRAINT envelopes_ordering CHECK ((ordering = ANY (ARRAY['parallel'::text, 'sequential'::text]))),
+    CONSTRAINT envelopes_state CHECK ((state = ANY (ARRAY['pending'::text, 'completed'::text, 'rejected'::text, 'expired'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE envelopes IS 'documents that several citizens sign';
+
 CREATE TABLE familiar_sources (
     subject text NOT NULL,
     source text NOT NULL,
@@ -565,6 +673,14 @@ CREATE TABLE familiar_sources (
 );
 
 COMMENT ON TABLE familiar_sources IS 'networks from which an identifier has been proved, for ninety days';
+
+CREATE TABLE handed_out (
+    request_id text NOT NULL,
+    ordinal integer NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE handed_out IS 'signatures over hashes that have been handed out, each once';
 
 CREATE TABLE incidents (
     id text NOT NULL,
@@ -703,6 +819,70 @@ COMMENT ON COLUMN log_trees.key IS 'verifier key (C2SP signed-note)';
 
 COMMENT ON COLUMN log_trees.begun IS 'size of the log when the name was taken';
 
+CREATE TABLE oauth_grants (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    session bytea,
+    subject text,
+    request_id text,
+    credential_id text,
+    scopes text[] NOT NULL,
+    code bytea,
+    code_used_at timestamp with time zone,
+    refreshable boolean NOT NULL,
+    refresh bytea,
+    sad bytea,
+    sad_expires_at timestamp with time zone,
+    data jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    consent_id text
+);
+
+COMMENT ON TABLE oauth_grants IS 'what was granted to an application: by a citizen, or to itself';
+
+COMMENT ON COLUMN oauth_grants.session IS 'SHA-256 of the session that it came of';
+
+COMMENT ON COLUMN oauth_grants.subject IS 'the citizen; null: the application itself';
+
+COMMENT ON COLUMN oauth_grants.code IS 'SHA-256, as refresh';
+
+COMMENT ON COLUMN oauth_grants.sad IS 'AES-256-GCM under a key that comes of the code';
+
+COMMENT ON COLUMN oauth_grants.expires_at IS 'when nothing of it is left to be used';
+
+COMMENT ON COLUMN oauth_grants.consent_id IS 'the consent that it rests on: with it, it ends';
+
+CREATE TABLE oauth_proofs (
+    hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE oauth_proofs IS 'identifiers of assertions and proofs that were shown, so that none is twice';
+
+CREATE TABLE oauth_sessions (
+    hash bytea NOT NULL,
+    request_uri bytea,
+    application_id text NOT NULL,
+    request_id text,
+    subject text,
+    data jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    ended_at timestamp with time zone
+);
+
+COMMENT ON TABLE oauth_sessions IS 'authorisation requests on their way';
+
+COMMENT ON COLUMN oauth_sessions.hash IS 'SHA-256 of the session''s address';
+
+COMMENT ON COLUMN oauth_sessions.request_uri IS 'SHA-256 of what a pushed request is asked for by (RFC 9126)';
+
+COMMENT ON COLUMN oauth_sessions.request_id IS 'what the citizen signs (scope credential)';
+
+COMMENT ON COLUMN oauth_sessions.used_at IS 'when the request URI was shown: a second time revokes';
+
 CREATE TABLE ocsp_answers (
     serial text NOT NULL,
     status_version bigint NOT NULL,
@@ -716,7 +896,7 @@ CREATE TABLE office_acts (
     jti text NOT NULL,
     act text NOT NULL,
     at timestamp with time zone NOT NULL,
-    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_registration'::text, 'renew_activation'::text, 'change_phone'::text, 'change_email'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'suspend'::text, 'release'::text, 'deregister'::text, 'report_death'::text, 'present_certificate'::text, 'print_letter'::text, 'close_incident'::text])))
+    CONSTRAINT office_acts_act CHECK ((act = ANY (ARRAY['register'::text, 'renew_registration'::text, 'renew_activation'::text, 'change_phone'::text, 'change_email'::text, 'block'::text, 'unblock'::text, 'revoke'::text, 'suspend'::text, 'release'::text, 'deregister'::text, 'report_death'::text, 'correct_death'::text, 'present_certificate'::text, 'print_letter'::text, 'close_incident'::text, 'change_application'::text])))
 );
 
 COMMENT ON TABLE office_acts IS 'written before the act is carried out: none is carried out twice; forgotten when no act of that age is accepted any more';
@@ -889,14 +1069,34 @@ CREATE TABLE requests (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     closed_at timestamp with time zone,
-    CONSTRAINT requests_closed CHECK (((state = ANY (ARRAY['signed'::text, 'refused'::text, 'expired'::text])) = (closed_at IS NOT NULL))),
-    CONSTRAINT requests_state CHECK ((state = ANY (ARRAY['received'::text, 'pending'::text, 'signing'::text, 'signed'::text, 'refused'::text, 'expired'::text])))
+    particulars jsonb DEFAULT '[]'::jsonb NOT NULL,
+    rejected jsonb DEFAULT '[]'::jsonb NOT NULL,
+    purged_at timestamp with time zone,
+    CONSTRAINT requests_closed CHECK (((state = ANY (ARRAY['signed'::text, 'refused'::text, 'expired'::text, 'withdrawn'::text])) = (closed_at IS NOT NULL))),
+    CONSTRAINT requests_state CHECK ((state = ANY (ARRAY['received'::text, 'pending'::text, 'signing'::text, 'signed'::text, 'refused'::text, 'expired'::text, 'withdrawn'::text])))
 );
+
+COMMENT ON COLUMN requests.particulars IS 'labels and values that the citizen reads beside the title';
+
+COMMENT ON COLUMN requests.rejected IS 'documents that were sent and could not be taken in: position, name and why';
+
+COMMENT ON COLUMN requests.purged_at IS 'when its documents were forgotten';
 
 CREATE TABLE return_addresses (
     application_id text NOT NULL,
     url text NOT NULL
 );
+
+CREATE TABLE service_consents (
+    id text NOT NULL,
+    citizen_id text NOT NULL,
+    application_id text NOT NULL,
+    scopes text[] NOT NULL,
+    given_at timestamp with time zone NOT NULL,
+    withdrawn_at timestamp with time zone
+);
+
+COMMENT ON TABLE service_consents IS 'that an application may see of a citizen what the scopes say, until it is withdrawn';
 
 CREATE VIEW signature_entries WITH (security_barrier='true') AS
  SELECT log_entries.seq,
@@ -983,17 +1183,78 @@ CREATE TABLE video_registrations (
     decided_by text,
     decided_at timestamp with time zone,
     reason text,
+    turn text,
+    turn_until timestamp with time zone,
     CONSTRAINT video_registrations_decided CHECK (((state = 'pending'::text) = (decided_at IS NULL))),
-    CONSTRAINT video_registrations_state CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text])))
+    CONSTRAINT video_registrations_state CHECK ((state = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text]))),
+    CONSTRAINT video_registrations_turn CHECK (((turn IS NULL) = (turn_until IS NULL)))
 );
 
 COMMENT ON TABLE video_registrations IS 'recordings of video identification that an officer looks at';
+
+COMMENT ON COLUMN video_registrations.turn IS 'whoever is deciding about it now, until turn_until';
+
+CREATE TABLE webhook_deliveries (
+    id text DEFAULT replace((gen_random_uuid())::text, '-'::text, ''::text) NOT NULL,
+    webhook_id text NOT NULL,
+    application_id text NOT NULL,
+    event_id text NOT NULL,
+    type text NOT NULL,
+    request_id text,
+    request_state text NOT NULL,
+    sequence integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    round integer DEFAULT 1 NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    last_at timestamp with time zone,
+    status integer DEFAULT 0 NOT NULL,
+    problem text DEFAULT ''::text NOT NULL,
+    ended_at timestamp with time zone,
+    envelope_id text,
+    CONSTRAINT webhook_deliveries_about CHECK ((num_nonnulls(request_id, envelope_id) = 1)),
+    CONSTRAINT webhook_deliveries_ended CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT webhook_deliveries_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT webhook_deliveries_state CHECK ((state = ANY (ARRAY['waiting'::text, 'delivered'::text, 'given_up'::text, 'stopped'::text])))
+);
+
+COMMENT ON TABLE webhook_deliveries IS 'one event for one address; it names a request and its state, and nobody';
+
+COMMENT ON COLUMN webhook_deliveries.sequence IS 'of the event among those of its request, told from the request''s row';
+
+COMMENT ON COLUMN webhook_deliveries.round IS 'a replay begins another: jobs of former rounds do nothing';
+
+COMMENT ON COLUMN webhook_deliveries.began_at IS 'when the round began; tries end 48 hours later';
+
+COMMENT ON COLUMN webhook_deliveries.envelope_id IS 'of an event about an envelope: there is one, its end';
+
+CREATE TABLE webhooks (
+    id text NOT NULL,
+    application_id text NOT NULL,
+    url text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    stopped_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    CONSTRAINT webhooks_url CHECK (((url ~ '^https?://'::text) AND (length(url) <= 2000)))
+);
+
+COMMENT ON TABLE webhooks IS 'addresses that applications have registered to be told at';
+
+COMMENT ON COLUMN webhooks.stopped_at IS 'the address answered 410 (Gone): it is told nothing more until it is added again';
 
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_pkey PRIMARY KEY (hash);
 
 ALTER TABLE ONLY activations
     ADD CONSTRAINT activations_pkey PRIMARY KEY (citizen_id);
+
+ALTER TABLE ONLY application_certificates
+    ADD CONSTRAINT application_certificates_pkey PRIMARY KEY (application_id, sha256);
+
+ALTER TABLE ONLY application_keys
+    ADD CONSTRAINT application_keys_pkey PRIMARY KEY (application_id, kid);
 
 ALTER TABLE ONLY applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
@@ -1088,8 +1349,26 @@ ALTER TABLE ONLY documents
 ALTER TABLE ONLY enrolments
     ADD CONSTRAINT enrolments_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY envelope_signers
+    ADD CONSTRAINT envelope_signers_once UNIQUE (envelope_id, identifier);
+
+ALTER TABLE ONLY envelope_signers
+    ADD CONSTRAINT envelope_signers_pkey PRIMARY KEY (envelope_id, "position");
+
+ALTER TABLE ONLY envelope_signers
+    ADD CONSTRAINT envelope_signers_request UNIQUE (request_id);
+
+ALTER TABLE ONLY envelopes
+    ADD CONSTRAINT envelopes_idempotency UNIQUE (application_id, idempotency_key);
+
+ALTER TABLE ONLY envelopes
+    ADD CONSTRAINT envelopes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY familiar_sources
     ADD CONSTRAINT familiar_sources_pkey PRIMARY KEY (subject, source);
+
+ALTER TABLE ONLY handed_out
+    ADD CONSTRAINT handed_out_pkey PRIMARY KEY (request_id, ordinal);
 
 ALTER TABLE ONLY incidents
     ADD CONSTRAINT incidents_pkey PRIMARY KEY (id);
@@ -1123,6 +1402,27 @@ ALTER TABLE ONLY log_totals
 
 ALTER TABLE ONLY log_trees
     ADD CONSTRAINT log_trees_pkey PRIMARY KEY (origin);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_code_key UNIQUE (code);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_refresh_key UNIQUE (refresh);
+
+ALTER TABLE ONLY oauth_proofs
+    ADD CONSTRAINT oauth_proofs_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY oauth_sessions
+    ADD CONSTRAINT oauth_sessions_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY oauth_sessions
+    ADD CONSTRAINT oauth_sessions_request_id_key UNIQUE (request_id);
+
+ALTER TABLE ONLY oauth_sessions
+    ADD CONSTRAINT oauth_sessions_request_uri_key UNIQUE (request_uri);
 
 ALTER TABLE ONLY ocsp_answers
     ADD CONSTRAINT ocsp_answers_pkey PRIMARY KEY (serial);
@@ -1175,6 +1475,9 @@ ALTER TABLE ONLY requests
 ALTER TABLE ONLY return_addresses
     ADD CONSTRAINT return_addresses_pkey PRIMARY KEY (application_id, url);
 
+ALTER TABLE ONLY service_consents
+    ADD CONSTRAINT service_consents_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY sms_counts
     ADD CONSTRAINT sms_counts_pkey PRIMARY KEY (kind, subject, hour);
 
@@ -1190,7 +1493,15 @@ ALTER TABLE ONLY token_keys
 ALTER TABLE ONLY video_registrations
     ADD CONSTRAINT video_registrations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+
 CREATE INDEX access_tokens_expiry ON access_tokens USING btree (expires_at);
+
+CREATE INDEX access_tokens_grant ON access_tokens USING btree (grant_id);
 
 CREATE INDEX askings_hour ON askings USING btree (hour);
 
@@ -1222,21 +1533,25 @@ CREATE INDEX challenges_pace ON challenges USING btree (citizen_id, purpose, cre
 
 CREATE INDEX challenges_ticket ON challenges USING btree (ticket_hash, purpose, created_at DESC);
 
-CREATE UNIQUE INDEX citizens_associated_unique ON citizens USING btree (associated) WHERE (status <> 'deregistered'::text);
+CREATE UNIQUE INDEX citizens_associated_unique ON citizens USING btree (associated) WHERE (status <> ALL (ARRAY['deregistered'::text, 'deceased'::text]));
 
-CREATE INDEX citizens_names ON citizens USING btree (plain_name(((given_name || ' '::text) || surnames)) text_pattern_ops);
+CREATE INDEX citizens_names ON citizens USING btree (plain_name(((given_name || ' '::text) || surnames)) text_pattern_ops, identifier);
 
 CREATE INDEX citizens_phone ON citizens USING btree (phone);
 
-CREATE UNIQUE INDEX citizens_phone_unique ON citizens USING btree (phone) WHERE (status <> 'deregistered'::text);
+CREATE UNIQUE INDEX citizens_phone_unique ON citizens USING btree (phone) WHERE (status <> ALL (ARRAY['deregistered'::text, 'deceased'::text]));
 
-CREATE INDEX citizens_surnames ON citizens USING btree (plain_name(((surnames || ' '::text) || given_name)) text_pattern_ops);
+CREATE INDEX citizens_surnames ON citizens USING btree (plain_name(((surnames || ' '::text) || given_name)) text_pattern_ops, identifier);
 
 CREATE INDEX contents_age ON contents USING btree (created_at);
+
+CREATE INDEX credentials_citizen ON credentials USING btree (citizen_id);
 
 CREATE INDEX credentials_epochs ON credentials USING btree (kek_epoch, pepper_epoch, keeper) WHERE (state <> 'destroyed'::text);
 
 CREATE UNIQUE INDEX credentials_one_live ON credentials USING btree (citizen_id) WHERE (state <> 'destroyed'::text);
+
+CREATE INDEX desk_orders_decided ON desk_orders USING btree (office, decided_at) WHERE (decided_at IS NOT NULL);
 
 CREATE INDEX desk_orders_waiting ON desk_orders USING btree (office, asked_at) WHERE (state = 'waiting'::text);
 
@@ -1274,6 +1589,16 @@ CREATE INDEX log_entries_type ON log_entries USING btree (type, seq);
 
 CREATE UNIQUE INDEX log_trees_one ON log_trees USING btree ((true)) WHERE (ended_at IS NULL);
 
+CREATE INDEX oauth_grants_consent ON oauth_grants USING btree (consent_id) WHERE (consent_id IS NOT NULL);
+
+CREATE INDEX oauth_grants_expiry ON oauth_grants USING btree (expires_at);
+
+CREATE INDEX oauth_grants_session ON oauth_grants USING btree (session) WHERE (session IS NOT NULL);
+
+CREATE INDEX oauth_proofs_expiry ON oauth_proofs USING btree (expires_at);
+
+CREATE INDEX oauth_sessions_expiry ON oauth_sessions USING btree (expires_at);
+
 CREATE INDEX ocsp_answers_age ON ocsp_answers USING btree (next_update);
 
 CREATE INDEX office_acts_at ON office_acts USING btree (at);
@@ -1300,6 +1625,10 @@ CREATE INDEX requests_history ON requests USING btree (identifier, created_at DE
 
 CREATE INDEX requests_open ON requests USING btree (expires_at) WHERE (state = ANY (ARRAY['received'::text, 'pending'::text]));
 
+CREATE INDEX requests_unpurged ON requests USING btree (closed_at) WHERE (purged_at IS NULL);
+
+CREATE INDEX service_consents_live ON service_consents USING btree (citizen_id) WHERE (withdrawn_at IS NULL);
+
 CREATE INDEX sms_counts_hour ON sms_counts USING btree (hour);
 
 CREATE INDEX sms_messages_age ON sms_messages USING btree (at);
@@ -1318,11 +1647,34 @@ CREATE INDEX video_registrations_pending ON video_registrations USING btree (off
 
 CREATE UNIQUE INDEX video_registrations_recording ON video_registrations USING btree (provider, ((evidence ->> 'recording'::text)));
 
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries USING btree (ended_at);
+
+CREATE UNIQUE INDEX webhook_deliveries_envelope ON webhook_deliveries USING btree (envelope_id, webhook_id) WHERE (envelope_id IS NOT NULL);
+
+CREATE INDEX webhook_deliveries_newest ON webhook_deliveries USING btree (application_id, created_at DESC, id DESC);
+
+CREATE UNIQUE INDEX webhook_deliveries_sequence ON webhook_deliveries USING btree (request_id, sequence, webhook_id);
+
+CREATE INDEX webhook_deliveries_states ON webhook_deliveries USING btree (application_id, state, created_at DESC, id DESC) WHERE (state <> 'delivered'::text);
+
+CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries USING btree (webhook_id) WHERE (state = 'waiting'::text);
+
+CREATE UNIQUE INDEX webhooks_one ON webhooks USING btree (application_id, url) WHERE (removed_at IS NULL);
+
 ALTER TABLE ONLY access_tokens
     ADD CONSTRAINT access_tokens_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
 
+ALTER TABLE ONLY access_tokens
+    ADD CONSTRAINT access_tokens_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES oauth_grants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY activations
     ADD CONSTRAINT activations_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
+ALTER TABLE ONLY application_certificates
+    ADD CONSTRAINT application_certificates_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY application_keys
+    ADD CONSTRAINT application_keys_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
 
 ALTER TABLE ONLY associated_certificates
     ADD CONSTRAINT associated_certificates_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
@@ -1396,11 +1748,38 @@ ALTER TABLE ONLY documents
 ALTER TABLE ONLY documents
     ADD CONSTRAINT documents_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY envelope_signers
+    ADD CONSTRAINT envelope_signers_envelope_id_fkey FOREIGN KEY (envelope_id) REFERENCES envelopes(id);
+
+ALTER TABLE ONLY envelope_signers
+    ADD CONSTRAINT envelope_signers_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+ALTER TABLE ONLY envelopes
+    ADD CONSTRAINT envelopes_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY handed_out
+    ADD CONSTRAINT handed_out_request_id_ordinal_fkey FOREIGN KEY (request_id, ordinal) REFERENCES documents(request_id, ordinal) ON DELETE CASCADE;
+
 ALTER TABLE ONLY incidents
     ADD CONSTRAINT incidents_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
 ALTER TABLE ONLY log_checkpoints
     ADD CONSTRAINT log_checkpoints_origin_fkey FOREIGN KEY (origin) REFERENCES log_trees(origin);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_consent_id_fkey FOREIGN KEY (consent_id) REFERENCES service_consents(id);
+
+ALTER TABLE ONLY oauth_grants
+    ADD CONSTRAINT oauth_grants_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+ALTER TABLE ONLY oauth_sessions
+    ADD CONSTRAINT oauth_sessions_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY oauth_sessions
+    ADD CONSTRAINT oauth_sessions_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
 
 ALTER TABLE ONLY office_acts
     ADD CONSTRAINT office_acts_office_fkey FOREIGN KEY (office) REFERENCES applications(id);
@@ -1435,6 +1814,12 @@ ALTER TABLE ONLY requests
 ALTER TABLE ONLY return_addresses
     ADD CONSTRAINT return_addresses_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
 
+ALTER TABLE ONLY service_consents
+    ADD CONSTRAINT service_consents_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY service_consents
+    ADD CONSTRAINT service_consents_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
+
 ALTER TABLE ONLY tickets
     ADD CONSTRAINT tickets_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
@@ -1456,8 +1841,36 @@ ALTER TABLE ONLY video_registrations
 ALTER TABLE ONLY video_registrations
     ADD CONSTRAINT video_registrations_provider_fkey FOREIGN KEY (provider) REFERENCES applications(id);
 
+ALTER TABLE ONLY webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_envelope_id_fkey FOREIGN KEY (envelope_id) REFERENCES envelopes(id);
+
+ALTER TABLE ONLY webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_request_id_fkey FOREIGN KEY (request_id) REFERENCES requests(id);
+
+ALTER TABLE ONLY webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id);
+
+ALTER TABLE ONLY webhooks
+    ADD CONSTRAINT webhooks_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
 GRANT SELECT,INSERT,DELETE ON TABLE access_tokens TO rubrica_api;
+GRANT UPDATE(sad) ON TABLE access_tokens TO rubrica_api;
+GRANT UPDATE(revoked_at) ON TABLE access_tokens TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE activations TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE application_certificates TO rubrica_signer;
+GRANT SELECT ON TABLE application_certificates TO rubrica_api;
+GRANT SELECT(application_id) ON TABLE application_certificates TO rubrica_registrar;
+GRANT SELECT(sha256) ON TABLE application_certificates TO rubrica_registrar;
+GRANT SELECT(not_before) ON TABLE application_certificates TO rubrica_registrar;
+GRANT SELECT(not_after) ON TABLE application_certificates TO rubrica_registrar;
+GRANT SELECT(added_at) ON TABLE application_certificates TO rubrica_registrar;
+GRANT SELECT,INSERT,DELETE ON TABLE application_keys TO rubrica_signer;
+GRANT SELECT ON TABLE application_keys TO rubrica_api;
+GRANT SELECT(application_id) ON TABLE application_keys TO rubrica_registrar;
+GRANT SELECT(kid) ON TABLE application_keys TO rubrica_registrar;
+GRANT SELECT(not_before) ON TABLE application_keys TO rubrica_registrar;
+GRANT SELECT(not_after) ON TABLE application_keys TO rubrica_registrar;
+GRANT SELECT(added_at) ON TABLE application_keys TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
 GRANT SELECT(id) ON TABLE applications TO rubrica_auditor;
@@ -1467,6 +1880,13 @@ GRANT SELECT(name) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(organisation) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(scopes) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT(enabled) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(created_at) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(contact) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(switches) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(doors) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(formats) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(levels) ON TABLE applications TO rubrica_registrar;
+GRANT SELECT(calls) ON TABLE applications TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE askings TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE associated_certificates TO rubrica_signer;
 GRANT SELECT ON TABLE associated_certificates TO rubrica_api;
@@ -1557,13 +1977,16 @@ GRANT UPDATE(signing_time) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(digest) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(fixed_for) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(cms) ON TABLE documents TO rubrica_signer;
-GRANT UPDATE(hash) ON TABLE documents TO rubrica_api;
+GRANT INSERT(hash),UPDATE(hash) ON TABLE documents TO rubrica_api;
 GRANT INSERT(content_id),UPDATE(content_id) ON TABLE documents TO rubrica_api;
 GRANT INSERT(update),UPDATE(update) ON TABLE documents TO rubrica_api;
 GRANT INSERT(options) ON TABLE documents TO rubrica_api;
 GRANT INSERT(attributes) ON TABLE documents TO rubrica_api;
 GRANT INSERT(findings) ON TABLE documents TO rubrica_api;
 GRANT INSERT(level) ON TABLE documents TO rubrica_api;
+GRANT INSERT(given) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(revision) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(prefix) ON TABLE documents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE enrolments TO rubrica_signer;
 GRANT SELECT(hash) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT(kind) ON TABLE enrolments TO rubrica_api;
@@ -1576,7 +1999,30 @@ GRANT SELECT(sent_at) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT(created_at) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT(expires_at) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT(spent_at) ON TABLE enrolments TO rubrica_api;
+GRANT SELECT ON TABLE envelope_signers TO rubrica_api;
+GRANT SELECT ON TABLE envelope_signers TO rubrica_signer;
+GRANT INSERT(envelope_id) ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT("position") ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT(identifier) ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT(title) ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT(locale) ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT(options) ON TABLE envelope_signers TO rubrica_api;
+GRANT INSERT(request_id),UPDATE(request_id) ON TABLE envelope_signers TO rubrica_api;
+GRANT SELECT ON TABLE envelopes TO rubrica_api;
+GRANT SELECT ON TABLE envelopes TO rubrica_signer;
+GRANT INSERT(id) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(application_id) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(idempotency_key) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(body_hash) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(title) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(ordering) ON TABLE envelopes TO rubrica_api;
+GRANT UPDATE(state) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(created_at) ON TABLE envelopes TO rubrica_api;
+GRANT INSERT(expires_at) ON TABLE envelopes TO rubrica_api;
+GRANT UPDATE(closed_at) ON TABLE envelopes TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE familiar_sources TO rubrica_signer;
+GRANT SELECT,INSERT ON TABLE handed_out TO rubrica_api;
+GRANT SELECT ON TABLE handed_out TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE incidents TO rubrica_signer;
 GRANT SELECT ON TABLE incidents TO rubrica_api;
 GRANT SELECT ON TABLE incidents TO rubrica_registrar;
@@ -1607,6 +2053,26 @@ GRANT SELECT,INSERT ON TABLE log_trees TO rubrica_signer;
 GRANT SELECT ON TABLE log_trees TO rubrica_api;
 GRANT SELECT ON TABLE log_trees TO rubrica_auditor;
 GRANT UPDATE(ended_at) ON TABLE log_trees TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE oauth_grants TO rubrica_api;
+GRANT SELECT(id) ON TABLE oauth_grants TO rubrica_signer;
+GRANT UPDATE(code_used_at) ON TABLE oauth_grants TO rubrica_api;
+GRANT UPDATE(refresh) ON TABLE oauth_grants TO rubrica_api;
+GRANT UPDATE(sad) ON TABLE oauth_grants TO rubrica_api;
+GRANT UPDATE(sad) ON TABLE oauth_grants TO rubrica_signer;
+GRANT UPDATE(data) ON TABLE oauth_grants TO rubrica_api;
+GRANT UPDATE(revoked_at) ON TABLE oauth_grants TO rubrica_api;
+GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE oauth_grants TO rubrica_signer;
+GRANT UPDATE(expires_at) ON TABLE oauth_grants TO rubrica_api;
+GRANT SELECT(consent_id) ON TABLE oauth_grants TO rubrica_signer;
+GRANT SELECT,INSERT,DELETE ON TABLE oauth_proofs TO rubrica_api;
+GRANT SELECT,INSERT,DELETE ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(hash) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(request_id) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(subject) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(data) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(expires_at) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(used_at) ON TABLE oauth_sessions TO rubrica_api;
+GRANT UPDATE(ended_at) ON TABLE oauth_sessions TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ocsp_answers TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE office_acts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE ON TABLE office_places TO rubrica_signer;
@@ -1651,8 +2117,15 @@ GRANT UPDATE(interrupted) ON TABLE requests TO rubrica_signer;
 GRANT INSERT(created_at) ON TABLE requests TO rubrica_api;
 GRANT INSERT(expires_at) ON TABLE requests TO rubrica_api;
 GRANT UPDATE(closed_at) ON TABLE requests TO rubrica_signer;
+GRANT INSERT(particulars) ON TABLE requests TO rubrica_api;
+GRANT INSERT(rejected) ON TABLE requests TO rubrica_api;
+GRANT UPDATE(purged_at) ON TABLE requests TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE return_addresses TO rubrica_signer;
 GRANT SELECT ON TABLE return_addresses TO rubrica_api;
+GRANT SELECT ON TABLE return_addresses TO rubrica_registrar;
+GRANT SELECT,INSERT ON TABLE service_consents TO rubrica_signer;
+GRANT SELECT ON TABLE service_consents TO rubrica_api;
+GRANT UPDATE(withdrawn_at) ON TABLE service_consents TO rubrica_signer;
 GRANT SELECT ON TABLE signature_entries TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sms_counts TO rubrica_signer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sms_messages TO rubrica_signer;
@@ -1685,3 +2158,39 @@ GRANT UPDATE(state) ON TABLE video_registrations TO rubrica_registrar;
 GRANT UPDATE(decided_by) ON TABLE video_registrations TO rubrica_registrar;
 GRANT UPDATE(decided_at) ON TABLE video_registrations TO rubrica_registrar;
 GRANT UPDATE(reason) ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(turn) ON TABLE video_registrations TO rubrica_registrar;
+GRANT UPDATE(turn_until) ON TABLE video_registrations TO rubrica_registrar;
+GRANT SELECT,INSERT ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT SELECT,DELETE ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(webhook_id) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(application_id) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(event_id) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(type) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(request_id) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(request_state) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(sequence) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT INSERT(created_at) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(round) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(round) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT INSERT(began_at),UPDATE(began_at) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(began_at) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(state) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(state) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(attempts) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(attempts) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT INSERT(next_at),UPDATE(next_at) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(next_at) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(last_at) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(last_at) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(status) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(status) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(problem) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(problem) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT UPDATE(ended_at) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT UPDATE(ended_at) ON TABLE webhook_deliveries TO rubrica_signer;
+GRANT INSERT(envelope_id) ON TABLE webhook_deliveries TO rubrica_api;
+GRANT SELECT,INSERT ON TABLE webhooks TO rubrica_signer;
+GRANT SELECT ON TABLE webhooks TO rubrica_api;
+GRANT UPDATE(stopped_at) ON TABLE webhooks TO rubrica_signer;
+GRANT UPDATE(stopped_at) ON TABLE webhooks TO rubrica_api;
+GRANT UPDATE(removed_at) ON TABLE webhooks TO rubrica_signer;

@@ -22,6 +22,9 @@ func (db *DB) Authorise(ctx context.Context, c signer.Consent, e audit.Entry) er
 		if err := unchanged(ctx, tx, a.CitizenID, c.Version, policies.SessionExpired); err != nil {
 			return err
 		}
+		if err := inTurn(ctx, tx, c.Envelope, a.RequestID, e.At); err != nil {
+			return err
+		}
 		if err := consume(ctx, tx, a.ChallengeID, a.CreatedAt); err != nil {
 			return err
 		}
@@ -140,18 +143,19 @@ func (db *DB) BeginSignature(ctx context.Context, i signer.Intent, e audit.Entry
 		if err := unchanged(ctx, tx, i.CitizenID, i.Version, policies.AuthorisationInvalid); err != nil {
 			return err
 		}
-		err := swap(ctx, tx, policies.Refuse(policies.AuthorisationInvalid), `
+		if err := inTurn(ctx, tx, i.Request.Envelope, i.Request.ID, e.At); err != nil {
+			return err
+		}
+		err := swaps(ctx, tx, compare{
+			policies.Refuse(policies.AuthorisationInvalid), `
 			UPDATE authorisations
 			SET state = 'intent', sealed_key = NULL, lease_until = @lease
 			WHERE id = @id AND state = 'authorised' AND expires_at > @now`,
-			pgx.NamedArgs{"id": i.ID, "lease": i.LeaseUntil, "now": e.At})
-		if err != nil {
-			return err
-		}
-		err = swap(ctx, tx, policies.Refuse(policies.RequestState), `
+			pgx.NamedArgs{"id": i.ID, "lease": i.LeaseUntil, "now": e.At},
+		}, compare{policies.Refuse(policies.RequestState), `
 			UPDATE requests
 			SET state = 'signing'
-			WHERE id = @id AND state = 'pending' AND expires_at > @now`, pgx.NamedArgs{"id": i.Request.ID, "now": e.At})
+			WHERE id = @id AND state = 'pending' AND expires_at > @now`, pgx.NamedArgs{"id": i.Request.ID, "now": e.At}})
 		if err != nil {
 			return err
 		}
@@ -175,6 +179,12 @@ func (db *DB) FinishSignature(ctx context.Context, i signer.Intent, cms [][]byte
 			}
 		}
 		if err := closeRequest(ctx, tx, i.Request.ID, signer.Signing, signer.Signed, e.At); err != nil {
+			return err
+		}
+		if err := db.announce(ctx, tx, i.Request.ID, signer.EventSigned, e.At); err != nil {
+			return err
+		}
+		if err := db.goOn(ctx, tx, i.Request.Envelope, e.At); err != nil {
 			return err
 		}
 		if err := db.notify(ctx, tx, n); err != nil {
@@ -219,7 +229,7 @@ func (db *DB) FailSignature(ctx context.Context, i signer.Intent, e audit.Entry)
 		if err := endIntent(ctx, tx, i.ID, "failed", e); err != nil {
 			return err
 		}
-		if err := reopen(ctx, tx, i.Request.ID); err != nil {
+		if err := db.reopen(ctx, tx, i.Request.ID, e.At); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)
@@ -232,7 +242,7 @@ func (db *DB) InterruptSignature(ctx context.Context, intentID string, e audit.E
 		if err := endIntent(ctx, tx, intentID, "interrupted", e); err != nil {
 			return err
 		}
-		if err := reopen(ctx, tx, e.Operation); err != nil {
+		if err := db.reopen(ctx, tx, e.Operation, e.At); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, e)
@@ -247,9 +257,13 @@ func endIntent(ctx context.Context, tx pgx.Tx, id, state string, e audit.Entry) 
 }
 
 // reopen lets the citizen be asked again.
-func reopen(ctx context.Context, tx pgx.Tx, requestID string) error {
-	return swap(ctx, tx, policies.Refuse(policies.RequestState), `
+func (db *DB) reopen(ctx context.Context, tx pgx.Tx, requestID string, at time.Time) error {
+	err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
 		UPDATE requests
 		SET state = 'pending', interrupted = interrupted + 1
 		WHERE id = @id AND state = 'signing'`, pgx.NamedArgs{"id": requestID})
+	if err != nil {
+		return err
+	}
+	return db.tell(ctx, tx, requestID, signer.EventInterrupted, at)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/audit"
@@ -86,11 +85,11 @@ const (
 
 // admit says whether somebody may ask at all.
 func admit(a Asking) error {
-	n := utf8.RuneCountInString(strings.TrimSpace(a.Purpose))
+	purpose := strings.TrimSpace(a.Purpose)
 	switch {
 	case a.Identity.Role != RoleAuditor:
 		return policies.Refuse(policies.RoleMissing)
-	case n < shortestPurpose || n > longestPurpose || !utf8.ValidString(a.Purpose) || strings.ContainsFunc(a.Purpose, unicode.IsControl):
+	case utf8.RuneCountInString(purpose) < shortestPurpose || !policies.IsLine(purpose, longestPurpose):
 		return policies.Refuse(policies.PurposeMissing)
 	}
 	return nil

@@ -60,6 +60,7 @@ func TestOnlyAuditorsWithAPurposeAsk(t *testing.T) {
 		"a short reason":        {auditing.RoleAuditor, "ver", policies.PurposeMissing},
 		"a long reason":         {auditing.RoleAuditor, strings.Repeat("ñ", 201), policies.PurposeMissing},
 		"a reason of two lines": {auditing.RoleAuditor, "uno\ndos", policies.PurposeMissing},
+		"a turned reason":       {auditing.RoleAuditor, "queja \u202e4410", policies.PurposeMissing},
 		"what is not UTF-8":     {auditing.RoleAuditor, "motivo \xff", policies.PurposeMissing},
 	} {
 		a := auditor()

@@ -67,14 +67,28 @@ func (a *Augmenter) CMS(ctx context.Context, m *cms.Message, signer int, content
 	if err != nil {
 		return "", fmt.Errorf("reading whom to trust: %w", err)
 	}
-	s := message{Augmenter: a, Message: m, signer: signer, content: content, anchors: anchors}
+	return message{Augmenter: a, Message: m, signer: signer, content: content, anchors: anchors}.reach(ctx, want)
+}
+
+// CMSOver is CMS for a detached signature of which only the content's digest is
+// known. An archive hashes the content itself: without it, B-LT is as far as it
+// goes.
+func (a *Augmenter) CMSOver(ctx context.Context, m *cms.Message, signer int, digest []byte, want cades.Level) (cades.Level, error) {
+	anchors, err := a.Trust(ctx)
+	if err != nil {
+		return "", fmt.Errorf("reading whom to trust: %w", err)
+	}
+	return message{Augmenter: a, Message: m, signer: signer, digest: digest, anchors: anchors}.reach(ctx, want)
+}
+
+func (s message) reach(ctx context.Context, want cades.Level) (cades.Level, error) {
 	if !want.Known() {
 		return s.level(), fmt.Errorf("%w: %q", ErrLevel, want)
 	}
 	if err := s.check(); err != nil {
 		return s.level(), err
 	}
-	err = s.lift(ctx, want)
+	err := s.lift(ctx, want)
 	reached := s.level()
 	if err == nil && !reached.AtLeast(want) {
 		err = fmt.Errorf("%w: %s instead of %s", ErrShort, reached, want)
@@ -89,6 +103,7 @@ type message struct {
 
 	signer  int
 	content func() (io.Reader, error)
+	digest  []byte // of the content, where that itself is not known
 	anchors []*x509.Certificate
 }
 
@@ -114,6 +129,9 @@ func (s message) open() (io.Reader, error) {
 func (s message) check() error {
 	if s.level() == "" {
 		return fmt.Errorf("%w: no baseline signature", ErrInvalid)
+	}
+	if s.digest != nil {
+		return sound(s.Message, s.signer, s.digest)
 	}
 	content, err := s.open()
 	if err != nil {

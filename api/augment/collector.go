@@ -281,6 +281,25 @@ func (g *gathering) judge(w Wanted, s status) error {
 // unless a time-stamp dates them.
 func compromised(reason int) bool { return reason == 1 || reason == 2 || reason == 10 || reason == 0 }
 
+// Revocation asks whom a certificate names for its status, whatever that is: what
+// it is worth, who validates says. Nothing is believed here but that the answer is
+// about this certificate; issuer is who is said to have signed it.
+func (c *Collector) Revocation(ctx context.Context, certificate, issuer *x509.Certificate) (cades.Evidence, error) {
+	g := &gathering{Collector: c, now: c.Now()}
+	var causes []error
+	for p := range g.proofs(ctx, certificate, issuer) {
+		switch {
+		case p.err != nil:
+			causes = append(causes, p.err)
+		case p.list != nil:
+			return cades.Evidence{CRLs: [][]byte{p.list}}, nil
+		default:
+			return cades.Evidence{Certificates: []*x509.Certificate{p.responder}, OCSPs: [][]byte{p.answer}}, nil
+		}
+	}
+	return cades.Evidence{}, missing("status", certificate, causes...)
+}
+
 func newNonce() []byte {
 	nonce := make([]byte, 32) // RFC 9654, section 2.1
 	rand.Read(nonce)

@@ -28,6 +28,8 @@ type Act struct {
 	// WithoutDocument is a change of mobile for somebody who could not show an
 	// identity document: a second officer has to confirm it.
 	WithoutDocument bool
+	// Certified names the document that certifies a death.
+	Certified string
 	// Subject is the id of the incident, with Outcome, or of the recording.
 	Subject string
 	Outcome string
@@ -70,6 +72,8 @@ type statement struct {
 	WithoutDocument bool              `json:"without_document,omitzero"`
 	Subject         string            `json:"subject,omitzero"`
 	Reason          string            `json:"reason,omitzero"`
+
+	Application *citizen.ApplicationChange `json:"application,omitzero"`
 }
 
 // said is the act in the words of a statement.
@@ -88,6 +92,8 @@ func (act Act) said(a Asking) statement {
 		s.Phone, s.WithoutDocument, s.Reason = act.Phone, act.WithoutDocument, a.Reason
 	case citizen.ActChangeEmail:
 		s.Email, s.Reason = act.Email, a.Reason
+	case citizen.ActReportDeath:
+		s.Reason, s.Evidence = a.Reason, map[string]string{"document": act.Certified}
 	case citizen.ActCloseIncident:
 		s.Subject, s.Reason = act.Subject, act.Outcome
 	default:
@@ -110,7 +116,7 @@ func (act Act) evidence() map[string]string {
 
 // needsSecond is whether one officer is not enough.
 func (act Act) needsSecond() bool {
-	return act.Kind == citizen.ActChangePhone && act.WithoutDocument || act.Kind == citizen.ActMassRevocation
+	return act.Kind == citizen.ActChangePhone && act.WithoutDocument || act.Kind == citizen.ActMassRevocation || act.Kind == citizen.ActCorrectDeath
 }
 
 // Do has an act carried out that one officer may ask for. The receipt is empty

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -99,28 +100,62 @@ func MayGoOn(o Officer, order citizen.DeskOrder) bool {
 }
 
 // Confirm has a waiting order carried out, or what is left of a confirmed one,
-// and returns it with what became of it. What a crash or a lost answer leaves
-// open is asked for again by confirming again: none of these acts does anything
-// twice.
+// and returns it with what became of it. Of several who confirm at once, one does
+// (policies.DeskTaken). What a crash or a lost answer leaves open is asked for
+// again by confirming again, once the turn is over in which it was.
 func (s *Service) Confirm(ctx context.Context, a Asking, id string) (citizen.DeskOrder, error) {
+	// Who confirmed stays answerable for all of it, though the browser may leave.
+	ctx = context.WithoutCancel(ctx)
 	o, err := s.decidable(ctx, a, id)
+	switch {
+	case err != nil:
+		return o, err
+	case a.Officer.Role != RoleSupervisor || a.Officer.ID == o.AskedBy:
+		return o, policies.Refuse(policies.SecondOfficerNeeded)
+	case !MayGoOn(a.Officer, o) && !MayConfirm(a.Officer, o, s.Now()):
+		return o, policies.Refuse(policies.DeskTaken)
+	}
+	err = s.inTurn(ctx, id, func(t citizen.Turn) error {
+		o, err = s.confirm(ctx, a, t)
+		return err
+	})
+	return o, err
+}
+
+// inTurn has one officer at a time deal with an order. Where nobody knows what
+// came of an act, the turn ends by itself: the signer may be at it still.
+func (s *Service) inTurn(ctx context.Context, orderID string, deal func(citizen.Turn) error) error {
+	t := s.turn(orderID)
+	if err := s.Store.TakeOrder(ctx, t); err != nil {
+		return err
+	}
+	err := deal(t)
+	if _, refused := asRefusal(err); err == nil || refused {
+		return errors.Join(err, s.Store.LeaveOrder(ctx, t))
+	}
+	return err
+}
+
+// confirm carries out an order as it stands now that nobody else is at it.
+func (s *Service) confirm(ctx context.Context, a Asking, t citizen.Turn) (citizen.DeskOrder, error) {
+	o, err := s.Store.Order(ctx, a.Officer.Office, t.Subject)
 	if err != nil {
 		return o, err
 	}
 	if !MayGoOn(a.Officer, o) {
-		if !MayConfirm(a.Officer, o, s.Now()) {
-			return o, policies.Refuse(policies.SecondOfficerNeeded)
-		}
-		if o, err = s.decide(ctx, a, o, citizen.OrderConfirmed); err != nil {
+		if o, err = s.decide(ctx, a, t, decision{o, citizen.OrderConfirmed}); err != nil {
 			return o, err
 		}
 	}
-	// Who confirmed stays answerable for all of it, though the browser may leave.
-	ctx = context.WithoutCancel(ctx)
 	asker := Asking{Officer: Officer{ID: o.AskedBy, Name: o.AskedName, Role: a.Officer.Role, By: a.Officer.By, Office: o.Office}, Reason: o.Reason}
 	for _, identifier := range o.Missing() {
 		outcome, err := s.conclude(ctx, asker, a.Officer, o, identifier)
 		if err != nil {
+			return o, err
+		}
+		t.Now = s.Now()
+		t.Until = t.Now.Add(s.Limits.Turn)
+		if err := s.Store.Conclude(ctx, t, identifier, outcome); err != nil {
 			return o, err
 		}
 		o.Outcome[identifier] = outcome
@@ -136,20 +171,29 @@ func (s *Service) decidable(ctx context.Context, a Asking, id string) (citizen.D
 	return s.Store.Order(ctx, a.Officer.Office, id)
 }
 
-func (s *Service) decide(ctx context.Context, a Asking, o citizen.DeskOrder, state citizen.OrderState) (citizen.DeskOrder, error) {
-	about := subject{}
+// decision is what an order is to become.
+type decision struct {
+	order citizen.DeskOrder
+	state citizen.OrderState
+}
+
+func (s *Service) decide(ctx context.Context, a Asking, t citizen.Turn, d decision) (citizen.DeskOrder, error) {
+	o, about := d.order, subject{}
+	if o.State != citizen.OrderWaiting || !s.Now().Before(o.ExpiresAt) {
+		return o, policies.Refuse(policies.DeskTaken)
+	}
 	if len(o.Identifiers) == 1 {
 		about.person = o.Identifiers[0]
 	}
 	err := s.record(ctx, a, audit.DeskDecided, about, map[string]any{
-		"decision": string(state), "of": "order", "subject": o.ID, "act": string(o.Act),
+		"decision": string(d.state), "of": "order", "subject": o.ID, "act": string(o.Act),
 	})
 	if err != nil {
 		return o, err
 	}
 	decided := o
-	decided.State, decided.DecidedBy, decided.DecidedName, decided.DecidedAt = state, a.Officer.ID, a.Officer.Name, s.Now().Truncate(time.Microsecond)
-	if err := s.Store.Decide(ctx, decided); err != nil {
+	decided.State, decided.DecidedBy, decided.DecidedName, decided.DecidedAt = d.state, a.Officer.ID, a.Officer.Name, s.Now().Truncate(time.Microsecond)
+	if err := s.Store.Decide(ctx, t, decided); err != nil {
 		return o, err
 	}
 	if decided.Outcome == nil {
@@ -167,14 +211,14 @@ func (s *Service) conclude(ctx context.Context, asker Asking, second Officer, o 
 	}
 	wanted := act.said(asker)
 	wanted.ConfirmedBy = signature(second)
-	outcome := citizen.Done
+	// The turn outlasts the act.
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Turn/2)
+	defer cancel()
 	_, err := s.perform(ctx, asker, wanted, about{order: o.ID, second: second.ID})
 	if refusal, ok := asRefusal(err); ok {
-		outcome = string(refusal.Code)
-	} else if err != nil {
-		return "", err
+		return string(refusal.Code), nil
 	}
-	return outcome, s.Store.Conclude(ctx, o.ID, identifier, outcome)
+	return citizen.Done, err
 }
 
 // Reject ends a waiting order. Who asked for it may take it back.
@@ -186,6 +230,10 @@ func (s *Service) Reject(ctx context.Context, a Asking, id string) error {
 	if a.Officer.Role != RoleSupervisor && a.Officer.ID != o.AskedBy {
 		return policies.Refuse(policies.RoleMissing, "role", RoleSupervisor)
 	}
-	_, err = s.decide(ctx, a, o, citizen.OrderRejected)
-	return err
+	return s.inTurn(ctx, id, func(t citizen.Turn) error {
+		if o, err = s.decidable(ctx, a, id); err == nil {
+			_, err = s.decide(ctx, a, t, decision{o, citizen.OrderRejected})
+		}
+		return err
+	})
 }

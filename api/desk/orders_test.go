@@ -65,7 +65,7 @@ func TestTwoOfficers(t *testing.T) {
 		t.Errorf("got %+v, want both officers in the statement", s)
 	}
 	_, err = h.Confirm(ctx, asks(carla), order.ID)
-	wantRefusal(t, err, policies.SecondOfficerNeeded)
+	wantRefusal(t, err, policies.DeskTaken)
 	read, err := h.Order(ctx, asks(luis()), order.ID)
 	must(t, err)
 	if read.DecidedName != "Carla Pons" || read.Outcome["12345678Z"] != citizen.Done || read.Reason != reason {
@@ -91,8 +91,14 @@ func TestTheTableWantsTwoOfficers(t *testing.T) {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.ConstraintName != "desk_orders_second" {
 		t.Errorf("got %v, want the violation of desk_orders_second", err)
 	}
+	turn := citizen.Turn{Subject: order.ID, Holder: "rosa", Now: h.clock(), Until: h.clock().Add(time.Minute)}
+	must(t, h.Store.TakeOrder(t.Context(), turn))
 	order.State, order.DecidedBy, order.DecidedAt = citizen.OrderConfirmed, "rosa", h.clock()
-	wantRefusal(t, h.Store.Decide(t.Context(), order), policies.SecondOfficerNeeded)
+	wantRefusal(t, h.Store.Decide(t.Context(), turn, order), policies.SecondOfficerNeeded)
+	turn.Holder = "somebody else"
+	order.DecidedBy = "luis"
+	wantRefusal(t, h.Store.Decide(t.Context(), turn, order), policies.DeskTaken)
+	wantRefusal(t, h.Store.Conclude(t.Context(), turn, "12345678Z", citizen.Done), policies.DeskTaken)
 }
 
 func TestOrdersEnd(t *testing.T) {
@@ -103,14 +109,14 @@ func TestOrdersEnd(t *testing.T) {
 	must(t, err)
 	h.pass(desk.DefaultLimits().OrderLife)
 	_, err = h.Confirm(ctx, asks(carla), expired.ID)
-	wantRefusal(t, err, policies.SecondOfficerNeeded)
+	wantRefusal(t, err, policies.DeskTaken)
 
 	withdrawn, err := h.Ask(ctx, asks(luis()), changePhone())
 	must(t, err)
 	must(t, h.Reject(ctx, asks(luis()), withdrawn.ID))
 	_, err = h.Confirm(ctx, asks(carla), withdrawn.ID)
-	wantRefusal(t, err, policies.SecondOfficerNeeded)
-	wantRefusal(t, h.Reject(ctx, asks(carla), withdrawn.ID), policies.SecondOfficerNeeded)
+	wantRefusal(t, err, policies.DeskTaken)
+	wantRefusal(t, h.Reject(ctx, asks(carla), withdrawn.ID), policies.DeskTaken)
 
 	orders, err := h.Orders(ctx, asks(luis()))
 	must(t, err)
@@ -122,34 +128,54 @@ func TestOrdersEnd(t *testing.T) {
 	}
 }
 
+// together does the same several times at once, and returns how many succeeded;
+// the others find it taken.
+func together(t *testing.T, n int, do func(i int) error) (succeeded int) {
+	t.Helper()
+	errs := make([]error, n)
+	var wait sync.WaitGroup
+	for i := range errs {
+		wait.Go(func() { errs[i] = do(i) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err == nil {
+			succeeded++
+		} else {
+			wantRefusal(t, err, policies.DeskTaken)
+		}
+	}
+	return succeeded
+}
+
+// Whoever confirms at once, and whoever comes while an order is being carried
+// out: it is done once, and decided once.
 func TestOfSeveralConfirmationsOneCounts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	carla := h.carla(t)
-	order, err := h.Ask(t.Context(), asks(luis()), changePhone())
+	list := []string{"12345678Z", "X1234567L", "00000014Z"}
+	order, err := h.Ask(t.Context(), asks(luis()), desk.Act{Kind: citizen.ActMassRevocation, CRLWord: "key_compromise"}, list...)
 	must(t, err)
-	var (
-		wait sync.WaitGroup
-		errs = make([]error, 6)
-	)
-	for i := range errs {
-		wait.Go(func() {
-			_, errs[i] = h.Confirm(t.Context(), asks([]desk.Officer{rosa(), carla}[i%2]), order.ID)
-		})
-	}
-	wait.Wait()
-	_, decided := h.logged(t, audit.DeskDecided)
-	if len(h.performed) < 1 || !slices.Contains(errs, nil) {
-		t.Errorf("got %v, want one to succeed (%d decisions were asked for)", errs, len(decided))
-	}
-	seconds := make(map[string]bool)
+	h.answers = func(citizen.Statement) error { time.Sleep(20 * time.Millisecond); return nil }
+	succeeded := together(t, 8, func(i int) error {
+		_, err := h.Confirm(t.Context(), asks([]desk.Officer{rosa(), carla}[i%2]), order.ID)
+		return err
+	})
+	var done []string
 	for _, s := range h.performed {
-		seconds[s.Second] = true
+		done = append(done, s.Identifier.String())
+	}
+	if succeeded != 1 || !slices.Equal(done, list) {
+		t.Errorf("got %d confirmations that carried out %v, want one of %v", succeeded, done, list)
+	}
+	if _, decided := h.logged(t, audit.DeskDecided); len(decided) != 1 {
+		t.Errorf("got %v, want one decision in the log", decided)
 	}
 	read, err := h.Order(t.Context(), asks(luis()), order.ID)
 	must(t, err)
-	if read.State != citizen.OrderConfirmed || read.Outcome["12345678Z"] != citizen.Done {
-		t.Errorf("got %+v by %v, want it confirmed and done", read, seconds)
+	if read.State != citizen.OrderConfirmed || len(read.Missing()) > 0 {
+		t.Errorf("got %+v, want it confirmed and done", read)
 	}
 }
 
@@ -182,9 +208,12 @@ func TestMassRevocation(t *testing.T) {
 	}
 	_, err = h.Confirm(ctx, asks(luis()), order.ID)
 	wantRefusal(t, err, policies.SecondOfficerNeeded)
-	// What is left can be gone on with, and only that.
+	// The signer may be at it still. What is left then can be gone on with, and
+	// only that.
 	h.answers = func(citizen.Statement) error { return nil }
-	h.pass(time.Minute)
+	_, err = h.Confirm(ctx, asks(rosa()), order.ID)
+	wantRefusal(t, err, policies.DeskTaken)
+	h.pass(desk.DefaultLimits().Turn)
 	done, err := h.Confirm(ctx, asks(rosa()), order.ID)
 	must(t, err)
 	if len(done.Missing()) > 0 || len(h.performed) != 2 {

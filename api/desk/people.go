@@ -9,6 +9,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/runes"
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -18,9 +21,10 @@ import (
 const shortestName = 3
 
 // ParseQuestion reads what an officer typed into the one field of the search: a
-// DNI or NIE, a mobile, or the beginning of a name.
+// DNI or NIE, a mobile, or the beginning of a name. What is pasted may be in
+// another form than names are stored in, and bring marks along that nobody sees.
 func ParseQuestion(text string) (citizen.Question, error) {
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.Fields(norm.NFC.String(runes.Remove(runes.In(unicode.Cf)).String(text))), " ")
 	if phone, err := citizen.ParsePhone(text); err == nil {
 		return citizen.Question{Phone: phone.String()}, nil
 	}

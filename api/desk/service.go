@@ -2,11 +2,10 @@ package desk
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/audit"
@@ -28,6 +27,7 @@ type Store interface {
 	Letters(ctx context.Context) ([]citizen.Waiting, error)
 	orders
 	videos
+	applications
 }
 
 type orders interface {
@@ -35,19 +35,31 @@ type orders interface {
 	// Orders are those of an office that wait, or were decided since.
 	Orders(ctx context.Context, office string, now, since time.Time) ([]citizen.DeskOrder, error)
 	Order(ctx context.Context, office, id string) (citizen.DeskOrder, error) // policies.NotFound
-	// Decide moves an order that waits and has not expired to its State. Who
-	// asked for it cannot confirm it (policies.SecondOfficerNeeded).
-	Decide(ctx context.Context, o citizen.DeskOrder) error
-	// Conclude writes down what became of one person of a confirmed order.
-	Conclude(ctx context.Context, orderID, identifier, outcome string) error
+	// TakeOrder begins a turn at an order that is not rejected (policies.DeskTaken).
+	TakeOrder(ctx context.Context, t citizen.Turn) error
+	// LeaveOrder ends a turn; one that is over is no error.
+	LeaveOrder(ctx context.Context, t citizen.Turn) error
+	// Decide moves an order that waits and has not expired to its State, in its
+	// turn (policies.DeskTaken). Who asked for it cannot confirm it
+	// (policies.SecondOfficerNeeded).
+	Decide(ctx context.Context, t citizen.Turn, o citizen.DeskOrder) error
+	// Conclude writes down what became of one person of a confirmed order, and
+	// prolongs the turn (policies.DeskTaken).
+	Conclude(ctx context.Context, t citizen.Turn, identifier, outcome string) error
 }
 
 type videos interface {
 	Videos(ctx context.Context, office string) ([]citizen.Video, error)
 	Video(ctx context.Context, office, id string) (citizen.Video, error) // policies.NotFound
-	// DecideVideo moves a recording that is pending to its State
-	// (policies.RequestState).
-	DecideVideo(ctx context.Context, v citizen.Video) error
+	// TakeVideo begins a turn at a recording that is pending (policies.DeskTaken).
+	TakeVideo(ctx context.Context, t citizen.Turn) error
+	// LeaveVideo ends a turn; one that is over is no error.
+	LeaveVideo(ctx context.Context, t citizen.Turn) error
+	// DecideVideo moves a recording that is pending to its State, in its turn, and
+	// ends that (policies.DeskTaken).
+	DecideVideo(ctx context.Context, t citizen.Turn, v citizen.Video) error
+	// RegisteredByVideo is who was registered with a recording, zero if nobody was.
+	RegisteredByVideo(ctx context.Context, videoID, identifier string) (citizen.VideoOutcome, error)
 }
 
 // Recorder writes into the log, through the process that may. The entry is
@@ -94,11 +106,12 @@ type Limits struct {
 	OrderLife time.Duration // until a second officer has to confirm
 	Decided   time.Duration // how long decided orders stay in the list
 	Mass      int           // people of one order
+	Turn      time.Duration // that one act may take, with what is written down of it
 }
 
 // DefaultLimits are those of an office with several officers.
 func DefaultLimits() Limits {
-	return Limits{Found: 20, OrderLife: 8 * time.Hour, Decided: 72 * time.Hour, Mass: 500}
+	return Limits{Found: 20, OrderLife: 8 * time.Hour, Decided: 72 * time.Hour, Mass: 500, Turn: time.Minute}
 }
 
 // Service is the desk.
@@ -114,6 +127,12 @@ const (
 	RoleSupervisor    = personnel.RoleSupervisor
 	RoleAdministrator = personnel.RoleAdministrator
 )
+
+// turn is one that begins now.
+func (s *Service) turn(subject string) citizen.Turn {
+	now := s.Now()
+	return citizen.Turn{Subject: subject, Holder: rand.Text(), Now: now, Until: now.Add(s.Limits.Turn)}
+}
 
 // Officer is who is at the desk.
 type Officer = personnel.Identity
@@ -139,10 +158,24 @@ const (
 
 // Reason reads why somebody asks (policies.ReasonMissing).
 func Reason(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	n := utf8.RuneCountInString(text)
-	if n < shortestReason || n > longestReason || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	text = policies.Line(text)
+	if utf8.RuneCountInString(text) < shortestReason || !policies.IsLine(text, longestReason) {
 		return "", policies.Refuse(policies.ReasonMissing)
+	}
+	return text, nil
+}
+
+// What beside a reason an act has to be told in the officer's words.
+const (
+	OfCertificate = "certificate" // the document that certifies a death
+	OfOutcome     = "outcome"     // what became of an incident
+)
+
+// Told reads one of them (policies.ReasonMissing, whose "reason" says which).
+func Told(what, text string) (string, error) {
+	text, err := Reason(text)
+	if err != nil {
+		return "", policies.Refuse(policies.ReasonMissing, "reason", what)
 	}
 	return text, nil
 }

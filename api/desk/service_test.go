@@ -88,6 +88,7 @@ func TestWhoMayAsk(t *testing.T) {
 		"no reason":        {desk.Asking{Officer: luis()}, policies.ReasonMissing},
 		"a short reason":   {desk.Asking{Officer: luis(), Reason: " ver "}, policies.ReasonMissing},
 		"a long reason":    {desk.Asking{Officer: luis(), Reason: strings.Repeat("a", 201)}, policies.ReasonMissing},
+		"an empty letter":  {desk.Asking{Officer: luis(), Reason: "cita \u3164\u3164"}, policies.ReasonMissing},
 		"a turned reason":  {desk.Asking{Officer: luis(), Reason: "cita \u202e4410"}, policies.ReasonMissing},
 		"an administrator": {asks(manager), policies.RoleMissing},
 		"nobody":           {desk.Asking{Reason: reason}, policies.RoleMissing},
@@ -155,7 +156,9 @@ func TestActs(t *testing.T) {
 		{desk.Act{Kind: citizen.ActRelease, Identifier: "12345678Z"}, func(s citizen.Statement) bool { return s.Reason == reason }},
 		{desk.Act{Kind: citizen.ActRevoke, Identifier: "12345678Z", CRLWord: "key_compromise"}, func(s citizen.Statement) bool { return s.CRLReason == citizen.KeyCompromise }},
 		{desk.Act{Kind: citizen.ActDeregister, Identifier: "12345678Z"}, func(s citizen.Statement) bool { return s.Reason == reason }},
-		{desk.Act{Kind: citizen.ActReportDeath, Identifier: "12345678Z"}, func(s citizen.Statement) bool { return s.Reason == reason }},
+		{desk.Act{Kind: citizen.ActReportDeath, Identifier: "12345678Z", Certified: "Certificado 77"}, func(s citizen.Statement) bool {
+			return s.Reason == reason && s.Evidence["document"] == "Certificado 77"
+		}},
 		{desk.Act{Kind: citizen.ActCloseIncident, Identifier: "12345678Z", Subject: "inc-1", Outcome: "Era suya."}, func(s citizen.Statement) bool { return s.Subject == "inc-1" && s.Reason == "Era suya." }},
 	} {
 		before := len(h.performed)

@@ -2,11 +2,13 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // Videos are the recordings that wait for the officer's office.
@@ -33,37 +35,70 @@ func (s *Service) Video(ctx context.Context, a Asking, id string) (citizen.Video
 }
 
 // Approve registers the person of a recording, with the recording as evidence.
-// A refusal leaves the recording where it is.
+// Of several officers, one does (policies.DeskTaken). A refusal leaves the
+// recording where it is. What was interrupted after the registration is gone on
+// with by approving again: the receipt then has another activation code, because
+// nobody was shown the first.
 func (s *Service) Approve(ctx context.Context, a Asking, id string) (citizen.Video, citizen.Receipt, error) {
-	v, err := s.pending(ctx, a, id)
-	if err != nil {
-		return v, citizen.Receipt{}, err
+	ctx = context.WithoutCancel(ctx)
+	var receipt citizen.Receipt
+	v, err := s.settle(ctx, a, id, func(v *citizen.Video) (err error) {
+		if err := s.decided(ctx, a, *v, "confirmed"); err != nil {
+			return err
+		}
+		v.State = citizen.VideoApproved
+		receipt, err = s.registerBy(ctx, a, *v)
+		return err
+	})
+	return v, receipt, err
+}
+
+// registerBy registers the person of a recording, or goes on from where that
+// was interrupted.
+func (s *Service) registerBy(ctx context.Context, a Asking, v citizen.Video) (citizen.Receipt, error) {
+	done, err := s.Store.RegisteredByVideo(ctx, v.ID, v.Person.Identifier)
+	switch {
+	case err != nil:
+		return citizen.Receipt{}, err
+	case done.CitizenID == "":
+		return s.perform(ctx, a, statement{
+			Act: citizen.ActRegister, Officer: signature(a.Officer), Citizen: (*Person)(&v.Person), Mode: string(policies.ModeVideo), Evidence: evidence(v),
+		}, about{subject: v.ID})
+	case done.Status != signer.Registered: // and has got hold of a code since
+		return citizen.Receipt{CitizenID: done.CitizenID, RegisteredAt: done.RegisteredAt}, nil
 	}
-	if err := s.decided(ctx, a, v, "confirmed"); err != nil {
-		return v, citizen.Receipt{}, err
-	}
-	wanted := statement{
-		Act: citizen.ActRegister, Officer: signature(a.Officer), Citizen: (*Person)(&v.Person), Mode: string(policies.ModeVideo), Evidence: evidence(v),
-	}
-	receipt, err := s.perform(ctx, a, wanted, about{subject: v.ID})
-	if err != nil {
-		return v, receipt, err
-	}
-	v.State, v.DecidedBy, v.DecidedAt = citizen.VideoApproved, a.Officer.ID, s.Now()
-	return v, receipt, s.Store.DecideVideo(context.WithoutCancel(ctx), v)
+	receipt, err := s.perform(ctx, a, statement{
+		Act: citizen.ActRenewActivation, Officer: signature(a.Officer), Identifier: v.Person.Identifier,
+	}, about{citizenID: done.CitizenID, subject: v.ID})
+	receipt.CitizenID, receipt.RegisteredAt = done.CitizenID, done.RegisteredAt
+	return receipt, err
 }
 
 // RejectVideo ends a recording that proves nothing; why, the provider may be told.
 func (s *Service) RejectVideo(ctx context.Context, a Asking, id string) error {
+	_, err := s.settle(ctx, a, id, func(v *citizen.Video) error {
+		v.State, v.Reason = citizen.VideoRejected, a.Reason
+		return s.decided(ctx, a, *v, "rejected")
+	})
+	return err
+}
+
+// settle has one officer at a time decide about a recording that is pending.
+func (s *Service) settle(ctx context.Context, a Asking, id string, decide func(*citizen.Video) error) (citizen.Video, error) {
 	v, err := s.pending(ctx, a, id)
 	if err != nil {
-		return err
+		return v, err
 	}
-	if err := s.decided(ctx, a, v, "rejected"); err != nil {
-		return err
+	t := s.turn(id)
+	if err := s.Store.TakeVideo(ctx, t); err != nil {
+		return v, err
 	}
-	v.State, v.DecidedBy, v.DecidedAt, v.Reason = citizen.VideoRejected, a.Officer.ID, s.Now(), a.Reason
-	return s.Store.DecideVideo(ctx, v)
+	settled := v
+	if err := decide(&settled); err != nil {
+		return v, errors.Join(err, s.Store.LeaveVideo(ctx, t))
+	}
+	settled.DecidedBy, settled.DecidedAt = a.Officer.ID, s.Now()
+	return settled, s.Store.DecideVideo(ctx, t, settled)
 }
 
 func (s *Service) pending(ctx context.Context, a Asking, id string) (citizen.Video, error) {
@@ -72,7 +107,7 @@ func (s *Service) pending(ctx context.Context, a Asking, id string) (citizen.Vid
 	}
 	v, err := s.Store.Video(ctx, a.Officer.Office, id)
 	if err == nil && v.State != citizen.VideoPending {
-		err = policies.Refuse(policies.RequestState, "state", string(v.State))
+		err = policies.Refuse(policies.DeskTaken)
 	}
 	return v, err
 }

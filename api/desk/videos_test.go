@@ -1,11 +1,15 @@
 package desk_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rubrica-firma/rubrica/api/desk"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -70,10 +74,10 @@ func TestVideos(t *testing.T) {
 		t.Errorf("got %+v, want a registration by video with its evidence", s)
 	}
 	_, _, err = h.Approve(ctx, asks(rosa()), "v1")
-	wantRefusal(t, err, policies.RequestState)
+	wantRefusal(t, err, policies.DeskTaken)
 
 	must(t, h.RejectVideo(ctx, asks(rosa()), "v2"))
-	wantRefusal(t, h.RejectVideo(ctx, asks(rosa()), "v2"), policies.RequestState)
+	wantRefusal(t, h.RejectVideo(ctx, asks(rosa()), "v2"), policies.DeskTaken)
 	rejected, err := h.Video(ctx, asks(luis()), "v2")
 	must(t, err)
 	if rejected.State != citizen.VideoRejected || rejected.Reason != reason || rejected.DecidedBy != "rosa" {
@@ -87,6 +91,74 @@ func TestVideos(t *testing.T) {
 	}
 	if _, payloads := h.logged(t, audit.DeskDecided); len(payloads) != 3 || !strings.Contains(payloads[2], `"decision":"rejected"`) {
 		t.Errorf("got %v, want two approvals and a rejection in the log", payloads)
+	}
+}
+
+// Of several who approve at once, one registers.
+func TestOfSeveralApprovalsOneCounts(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.provider(t)
+	h.video(t, "v1", "rec-1")
+	h.answers = func(citizen.Statement) error { time.Sleep(50 * time.Millisecond); return nil }
+	succeeded := together(t, 8, func(i int) error {
+		_, _, err := h.Approve(t.Context(), asks([]desk.Officer{rosa(), luis()}[i%2]), "v1")
+		return err
+	})
+	if _, decided := h.logged(t, audit.DeskDecided); succeeded != 1 || len(h.performed) != 1 || len(decided) != 1 {
+		t.Errorf("got %d approvals, %d registrations and %d decisions, want 1 of each", succeeded, len(h.performed), len(decided))
+	}
+}
+
+// cut is a store that is gone when a decision about a recording comes.
+type cut struct{ desk.Store }
+
+var errCut = errors.New("the database is away")
+
+func (cut) DecideVideo(context.Context, citizen.Turn, citizen.Video) error { return errCut }
+
+// An approval that was interrupted after the registration is gone on with: the
+// person is registered once, and gets a code that somebody has seen.
+func TestInterruptedApproval(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	h.provider(t)
+	h.video(t, "v1", "rec-1")
+	h.answers = func(s citizen.Statement) error {
+		if s.Kind == citizen.ActRegister {
+			h.person(t, "new", "12345678Z", "Ana", "Núñez", "+34600000421")
+			h.sql(t, `UPDATE citizens SET status = 'registered'`)
+			h.sql(t, `INSERT INTO registrations (citizen_id, mode, level, office, officer, assured_at, evidence) VALUES ('new', 'video', 'advanced', 'central', 'luis', now(), '{"video": "v1"}')`)
+		}
+		return nil
+	}
+	whole := h.Store
+	h.Store = cut{whole}
+	if _, _, err := h.Approve(ctx, asks(luis()), "v1"); !errors.Is(err, errCut) {
+		t.Fatalf("got %v, want it interrupted", err)
+	}
+	h.Store = whole
+	_, _, err := h.Approve(ctx, asks(rosa()), "v1")
+	wantRefusal(t, err, policies.DeskTaken)
+	h.pass(desk.DefaultLimits().Turn)
+	v, receipt, err := h.Approve(ctx, asks(rosa()), "v1")
+	must(t, err)
+	if v.State != citizen.VideoApproved || v.DecidedBy != "rosa" || receipt.CitizenID != "new" || receipt.ActivationCode.Reveal() == "" || receipt.RegisteredAt.IsZero() {
+		t.Errorf("got %+v and %+v, want it approved with a whole receipt", v, receipt)
+	}
+	var kinds []citizen.ActKind
+	for _, s := range h.performed {
+		kinds = append(kinds, s.Kind)
+	}
+	if diff := cmp.Diff([]citizen.ActKind{citizen.ActRegister, citizen.ActRenewActivation}, kinds); diff != "" {
+		t.Errorf("acts (-want +got):\n%s", diff)
+	}
+	// Who is active has had a code: the recording ends without another.
+	h.sql(t, `UPDATE citizens SET status = 'active'`)
+	h.sql(t, `UPDATE video_registrations SET state = 'pending', decided_at = NULL, decided_by = NULL`)
+	if _, receipt, err = h.Approve(ctx, asks(luis()), "v1"); err != nil || receipt.ActivationCode.Reveal() != "" || len(h.performed) != 2 {
+		t.Errorf("got %+v, %v and %d acts, want it ended without a code", receipt, err, len(h.performed))
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/inspect"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pdf"
+	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
 // A job goes to the child's standard input as a frame, four octets of length and
@@ -31,6 +32,7 @@ type job struct {
 	Hole     int           `json:"hole,omitempty"`     // kindTimeStamp
 	Anchors  [][]byte      `json:"anchors,omitempty"`  // kindSignatures
 	Evidence []evidence    `json:"evidence,omitempty"` // kindEvidence
+	Verify   *questioned   `json:"verify,omitempty"`   // kindVerify
 	Memory   int64         `json:"memory"`
 	CPU      int64         `json:"cpu"`
 }
@@ -44,6 +46,7 @@ const (
 	kindSignatures kind = "signatures"
 	kindEvidence   kind = "evidence"
 	kindTimeStamp  kind = "timestamp"
+	kindVerify     kind = "verify"
 )
 
 type reply struct {
@@ -51,6 +54,8 @@ type reply struct {
 	Facts      Facts          `json:"facts,omitzero"`
 	Layout     pades.Layout   `json:"layout,omitzero"`
 	Signatures []augment.Held `json:"signatures,omitempty"`
+	Report     *verify.Report `json:"report,omitempty"`
+	Open       []pair         `json:"open,omitempty"` // what the report lacks
 }
 
 // evidence is an augment.VRI, in DER.
@@ -90,8 +95,12 @@ func (r *refusal) refusal() error {
 	return &policies.Refusal{Code: r.Code, Params: r.Params, Source: r.Source}
 }
 
-// documentFile is the descriptor of the document.
-const documentFile = 3
+// documentFile is the descriptor of the document, contentFile that of what a
+// detached signature is of.
+const (
+	documentFile = 3
+	contentFile  = 4
+)
 
 // Exit statuses besides 0.
 const (
@@ -153,6 +162,10 @@ func Main(stdin io.Reader, stdout io.Writer) int {
 // do is a job without its frames: what it answers, and what is to be appended to
 // the document.
 func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, err error) {
+	if j.Kind == kindVerify {
+		answer, err = judgeSignatures(j.Verify, content, size)
+		return answer, nil, err
+	}
 	f, err := pdf.Open(content, size)
 	if err != nil {
 		return answer, nil, err
@@ -189,7 +202,7 @@ func do(j job, content io.ReaderAt, size int64) (answer reply, update []byte, er
 		}
 		answer.Layout = p.Layout
 		return answer, p.Update, nil
-	case kindProbe:
+	case kindProbe, kindVerify: // done before
 	}
 	return answer, nil, fmt.Errorf("a job of kind %q: %w", j.Kind, errors.ErrUnsupported)
 }

@@ -253,7 +253,7 @@ func TestMisbehaviour(t *testing.T) {
 			if _, err := w.Prepare(t.Context(), file(t, []byte(document)), pades.Options{}); !errors.Is(err, policies.Refuse(want)) {
 				t.Errorf("got %v, want %v", err, want)
 			}
-			if took := time.Since(begin); took > 8*time.Second {
+			if took := time.Since(begin); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

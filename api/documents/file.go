@@ -82,6 +82,26 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// gulp is how much is read at a time of what streams in: a system call costs as
+// much as hashing some kilobytes.
+const gulp = 256 << 10
+
+// ReadFrom implements io.ReaderFrom: it is Write for what streams in.
+func (f *File) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, gulp))
+}
+
+// WriteTo implements io.WriterTo. The kernel copies it, where it can: whoever
+// reads of the file meanwhile is not disturbed.
+func (f *File) WriteTo(w io.Writer) (int64, error) {
+	again, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.file.Fd()))
+	if err != nil { // no /proc here
+		return io.Copy(w, f.Reader())
+	}
+	defer again.Close() //nolint:errcheck // it is read only
+	return io.Copy(w, again)
+}
+
 // Append appends a whole other document. What nobody hashes need not pass through
 // this process: the kernel copies it, where it can.
 func (f *File) Append(other *File) error {

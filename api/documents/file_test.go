@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/iotest"
 
 	"github.com/rubrica-firma/rubrica/api/documents"
 )
@@ -17,7 +18,7 @@ func TestFile(t *testing.T) {
 	t.Parallel()
 	content := make([]byte, 300_000)
 	rand.Read(content)
-	original, err := documents.NewFile(bytes.NewReader(content))
+	original, err := documents.NewFile(iotest.HalfReader(bytes.NewReader(content)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +45,12 @@ func TestFile(t *testing.T) {
 		got, err := io.ReadAll(f.Reader())
 		if err != nil || !bytes.Equal(got, want) || f.Size() != int64(len(want)) {
 			t.Errorf("%s: got %d other octets, %v, want %d", name, len(got), err, len(want))
+		}
+		for range 2 { // from the beginning, each time
+			var sent bytes.Buffer
+			if n, err := f.WriteTo(&sent); err != nil || n != f.Size() || !bytes.Equal(sent.Bytes(), want) {
+				t.Errorf("%s: got %d octets sent, %v, want %d", name, n, err, len(want))
+			}
 		}
 		hashed, err := f.Hashed()
 		if err != nil {

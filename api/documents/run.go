@@ -30,12 +30,16 @@ const documentPath = "/proc/self/fd/3"
 
 // ask runs a job in a child of our own and gives its reply and the update behind it.
 func (w *Worker) ask(ctx context.Context, j job, f *File) (*reply, []byte, error) {
+	return w.askWith(ctx, j, f, nil)
+}
+
+func (w *Worker) askWith(ctx context.Context, j job, f, content *File) (*reply, []byte, error) {
 	j.Memory, j.CPU = w.limits.Memory, w.seconds()
 	header, err := encodeFrame(j)
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := w.run(ctx, spawn{command: w.command, stdin: header, file: f, limit: maxFrame + maxUpdate})
+	out, err := w.run(ctx, spawn{command: w.command, stdin: header, file: f, content: content, limit: maxFrame + maxUpdate})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,6 +87,7 @@ type spawn struct {
 	command []string
 	stdin   []byte
 	file    *File // nil for a probe
+	content *File // what a detached signature is of; mostly nil
 	limit   int   // octets of output
 	poppler bool
 }
@@ -106,6 +111,9 @@ func (w *Worker) run(ctx context.Context, s spawn) ([]byte, error) {
 	cmd.Stdin = bytes.NewReader(s.stdin)
 	if s.file != nil {
 		cmd.ExtraFiles = []*os.File{s.file.file}
+	}
+	if s.content != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, s.content.file)
 	}
 	cmd.Stdout = out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

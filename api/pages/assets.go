@@ -81,6 +81,9 @@ func (a assets) address(name string) (string, error) {
 	return address, nil
 }
 
+// Logo is the address of the mark that stands at the head of pages.
+func (p *Pages) Logo() string { return p.assets.addresses["mark.svg"] }
+
 // Assets serves what pages refer to, under [AssetsPrefix].
 func (p *Pages) Assets() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,7 +31,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/audit"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 )
@@ -199,14 +198,7 @@ var now = time.Date(2026, 11, 21, 11, 0, 0, 0, time.UTC)
 
 func newBureau(t *testing.T) *bureau {
 	t.Helper()
-	words, err := catalogue.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawn, err := pages.New(pages.Options{Catalogue: words, Development: true, Branding: pages.Branding{Organisation: "Gijón"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	words, drawn := shared(t)
 	visit := func(id, role, purpose string) personnel.Visit {
 		return personnel.Visit{Hash: bytes.Repeat([]byte(id[:1]), 32), Account: personnel.Account{ID: id, Name: "Carmen " + id, Role: role}, By: "certificate", Purpose: purpose}
 	}

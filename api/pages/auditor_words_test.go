@@ -115,7 +115,7 @@ func TestFactsAreToldInWords(t *testing.T) {
 		{
 			"what the schema does not know, after what it knows", audit.ClockFault,
 			map[string]any{"zulu": "2026-11-21T11:00:07Z", "fault": "offset", "person": "12345678Z", "application": "app-1"},
-			[]Fact{{Label: "Fallo", Text: "offset"}, {Label: "zulu", Text: "21/11/2026 a las 12:00:07 (hora peninsular)", At: at}},
+			[]Fact{{Label: "Fallo", Text: "offset"}, {Label: "zulu", Text: "21 de noviembre de 2026 a las 12:00:07 (hora peninsular)", At: at}},
 		},
 		{
 			"a list of objects", audit.SignDone,

@@ -40,6 +40,8 @@ type Counter interface {
 	Incidents(ctx context.Context, a desk.Asking) ([]citizen.Case, error)
 	Letters(ctx context.Context, a desk.Asking) ([]citizen.Waiting, error)
 	Print(ctx context.Context, a desk.Asking, ids []string) (pdf []byte, printed int, err error)
+
+	Administrator
 }
 
 // Officers knows who is at the desk. *staff.Door fulfils it.
@@ -71,6 +73,9 @@ type DeskConfig struct {
 	// an order may be about.
 	Letters   bool
 	MassLimit int
+	// CoolOff is for how long a change of mobile keeps certificates and passwords
+	// back.
+	CoolOff time.Duration
 	// Development shows the component page.
 	Development bool
 	Now         func() time.Time
@@ -93,6 +98,7 @@ const (
 	deskReasonPath   = deskPath + "/motivo"
 	deskFilePath     = deskPath + "/ficha"
 	deskRegisterPath = deskPath + "/alta"
+	deskDeathPath    = deskPath + "/fallecimiento"
 	deskReceiptPath  = deskPath + "/resguardo"
 	deskMassPath     = deskPath + "/revocacion"
 	deskOrdersPath   = deskPath + "/ordenes"
@@ -129,6 +135,7 @@ func (d *DeskDoor) Room(site *api.Site) {
 	at(http.MethodPost, deskFilePath+"/:id/:act", d.act)
 	g.GET(deskRegisterPath, d.askRegister, serves)
 	g.POST(deskRegisterPath, d.register, serves)
+	g.POST(deskDeathPath, d.death, serves)
 	g.POST(deskReceiptPath, d.receipt, serves)
 	g.GET(deskMassPath, d.askMass, serves)
 	g.POST(deskMassPath, d.mass, serves)
@@ -146,6 +153,7 @@ func (d *DeskDoor) Room(site *api.Site) {
 		at(http.MethodPost, deskLettersPath, d.printLetters)
 	}
 
+	d.applicationRoutes(g)
 	g.GET(deskPeoplePath, d.people, manages)
 	g.POST(deskPeoplePath+"/:id/invitar", d.invite, manages)
 	g.GET(deskPeoplePath+"/:id/desactivar", d.askDisable, manages)
@@ -267,6 +275,9 @@ func newDeskHead(head *Desk, here string, q citizen.Queues, letters bool) *Desk 
 		{Name: "incidents", URL: deskCasesPath, Key: "5", Count: q.Incidents},
 		{Name: "letters", URL: deskLettersPath, Key: "6", Count: q.Letters},
 		{Name: "mass", URL: deskMassPath, Key: "7"},
+	}
+	if head.Role == desk.RoleSupervisor {
+		links = append(links, DeskLink{Name: "applications", URL: deskApplicationsPath, Key: "8"})
 	}
 	for _, link := range links {
 		link.Current = link.Name == here

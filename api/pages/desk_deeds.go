@@ -27,7 +27,7 @@ type deed struct {
 
 func deeds() []deed {
 	here := func(f citizen.File) bool { return f.Status == signer.Registered || f.Status == signer.Active }
-	known := func(f citizen.File) bool { return f.Status != signer.Deregistered }
+	known := func(f citizen.File) bool { return !f.Status.Gone() }
 	status := func(s signer.CitizenStatus) func(citizen.File) bool {
 		return func(f citizen.File) bool { return f.Status == s }
 	}
@@ -48,7 +48,8 @@ func deeds() []deed {
 		{"suspender", citizen.ActSuspend, true, nil, certificate(false)},
 		{"revocar", citizen.ActRevoke, true, []string{deskFieldCRLReason}, func(f citizen.File) bool { return known(f) && !f.Password.IsZero() }},
 		{"baja", citizen.ActDeregister, true, nil, known},
-		{"fallecimiento", citizen.ActReportDeath, true, nil, known},
+		{"fallecimiento", citizen.ActReportDeath, true, []string{deskFieldCertified}, func(f citizen.File) bool { return f.Status != signer.Deceased }},
+		{"rectificacion", citizen.ActCorrectDeath, true, nil, status(signer.Deceased)},                                        // by two officers
 		{"incidencia", citizen.ActCloseIncident, false, []string{deskFieldOutcome}, func(citizen.File) bool { return false }}, // from the list of incidents
 	}
 }
@@ -92,7 +93,7 @@ func (d *DeskDoor) deedView(c echo.Context, typed func(name string) string) (*De
 	}
 	_, certified := inForce(file.File)
 	view := &DeskAct{
-		Self: c.Request().URL.RequestURI(), Desk: d.head(c, "search"), Act: string(x.kind), Person: deskPerson(file.Citizen), Certified: certified, Danger: x.danger,
+		Self: c.Request().URL.RequestURI(), Desk: d.head(c, "search"), Act: string(x.kind), Person: deskPerson(file.Citizen), Certified: certified, Danger: x.danger, Hours: int(d.CoolOff / time.Hour),
 		SubmitURL: c.Request().URL.RequestURI(), BackURL: fileURL(file.ID),
 	}
 	if x.kind == citizen.ActCloseIncident {
@@ -176,7 +177,7 @@ func (d *DeskDoor) act(c echo.Context) error {
 func (d *DeskDoor) carryOut(c echo.Context, asking desk.Asking, act desk.Act, file desk.File) (answered bool, err error) {
 	// What the office has signed is done though the browser leaves.
 	ctx := context.WithoutCancel(c.Request().Context())
-	if act.WithoutDocument {
+	if act.WithoutDocument || act.Kind == citizen.ActCorrectDeath {
 		order, err := d.Counter.Ask(ctx, asking, act)
 		if err != nil {
 			return false, err
@@ -228,8 +229,12 @@ func readDeed(act *desk.Act, typed func(name string) string, page *Page) {
 		act.Email = email.String()
 	case citizen.ActRevoke:
 		act.CRLWord = typed(deskFieldCRLReason)
+	case citizen.ActReportDeath:
+		certified, err := desk.Told(desk.OfCertificate, typed(deskFieldCertified))
+		try(deskFieldCertified, err)
+		act.Certified = certified
 	case citizen.ActCloseIncident:
-		outcome, err := desk.Reason(typed(deskFieldOutcome))
+		outcome, err := desk.Told(desk.OfOutcome, typed(deskFieldOutcome))
 		try(deskFieldOutcome, err)
 		act.Outcome = outcome
 	}

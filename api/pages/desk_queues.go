@@ -191,10 +191,10 @@ func (d *DeskDoor) rejectVideo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view.Reason = clip(c.FormValue(deskFieldReason))
+	view.Reason = clip(c.FormValue(deskFieldRejection))
 	reason, err := desk.Reason(view.Reason)
 	if refusal, ok := asRefusal(err); ok {
-		view.Fail(deskFieldReason, refusal)
+		view.Fail(deskFieldRejection, refusal)
 		return d.show(c, http.StatusUnprocessableEntity, view)
 	}
 	asking.Reason = reason

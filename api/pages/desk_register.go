@@ -23,7 +23,11 @@ func (d *DeskDoor) registerView(c echo.Context, form DeskForm) *DeskRegister {
 }
 
 func (d *DeskDoor) askRegister(c echo.Context) error {
-	view := d.registerView(c, DeskForm{Document: string(desk.DNI), Locale: "es"})
+	asking, err := d.asking(c)
+	if err != nil {
+		return err
+	}
+	view := d.registerView(c, DeskForm{Document: string(desk.DNI), Locale: "es", Reason: asking.Reason})
 	view.Self = deskRegisterPath
 	return d.show(c, http.StatusOK, view)
 }
@@ -60,7 +64,7 @@ func (d *DeskDoor) register(c echo.Context) error {
 	return d.showReceipt(c, d.registrationReceipt(asking.Officer, personRecord(*act.Person), receipt), fileURL(receipt.CitizenID))
 }
 
-// begin shows the form with what is known already.
+// begin shows the form with what is known already (WCAG 2.2, criterion 3.3.7).
 func (d *DeskDoor) begin(c echo.Context, form DeskForm) error {
 	form.Document = string(desk.DNI)
 	if id, err := citizen.ParseIdentifier(form.Identifier); err == nil && strings.ContainsAny(id.String()[:1], "XYZ") {
@@ -68,6 +72,13 @@ func (d *DeskDoor) begin(c echo.Context, form DeskForm) error {
 	}
 	if form.Locale == "" {
 		form.Locale = "es"
+	}
+	if form.Reason == "" { // that of the search
+		asking, err := d.asking(c)
+		if err != nil {
+			return err
+		}
+		form.Reason = asking.Reason
 	}
 	return d.show(c, http.StatusOK, d.registerView(c, form))
 }

@@ -21,6 +21,7 @@ func (s *sampler) desk() {
 	s.deskOrders()
 	s.deskQueues()
 	s.deskPeople()
+	s.deskApplications()
 }
 
 const sampleReason = "Cita 2026/4410, mostrador 3"
@@ -28,6 +29,37 @@ const sampleReason = "Cita 2026/4410, mostrador 3"
 func sampleCounter(here string) *Desk {
 	head := &Desk{Words: deskWords, Name: "Rosa Gil Mas", Role: desk.RoleSupervisor, By: "certificate", Purpose: sampleReason}
 	return newDeskHead(head, here, citizen.Queues{Orders: 1, Videos: 3, Incidents: 2}, true)
+}
+
+// DeskFields are fields of the desk's forms: of each kind one, and one that is
+// wrong.
+func (c *Components) DeskFields() (fields []DeskField, err error) {
+	page := &Page{Problems: []Problem{{deskFieldPassport, policies.Refuse(policies.IdentifierInvalid, "reason", "passport")}}}
+	for _, f := range []struct{ name, value string }{
+		{deskFieldDocument, string(desk.Passport)}, {deskFieldPassport, "AB12"}, {deskFieldDocumentUntil, "2031-05-31"}, {deskFieldUndocumented, "1"},
+	} {
+		field, err := newDeskField(page, f.name, f.value)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, field)
+	}
+	return fields, nil
+}
+
+// Statuses are those of a registration, CertificateStates those of a certificate.
+func (c *Components) Statuses() []string {
+	return []string{"active", "registered", "blocked", "deregistered", "deceased"}
+}
+
+// CertificateStates are how a certificate stands.
+func (c *Components) CertificateStates() []string {
+	return []string{"valid", "suspended", "revoked", "expired"}
+}
+
+// Somebody is whom an act is about.
+func (c *Components) Somebody() DeskPerson {
+	return DeskPerson{Name: "Ana Núñez Pérez", Identifier: "12345678Z", Status: "active", Phone: "+34600000421", Email: "ana@example.es", DocumentUntil: time.Date(2031, 5, 31, 0, 0, 0, 0, time.UTC)}
 }
 
 func (s *sampler) deskDoor() {
@@ -51,7 +83,7 @@ func (s *sampler) deskSearch() {
 	search("errores", "12345678A", "ver", nil,
 		Problem{deskFieldAsked, policies.Refuse(policies.IdentifierInvalid)}, Problem{deskFieldReason, policies.Refuse(policies.ReasonMissing)})
 	search("corta", "N", sampleReason, nil, Problem{deskFieldAsked, policies.Refuse(policies.QueryInvalid, "reason", "name_short")})
-	search("nadie", "12345678Z", sampleReason, &DeskFound{RegisterURL: "#main", Identifier: "12345678Z"})
+	search("nadie", "12345678Z", sampleReason, &DeskFound{RegisterURL: "#main", Identifier: "12345678Z", DeathURL: "#main"})
 	var matches []DeskMatch
 	for _, m := range []citizen.Match{
 		{ID: "1", Identifier: "12345678Z", GivenName: "Ana", Surnames: "Núñez Pérez", Status: signer.Active},
@@ -102,6 +134,9 @@ func (s *sampler) deskFile() {
 		}
 	}
 	file("activa", func(*citizen.File) {}, past)
+	file("sin-registro", func(f *citizen.File) {
+		*f = citizen.File{ID: f.ID, Identifier: f.Identifier, Status: signer.Deceased}
+	}, plain)
 	file("hecho", func(*citizen.File) {}, func(v *DeskFile) { v.Done = string(citizen.ActChangeEmail) })
 	file("sin-activar", func(f *citizen.File) { f.Status, f.Password, f.Issued = signer.Registered, time.Time{}, nil }, plain)
 	file("bloqueada", func(f *citizen.File) {
@@ -158,7 +193,7 @@ func (s *sampler) deskActs() {
 	act := func(x deed, state string, value string, problems ...Problem) {
 		f := s.samplePerson()
 		view := &DeskAct{
-			Desk: sampleCounter("search"), Act: string(x.kind), Person: deskPerson(f.Citizen), Certified: x.danger, Danger: x.danger, SubmitURL: "#main", BackURL: "#main", Problems: problems,
+			Desk: sampleCounter("search"), Act: string(x.kind), Person: deskPerson(f.Citizen), Certified: x.danger, Danger: x.danger, Hours: 72, SubmitURL: "#main", BackURL: "#main", Problems: problems,
 		}
 		if x.kind == citizen.ActCloseIncident {
 			view.Case = &citizen.Case{Said: "No pedí esa firma.", OpenedAt: s.now.Add(-time.Hour)}
@@ -180,6 +215,15 @@ func (s *sampler) deskActs() {
 	act(phone, "movil-de-otra", "612345678", Problem{deskFieldPhone, policies.Refuse(policies.PhoneTaken)})
 	block, _ := deedAt("bloquear")
 	act(block, "ya-no", "", Problem{"", policies.Refuse(policies.CitizenInactive)})
+
+	words, death := strangersDeath()
+	view := &DeskAct{Desk: sampleCounter("search"), Act: words, Danger: true, SubmitURL: "#main", BackURL: "#main"}
+	if err := view.fill(death, func(name string) string {
+		return map[string]string{deskFieldDNI: "12345678Z", deskFieldReason: sampleReason}[name]
+	}); err != nil {
+		panic(err)
+	}
+	s.add("sin-ficha", view)
 }
 
 func (s *sampler) deskReceipts() {
@@ -260,7 +304,7 @@ func (s *sampler) deskQueues() {
 	}
 	show("pendiente", video)
 	show("movil", video, Problem{"", policies.Refuse(policies.PhoneTaken)})
-	show("sin-motivo", video, Problem{deskFieldReason, policies.Refuse(policies.ReasonMissing)})
+	show("sin-motivo", video, Problem{deskFieldRejection, policies.Refuse(policies.ReasonMissing)})
 	rejected := video
 	rejected.State, rejected.Reason, rejected.Evidence.URL = citizen.VideoRejected, "La cara no es la del documento.", ""
 	show("rechazada", rejected)

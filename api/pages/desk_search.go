@@ -63,7 +63,7 @@ func fileURL(citizenID string) string { return deskFilePath + "/" + url.PathEsca
 func newDeskFound(found desk.Found, asked string) *DeskFound {
 	view := &DeskFound{More: found.More, RegisterURL: deskRegisterPath}
 	if id, err := citizen.ParseIdentifier(asked); err == nil {
-		view.Identifier = id.String()
+		view.Identifier, view.DeathURL = id.String(), deskDeathPath
 	}
 	for _, m := range found.Matches {
 		view.Matches = append(view.Matches, DeskMatch{Match: m, URL: fileURL(m.ID)})

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +25,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/citizen"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -47,6 +45,9 @@ type counter struct {
 	acts     []desk.Act
 	lists    [][]string
 	decided  []string
+
+	application signer.RegisteredClient
+	changes     []citizen.ApplicationChange
 }
 
 func (k *counter) Search(_ context.Context, a desk.Asking, text string) (desk.Found, error) {
@@ -67,6 +68,9 @@ func (k *counter) Do(_ context.Context, a desk.Asking, act desk.Act) (citizen.Re
 		return citizen.Receipt{}, k.refuses
 	}
 	k.asked, k.acts = append(k.asked, a), append(k.acts, act)
+	if act.Kind == citizen.ActReportDeath && act.CitizenID == "" {
+		k.found = []citizen.Match{{ID: "nueva", Identifier: act.Identifier, Status: signer.Deceased}}
+	}
 	receipt := citizen.Receipt{CitizenID: "ana", RegisteredAt: time.Now()}
 	if act.Kind == citizen.ActRegister || act.Kind == citizen.ActRenewActivation {
 		receipt.ActivationCode = k.code
@@ -173,31 +177,9 @@ type deskHouse struct {
 
 const deskReason = "Cita 2026/4410"
 
-// drawnOnce are pages that all of these tests share: they never change.
-var drawnOnce = sync.OnceValues(func() (*pages.Pages, error) {
-	words, err := catalogue.New()
-	if err != nil {
-		return nil, err
-	}
-	return pages.New(pages.Options{Catalogue: words, Development: true})
-})
-
-func deskPages(t *testing.T) (*catalogue.Catalogue, *pages.Pages) {
-	t.Helper()
-	words, err := catalogue.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawn, err := drawnOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return words, drawn
-}
-
 func newDeskHouse(t *testing.T) *deskHouse {
 	t.Helper()
-	words, drawn := deskPages(t)
+	words, drawn := shared(t)
 	h := &deskHouse{T: t, counter: &counter{code: citizen.NewActivationCode()}, officers: &officers{visit: &personnel.Visit{
 		Hash: []byte("0123456789abcdef0123456789abcdef"), By: "certificate", Purpose: deskReason,
 		Account: personnel.Account{ID: "rosa", Name: "Rosa Gil", Role: desk.RoleSupervisor, Office: "central"},
@@ -223,7 +205,7 @@ func newDeskHouse(t *testing.T) *deskHouse {
 	server := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + server.Listener.Addr().String()
 	door := pages.NewDeskDoor(pages.DeskConfig{
-		Pages: drawn, Counter: h.counter, Officers: h.officers, Offices: map[string]string{"central": "Oficina central"}, ServiceURL: "https://firma.example.es", MassLimit: 3, Now: time.Now,
+		Pages: drawn, Counter: h.counter, Officers: h.officers, Offices: map[string]string{"central": "Oficina central"}, ServiceURL: "https://firma.example.es", MassLimit: 3, CoolOff: 48 * time.Hour, Now: time.Now,
 	})
 	site, err := api.New(api.Config{
 		PublicURL: h.url, Catalogue: words, ErrorPage: door.Trouble, Rooms: []func(*api.Site){door.Room},
@@ -320,6 +302,35 @@ func TestDeskSearch(t *testing.T) {
 	}
 }
 
+// A death of somebody who was never registered begins where nobody was found,
+// and never touches whoever has a file.
+func TestDeskDeathOfAStranger(t *testing.T) {
+	t.Parallel()
+	h := newDeskHouse(t)
+	form := map[string]string{"dni": "12345678 z", "acreditacion": "Registro Civil de Soria, certificado 77", "motivo": deskReason}
+	h.want(h.post("/mesa", map[string]string{"busqueda": "12345678Z", "motivo": deskReason}), 200, "", `formaction="/mesa/fallecimiento"`)
+	if a := h.post("/mesa", map[string]string{"busqueda": "núñez", "motivo": deskReason}); strings.Contains(a.body, "/mesa/fallecimiento") {
+		t.Errorf("got a death offered of nobody's number: %s", a.body)
+	}
+	h.want(h.post("/mesa/fallecimiento", map[string]string{"empezar": "1", "dni": "12345678Z"}), 200, "", "Anotar el fallecimiento", `value="12345678Z"`, `name="acreditacion"`, deskReason)
+	h.want(h.post("/mesa/fallecimiento", map[string]string{"dni": "12345678A", "motivo": "no"}), 422, "", "Revise el DNI", "Falta el motivo", "Error:")
+	if len(h.counter.acts) > 0 {
+		t.Fatalf("got %+v done, want nothing", h.counter.acts)
+	}
+	h.want(h.post("/mesa/fallecimiento", form), 303, "/mesa/ficha/nueva?hecho=fallecimiento")
+	want := []desk.Act{{Kind: citizen.ActReportDeath, Identifier: "12345678Z", Certified: form["acreditacion"]}}
+	if diff := cmp.Diff(want, h.counter.acts); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+	h.counter.found, h.counter.refuses = nil, policies.Refuse(policies.CitizenExists)
+	h.want(h.post("/mesa/fallecimiento", form), 422, "", "Error:", `value="12345678 z"`)
+	h.counter.refuses, h.counter.found = nil, []citizen.Match{{ID: "ana", Identifier: "12345678Z"}}
+	h.want(h.post("/mesa/fallecimiento", form), 303, "/mesa/ficha/ana")
+	if diff := cmp.Diff(want, h.counter.acts); diff != "" {
+		t.Errorf("done of somebody who has a file (-want +got):\n%s", diff)
+	}
+}
+
 func TestDeskWantsAReason(t *testing.T) {
 	t.Parallel()
 	h := newDeskHouse(t)
@@ -403,7 +414,7 @@ func TestDeskRegisters(t *testing.T) {
 	h.counter.refuses = nil
 
 	a = h.post("/mesa/alta", person(map[string]string{"documento": "passport", "pasaporte": "abc 123456"}))
-	h.want(a, 200, "", h.counter.code.Print(), "https://firma.example.es/activar", "Oficina central", "Rosa Gil", "31/05/2031")
+	h.want(a, 200, "", h.counter.code.Print(), "https://firma.example.es/activar", "Oficina central", "Rosa Gil", "31 de mayo de 2031")
 	want := desk.Act{
 		Kind: citizen.ActRegister, Identifier: "12345678z", Document: desk.Passport, Passport: "ABC123456",
 		Person: &desk.Person{Identifier: "12345678z", GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "600 000 421", Email: "ana@example.es", DocumentUntil: "2031-05-31", Locale: "ca"},
@@ -430,7 +441,7 @@ func TestDeskReceiptAsPDF(t *testing.T) {
 		t.Fatalf("got %d %v, want a PDF that nobody keeps", pdf.status, pdf.header)
 	}
 	text := pdfText(t, pdf.body)
-	for _, sentence := range []string{h.counter.code.Print(), "12345678Z", "Ana Núñez Pérez", "+34600000421", "Oficina central", "https://firma.example.es/activar"} {
+	for _, sentence := range []string{h.counter.code.Print(), "12345678Z", "Ana Núñez Pérez", "+34 600 000 421", "Oficina central", "https://firma.example.es/activar"} {
 		if !strings.Contains(text, sentence) {
 			t.Errorf("got no %q on the receipt: %s", sentence, text)
 		}
@@ -478,7 +489,10 @@ func TestDeskActs(t *testing.T) {
 		{"levantar", nil, func(a *desk.Act) { a.Kind = citizen.ActRelease }, "/mesa/ficha/ana?hecho=levantar"},
 		{"revocar", map[string]string{"causa": "key_compromise"}, func(a *desk.Act) { a.Kind, a.CRLWord = citizen.ActRevoke, "key_compromise" }, "/mesa/ficha/ana?hecho=revocar"},
 		{"baja", nil, func(a *desk.Act) { a.Kind = citizen.ActDeregister }, "/mesa/ficha/ana?hecho=baja"},
-		{"fallecimiento", nil, func(a *desk.Act) { a.Kind = citizen.ActReportDeath }, "/mesa/ficha/ana?hecho=fallecimiento"},
+		{"fallecimiento", map[string]string{"acreditacion": "Registro Civil de Soria, certificado 77"}, func(a *desk.Act) {
+			a.Kind, a.Certified = citizen.ActReportDeath, "Registro Civil de Soria, certificado 77"
+		}, "/mesa/ficha/ana?hecho=fallecimiento"},
+		{"rectificacion", nil, func(a *desk.Act) { a.Kind = citizen.ActCorrectDeath }, "/mesa/ordenes/order-1?pedida=1"},
 		{"incidencia?incidencia=inc-1", map[string]string{"resultado": "Era suya."}, func(a *desk.Act) {
 			a.Kind, a.Subject, a.Outcome = citizen.ActCloseIncident, "inc-1", "Era suya."
 		}, "/mesa/ficha/ana?hecho=incidencia"},
@@ -508,6 +522,7 @@ func TestDeskActs(t *testing.T) {
 		}
 	}
 	h.want(h.get("/mesa/ficha/ana?hecho=bloquear"), 200, "", "Cuenta bloqueada")
+	h.want(h.get("/mesa/ficha/ana/movil"), 200, "", "durante 48 horas")
 	h.want(h.get("/mesa/ficha/ana/nada"), 404, "")
 	h.want(h.get("/mesa/ficha/ana/incidencia?incidencia=otra"), 404, "")
 	h.counter.refuses = policies.Refuse(policies.CitizenInactive)
@@ -527,7 +542,7 @@ func TestDeskOrders(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"12345678Z", "X1234567L"}}, h.counter.lists); diff != "" || h.counter.acts[0].Kind != citizen.ActMassRevocation {
 		t.Errorf("got %+v, lists (-want +got):\n%s", h.counter.acts, diff)
 	}
-	h.want(h.get("/mesa/ordenes/order-1"), 200, "", "/mesa/ordenes/order-1/confirmar", "/mesa/ordenes/order-1/rechazar", "Robo", "+34612345678")
+	h.want(h.get("/mesa/ordenes/order-1"), 200, "", "/mesa/ordenes/order-1/confirmar", "/mesa/ordenes/order-1/rechazar", "Robo", "+34 612 345 678")
 	h.want(h.post("/mesa/ordenes/order-1/confirmar", nil), 303, "/mesa/ordenes/order-1")
 	h.want(h.post("/mesa/ordenes/order-1/rechazar", nil), 303, "/mesa/ordenes")
 	if diff := cmp.Diff([]string{"confirm order-1", "reject order-1"}, h.counter.decided); diff != "" {
@@ -551,8 +566,8 @@ func TestDeskVideos(t *testing.T) {
 	h := newDeskHouse(t)
 	a := h.get("/mesa/videos/v1")
 	h.want(a, 200, "", "rec-1", "Aprobar y registrar", `href="#ZgotmplZ"`) // no address that a provider may make up
-	h.want(h.post("/mesa/videos/v1/rechazar", map[string]string{"motivo": "no"}), 422, "", "Falta el motivo")
-	h.want(h.post("/mesa/videos/v1/rechazar", map[string]string{"motivo": "La cara no es la del documento."}), 303, "/mesa/videos")
+	h.want(h.post("/mesa/videos/v1/rechazar", map[string]string{"rechazo": "no"}), 422, "", "Falta el motivo")
+	h.want(h.post("/mesa/videos/v1/rechazar", map[string]string{"rechazo": "La cara no es la del documento."}), 303, "/mesa/videos")
 	if got := h.counter.asked[len(h.counter.asked)-1].Reason; got != "La cara no es la del documento." {
 		t.Errorf("got reason %q, want the officer's", got)
 	}

@@ -1,9 +1,11 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/desk"
@@ -18,6 +20,7 @@ import (
 // Names of the desk's form fields.
 const (
 	deskFieldReason        = "motivo"
+	deskFieldRejection     = "rechazo"
 	deskFieldAsked         = "busqueda"
 	deskFieldDocument      = "documento"
 	deskFieldPassport      = "pasaporte"
@@ -32,6 +35,7 @@ const (
 	deskFieldUndocumented  = "sin_documento"
 	deskFieldList          = "lista"
 	deskFieldOutcome       = "resultado"
+	deskFieldCertified     = "acreditacion"
 	deskFieldSealed        = "sellado"
 )
 
@@ -53,7 +57,7 @@ type DeskField struct {
 func newDeskField(page *Page, name, value string) (DeskField, error) {
 	f := DeskField{Name: name, Type: "text", Value: value, MaxLength: 200, Problem: page.Problem(name)}
 	switch name {
-	case deskFieldReason, deskFieldOutcome:
+	case deskFieldReason, deskFieldRejection, deskFieldOutcome, deskFieldCertified:
 		f.Hint = true
 	case deskFieldAsked:
 		f.Hint, f.Focus = true, len(page.Problems) == 0
@@ -79,7 +83,9 @@ func newDeskField(page *Page, name, value string) (DeskField, error) {
 	case deskFieldList:
 		f.Type, f.Hint, f.MaxLength = "textarea", true, 20_000
 	default:
-		return f, fmt.Errorf("no field %q", name)
+		if !f.application(page) {
+			return f, fmt.Errorf("no field %q", name)
+		}
 	}
 	return f, nil
 }
@@ -117,6 +123,8 @@ type DeskFound struct {
 	More    bool
 	// RegisterURL takes Identifier, where one was looked for, to registration.
 	RegisterURL, Identifier string
+	// DeathURL takes it to where a death is written down.
+	DeathURL string
 }
 
 // DeskMatch is a person in a list.
@@ -152,7 +160,12 @@ type DeskPast struct {
 }
 
 // Whole is the person's name.
-func (f *DeskFile) Whole() string { return f.GivenName + " " + f.Surnames }
+func (f *DeskFile) Whole() string { return whole(f.Citizen) }
+
+// whole is the number, of who died without having been registered.
+func whole(c signer.Citizen) string {
+	return cmp.Or(strings.TrimSpace(c.GivenName+" "+c.Surnames), c.Identifier)
+}
 
 // State is how a certificate stands now.
 func (f *DeskFile) State(i citizen.Issued) string {
@@ -196,19 +209,20 @@ type DeskPerson struct {
 
 func deskPerson(c signer.Citizen) DeskPerson {
 	return DeskPerson{
-		Name: c.GivenName + " " + c.Surnames, Identifier: c.Identifier, Status: string(c.Status), Phone: c.Phone, Email: c.Email, DocumentUntil: c.DocumentUntil,
+		Name: whole(c), Identifier: c.Identifier, Status: string(c.Status), Phone: c.Phone, Email: c.Email, DocumentUntil: c.DocumentUntil,
 	}
 }
 
 // DeskAct asks for what an act needs, and tells what it does before it is done.
 type DeskAct struct {
 	Page
-	Act    string // its words are desk.act.<Act>
-	Person DeskPerson
+	Act    string        // its words are desk.act.<Act>
+	Person DeskPerson    // zero: the form asks for the number
 	Case   *citizen.Case // that it closes
 	// Certified is whether there is a certificate that ends with it.
 	Certified          bool
 	Danger             bool
+	Hours              int // of the CoolOff
 	Fields             []DeskField
 	SubmitURL, BackURL string
 }
@@ -345,7 +359,32 @@ func (*DeskInvited) policy() []string { return []string{"connect-src 'self'"} }
 
 // deskFunctions are what the desk's templates may call beside functions.
 func deskFunctions() template.FuncMap {
-	return template.FuncMap{"deskfield": newDeskField, "orderIcon": orderIcon, "outcomeIcon": outcomeIcon}
+	return template.FuncMap{"deskfield": newDeskField, "unfocused": unfocused, "digits": digits, "orderIcon": orderIcon, "outcomeIcon": outcomeIcon}
+}
+
+// digits writes a Spanish number so that it can be compared with paper; others
+// stay as they are.
+func digits(phone string) string {
+	n, spanish := strings.CutPrefix(phone, "+34")
+	if !spanish || len(n) != 9 {
+		return phone
+	}
+	return "+34 " + n[:3] + " " + n[3:6] + " " + n[6:]
+}
+
+// DocumentUntil is the last day of the document, zero if the provider read none.
+func (v *DeskVideoView) DocumentUntil() time.Time {
+	day, err := time.Parse(time.DateOnly, v.Video.Person.DocumentUntil)
+	if err != nil {
+		return time.Time{}
+	}
+	return day
+}
+
+// unfocused is a field on a page whose work begins elsewhere.
+func unfocused(f DeskField) DeskField {
+	f.Focus = false
+	return f
 }
 
 func orderIcon(o citizen.DeskOrder) string {

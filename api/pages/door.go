@@ -61,6 +61,10 @@ type Requests interface {
 	Preview(ctx context.Context, requestID string, d signer.Document) (*documents.File, error)
 	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
 	AugmentSoon(ctx context.Context, requestID string)
+	// Overtaken reports whether somebody else has signed what was shown.
+	Overtaken(ctx context.Context, r signer.Request) (bool, error)
+	// Cosigners are the others who sign what a request asks for.
+	Cosigners(ctx context.Context, r signer.Request) ([]requests.Cosigner, error)
 }
 
 // Receipts proves signatures. *receipts.Service fulfils it.
@@ -81,6 +85,7 @@ type DoorConfig struct {
 	Module   signer.Module
 	Register Register
 	Viewer   Viewer
+	Grants   Grants // nil: no application spends a consent itself
 	Rules    policies.Rules
 	// Issuer names the certification authority to citizens.
 	Issuer string

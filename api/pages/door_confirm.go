@@ -2,11 +2,15 @@ package pages
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -20,8 +24,12 @@ func (d *Door) confirmView(c echo.Context, r signer.Request, v visitor) (*Confir
 	}
 	page := ceremonyPage(r, at(r.ID, "confirmar"))
 	page.Guard = v.guard()
+	site, err := d.handsOn(c.Request().Context(), r)
+	if err != nil {
+		return nil, err
+	}
 	return &Confirm{
-		Page: page, CodeSent: *sent, Reference: r.Reference(), Documents: listed(r, false), Signer: v.signer(),
+		Site: site, Page: page, CodeSent: *sent, Reference: r.Reference(), Documents: listed(r, false), Signer: v.signer(),
 		SubmitURL: at(r.ID, "confirmar"), ReviewURL: at(r.ID, "revisar"), RefuseURL: at(r.ID, "rechazar"),
 	}, nil
 }
@@ -46,13 +54,16 @@ func (d *Door) sign(c echo.Context) error {
 	if done || err != nil {
 		return err
 	}
-	err = d.consent(c, v)
+	address, err := d.consent(c, r, v)
 	if err == nil {
-		return seeOther(c, at(r.ID, "hecho"))
+		return seeOther(c, address)
 	}
 	// Authorised and not signed, or the same form posted twice.
 	if used, unknown := d.consumed(c.Request().Context(), v, signer.ForSignature); unknown == nil && used {
 		return d.spent(c, r, v)
+	}
+	if errors.Is(err, policies.Refuse(policies.DocumentChanged)) {
+		return d.reviewAgain(c, err, r.ID, v)
 	}
 	view, viewErr := d.confirmView(c, r, v)
 	if viewErr != nil || view == nil {
@@ -64,26 +75,64 @@ func (d *Door) sign(c echo.Context) error {
 // signingTime bounds the wait for a signature that nobody may break off.
 const signingTime = time.Minute
 
-// consent gives both factors for an authorisation and spends it at once. It
-// never leaves this process.
-func (d *Door) consent(c echo.Context, v visitor) error {
+// Grants are the authorisations that applications ask for by OAuth 2, of which
+// some are for a signature. *oauth.Server fulfils it.
+type Grants interface {
+	// Waiting is the address at which the application waits for the citizen of a
+	// signature request, Granted the same with a code, for which it is given the
+	// consent. policies.RequestUnknown says that nobody waits.
+	Waiting(ctx context.Context, requestID string) (string, error)
+	Granted(ctx context.Context, requestID string, sad signer.SAD, until time.Time) (string, error)
+}
+
+// handsOn is the site of the application that spends the consent to a request
+// itself, empty if it is spent here. Only hashes are handed on.
+func (d *Door) handsOn(ctx context.Context, r signer.Request) (string, error) {
+	if d.Grants == nil || len(r.Documents) == 0 || r.Documents[0].Format != signer.Hash {
+		return "", nil
+	}
+	address, err := d.Grants.Waiting(ctx, r.ID)
+	if errors.Is(err, policies.Refuse(policies.RequestUnknown)) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("reading a return address: %w", err)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// consent gives both factors for an authorisation and spends it at once, or
+// hands it on to who waits for it; otherwise it never leaves this process. It
+// says where the citizen goes.
+func (d *Door) consent(c echo.Context, r signer.Request, v visitor) (string, error) {
 	code, err := signer.ParseCode(c.FormValue(FieldCode))
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx := c.Request().Context()
+	site, err := d.handsOn(ctx, r)
+	if err != nil {
+		return "", err
+	}
 	authorised, err := d.Module.Authorise(ctx, signer.Answer{Ticket: v.ticket, Code: code})
 	if err != nil {
-		return err
+		return "", err
 	}
 	// The citizen has said yes: whether the browser still waits changes nothing.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signingTime)
 	defer cancel()
+	if site != "" {
+		return d.Grants.Granted(ctx, r.ID, authorised.SAD, authorised.ExpiresAt)
+	}
 	if err := d.Module.Sign(ctx, authorised.SAD); err != nil {
-		return err
+		return "", err
 	}
 	d.Requests.AugmentSoon(ctx, v.RequestID)
-	return nil
+	return at(r.ID, "hecho"), nil
 }
 
 // spent answers a session that has ended while its request was open. If its

@@ -19,6 +19,13 @@ const signingPath = "/firma/" + requestID
 func confirming(t *testing.T) *house {
 	t.Helper()
 	h := newHouse(t)
+	h.confirm()
+	return h
+}
+
+// confirm brings the browser there.
+func (h *house) confirm() {
+	h.Helper()
 	h.far.certified = false
 	h.open(signingPath)
 	h.submit(form{"identifier": identifier, "password": present})
@@ -32,7 +39,6 @@ func confirming(t *testing.T) *house {
 	})
 	h.open(signingPath + "/confirmar")
 	h.says(signingPath+"/confirmar", http.StatusOK, "Compruebe que el SMS dice")
-	return h
 }
 
 func TestConsent(t *testing.T) {
@@ -47,6 +53,37 @@ func TestConsent(t *testing.T) {
 	for _, secret := range []string{h.far.sad.Encode(), rightCode} {
 		if strings.Contains(h.seen.String(), secret) || strings.Contains(h.logged.String(), secret) {
 			t.Errorf("got %q in a page, an address or the log, want it nowhere", secret)
+		}
+	}
+}
+
+// TestDelivered: once the operator has reported what became of the message, the
+// page says so and looks no more.
+func TestDelivered(t *testing.T) {
+	t.Parallel()
+	h := confirming(t)
+	for _, test := range []struct {
+		reported signer.DeliveryState
+		says     string
+		never    string
+		looks    bool
+	}{
+		{"", "Le hemos enviado un SMS", "entregado", true},
+		{signer.DeliveryDone, "móvil terminado en 421 entregado", "no entregado", false},
+		{signer.DeliveryFailed, "no entregado", "421 entregado", false},
+	} {
+		h.far.set(func() {
+			for _, sent := range h.far.codes {
+				sent.Delivery = test.reported
+			}
+		})
+		h.open(signingPath + "/confirmar")
+		h.says(signingPath+"/confirmar", http.StatusOK, "Compruebe que el SMS dice", test.says)
+		if text := h.Text(); strings.Contains(text, test.never) {
+			t.Errorf("reported %q: got %q in %s", test.reported, test.never, text)
+		}
+		if looks := strings.Contains(h.page.String(), "data-look="); looks != test.looks {
+			t.Errorf("reported %q: got that the page looks again %t, want %t", test.reported, looks, test.looks)
 		}
 	}
 }

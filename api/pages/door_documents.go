@@ -63,7 +63,7 @@ func (d *Door) opened(c echo.Context, r signer.Request, doc signer.Document) (Op
 	o.Page = within(c.QueryParam("pagina"), doc.Pages)
 	o.ImageURL = at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "pagina", strconv.Itoa(o.Page)+".png")
 	o.LargeURL = o.ImageURL + "?" + largeQuery + "=1"
-	if requests.Stamped(doc) { // whose picture changes with the session, and browsers keep pictures
+	if requests.Stamped(doc) || doc.Revision > 0 { // whose picture changes, and browsers keep pictures
 		version := fmt.Sprintf("%x", doc.Digest[:min(8, len(doc.Digest))])
 		o.ImageURL += "?" + versionQuery + "=" + version
 		o.LargeURL += "&" + versionQuery + "=" + version
@@ -106,6 +106,9 @@ func document(r signer.Request, doc signer.Document) Document {
 		OriginalURL: at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "original"),
 		Stamped:     requests.Stamped(doc),
 	}
+	if doc.Given != nil {
+		out.HashOnly, out.Fingerprint, out.OriginalURL = true, fmt.Sprintf("%x", doc.Given), ""
+	}
 	for _, code := range doc.Findings {
 		out.Findings = append(out.Findings, policies.Finding{Code: policies.FindingCode(code)})
 	}
@@ -130,7 +133,7 @@ func listed(r signer.Request, signed bool) []Document {
 	list := make([]Document, len(r.Documents))
 	for i, doc := range r.Documents {
 		list[i] = document(r, doc)
-		if signed {
+		if signed && doc.Given == nil {
 			list[i].SignedURL = at(r.ID, "documento", strconv.Itoa(doc.Ordinal), "firmado")
 		}
 	}

@@ -104,10 +104,9 @@ func (r RegistrationRoom) tryAgain(c echo.Context, e enrolled, err error, view V
 
 func (r RegistrationRoom) codeView(e enrolled) *EnrolCode {
 	now := r.Now()
-	limits := citizen.DefaultEnrolmentLimits()
 	return &EnrolCode{
 		Self: e.base + "/codigo", Guard: e.guard(), Procedure: e.Procedure, SubmitURL: e.base + "/codigo", BackURL: e.base + "/datos",
-		Tail: e.tail(), SentAt: e.SentAt, ExpiresAt: e.SentAt.Add(limits.CodeLife), Now: now,
+		Tail: e.tail(), SentAt: e.SentAt, ExpiresAt: e.CodeUntil(), Now: now,
 		AgainIn: max(0, e.SentAt.Add(r.CodeInterval).Sub(now)), AgainURL: e.base + "/codigo/otro",
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/internal/thread"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -95,14 +94,7 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	words, err := catalogue.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawn, err := pages.New(pages.Options{Catalogue: words, Development: true, Branding: pages.Branding{Organisation: "Gijón"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	words, drawn := shared(t)
 	h := newHouse(t)
 	o := &office{house: h, rules: policies.DefaultRules(), authority: &authority{
 		far: h.far, ticket: signer.NewTicket(), code: citizen.NewActivationCode(), row: citizen.Enrolment{

@@ -23,6 +23,8 @@ import (
 type OwnStore interface {
 	History(ctx context.Context, q citizen.HistoryQuery) ([]citizen.HistoryRow, error)
 	Askers(ctx context.Context, identifier string) ([]signer.Application, error)
+	// KeptDocuments are the ordinals of a request's documents that are still there.
+	KeptDocuments(ctx context.Context, requestID string) ([]int, error)
 	// SignatureEntries are what the log says of a request's signatures.
 	SignatureEntries(ctx context.Context, operation string) ([]audit.Record, error)
 	// AssociatedCertificate is nil if there is none.
@@ -31,8 +33,13 @@ type OwnStore interface {
 	CertificatesOf(ctx context.Context, citizenID string) ([]signer.Certificate, error)
 	Incidents(ctx context.Context, citizenID string) ([]citizen.Incident, error)
 	Visits(ctx context.Context, citizenID string) ([]citizen.Visit, error)
+	// LiveConsents is what applications may see, one row an application.
+	LiveConsents(ctx context.Context, citizenID string, now time.Time) ([]signer.ServiceConsent, error)
 	// WaitingChange is what a mailed link stands for (LinkInvalid).
 	WaitingChange(ctx context.Context, hash []byte, now time.Time) (citizen.Pending, error)
+	// AwaitedLink is how long the link lasts that a citizen was sent last, 0 if
+	// none waits to be followed.
+	AwaitedLink(ctx context.Context, citizenID string, kind citizen.PendingKind, now time.Time) (time.Duration, error)
 }
 
 // OwnProfile is what citizens do on their own pages. rpc.Client fulfils it.
@@ -43,8 +50,15 @@ type OwnProfile interface {
 	Associate(ctx context.Context, a signer.Answer, shown signer.Ticket) error
 	Dissociate(ctx context.Context, a signer.Answer) error
 	SetNotices(ctx context.Context, t signer.Ticket, n signer.Notices) error
+	// WithdrawConsent ends what an application may see, at once (NotFound).
+	WithdrawConsent(ctx context.Context, t signer.Ticket, applicationID string) error
 	OpenIncident(ctx context.Context, i citizen.Complaint) (citizen.Incident, error)
 	ReadLog(ctx context.Context, t signer.Ticket, after int64) ([]citizen.LogEntry, error)
+	// Leave ends the session, or all of the citizen's.
+	Leave(ctx context.Context, t signer.Ticket, everywhere bool) error
+	// TakeDocument admits whoever signed a document to it, and writes down that it
+	// is taken (SessionExpired: not identified just now).
+	TakeDocument(ctx context.Context, t signer.Ticket, requestID string, ordinal int) error
 }
 
 // OwnRoom is the citizen's own pages.
@@ -55,6 +69,8 @@ type OwnRoom struct {
 	Profile OwnProfile
 	// What the deployment has: the certificate door, Cl@ve PIN, municipal cards.
 	Certificates, PINs, Cards bool
+	// Retention is how long documents stay after a request has ended.
+	Retention time.Duration
 }
 
 // ways are the other ways in.
@@ -119,12 +135,14 @@ func (r OwnRoom) Room(site *api.Site) {
 	g.GET(ownPagesPath, r.seeing(r.front))
 	g.GET(myEntryPath, r.entry)
 	g.POST(myEntryPath, r.enter, paced)
-	g.POST(myLeavePath, r.leave)
+	g.POST(myLeavePath, r.leave(false))
+	g.POST(myLeavePath+"/todas", r.leave(true))
 	g.GET(myDonePath, r.seeing(r.done))
 
 	g.GET(signaturesPath, r.seeing(r.signatures))
 	g.POST(signaturesPath, r.seeing(r.filter))
 	g.GET(signaturesPath+"/:id", r.seeing(r.signature))
+	g.GET(signaturesPath+"/:id/documentos/:n", r.seeing(r.ownDocument), paced)
 	g.GET(signaturesPath+"/:id/justificante.pdf", r.seeing(r.ownEvidence))
 	g.GET(signaturesPath+"/:id/justificante.json", r.seeing(r.ownReceipt))
 
@@ -134,6 +152,10 @@ func (r OwnRoom) Room(site *api.Site) {
 	g.GET(dataPath+"/mis-datos.json", r.seeing(r.export), paced)
 	g.GET(noticesPath, r.changing(r.askNotices))
 	g.POST(noticesPath, r.changing(r.setNotices))
+
+	g.GET(myApplicationsPath, r.seeing(r.applications))
+	g.GET(myApplicationsPath+"/:id", r.changing(r.askWithdrawal))
+	g.POST(myApplicationsPath+"/:id", r.changing(r.withdraw))
 
 	g.GET(incidentPath, r.seeing(r.askIncident))
 	g.POST(incidentPath, r.seeing(r.openIncident))
@@ -276,9 +298,23 @@ func (d *Door) welcome(c echo.Context, s signer.Session) {
 	})
 }
 
-func (r OwnRoom) leave(c echo.Context) error {
-	r.drop(c, accessCookie, ownPagesPath)
-	return seeOther(c, "/")
+// leave ends the session where it is kept: a copy of the cookie is worth nothing
+// either. One that is over is left already.
+func (r OwnRoom) leave(everywhere bool) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v, err := r.guest(c)
+		if err == nil {
+			if !hmac.Equal([]byte(c.FormValue(FieldGuard)), []byte(v.guard())) {
+				return seeOther(c, ownPagesPath)
+			}
+			err = r.Profile.Leave(c.Request().Context(), v.ticket, everywhere)
+		}
+		r.drop(c, accessCookie, ownPagesPath)
+		if refusal, ok := asRefusal(err); err != nil && (!ok || refusal.Code != policies.SessionExpired) {
+			return err
+		}
+		return seeOther(c, "/")
+	}
 }
 
 // page is what the own pages have in common.
@@ -313,7 +349,7 @@ func (r OwnRoom) front(c echo.Context, v visitor) error {
 	view := &MyHome{
 		Page: r.page(v, ownPagesPath, "home"), State: v.certificateState(r.Now()),
 		SignaturesURL: signaturesPath, CertificateURL: certificatePath, RegistrationURL: registeredPath,
-		IncidentURL: incidentPath, IncidentsURL: incidentsPath, ProfileURL: profilePath, DataURL: dataPath,
+		IncidentURL: incidentPath, IncidentsURL: incidentsPath, ProfileURL: profilePath, DataURL: dataPath, ApplicationsURL: myApplicationsPath,
 	}
 	if v.Credential != nil && v.Credential.Certificate != nil {
 		view.Until = v.Credential.Certificate.NotAfter

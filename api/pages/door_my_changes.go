@@ -201,7 +201,11 @@ func (r OwnRoom) takeEmail(c echo.Context, v visitor) error {
 }
 
 func (r OwnRoom) emailMailed(c echo.Context, v visitor) error {
-	return r.show(c, http.StatusOK, &LinkMailed{Page: r.page(v, emailPath+"/enviado", here), Act: ActEmail, HomeURL: profilePath})
+	life, err := r.Own.AwaitedLink(c.Request().Context(), v.Citizen.ID, citizen.PendingEmail, r.Now())
+	if err != nil {
+		return err
+	}
+	return r.show(c, http.StatusOK, &LinkMailed{Page: r.page(v, emailPath+"/enviado", here), Act: ActEmail, Life: life, HomeURL: profilePath})
 }
 
 // --- The certificate to log in with ---
@@ -298,7 +302,13 @@ func (r OwnRoom) setNotices(c echo.Context, v visitor) error {
 const passwordMailedPath = passwordPath + "/enviado"
 
 func (r OwnRoom) passwordMailed(c echo.Context) error {
-	return r.show(c, http.StatusOK, &LinkMailed{Self: step(c, passwordMailedPath), Act: ActPassword, HomeURL: cmp.Or(back(c), "/")})
+	view := &LinkMailed{Self: step(c, passwordMailedPath), Act: ActPassword, HomeURL: cmp.Or(back(c), "/")}
+	if v, err := r.visitor(c, signer.ForAffairs); err == nil { // else the session is over, and the mail says it
+		if view.Life, err = r.Own.AwaitedLink(c.Request().Context(), v.Citizen.ID, citizen.PendingPassword, r.Now()); err != nil {
+			return err
+		}
+	}
+	return r.show(c, http.StatusOK, view)
 }
 
 // link asks whether what a link stands for is to be done: programs that read
@@ -349,6 +359,7 @@ func (r OwnRoom) profile(c echo.Context, v visitor) error {
 		DocumentUntil: v.Citizen.DocumentUntil, Phone: signer.MaskPhone(v.Citizen.Phone), Email: v.Citizen.Email, Notices: v.Citizen.Notices,
 		Associated: certificate, Changes: v.Via == signer.ViaPassword,
 		EmailURL: emailPath, PhoneURL: r.explained(phonePath), PasswordURL: passwordPath, ForgottenURL: forgottenPath, NoticesURL: noticesPath,
+		LeaveAllURL:  myLeavePath + "/todas",
 		AssociateURL: associatedPath, DepartureURL: departurePath,
 		IdentifyURL: myEntryPath + "?" + whereParameter + "=" + profilePath + "&" + whyParameter + "=1",
 	}

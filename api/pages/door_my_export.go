@@ -114,6 +114,7 @@ func (r OwnRoom) members(c echo.Context, v visitor, log []citizen.LogEntry) []me
 		many("associated_certificates", func(emit func(any) error) error { return r.exportAssociated(c, v, emit) }),
 		many("signatures", func(emit func(any) error) error { return r.exportHistory(c, v, emit) }),
 		many("incidents", func(emit func(any) error) error { return r.exportIncidents(c, v, emit) }),
+		many("applications", func(emit func(any) error) error { return r.exportConsents(c, v, emit) }),
 		many("sessions", func(emit func(any) error) error { return r.exportVisits(c, v, emit) }),
 		many("log", func(emit func(any) error) error { return r.exportLog(c, v, log, emit) }),
 	}

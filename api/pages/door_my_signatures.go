@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ const fromParameter = "antes"
 
 // myStates are those that can be asked for.
 func myStates() []signer.State {
-	return []signer.State{signer.Signed, signer.Pending, signer.Refused, signer.Expired}
+	return []signer.State{signer.Signed, signer.Pending, signer.Refused, signer.Expired, signer.Withdrawn}
 }
 
 func mySignature(row citizen.HistoryRow) MySignature {
@@ -108,7 +109,9 @@ func (r OwnRoom) historyQuery(c echo.Context, view *MySignatures) (citizen.Histo
 	return q, len(view.Problems) == 0
 }
 
-// day reads a date as browsers send it, and as people of this country write it.
+// day reads a date as people of this country write it, in Basque with the year
+// first. A field of the browser's would ask in the browser's language, not the
+// page's.
 func (r OwnRoom) day(text, field string, page *Page) time.Time {
 	if text = strings.TrimSpace(text); text == "" {
 		return time.Time{}
@@ -117,7 +120,7 @@ func (r OwnRoom) day(text, field string, page *Page) time.Time {
 	if zone == nil {
 		zone = time.UTC
 	}
-	for _, form := range []string{time.DateOnly, "2/1/2006", "2-1-2006"} {
+	for _, form := range []string{time.DateOnly, "2006/1/2", "2/1/2006", "2-1-2006", "2.1.2006", "02012006"} {
 		if t, err := time.ParseInLocation(form, text, zone); err == nil && t.Year() > 1900 && t.Year() < 3000 {
 			return t
 		}
@@ -194,6 +197,9 @@ func (r OwnRoom) signature(c echo.Context, v visitor) error {
 	for _, d := range request.Documents {
 		view.Documents = append(view.Documents, Document{Number: d.Ordinal, Title: d.Name, Size: d.Size, Pages: d.Pages, Fingerprint: fmt.Sprintf("%x", d.SHA256)})
 	}
+	if err := r.offer(ctx, view, request); err != nil {
+		return err
+	}
 	switch request.State {
 	case signer.Signed:
 		view.Reference = request.Reference()
@@ -202,9 +208,56 @@ func (r OwnRoom) signature(c echo.Context, v visitor) error {
 		if r.Now().Before(request.ExpiresAt) {
 			view.ContinueURL = SigningPath(request.ID)
 		}
-	case signer.Received, signer.Signing, signer.Refused, signer.Expired:
+	case signer.Received, signer.Signing, signer.Refused, signer.Expired, signer.Withdrawn:
 	}
 	return r.show(c, http.StatusOK, view)
+}
+
+// offer has the signed documents downloaded as long as they are kept here.
+func (r OwnRoom) offer(ctx context.Context, view *MySignatureDetail, request signer.Request) error {
+	if request.State != signer.Signed {
+		return nil
+	}
+	kept, err := r.Own.KeptDocuments(ctx, request.ID)
+	if err != nil {
+		return err
+	}
+	for i := range view.Documents {
+		if d := &view.Documents[i]; slices.Contains(kept, d.Number) && request.Documents[i].Given == nil {
+			d.SignedURL, view.Kept = view.Self+"/documentos/"+strconv.Itoa(d.Number), true
+		}
+	}
+	if view.Kept {
+		view.KeptUntil = request.ClosedAt.Add(r.Retention)
+	}
+	return nil
+}
+
+// ownDocument hands a signed document to whoever signed it. That it was taken is
+// written down before it is given.
+func (r OwnRoom) ownDocument(c echo.Context, v visitor) error {
+	ctx := c.Request().Context()
+	request, err := r.ownRequest(ctx, c.Param("id"), v)
+	if err != nil {
+		return err
+	}
+	ordinal, err := strconv.Atoi(c.Param("n"))
+	if err != nil {
+		return policies.Refuse(policies.NotFound)
+	}
+	result, err := r.Requests.Result(ctx, request, ordinal)
+	if err != nil {
+		return err
+	}
+	err = r.Profile.TakeDocument(ctx, v.ticket, request.ID, ordinal)
+	if err == nil {
+		return r.attach(c, result)
+	}
+	result.File.Close()
+	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SessionExpired {
+		return seeOther(c, entryFor(c, true))
+	}
+	return err
 }
 
 // steps are what happened to a request, in its order: what its row says, and
@@ -232,6 +285,8 @@ func (r OwnRoom) steps(ctx context.Context, request signer.Request) ([]MyStep, e
 		steps = append(steps, MyStep{Name: "refused", Result: "refused", At: request.ClosedAt})
 	case signer.Expired:
 		steps = append(steps, MyStep{Name: "expired", Result: "expired", At: request.ClosedAt})
+	case signer.Withdrawn:
+		steps = append(steps, MyStep{Name: "withdrawn", Result: "expired", At: request.ClosedAt})
 	case signer.Pending:
 		steps = append(steps, MyStep{Name: "waits", At: request.ExpiresAt})
 	case signer.Received, signer.Signing:

@@ -8,13 +8,20 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/pages"
+	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/internal/thread"
@@ -35,11 +42,15 @@ type private struct {
 	asked     []citizen.HistoryQuery
 	associate *citizen.Association
 	incidents []citizen.Incident
+	consents  []signer.ServiceConsent
 	notices   signer.Notices
 	pending   map[string]citizen.PendingKind
 	email     string
 	log       []citizen.LogEntry
 	left      bool
+	kept      []int // documents that are still there
+	stale     bool  // nobody was identified just now
+	taken     []string
 }
 
 func (p *private) mine(what string) {
@@ -126,6 +137,20 @@ func (p *private) Incidents(_ context.Context, id string) ([]citizen.Incident, e
 	return p.incidents, nil
 }
 
+func (p *private) LiveConsents(_ context.Context, id string, _ time.Time) ([]signer.ServiceConsent, error) {
+	p.mine(id)
+	return p.consents, nil
+}
+
+func (p *private) WithdrawConsent(_ context.Context, _ signer.Ticket, applicationID string) error {
+	before := len(p.consents)
+	p.consents = slices.DeleteFunc(p.consents, func(c signer.ServiceConsent) bool { return c.Application.ID == applicationID })
+	if len(p.consents) == before {
+		return policies.Refuse(policies.NotFound)
+	}
+	return nil
+}
+
 func (p *private) Visits(_ context.Context, id string) ([]citizen.Visit, error) {
 	p.mine(id)
 	return []citizen.Visit{{Purpose: signer.ForAccess, Via: signer.ViaPassword}}, nil
@@ -137,6 +162,11 @@ func (p *private) WaitingChange(_ context.Context, hash []byte, now time.Time) (
 		return citizen.Pending{}, policies.Refuse(policies.LinkInvalid)
 	}
 	return citizen.Pending{Kind: kind, ExpiresAt: now.Add(time.Minute)}, nil
+}
+
+func (p *private) AwaitedLink(_ context.Context, id string, _ citizen.PendingKind, _ time.Time) (time.Duration, error) {
+	p.mine(id)
+	return 90 * time.Minute, nil
 }
 
 func (p *private) ChangeEmail(_ context.Context, a signer.Answer, e citizen.Email) error {
@@ -208,6 +238,35 @@ func (p *private) ReadLog(_ context.Context, _ signer.Ticket, after int64) ([]ci
 	return entries, nil
 }
 
+func (p *private) Leave(_ context.Context, t signer.Ticket, everywhere bool) error {
+	p.set(func() {
+		for hash, v := range p.tickets {
+			if v.Purpose == signer.ForAccess && (everywhere || hash == string(t.Hash())) {
+				delete(p.tickets, hash)
+			}
+		}
+	})
+	return nil
+}
+
+func (p *private) KeptDocuments(context.Context, string) ([]int, error) { return p.kept, nil }
+
+func (p *private) TakeDocument(_ context.Context, _ signer.Ticket, requestID string, ordinal int) error {
+	if p.stale {
+		return policies.Refuse(policies.SessionExpired)
+	}
+	p.taken = append(p.taken, fmt.Sprint(requestID, " ", ordinal))
+	return nil
+}
+
+func (core) Result(_ context.Context, r signer.Request, ordinal int) (requests.Result, error) {
+	if ordinal > len(r.Documents) {
+		return requests.Result{}, policies.Refuse(policies.NotFound)
+	}
+	f, err := documents.HeldFile([]byte("signed " + r.ID))
+	return requests.Result{Name: "nota-firmada.pdf", MediaType: "application/pdf", File: f}, err
+}
+
 // papers proves whatever it is asked to.
 type papers struct{ pages.Receipts }
 
@@ -247,7 +306,7 @@ func newOwnHouse(t *testing.T) ownHouse {
 		Pages: drawn, Store: p, Requests: core{}, Receipts: papers{}, Module: p, Register: h.far, Rules: policies.DefaultRules(),
 		CodeInterval: 30 * time.Second, Development: true, Now: time.Now,
 	})
-	room := pages.OwnRoom{Door: door, Own: p, Profile: p, Certificates: true, PINs: true}
+	room := pages.OwnRoom{Door: door, Own: p, Profile: p, Certificates: true, PINs: true, Retention: 7 * 24 * time.Hour}
 	server := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + server.Listener.Addr().String()
 	site, err := api.New(api.Config{
@@ -297,7 +356,7 @@ func TestOwnPagesAreClosed(t *testing.T) {
 	h := newOwnHouse(t)
 	for _, path := range []string{
 		"/mi", "/mi/firmas", "/mi/firmas/MIA", "/mi/firmas/MIA/justificante.pdf", "/mi/firmas/MIA/justificante.json", "/mi/perfil", "/mi/registro",
-		"/mi/datos", "/mi/datos/mis-datos.json", "/mi/avisos", "/mi/correo", "/mi/certificado", "/mi/baja", "/mi/baja/codigo", "/mi/no-he-sido-yo", "/mi/incidencias",
+		"/mi/datos", "/mi/datos/mis-datos.json", "/mi/avisos", "/mi/correo", "/mi/certificado", "/mi/baja", "/mi/baja/codigo", "/mi/aplicaciones", "/mi/aplicaciones/sede", "/mi/no-he-sido-yo", "/mi/incidencias",
 	} {
 		h.open(path)
 		h.says("/mi/entrar", http.StatusOK, "Entre en sus páginas")
@@ -385,6 +444,60 @@ func TestOwnSignatures(t *testing.T) {
 	h.says("/mi/firmas/MIA", http.StatusOK, "Le pidieron la firma", "código enviado al ··· ··· 421", "Quedó firmado", "entrada 8", "Descargar para leer")
 }
 
+// TestOwnSignaturesDates: a date is understood as people write it.
+func TestOwnSignaturesDates(t *testing.T) {
+	t.Parallel()
+	h := in(t)
+	want := time.Date(2026, 6, 29, 0, 0, 0, 0, policies.DefaultRules().Zone)
+	for _, typed := range []string{"29/06/2026", "29/6/2026", "29-6-2026", "29-06-2026", "29.06.2026", "29062026", "2026/06/29", "2026/6/29", "2026-06-29", " 29/06/2026 "} {
+		h.open("/mi/firmas?desde=" + url.QueryEscape(typed))
+		h.says("/mi/firmas", http.StatusOK, "Quitar los filtros")
+		if q := h.private.asked[len(h.private.asked)-1]; !q.From.Equal(want) {
+			t.Errorf("%q: got %s, want %s", typed, q.From, want)
+		}
+	}
+	for _, typed := range []string{"29/06/26", "31/06/2026", "06/29/2026", "29 de junio", "29/06/0026", "2026/29/06"} {
+		asked := len(h.private.asked)
+		h.open("/mi/firmas?hasta=" + url.QueryEscape(typed))
+		h.says("/mi/firmas", http.StatusUnprocessableEntity, "Escriba una fecha")
+		if len(h.private.asked) > asked {
+			t.Errorf("%q: got %+v asked for, want nothing", typed, h.private.asked[asked:])
+		}
+	}
+}
+
+// TestOwnDocument: a signed document is handed to whoever signed it while it is
+// kept and they were identified just now; afterwards it is said who has it.
+func TestOwnDocument(t *testing.T) {
+	t.Parallel()
+	h := in(t)
+	h.open("/mi/firmas/MIA")
+	h.says("/mi/firmas/MIA", http.StatusOK, "Ya no guardamos el documento firmado: lo tiene Gijón", "con el número de la petición")
+	h.private.kept = []int{1}
+	h.open("/mi/firmas/MIA")
+	h.says("/mi/firmas/MIA", http.StatusOK, "Descargar el documento firmado", "Lo guardamos aquí hasta el")
+	h.leads(true, "/mi/firmas/MIA/documentos/1")
+
+	h.private.stale = true
+	h.open("/mi/firmas/MIA/documentos/1")
+	if got := h.URL().RequestURI(); got != "/mi/entrar?cambiar=1&ir=%2Fmi%2Ffirmas%2FMIA%2Fdocumentos%2F1" {
+		t.Errorf("got at %s, want asked for the password", got)
+	}
+	h.private.stale = false
+	h.open("/mi/firmas/MIA/documentos/1")
+	if got := strings.TrimSpace(h.page.String()); got != "signed MIA" {
+		t.Errorf("got %q, want the signed document", got)
+	}
+	for _, other := range []string{"/mi/firmas/AJENA/documentos/1", "/mi/firmas/MIA/documentos/2", "/mi/firmas/MIA/documentos/x"} {
+		if h.open(other); strings.Contains(h.page.String(), "signed ") {
+			t.Errorf("%s: got somebody else's document, or one that there is not", other)
+		}
+	}
+	if diff := cmp.Diff([]string{"MIA 1"}, h.private.taken); diff != "" {
+		t.Errorf("written down as taken (-want +got):\n%s", diff)
+	}
+}
+
 func TestOwnEmail(t *testing.T) {
 	t.Parallel()
 	h := in(t)
@@ -397,7 +510,7 @@ func TestOwnEmail(t *testing.T) {
 	h.submit(form{"code": wrongCode})
 	h.says("/mi/correo/codigo", http.StatusUnprocessableEntity, "El código no coincide")
 	h.submit(form{"code": rightCode})
-	h.says("/mi/correo/enviado", http.StatusOK, "Mire su correo", "seguimos usando el correo de antes")
+	h.says("/mi/correo/enviado", http.StatusOK, "Mire su correo", "Tiene 1 hora y 30 minutos para abrirlo", "seguimos usando el correo de antes")
 	if h.private.email != "nueva@example.es" {
 		t.Errorf("got %q", h.private.email)
 	}
@@ -522,9 +635,87 @@ func TestOwnData(t *testing.T) {
 	if data.Person["identifier"] != identifier || len(data.Signatures) != 60 || len(data.Log) != 5 {
 		t.Errorf("got %v, %d signatures and %d entries, want 60 and 5", data.Person, len(data.Signatures), len(data.Log))
 	}
+}
+
+// TestOwnApplications shows what applications may see, and takes it back from one
+// of them: with the password, once told what that does.
+func TestOwnApplications(t *testing.T) {
+	t.Parallel()
+	h := in(t)
+	h.open("/mi/aplicaciones")
+	h.says("/mi/aplicaciones", http.StatusOK, "Ninguna aplicación puede ver")
+	consent := func(id, organisation string) signer.ServiceConsent {
+		return signer.ServiceConsent{
+			Application: signer.Application{ID: id, Name: "Sede", Organisation: organisation}, Scopes: []string{"service"}, GivenAt: time.Now(), Until: time.Now().AddDate(0, 0, 30),
+		}
+	}
+	h.private.set(func() {
+		h.private.consents = []signer.ServiceConsent{consent("sede", "Gijón"), consent("otra", "Oviedo")}
+	})
 	h.open("/mi")
-	h.press("/mi/salir")
-	h.says("/", http.StatusOK)
-	h.open("/mi/datos")
-	h.says("/mi/entrar", http.StatusOK)
+	h.says("/mi", http.StatusOK, "Quién ve mis certificados")
+	h.open("/mi/datos/mis-datos.json")
+	if text := h.page.String(); !strings.Contains(text, `"applications": [`) || !strings.Contains(text, `"organisation":"Oviedo"`) {
+		t.Errorf("the exported data lack what applications may see: %s", text)
+	}
+	h.open("/mi/aplicaciones")
+	h.says("/mi/aplicaciones", http.StatusOK, "Gijón", "Oviedo", "qué certificados de firma tiene usted")
+	h.open("/mi/aplicaciones/nadie")
+	if h.Status() != http.StatusNotFound {
+		t.Errorf("an application that sees nothing: got %d, want 404", h.Status())
+	}
+	h.open("/mi/aplicaciones/sede")
+	h.says("/mi/aplicaciones/sede", http.StatusOK, "Gijón", "no podrá ver sus certificados", "sigue valiendo")
+	h.press("/mi/aplicaciones/sede")
+	h.says("/mi/aplicaciones", http.StatusOK, "El permiso está retirado", "Oviedo")
+	if strings.Contains(h.Text(), "Gijón") || len(h.private.consents) != 1 {
+		t.Errorf("got %v left, want that of Oviedo alone", h.private.consents)
+	}
+}
+
+// TestLeave: a session that was left is over where it is kept, and not only in
+// the browser that left it.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	h := in(t)
+	for _, path := range []string{"/mi/salir", "/mi/salir/todas"} {
+		before := len(h.private.tickets)
+		h.open("/mi/perfil")
+		h.press(path)
+		h.says("/", http.StatusOK)
+		if got := len(h.private.tickets); got != before-1 {
+			t.Errorf("%s: got %d sessions, want %d", path, got, before-1)
+		}
+		h.open("/mi/datos")
+		h.says("/mi/entrar", http.StatusOK)
+		h.submit(form{"identifier": identifier, "password": present})
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	post := func(path string, fields url.Values, tell func(*http.Request)) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+path, strings.NewReader(fields.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		tell(r)
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	post("/mi/entrar", url.Values{"identifier": {identifier}, "password": {present}}, func(*http.Request) {})
+	for name, tell := range map[string]func(*http.Request){
+		"another origin": func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+		"no guard":       func(*http.Request) {},
+	} {
+		before := len(h.private.tickets)
+		if post("/mi/salir", nil, tell); len(h.private.tickets) != before || before == 0 {
+			t.Errorf("%s: the session was ended", name)
+		}
+	}
 }

@@ -37,6 +37,8 @@ func (d *Door) ended(c echo.Context, r signer.Request) (bool, error) {
 		return true, seeOther(c, at(r.ID, "hecho"))
 	case r.State == signer.Refused:
 		return true, d.show(c, http.StatusOK, &Refused{Page: page, At: r.ClosedAt, ReturnURL: back})
+	case r.State == signer.Withdrawn:
+		return true, d.show(c, http.StatusGone, &Withdrawn{Page: page, At: r.ClosedAt, ReturnURL: back})
 	case r.State == signer.Expired, r.State == signer.Pending && !d.Now().Before(r.ExpiresAt):
 		return true, d.show(c, http.StatusGone, &Expired{Page: page, At: r.ExpiresAt, ReturnURL: back})
 	case r.State == signer.Signing:
@@ -50,10 +52,11 @@ func (d *Door) ended(c echo.Context, r signer.Request) (bool, error) {
 }
 
 func ceremonyPage(r signer.Request, self string) Page {
-	return Page{
-		Self:    self,
-		Request: &Request{Organisation: r.Application.Organisation, Application: r.Application.Name, Procedure: r.Title},
+	asked := &Request{Organisation: r.Application.Organisation, Application: r.Application.Name, Procedure: r.Title}
+	for _, p := range r.Particulars {
+		asked.Details = append(asked.Details, Detail{Label: p.Label, Value: p.Value})
 	}
+	return Page{Self: self, Request: asked}
 }
 
 // open reads the request of the address; the second result is whether the
@@ -152,7 +155,7 @@ func (d *Door) again(c echo.Context, err error, view View, field string) error {
 		policies.Busy, policies.Unavailable, policies.LogSuspended, policies.RateLimited,
 		policies.CodeTooSoon, policies.CodeTooMany, policies.SMSFailed,
 		policies.CredentialMissing, policies.CertificateExpired, policies.CertificateRevoked, policies.CertificateSuspended,
-		policies.CertificateInForce, policies.RenewalTooEarly, policies.RegistrationEnding:
+		policies.CertificateInForce, policies.RenewalTooEarly, policies.RegistrationEnding, policies.DocumentChanged:
 		field = ""
 	default: // the value of the field itself
 	}
@@ -261,6 +264,13 @@ func (d *Door) reviewView(c echo.Context, id string, v visitor) (*Review, error)
 	}
 	view.Guard = v.guard()
 	view.Documents = listed(r, false)
+	others, err := d.Requests.Cosigners(c.Request().Context(), r)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range others {
+		view.Others = append(view.Others, Cosigner(other))
+	}
 	if _, refusal := d.grant(v); refusal == nil {
 		view.Ends = v.Credential.Certificate.NotAfter
 		view.RenewURL, view.DaysLeft = at(r.ID, "certificado"), d.daysUntil(view.Ends)
@@ -273,6 +283,13 @@ func (d *Door) sendCode(c echo.Context) error {
 	if done || err != nil {
 		return err
 	}
+	overtaken, err := d.Requests.Overtaken(c.Request().Context(), r)
+	if err != nil {
+		return err
+	}
+	if overtaken { // a code for what is there no longer would be in vain
+		return d.reviewAgain(c, policies.Refuse(policies.DocumentChanged, "reason", "signed"), r.ID, v)
+	}
 	_, err = d.Module.SendCode(c.Request().Context(), signer.CodeOrder{Ticket: v.ticket, Purpose: signer.ForSignature})
 	if err == nil {
 		return seeOther(c, at(r.ID, "confirmar"))
@@ -280,7 +297,13 @@ func (d *Door) sendCode(c echo.Context) error {
 	if view, viewErr := d.confirmView(c, r, v); viewErr == nil && view != nil {
 		return d.again(c, err, view, "")
 	}
-	view, viewErr := d.reviewView(c, r.ID, v)
+	return d.reviewAgain(c, err, r.ID, v)
+}
+
+// reviewAgain shows what is to be signed as it is now, and what kept it from being
+// signed.
+func (d *Door) reviewAgain(c echo.Context, err error, id string, v visitor) error {
+	view, viewErr := d.reviewView(c, id, v)
 	if viewErr != nil {
 		return viewErr
 	}

@@ -29,7 +29,7 @@ const (
 // Evidence draws what a receipt proves, in the language of the request, with the
 // receipt attached to the file (ISO 32000-2, 7.11.4).
 func (p *Pages) Evidence(e receipts.Evidence) ([]byte, error) {
-	s := newSheet(auditWords{p.speak(e.Request.Locale)}, cmp.Or(p.brand.Organisation, p.brand.LogoText))
+	s := p.sheet(auditWords{p.speak(e.Request.Locale)})
 	s.describe(e)
 	s.pdf.AddPage()
 	s.title(s.Text("evidence.title", nil))
@@ -61,7 +61,12 @@ type sheet struct {
 	pdf *fpdf.Fpdf
 }
 
-func newSheet(words auditWords, organisation string) *sheet {
+// sheet begins one. In a sandbox every page of it says so.
+func (p *Pages) sheet(words auditWords) *sheet {
+	organisation, notice := cmp.Or(p.brand.Organisation, p.brand.LogoText), ""
+	if p.options.Sandbox {
+		notice = words.Text("layout.sandbox", nil)
+	}
 	pdf := fpdf.New("P", "mm", "A4", "")
 	s := &sheet{words, pdf}
 	pdf.AddUTF8FontFromBytes("sans", "", dejavusans.TTF)
@@ -74,6 +79,12 @@ func newSheet(words auditWords, organisation string) *sheet {
 		s.ink(110)
 		pdf.SetFont("sans", "", 8)
 		pdf.CellFormat(0, lineHeight, organisation, "", 1, "L", false, 0, "")
+		if notice != "" {
+			pdf.SetTextColor(160, 20, 20)
+			pdf.SetDrawColor(160, 20, 20)
+			pdf.SetFont("sans", "B", 11)
+			pdf.CellFormat(0, 2*lineHeight, notice, "1", 1, "C", false, 0, "")
+		}
 		pdf.Ln(2)
 	})
 	pdf.SetFooterFunc(func() {

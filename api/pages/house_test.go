@@ -76,7 +76,7 @@ func (f *far) Identify(_ context.Context, who signer.Identification) (signer.Ses
 	f.tickets[string(ticket.Hash())] = &signer.Visitor{
 		Purpose: purpose, RequestID: who.RequestID, ExpiresAt: until, Certified: f.certified, Replaces: f.replaces,
 		Citizen: signer.Citizen{
-			Identifier: identifier, GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Status: signer.Active,
+			ID: "ANA", Identifier: identifier, GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Status: signer.Active,
 			DocumentUntil: until.AddDate(1, 0, 0),
 			Registration:  signer.Registration{Mode: string(policies.ModeOffice), Level: string(policies.LevelAdvanced), AssuredAt: f.assured},
 		},
@@ -264,6 +264,7 @@ type house struct {
 	*testing.T
 	*thread.Browser
 	far    *far
+	apps   *waiting
 	url    string
 	seen   *bytes.Buffer // all that was sent to the browser
 	page   *bytes.Buffer // the last of it
@@ -284,7 +285,8 @@ var (
 	})
 )
 
-func newHouse(t *testing.T) *house {
+// shared are the words and pages of all tests here.
+func shared(t *testing.T) (*catalogue.Catalogue, *pages.Pages) {
 	t.Helper()
 	words, err := spoken()
 	if err != nil {
@@ -294,6 +296,12 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return words, drawn
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	words, drawn := shared(t)
 	h := &house{T: t, seen: &bytes.Buffer{}, page: &bytes.Buffer{}, logged: &bytes.Buffer{}, words: words, drawn: drawn, far: &far{
 		tickets: make(map[string]*signer.Visitor), codes: make(map[string]*signer.SentCode), password: present, certified: true, assured: time.Now(), sad: signer.NewSAD(),
 		signs: func(context.Context) error { return nil },
@@ -302,14 +310,17 @@ func newHouse(t *testing.T) *house {
 			Application: signer.Application{Name: "Sede", Organisation: "Gijón"}, ExpiresAt: time.Now().Add(time.Hour),
 		},
 	}}
+	h.apps = &waiting{}
 	door := pages.NewDoor(pages.DoorConfig{
-		Pages: drawn, Store: h.far, Requests: core{}, Module: h.far, Register: h.far, Rules: policies.DefaultRules(),
+		Pages: drawn, Store: h.far, Requests: core{}, Module: h.far, Register: h.far, Grants: h.apps, Rules: policies.DefaultRules(),
 		CodeInterval: 30 * time.Second, Development: true, Now: time.Now,
 	})
 	server := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + server.Listener.Addr().String()
+	h.apps.url = h.url
 	site, err := api.New(api.Config{
-		PublicURL: h.url, Catalogue: words, ErrorPage: door.Trouble, Rooms: []func(*api.Site){door.Room},
+		PublicURL: h.url, Catalogue: words, ErrorPage: door.Trouble,
+		Rooms:  []func(*api.Site){door.Room, pages.AuthoriseRoom{Door: door, Authorisations: h.apps}.Room},
 		Limits: api.DefaultLimits(), Logger: slog.New(slog.NewTextHandler(h.logged, nil)), Now: time.Now,
 	})
 	if err != nil {

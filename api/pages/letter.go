@@ -2,7 +2,6 @@ package pages
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"time"
 
@@ -22,7 +21,7 @@ const (
 // Letters draws invitation letters, a sheet each, in the language that all of
 // them are written in. The codes are kept nowhere else.
 func (p *Pages) Letters(letters []citizen.PrintableLetter, serviceURL string, at time.Time) ([]byte, error) {
-	s := newSheet(auditWords{p.speak("")}, cmp.Or(p.brand.Organisation, p.brand.LogoText))
+	s := p.sheet(auditWords{p.speak("")})
 	s.pdf.SetTitle(s.Text("invitation.title", nil), true)
 	s.pdf.SetCreator("Rúbrica", true)
 	s.pdf.SetLang(s.Locale())

@@ -40,7 +40,7 @@ func TestLetters(t *testing.T) {
 		return strings.Join(strings.Fields(string(out)), " ")
 	}
 	text := read("-layout")
-	for _, want := range []string{"ABCD-EFGH-JKLM-NPQR", "2345-6789-ABCD-EFGH", "https://firma.example.es/registro/carta/codigo", "***4567**", "20/01/2027"} {
+	for _, want := range []string{"ABCD-EFGH-JKLM-NPQR", "2345-6789-ABCD-EFGH", "https://firma.example.es/registro/carta/codigo", "***4567**", "20 de enero de 2027"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("got no %q in %q", want, text)
 		}

@@ -73,6 +73,7 @@ type MyHome struct {
 	IncidentsURL    string
 	ProfileURL      string
 	DataURL         string
+	ApplicationsURL string
 }
 
 // Tone is how serious the state of the certificate looks.
@@ -137,6 +138,9 @@ type MySignatureDetail struct {
 	ContinueURL  string // of a request that waits; else empty
 	IncidentURL  string
 	BackURL      string
+	// Kept is whether a signed document is still here, and KeptUntil until when.
+	Kept      bool
+	KeptUntil time.Time
 }
 
 // MyProfile shows what is known of the citizen, and what can be changed.
@@ -156,6 +160,7 @@ type MyProfile struct {
 	PasswordURL   string
 	ForgottenURL  string
 	NoticesURL    string
+	LeaveAllURL   string // ends all sessions, by POST
 	AssociateURL  string
 	DepartureURL  string
 	IdentifyURL   string // with the password
@@ -339,6 +344,7 @@ type LinkFollowed struct {
 type LinkMailed struct {
 	Page
 	Act     MyAct
+	Life    time.Duration // of the link, 0 if it is not known
 	HomeURL string
 }
 

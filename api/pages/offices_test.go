@@ -13,7 +13,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/internal/thread"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 )
 
 // guide knows two offices.
@@ -34,24 +33,18 @@ func (guide) Places(_ context.Context, s citizen.PlaceSearch) ([]citizen.Place, 
 // TestOffices finds them without a script.
 func TestOffices(t *testing.T) {
 	t.Parallel()
-	words, err := catalogue.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawn, err := pages.New(pages.Options{Catalogue: words})
-	if err != nil {
-		t.Fatal(err)
-	}
+	words, drawn := shared(t)
 	door := pages.NewDoor(pages.DoorConfig{Pages: drawn, Now: time.Now})
 	server := httptest.NewUnstartedServer(nil)
 	address := "http://" + server.Listener.Addr().String()
-	server.Config.Handler, err = api.New(api.Config{
+	site, err := api.New(api.Config{
 		PublicURL: address, Catalogue: words, ErrorPage: door.Trouble, Rooms: []func(*api.Site){pages.OfficeRoom{Door: door, Places: guide{}}.Room},
 		Limits: api.DefaultLimits(), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	server.Config.Handler = site
 	server.Start()
 	defer server.Close()
 	b, err := thread.NewBrowser()

@@ -70,7 +70,12 @@ type Request struct {
 	Organisation string // "Ayuntamiento de Gijón"
 	Application  string // "Sede electrónica"
 	Procedure    string // "Ayudas a la rehabilitación 2026"; may be empty
+	// Details are what else the application tells.
+	Details []Detail
 }
+
+// Detail is a fact in the application's own words.
+type Detail struct{ Label, Value string }
 
 // Signer is the person who signs.
 type Signer struct {
@@ -118,7 +123,7 @@ func (p *Page) Input(name, value string) (Input, error) {
 	case FieldPasswordNew, FieldPasswordAgain:
 		input.Type, input.Autocomplete, input.Secret, input.Value = "password", "new-password", true, ""
 	case FieldEmail:
-		input.Type, input.Autocomplete, input.Hint = "email", "email", true
+		input.Type, input.Autocomplete, input.InputMode, input.Hint = "email", "email", "email", true
 	case FieldActivationCode:
 		input.Autocomplete, input.Capitals, input.Hint, input.Width = "off", true, true, "short"
 	case FieldCode:
@@ -148,3 +153,6 @@ type CodeSent struct {
 func (c CodeSent) Left() time.Duration { return max(0, c.ExpiresAt.Sub(c.Now)) }
 
 func (c CodeSent) wait() time.Duration { return c.AgainIn }
+
+// policy lets the script look again for what became of the message.
+func (c CodeSent) policy() []string { return []string{"connect-src 'self'"} }

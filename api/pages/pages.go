@@ -38,6 +38,8 @@ type Options struct {
 	TimeZone *time.Location
 	// Development lets cookies travel without TLS. Production never sets it.
 	Development bool
+	// Sandbox says on every page that signatures are not valid.
+	Sandbox bool
 	// Logger hears of sentences that could not be said.
 	Logger *slog.Logger
 }
@@ -65,6 +67,7 @@ type frame struct {
 	Lang      string
 	Languages []languageLink
 	Brand     brand
+	Sandbox   bool
 	Page      *Page
 	View      View
 }
@@ -147,6 +150,7 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 		Lang:      locale,
 		Languages: p.languageLinks(view, locale),
 		Brand:     p.brand,
+		Sandbox:   p.options.Sandbox,
 		Page:      view.page(),
 		View:      view,
 	})
@@ -174,12 +178,19 @@ func (p *Pages) Render(w http.ResponseWriter, status int, locale string, view Vi
 // secure sets the headers of every page. Pages hold personal data and
 // documents: they are not cached, not framed, and send no address along when
 // left. allowed are the directives that a page needs beside those of all, or in
-// their place: of two, the first counts (CSP Level 3, section 2.2.1).
+// their place: browsers complain of two of one name (CSP Level 3, section 2.2.1).
 func secure(header http.Header, allowed ...string) {
-	header.Set("Content-Security-Policy", strings.Join(slices.Concat(allowed, []string{
+	policy := slices.Clone(allowed)
+	for _, directive := range []string{
 		"default-src 'none'", "img-src 'self'", "style-src 'self'", "script-src 'self'",
 		"form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'",
-	}), "; "))
+	} {
+		name, _, _ := strings.Cut(directive, " ")
+		if !slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(a, name+" ") }) {
+			policy = append(policy, directive)
+		}
+	}
+	header.Set("Content-Security-Policy", strings.Join(policy, "; "))
 	header.Set("Cache-Control", "no-store")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")

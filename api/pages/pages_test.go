@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,36 +17,64 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// complaints fails the test for everything logged: a sentence that cannot be
-// said is logged and nothing else.
-type complaints struct{ t *testing.T }
+// complaints keeps everything logged: a sentence that cannot be said is logged
+// and nothing else.
+type complaints struct {
+	mu    sync.Mutex
+	heard []string
+}
 
-func (c complaints) Enabled(context.Context, slog.Level) bool { return true }
-func (c complaints) WithAttrs([]slog.Attr) slog.Handler       { return c }
-func (c complaints) WithGroup(string) slog.Handler            { return c }
+func (c *complaints) Enabled(context.Context, slog.Level) bool { return true }
+func (c *complaints) WithAttrs([]slog.Attr) slog.Handler       { return c }
+func (c *complaints) WithGroup(string) slog.Handler            { return c }
 
-func (c complaints) Handle(_ context.Context, record slog.Record) error {
+func (c *complaints) Handle(_ context.Context, record slog.Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	record.Attrs(func(a slog.Attr) bool {
-		c.t.Errorf("%s: %s", record.Message, a)
+		c.heard = append(c.heard, record.Message+": "+a.String())
 		return true
 	})
 	return nil
 }
 
+// since is what was heard after the first ones.
+func (c *complaints) since(from int) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[from:]
+}
+
+// parsed are the pages of all tests: they never change, and parsing them takes
+// longer than most tests.
+var (
+	heard  = &complaints{}
+	parsed = sync.OnceValues(func() (*Pages, error) {
+		sentences, err := catalogue.New()
+		if err != nil {
+			return nil, err
+		}
+		return New(Options{
+			Catalogue: sentences,
+			Branding:  Branding{Organisation: "Ayuntamiento de Gijón", Links: []Link{{Text: "Accesibilidad", URL: "/accesibilidad"}}},
+			Logger:    slog.New(heard),
+		})
+	})
+)
+
+// open gives the pages, and fails the test for every complaint while it runs.
 func open(t *testing.T) *Pages {
 	t.Helper()
-	sentences, err := catalogue.New()
+	p, err := parsed()
 	if err != nil {
-		t.Fatalf("loading the catalogue: %v", err)
+		t.Fatalf("parsing the pages: %v", err)
 	}
-	p, err := New(Options{
-		Catalogue: sentences,
-		Branding:  Branding{Organisation: "Ayuntamiento de Gijón", Links: []Link{{Text: "Accesibilidad", URL: "/accesibilidad"}}},
-		Logger:    slog.New(complaints{t}),
+	from := len(heard.since(0))
+	t.Cleanup(func() {
+		for _, complaint := range heard.since(from) {
+			t.Error(complaint)
+		}
 	})
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
 	return p
 }
 
@@ -205,6 +234,14 @@ func TestPagesObeyTheirSecurityPolicy(t *testing.T) {
 		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("policy: got %q, want nothing allowed by default and nothing unsafe", policy)
 		}
+		seen := map[string]bool{}
+		for directive := range strings.SplitSeq(policy, "; ") {
+			name, _, _ := strings.Cut(directive, " ")
+			if seen[name] {
+				t.Errorf("policy: got %s twice in %q", name, policy)
+			}
+			seen[name] = true
+		}
 		if got := drawn.Header().Get("Cache-Control"); got != "no-store" {
 			t.Errorf("Cache-Control: got %q, want no-store", got)
 		}
@@ -218,6 +255,9 @@ func TestPagesObeyTheirSecurityPolicy(t *testing.T) {
 		}
 		for node := range drawn.document.Descendants() {
 			for _, a := range node.Attr {
+				if a.Key == "data-look" && a.Val != "" && !seen["connect-src"] {
+					t.Errorf("policy: got %q, want the script able to look at %s", policy, a.Val)
+				}
 				if a.Key == "style" || strings.HasPrefix(a.Key, "on") || strings.HasPrefix(a.Val, "javascript:") {
 					t.Errorf("<%s %s=%q>: want no inline style or script", node.Data, a.Key, a.Val)
 				}

@@ -27,8 +27,8 @@ import (
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/presenting"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
-	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
@@ -105,6 +105,11 @@ type doorway struct {
 	refusal atomic.Pointer[policies.Refusal]
 }
 
+// deafLog takes everything.
+type deafLog struct{}
+
+func (deafLog) RecordAudit(context.Context, audit.Entry) (int64, error) { return 1, nil }
+
 const publicSide = "https://firma.example.es"
 
 func newDoorway(t *testing.T) *doorway {
@@ -126,7 +131,7 @@ func newDoorway(t *testing.T) *doorway {
 	}
 	logger := slog.New(slog.DiscardHandler)
 	door, err := presenting.New(presenting.Config{
-		Trust: trust, Office: d.signs, ServiceURL: publicSide, Logger: logger, Now: time.Now,
+		Trust: trust, Office: d.signs, Recorder: deafLog{}, ServiceURL: publicSide, Logger: logger, Now: time.Now,
 		Perform: func(context.Context, citizen.Act) (string, error) {
 			if refusal := d.refusal.Load(); refusal != nil {
 				return "", refusal
@@ -137,14 +142,7 @@ func newDoorway(t *testing.T) *doorway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := catalogue.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	drawn, err := pages.New(pages.Options{Catalogue: words, Logger: logger})
-	if err != nil {
-		t.Fatal(err)
-	}
+	words, drawn := shared(t)
 	rooms := pages.NewCertificateDoor(pages.CertificateDoorConfig{Pages: drawn, Presenting: door, ServiceURL: publicSide, Now: time.Now})
 	d.Server = httptest.NewUnstartedServer(nil)
 	site, err := api.New(api.Config{

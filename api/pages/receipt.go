@@ -2,7 +2,6 @@ package pages
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"time"
 )
@@ -41,7 +40,7 @@ func (r RegistrationReceipt) ActivateURL() string { return r.ServiceURL + "/acti
 
 // Receipt draws a receipt as a sheet of paper, in a language.
 func (p *Pages) Receipt(locale string, r RegistrationReceipt) ([]byte, error) {
-	s := newSheet(auditWords{p.speak(locale)}, cmp.Or(p.brand.Organisation, p.brand.LogoText))
+	s := p.sheet(auditWords{p.speak(locale)})
 	kind := "receipt." + string(r.Kind)
 	s.pdf.SetTitle(s.Text(kind+".title", nil), true)
 	s.pdf.SetCreator("Rúbrica", true)
@@ -73,7 +72,7 @@ func (s *sheet) registration(r RegistrationReceipt) {
 	s.row(s.Text("receipt.name", nil), r.Name, false)
 	s.row(s.Text("receipt.identifier", nil), r.Identifier, false)
 	s.row(s.Text("receipt.document_until", nil), day(r.DocumentUntil), false)
-	s.row(s.Text("receipt.phone", nil), r.Phone, false)
+	s.row(s.Text("receipt.phone", nil), digits(r.Phone), false)
 	s.row(s.Text("receipt.email", nil), r.Email, false)
 	if r.Mode != "" && r.Kind != ReceiptActivation {
 		s.row(s.Text("receipt.mode", nil), s.Text("receipt.mode_"+r.Mode, nil), false)

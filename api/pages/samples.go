@@ -37,6 +37,7 @@ func (p *Pages) Samples(now time.Time) []Sample {
 	s.my()
 	s.entrance()
 	s.presenting()
+	s.authorise()
 	s.enrolment()
 	s.service()
 	s.auditor()
@@ -54,7 +55,7 @@ func (s *sampler) add(state string, view View) {
 // asked is the page of a request, with the problems given.
 func asked(problems ...Problem) Page {
 	return Page{
-		Request:  &Request{Organisation: "Ayuntamiento de Gijón", Application: "Sede electrónica", Procedure: "Ayudas a la rehabilitación 2026"},
+		Request:  &Request{Organisation: "Ayuntamiento de Gijón", Application: "Sede electrónica", Procedure: "Ayudas a la rehabilitación 2026", Details: []Detail{{Label: "Expediente", Value: "2026/1234"}}},
 		Problems: problems,
 	}
 }
@@ -154,9 +155,15 @@ func (s *sampler) review() {
 	ending := review(asked(), one, opened(one[0], 1))
 	ending.RenewURL, ending.Ends, ending.DaysLeft = "#main", s.now.AddDate(0, 0, 1), 1
 	s.add("acaba", ending)
+	overtaken := review(asked(), one, opened(one[0], 1))
+	overtaken.Others = []Cosigner{{Initials: "M. Á. P. N.", Signed: true}, {Initials: "J. G."}, {}}
+	overtaken.Fail("", policies.Refuse(policies.DocumentChanged, "reason", "signed"))
+	s.add("con_otros", overtaken)
 	first := opened(one[0], 1)
 	first.Text, first.TextURL = "", "#main"
 	s.add("sin_texto", review(asked(), one, first))
+	hash := Document{Number: 1, Title: "Contrato 7/2026", HashOnly: true, Fingerprint: one[0].Fingerprint}
+	s.add("resumen", review(asked(), []Document{hash}, Opened{Document: hash}))
 	plain := Document{Number: 1, Title: "nota.txt", Kind: "TXT", Size: 820, Fingerprint: one[0].Fingerprint, OriginalURL: s.image}
 	s.add("texto", review(asked(), []Document{plain}, Opened{Document: plain, Text: "Nota de prueba.\nSegunda línea."}))
 	s.add("varios", review(asked(), several, opened(several[0], 2)))
@@ -204,6 +211,7 @@ func (s *sampler) endings() {
 	s.add("sin-vuelta", alone)
 	s.add("nueva", &Refused{Page: asked(), At: s.now, ReturnURL: "#main"})
 	s.add("nueva", &Expired{Page: asked(), At: s.now, ReturnURL: "#main"})
+	s.add("nueva", &Withdrawn{Page: asked(), At: s.now, ReturnURL: "#main"})
 	s.add("nueva", &Working{Page: asked(), LookURL: "#main"})
 	s.add("nueva", &Interrupted{Page: asked(), RetryURL: "#main"})
 	s.add("nueva", &SessionEnded{Page: asked(), After: 15 * time.Minute, Kept: KeptRequest, IdentifyURL: "#main"})

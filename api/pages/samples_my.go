@@ -30,8 +30,9 @@ func (s *sampler) my() {
 		s.add(string(act), &FollowLink{Act: act, ExpiresAt: s.now.Add(20 * time.Minute), Secret: "0000", SubmitURL: "#main"})
 		s.add(string(act), &LinkFollowed{Act: act, HomeURL: "#main"})
 	}
-	s.add("password", &LinkMailed{Act: ActPassword, HomeURL: "#main"})
-	s.add("email", &LinkMailed{Page: sampleOwn("profile"), Act: ActEmail, HomeURL: "#main"})
+	s.add("password", &LinkMailed{Act: ActPassword, Life: time.Hour, HomeURL: "#main"})
+	s.add("email", &LinkMailed{Page: sampleOwn("profile"), Act: ActEmail, Life: 90 * time.Minute, HomeURL: "#main"})
+	s.add("sin-plazo", &LinkMailed{Act: ActPassword, HomeURL: "#main"})
 }
 
 // sampleOwn is an own page of somebody who has come in with the password.
@@ -53,7 +54,7 @@ func (s *sampler) myRows() []MySignature {
 	return []MySignature{
 		row("Solicitud de ayuda a la rehabilitación", signer.Pending, 0, 3), row("Declaración jurada", signer.Signed, 2, 1),
 		row("Recurso de reposición", signer.Refused, 40, 1), row("Acta de la reunión de vecinos", signer.Expired, 70, 2),
-		row("Contrato menor de suministro de material de oficina", signer.Signing, 71, 1),
+		row("Acuerdo de la junta", signer.Withdrawn, 71, 1), row("Contrato menor de suministro de material de oficina", signer.Signing, 71, 1),
 	}
 }
 
@@ -62,7 +63,7 @@ func (s *sampler) myHome() {
 		view.Page = sampleOwn("home")
 		view.Own.Via = via
 		view.SignaturesURL, view.CertificateURL, view.RegistrationURL, view.IncidentURL = "#main", "#main", "#main", "#main"
-		view.IncidentsURL, view.ProfileURL, view.DataURL = "#main", "#main", "#main"
+		view.IncidentsURL, view.ProfileURL, view.DataURL, view.ApplicationsURL = "#main", "#main", "#main", "#main"
 		s.add(state, &view)
 	}
 	home("nueva", signer.ViaPassword, MyHome{State: NoCertificate})
@@ -96,6 +97,10 @@ func (s *sampler) mySignatures() {
 		Reference: "K7QF", EvidenceURL: "#main", ReceiptURL: "#main", FileName: "PETICION-1.rubrica-receipt.json",
 		Steps: []MyStep{consented, {Name: "signed", Result: "succeeded", At: s.now.Add(-time.Minute), Seq: 1206}},
 	})
+	detail("guardada", signer.Signed, MySignatureDetail{
+		Reference: "K7QF", EvidenceURL: "#main", ReceiptURL: "#main", FileName: "PETICION-1.rubrica-receipt.json", Kept: true, KeptUntil: s.now.AddDate(0, 0, 7),
+		Steps: []MyStep{consented, {Name: "signed", Result: "succeeded", At: s.now.Add(-time.Minute), Seq: 1206}},
+	})
 	detail("pendiente", signer.Pending, MySignatureDetail{ContinueURL: "#main", Steps: []MyStep{{Name: "waits", At: s.now.AddDate(0, 0, 7)}}})
 	detail("rechazada", signer.Refused, MySignatureDetail{Steps: []MyStep{{Name: "refused", Result: "refused", At: s.now}}})
 	detail("caducada", signer.Expired, MySignatureDetail{Steps: []MyStep{{Name: "expired", Result: "expired", At: s.now}}})
@@ -118,7 +123,7 @@ func (s *sampler) myProfile() {
 		p := &MyProfile{
 			Page: sampleOwn("profile"), Name: "ANA NÚÑEZ PÉREZ", Identifier: "12345678Z", DocumentUntil: s.now.AddDate(4, 0, 0), Phone: "··· ··· 421",
 			Email: "ana@example.es", Notices: signer.NoticesMail, PasswordAt: s.now.AddDate(0, -3, 0), Changes: true,
-			EmailURL: "#main", PasswordURL: "#main", ForgottenURL: "#main", NoticesURL: "#main", AssociateURL: "#main", DepartureURL: "#main", IdentifyURL: "#main",
+			EmailURL: "#main", PasswordURL: "#main", ForgottenURL: "#main", NoticesURL: "#main", LeaveAllURL: "#main", AssociateURL: "#main", DepartureURL: "#main", IdentifyURL: "#main",
 		}
 		change(p)
 		s.add(state, p)
@@ -186,6 +191,21 @@ func (s *sampler) myIncidents() {
 	list("ninguno", MyIncidents{})
 	list("nuevo", MyIncidents{New: true, Rows: []MyIncidentRow{opened}})
 	list("varios", MyIncidents{Rows: []MyIncidentRow{opened, closed}})
+	s.myApplications()
+}
+
+func (s *sampler) myApplications() {
+	row := MyApplication{
+		Name: "Sede electrónica", Organisation: "Ayuntamiento de Gijón", GivenAt: s.now.AddDate(0, 0, -3), Until: s.now.AddDate(0, 0, 27), WithdrawURL: "#main",
+	}
+	list := func(state string, view MyApplications) {
+		view.Page, view.BackURL = sampleOwn("home"), "#main"
+		s.add(state, &view)
+	}
+	list("ninguna", MyApplications{})
+	list("varias", MyApplications{Rows: []MyApplication{row, {Name: "Portafirmas", Organisation: "Principado de Asturias", GivenAt: s.now, Until: s.now.AddDate(0, 0, 30), WithdrawURL: "#main"}}})
+	list("retirada", MyApplications{Withdrawn: true})
+	s.add("preguntar", &MyWithdrawal{Page: sampleOwn("home"), Application: row, SubmitURL: "#main", BackURL: "#main"})
 }
 
 func (s *sampler) myRegistration() {

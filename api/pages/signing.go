@@ -87,6 +87,8 @@ type Document struct {
 	OriginalURL string // downloads what is to be signed
 	// Findings are what an inspection found in it that a signer should know.
 	Findings []policies.Finding
+	// HashOnly tells that the document never came: its fingerprint is all that is known.
+	HashOnly bool
 	Stamped  bool // the signature will be seen in the document, and is on the page shown
 	// After the ceremony:
 	SignedURL string            // downloads the signed document
@@ -114,6 +116,8 @@ type Review struct {
 	Documents []Document
 	Opened    Opened
 	Signer    Signer
+	// Others are those who sign the same, in the order in which they are asked.
+	Others []Cosigner
 	// RenewURL renews the certificate first, which ends then; empty where that
 	// is not possible yet.
 	RenewURL  string
@@ -134,7 +138,12 @@ type Confirm struct {
 	SubmitURL string
 	ReviewURL string
 	RefuseURL string
+	// Site is where the form leads if an application waits for the consent; empty:
+	// it stays here.
+	Site string
 }
+
+func (c *Confirm) policy() []string { return append(c.CodeSent.policy(), leads(c.Site)...) }
 
 // Refuse asks whether the signature is really to be refused.
 type Refuse struct {
@@ -190,6 +199,19 @@ type Refused struct {
 	ReturnURL string
 }
 
+// Cosigner is another who signs the same.
+type Cosigner struct {
+	Initials string // empty of somebody who is not registered
+	Signed   bool
+}
+
+// Withdrawn tells that the signature is no longer needed.
+type Withdrawn struct {
+	Page
+	At        time.Time
+	ReturnURL string
+}
+
 // Expired tells that the request lapsed.
 type Expired struct {
 	Page
@@ -240,6 +262,7 @@ func (*Confirm) template() string            { return "confirm" }
 func (*Refuse) template() string             { return "refuse" }
 func (*Done) template() string               { return "done" }
 func (*Refused) template() string            { return "refused" }
+func (*Withdrawn) template() string          { return "withdrawn" }
 func (*Expired) template() string            { return "expired" }
 func (*Working) template() string            { return "working" }
 func (*Interrupted) template() string        { return "interrupted" }

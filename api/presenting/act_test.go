@@ -30,7 +30,7 @@ func TestAct(t *testing.T) {
 	}
 	var act citizen.Act
 	d, err := New(Config{
-		Trust: w.trust(w.reach()), Office: office, ServiceURL: "https://firma.example.es", Logger: slog.New(slog.DiscardHandler), Now: w.now,
+		Trust: w.trust(w.reach()), Office: office, Recorder: &ledger{}, ServiceURL: "https://firma.example.es", Logger: slog.New(slog.DiscardHandler), Now: w.now,
 		Perform: func(_ context.Context, a citizen.Act) (string, error) {
 			act = a
 			return "code", nil

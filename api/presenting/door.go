@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 )
@@ -82,9 +83,11 @@ type Perform func(ctx context.Context, act citizen.Act) (code string, err error)
 
 // Config names the parts of a Door.
 type Config struct {
-	Trust   *TrustList
+	Trust   Trust
 	Office  Office
 	Perform Perform
+	// Recorder is told of certificates that are refused.
+	Recorder Recorder
 	// ServiceURL is the address of the public side, where the visitor came from.
 	ServiceURL string
 	Logger     *slog.Logger
@@ -96,12 +99,13 @@ type Config struct {
 type Door struct {
 	Config
 	register *register
+	flood    *api.Flood
 }
 
 // New makes a Door.
 func New(c Config) (*Door, error) {
-	if c.Trust == nil || c.Office == nil || c.Perform == nil {
-		return nil, errors.New("a certificate door needs a trust list, an office and a signer")
+	if c.Trust == nil || c.Office == nil || c.Perform == nil || c.Recorder == nil {
+		return nil, errors.New("a certificate door needs a trust list, an office, a signer and a log")
 	}
 	u, err := url.Parse(c.ServiceURL)
 	if err != nil || u.Host == "" {
@@ -112,7 +116,7 @@ func New(c Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making room for what authorities say: %w", err)
 	}
-	return &Door{Config: c, register: &register{now: c.Now, logger: c.Logger, kept: k}}, nil
+	return &Door{Config: c, register: &register{now: c.Now, logger: c.Logger, kept: k}, flood: api.NewFlood(refusals())}, nil
 }
 
 // Shown is a certificate that was believed.
@@ -139,8 +143,7 @@ func (d *Door) Look(r *http.Request, e Errand) (Shown, error) {
 		err = policies.Refuse(policies.DNIeRequired)
 	}
 	if refusal := (*policies.Refusal)(nil); errors.As(err, &refusal) {
-		d.Logger.InfoContext(r.Context(), "certificate_refused", "code", string(refusal.Code), "reason", refusal.Params["reason"],
-			"procedure", string(e.Procedure), "authority", s.Authority)
+		err = errors.Join(err, d.refused(r, e, s, refusal))
 	}
 	return s, err
 }
@@ -152,7 +155,7 @@ func (d *Door) look(r *http.Request) (Shown, error) {
 		return Shown{}, untrusted(reasonMissing)
 	}
 	leaf := r.TLS.PeerCertificates[0]
-	f, err := d.Trust.find(leaf, d.Now())
+	f, err := d.Trust.List(r.Context()).find(leaf, d.Now())
 	if err != nil {
 		return Shown{}, err
 	}

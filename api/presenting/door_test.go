@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/rubrica-firma/rubrica/api/augment"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 )
@@ -43,12 +45,25 @@ func (p *pen) Sign(wanted any) (citizen.Act, error) {
 	return citizen.Act{Office: "office", JWS: "signed"}, nil
 }
 
+// ledger keeps what the door records.
+type ledger struct {
+	mu      sync.Mutex
+	entries []audit.Entry
+}
+
+func (l *ledger) RecordAudit(_ context.Context, e audit.Entry) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, e)
+	return int64(len(l.entries)), nil
+}
+
 // open makes a door over a trust list.
 func open(tb testing.TB, w *world, trust *TrustList) (*Door, *pen) {
 	tb.Helper()
 	p := &pen{}
 	d, err := New(Config{
-		Trust: trust, Office: p, ServiceURL: "https://firma.example.es", Logger: slog.New(slog.DiscardHandler), Now: w.now,
+		Trust: trust, Office: p, Recorder: &ledger{}, ServiceURL: "https://firma.example.es", Logger: slog.New(slog.DiscardHandler), Now: w.now,
 		Perform: func(_ context.Context, act citizen.Act) (string, error) {
 			if act.JWS != "signed" {
 				return "", policies.Refuse(policies.OfficeActInvalid)
@@ -90,7 +105,7 @@ func handshake(tb testing.TB, d *Door, p *party, e Errand, version uint16) (outc
 		}
 	}))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert, ClientCAs: d.Trust.Authorities(), SessionTicketsDisabled: true}
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert, ClientCAs: d.Trust.List(tb.Context()).Authorities(), SessionTicketsDisabled: true}
 	server.StartTLS()
 	defer server.Close()
 	client := server.Client()

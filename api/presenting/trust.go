@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -63,11 +62,17 @@ type wireAuthority struct {
 
 // OpenTrust reads a trust list (TOML); docs/certificate-door.md is its manual.
 // Files of certificates are found beside it. What is not understood is an error.
-func OpenTrust(path string) (*TrustList, error) {
+func OpenTrust(path string) (*TrustList, error) { return readTrust(path, files{}) }
+
+func readTrust(path string, in files) (*TrustList, error) {
 	var wire struct {
 		Authority []wireAuthority `toml:"authority"`
 	}
-	meta, err := toml.DecodeFile(path, &wire)
+	content, err := in.read(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the trust list: %w", err)
+	}
+	meta, err := toml.Decode(string(content), &wire)
 	if err != nil {
 		return nil, fmt.Errorf("reading the trust list: %w", err)
 	}
@@ -79,7 +84,7 @@ func OpenTrust(path string) (*TrustList, error) {
 	}
 	list := &TrustList{}
 	for _, w := range wire.Authority {
-		a, err := w.open(filepath.Dir(path))
+		a, err := w.open(filepath.Dir(path), in)
 		if err != nil {
 			return nil, fmt.Errorf("reading the authority %q of the trust list %s: %w", w.Name, path, err)
 		}
@@ -88,21 +93,21 @@ func OpenTrust(path string) (*TrustList, error) {
 	return list, nil
 }
 
-func (w wireAuthority) open(dir string) (*authority, error) {
+func (w wireAuthority) open(dir string, in files) (*authority, error) {
 	if err := w.check(); err != nil {
 		return nil, err
 	}
 	a := &authority{name: w.Name, class: w.Class, profile: w.Subject, policies: w.Policies, ocsp: w.OCSP, crl: w.CRL}
-	for _, files := range []struct {
+	for _, of := range []struct {
 		names []string
 		into  *[]*x509.Certificate
 	}{{w.Issuers, &a.issuers}, {w.Roots, &a.roots}, {w.Responders, &a.responders}} {
-		for _, name := range files.names {
-			read, err := readCertificates(filepath.Join(dir, name))
+		for _, name := range of.names {
+			read, err := readCertificates(filepath.Join(dir, name), in)
 			if err != nil {
 				return nil, err
 			}
-			*files.into = append(*files.into, read...)
+			*of.into = append(*of.into, read...)
 		}
 	}
 	for _, c := range slices.Concat(a.issuers, a.roots) {
@@ -157,8 +162,8 @@ func (a *authority) connect(w wireAuthority) error {
 	return err
 }
 
-func readCertificates(path string) ([]*x509.Certificate, error) {
-	content, err := os.ReadFile(path)
+func readCertificates(path string, in files) ([]*x509.Certificate, error) {
+	content, err := in.read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading certificates: %w", err)
 	}

@@ -96,7 +96,7 @@ func BenchmarkLook(b *testing.B) {
 	w := newWorld(b)
 	d, _ := open(b, w, w.trust(w.reach()))
 	p := w.issue(w.sub, anaDNIe(nil))
-	f, err := d.Trust.find(p.certificate, w.now())
+	f, err := d.Trust.List(b.Context()).find(p.certificate, w.now())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func BenchmarkLook(b *testing.B) {
 	})
 	b.Run("chain", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := d.Trust.find(p.certificate, w.now()); err != nil {
+			if _, err := d.Trust.List(b.Context()).find(p.certificate, w.now()); err != nil {
 				b.Fatal(err)
 			}
 		}

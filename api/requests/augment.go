@@ -25,6 +25,8 @@ type Augmenter interface {
 	// the detached content. What is reached stands in the message, whatever the
 	// error says.
 	CMS(ctx context.Context, m *cms.Message, signer int, content func() (io.Reader, error), want cades.Level) (cades.Level, error)
+	// CMSOver is CMS for a detached content of which only the digest is known.
+	CMSOver(ctx context.Context, m *cms.Message, signer int, digest []byte, want cades.Level) (cades.Level, error)
 	// PDF does the same for a document's last signature.
 	PDF(ctx context.Context, doc augment.Document, want cades.Level) (cades.Level, error)
 }

@@ -29,8 +29,12 @@ func (s *Service) Fix(ctx context.Context, requestID string, ticket signer.Ticke
 		return r, err
 	}
 	hash := ticket.Hash()
-	if r.State != signer.Pending || fixedFor(r, hash) {
+	if r.State != signer.Pending {
 		return r, nil
+	}
+	before, err := s.before(ctx, r)
+	if err != nil || fixedFor(r, hash) && before.shown(r) {
+		return r, err
 	}
 	at := s.Now().UTC().Truncate(time.Second)
 	by, err := s.signatory(ctx, r.Identifier)
@@ -40,7 +44,7 @@ func (s *Service) Fix(ctx context.Context, requestID string, ticket signer.Ticke
 	by.Organisation = r.Application.Organisation
 	fixed := make([]signer.Fixed, len(r.Documents))
 	for i, d := range r.Documents {
-		if fixed[i], err = s.settle(ctx, r.ID, d, at, by); err != nil {
+		if fixed[i], err = s.settle(ctx, r.ID, d, signing{at, by, before}); err != nil {
 			return r, fmt.Errorf("fixing document %d: %w", d.Ordinal, err)
 		}
 	}
@@ -59,18 +63,33 @@ func fixedFor(r signer.Request, ticketHash []byte) bool {
 	return true
 }
 
+// signing is what goes into a signature besides its document: when, by whom, and
+// who has signed before.
+type signing struct {
+	at     time.Time
+	by     signatory
+	before before
+}
+
 // settle gives a document its signing time, and the digest that a signature at
 // this time covers.
-func (s *Service) settle(ctx context.Context, requestID string, d signer.Document, at time.Time, by signatory) (signer.Fixed, error) {
-	fixed := signer.Fixed{Ordinal: d.Ordinal, SigningTime: at, Hash: signer.SHA256, Digest: d.SHA256}
-	f, err := s.original(ctx, requestID, d)
+func (s *Service) settle(ctx context.Context, requestID string, d signer.Document, sig signing) (signer.Fixed, error) {
+	if d.Given != nil {
+		return signer.Fixed{Ordinal: d.Ordinal, SigningTime: sig.at, Hash: d.Hash, Digest: d.Given}, nil
+	}
+	fixed := signer.Fixed{Ordinal: d.Ordinal, SigningTime: sig.at, Hash: signer.SHA256, Digest: d.SHA256}
+	if d.Format != signer.PAdES {
+		f, err := s.original(ctx, requestID, d)
+		if err == nil {
+			f.Close()
+		}
+		return fixed, err
+	}
+	f, err := s.begin(ctx, requestID, d, sig.before, &fixed)
 	if err != nil {
 		return fixed, err
 	}
 	defer f.Close()
-	if d.Format != signer.PAdES {
-		return fixed, nil
-	}
 	options, err := optionsOf(d)
 	if err != nil {
 		return fixed, err
@@ -80,9 +99,10 @@ func (s *Service) settle(ctx context.Context, requestID string, d signer.Documen
 		return fixed, err
 	}
 	// A stamp shows the signer's name, which may not have been known when the
-	// request came. And an older version of this service prepared otherwise.
-	if options.Stamp != nil || update == nil {
-		again, err := s.Worker.Prepare(ctx, f, options.forPDF(by, at, d.Level))
+	// request came. Somebody else may have signed since, and what an envelope asks
+	// of its later signers has not been prepared at all.
+	if options.Stamp != nil || update == nil || fixed.Revision != d.Revision {
+		again, err := s.Worker.Prepare(ctx, f, options.forPDF(sig.by, sig.at, d.Level))
 		if err != nil {
 			return fixed, err
 		}
@@ -92,7 +112,7 @@ func (s *Service) settle(ctx context.Context, requestID string, d signer.Documen
 			return fixed, fmt.Errorf("keeping the layout: %w", err)
 		}
 	}
-	if err := layout.FixTime(update, at); err != nil {
+	if err := layout.FixTime(update, sig.at); err != nil {
 		return fixed, err
 	}
 	fixed.Digest, err = digest(layout, f, update)
@@ -121,9 +141,17 @@ func optionsOf(d signer.Document) (Options, error) {
 // That is nobody's refusal: it must wake an operator.
 var errDamaged = errors.New("a stored document is not the one that came")
 
-// original reads a document as it came. What the citizen is shown and what is
-// signed begin here, so that it is held against the hash that the log has.
+// original reads a document as it came, with the signatures that others have put
+// into it since. What the citizen is shown and what is signed begin here, so that
+// it is held against the hash that the log has.
 func (s *Service) original(ctx context.Context, requestID string, d signer.Document, parts ...[]byte) (*documents.File, error) {
+	if d.Revision > 0 {
+		prefix, err := s.Envelopes.Prefix(ctx, requestID, d.Ordinal)
+		if err != nil {
+			return nil, err
+		}
+		parts = slices.Insert(parts, 0, prefix)
+	}
 	f, err := documents.Spool(func(f *documents.File) error {
 		if err := s.Store.WriteContent(ctx, f, requestID, d.Ordinal); err != nil {
 			return err
@@ -144,7 +172,8 @@ func (s *Service) original(ctx context.Context, requestID string, d signer.Docum
 	return f, err
 }
 
-// Original is the document as it came, to the byte. It is to be closed.
+// Original is the document as it came, to the byte, with the signatures that others
+// have put into it since. It is to be closed.
 func (s *Service) Original(ctx context.Context, requestID string, d signer.Document) (*documents.File, error) {
 	return s.original(ctx, requestID, d)
 }
@@ -191,6 +220,9 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 		return Result{}, policies.Refuse(policies.NotFound)
 	}
 	d := r.Documents[ordinal-1]
+	if d.Given != nil { // the document never came: its application has it
+		return Result{}, policies.Refuse(policies.NotFound)
+	}
 	added, err := s.gained(ctx, r.ID, d)
 	if err != nil {
 		return Result{}, err
@@ -208,46 +240,50 @@ func (s *Service) assemble(ctx context.Context, requestID string, d signer.Docum
 	if err != nil {
 		return nil, err
 	}
-	defer original.Close()
-	if d.Format != signer.PAdES {
-		if err := s.verify(ctx, d, d.SHA256, a.CMS); err != nil {
+	if d.Format == signer.PAdES {
+		if err = s.complete(ctx, requestID, d, original, a); err != nil {
+			original.Close()
 			return nil, err
 		}
-		if d.Format == signer.CAdESDetached {
-			return documents.HeldFile(a.CMS)
-		}
-		return documents.Assemble(func(f *documents.File) error {
-			m, err := cms.Open(bytes.NewReader(a.CMS), int64(len(a.CMS)))
-			if err != nil {
-				return err
-			}
-			return m.WriteAttached(f, original.Reader(), original.Size())
-		})
+		return original, nil
 	}
+	defer original.Close()
+	if err := s.verify(ctx, d, d.SHA256, a.CMS); err != nil {
+		return nil, err
+	}
+	if d.Format == signer.CAdESDetached {
+		return documents.HeldFile(a.CMS)
+	}
+	return documents.Assemble(func(f *documents.File) error {
+		m, err := cms.Open(bytes.NewReader(a.CMS), int64(len(a.CMS)))
+		if err != nil {
+			return err
+		}
+		return m.WriteAttached(f, original.Reader(), original.Size())
+	})
+}
+
+// complete puts the signature behind a PDF as it came.
+func (s *Service) complete(ctx context.Context, requestID string, d signer.Document, original *documents.File, a *signer.Augmented) error {
 	layout, update, err := s.prepared(ctx, requestID, d)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := layout.FixTime(update, d.SigningTime); err != nil {
-		return nil, err
+		return err
 	}
 	sum, err := digest(layout, original, update)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.verify(ctx, d, sum, a.CMS); err != nil {
-		return nil, err
+		return err
 	}
 	if err := layout.Embed(update, a.CMS); err != nil {
-		return nil, err
-	}
-	return documents.Assemble(func(f *documents.File) error {
-		if err := f.Append(original); err != nil {
-			return err
-		}
-		_, err := f.Write(slices.Concat(update, a.Tail))
 		return err
-	})
+	}
+	_, err = original.Write(slices.Concat(update, a.Tail))
+	return err
 }
 
 // digest is what a signature in a PDF covers. The document was hashed when it was
@@ -307,6 +343,7 @@ func resultType(f signer.Format) string {
 		return "application/pkcs7-signature"
 	case signer.CAdESAttached:
 		return "application/pkcs7-mime"
+	case signer.Hash: // never comes to it
 	}
 	return "application/octet-stream"
 }
@@ -320,6 +357,7 @@ func FileName(d signer.Document) string {
 		return d.Name + ".p7s"
 	case signer.CAdESAttached:
 		return d.Name + ".p7m"
+	case signer.Hash: // has none
 	}
 	return d.Name
 }

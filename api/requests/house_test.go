@@ -99,9 +99,9 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.Service = *requests.New(requests.Config{
-		Store: store.ForPublic(public), Opener: opener{h.db}, Worker: worker, Rules: policies.DefaultRules(),
+		Store: store.ForPublic(public), Envelopes: store.ForPublic(public), Opener: opener{h.db}, Worker: worker, Rules: policies.DefaultRules(),
 		Documents: policies.DefaultDocumentRules(), Logger: slog.New(slog.DiscardHandler),
-		Limits: requests.Limits{DocumentBytes: 2 << 20, InlineBytes: 1 << 20, Documents: 3, Life: time.Hour}, Now: h.clock.Now,
+		Limits: requests.Limits{DocumentBytes: 2 << 20, InlineBytes: 1 << 20, Documents: 3, InlineDocuments: 3, Life: time.Hour, LongestLife: 24 * time.Hour}, Now: h.clock.Now,
 	})
 	return h
 }

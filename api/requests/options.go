@@ -107,7 +107,7 @@ func (o Options) forPDF(by signatory, at time.Time, level cades.Level) pades.Opt
 	}
 	if o.Stamp != nil {
 		out.Stamp = &stamp.Options{
-			Page: cmp.Or(o.Stamp.Page, 1), Place: o.Stamp.place(), Rect: o.Stamp.Rect, Organisation: by.Organisation, Name: by.Name,
+			Page: cmp.Or(o.Stamp.Page, 1), Place: o.Stamp.place(), Rect: o.Stamp.Rect, Organisation: cmp.Or(by.Notice, by.Organisation), Name: by.Name,
 			Identifier: by.Identifier, Reason: o.Reason, CSV: o.Stamp.CSV, URL: o.Stamp.URL, Time: at,
 		}
 	}

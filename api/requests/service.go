@@ -93,34 +93,48 @@ type Limits struct {
 	DocumentBytes int64
 	// InlineBytes bounds a document that stands in the request itself, in memory.
 	InlineBytes int64
-	Documents   int
-	Life        time.Duration // how long the citizen has
-	UploadLife  time.Duration // how long an upload waits for its request
+	// Documents is how many one request may have, InlineDocuments how many may
+	// stand in it: more are uploaded before.
+	Documents       int
+	InlineDocuments int
+	Life            time.Duration // how long the citizen has, unless the application says otherwise
+	LongestLife     time.Duration
+	UploadLife      time.Duration // how long an upload waits for its request
 }
 
-// DefaultLimits are 100 MB a document, 20 MB inside a request, ten documents,
-// seven days.
+// DefaultLimits are 100 MB a document, a hundred of them, ten of up to 20 MB
+// inside the request; seven days, and ninety if the application asks for them.
 func DefaultLimits() Limits {
-	return Limits{DocumentBytes: 100 << 20, InlineBytes: 20 << 20, Documents: 10, Life: 7 * 24 * time.Hour, UploadLife: 24 * time.Hour}
+	return Limits{
+		DocumentBytes: 100 << 20, InlineBytes: 20 << 20, Documents: 100, InlineDocuments: 10,
+		Life: 7 * 24 * time.Hour, LongestLife: 90 * 24 * time.Hour, UploadLife: 24 * time.Hour,
+	}
 }
 
 // Config names the parts of a Service.
 type Config struct {
-	Store     Store
-	Opener    Opener
-	Worker    Worker
-	Augmenter Augmenter
+	Store      Store
+	Opener     Opener
+	Envelopes  EnvelopeStore
+	Withdrawer Withdrawer
+	Worker     Worker
+	Augmenter  Augmenter
 	// Trust gives the certificates at which chains of ours end.
 	Trust     augment.Trust
 	Rules     policies.Rules
 	Documents policies.DocumentRules
 	Limits    Limits
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Sandbox has stamps say that the signature is worth nothing.
+	Sandbox bool
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Service is the doors' common core.
 type Service struct{ Config }
+
+// sandboxNotice stands in stamps of a sandbox, at the place of whoever asks.
+const sandboxNotice = "ENTORNO DE PRUEBAS: sin validez"
 
 // New makes a Service.
 func New(c Config) *Service { return &Service{c} }
@@ -135,6 +149,8 @@ type Submission struct {
 	IdempotencyKey string
 	BodyHash       []byte // SHA-256 of the request's body
 	Documents      []Upload
+	Particulars    []signer.Particular
+	ExpiresAt      time.Time // zero for what is usual
 }
 
 // Upload is a document as it came.
@@ -186,16 +202,50 @@ func (s *Service) check(sub Submission) error {
 		return policies.Refuse(policies.RequestMalformed, "field", "documents")
 	case len(sub.Documents) > s.Limits.Documents:
 		return policies.Refuse(policies.RequestTooManyDocs, "limit", fmt.Sprint(s.Limits.Documents))
+	case inline(sub.Documents) > s.Limits.InlineDocuments:
+		return policies.Refuse(policies.RequestTooManyDocs, "limit", fmt.Sprint(s.Limits.InlineDocuments))
+	case len(sub.Particulars) > maxParticulars:
+		return policies.Refuse(policies.RequestMalformed, "field", "details")
+	}
+	for i, p := range sub.Particulars {
+		if !plainText(p.Label, maxLabel) || !plainText(p.Value, maxLine) {
+			return policies.Refuse(policies.RequestMalformed, "field", fmt.Sprintf("details/%d", i))
+		}
 	}
 	for i, d := range sub.Documents {
-		if err := s.checkUpload(d); err != nil {
+		if err := cmp.Or(checkUpload(d), sub.Client.Permit(d.Format, d.Level)); err != nil {
 			return inDocument(err, i)
 		}
 	}
 	return nil
 }
 
-func (s *Service) checkUpload(d Upload) error {
+const (
+	maxParticulars = 10
+	maxLabel       = 60
+	// shortestLife is what a person needs to be told, to find the mobile, and to
+	// read.
+	shortestLife = 5 * time.Minute
+)
+
+// timely is whether a citizen has time until then, and the service patience.
+func (s *Service) timely(until time.Time) bool {
+	left := until.Sub(s.Now())
+	return left >= shortestLife && left <= s.Limits.LongestLife
+}
+
+// inline counts the documents that stand in the request itself.
+func inline(uploads []Upload) int {
+	n := 0
+	for _, u := range uploads {
+		if u.ID == "" {
+			n++
+		}
+	}
+	return n
+}
+
+func checkUpload(d Upload) error {
 	switch {
 	case !fileName(d.Name):
 		return policies.Refuse(policies.RequestMalformed, "field", "name")
@@ -203,12 +253,8 @@ func (s *Service) checkUpload(d Upload) error {
 		return policies.Refuse(policies.RequestMalformed, "field", "media_type")
 	case !d.Format.Known():
 		return policies.Refuse(policies.RequestMalformed, "field", "format")
-	case d.ID == "" && len(d.Content) == 0:
-		return policies.Refuse(policies.DocumentEmpty)
 	case d.ID != "" && d.Content != nil:
 		return policies.Refuse(policies.RequestMalformed, "field", "upload")
-	case int64(len(d.Content)) > s.Limits.InlineBytes:
-		return TooLarge(s.Limits.InlineBytes)
 	}
 	return d.checkSignature()
 }
@@ -256,18 +302,61 @@ func canonical(mediaType string) string {
 }
 
 func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
+	t, err := s.takeAll(ctx, sub)
+	if err != nil {
+		return "", err
+	}
+	defer t.Close()
+	id, _, err := s.Store.AddRequest(ctx, t.NewRequest)
+	return id, err
+}
+
+// taken is a request whose documents have been taken in, each in a file, and
+// prepared. It is to be closed.
+type taken struct {
+	signer.NewRequest
+
+	files []*documents.File
+}
+
+// Close forgets the documents.
+func (t *taken) Close() {
+	for _, f := range t.files {
+		f.Close()
+	}
+}
+
+func (s *Service) takeAll(ctx context.Context, sub Submission) (*taken, error) {
+	t, err := s.takeEach(ctx, sub)
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// takeEach gives what was taken in before an error, too.
+func (s *Service) takeEach(ctx context.Context, sub Submission) (*taken, error) {
 	now := s.Now()
-	n := signer.NewRequest{
+	t := &taken{
 		Request: signer.Request{
 			ID: rand.Text(), Application: sub.Client.Application, Identifier: sub.Identifier, Title: sub.Title,
 			Locale: sub.Locale, ReturnURL: sub.ReturnURL, CreatedAt: now, ExpiresAt: now.Add(s.Limits.Life),
+			Particulars: sub.Particulars,
 		},
 		IdempotencyKey: sub.IdempotencyKey,
 		BodyHash:       sub.BodyHash,
 	}
+	// Not before: a repetition is answered however late it comes.
+	if !sub.ExpiresAt.IsZero() && !s.timely(sub.ExpiresAt) {
+		return t, policies.Refuse(policies.RequestMalformed, "field", "expires_at")
+	}
+	if !sub.ExpiresAt.IsZero() {
+		t.Request.ExpiresAt = sub.ExpiresAt
+	}
 	signatory, err := s.signatory(ctx, sub.Identifier)
 	if err != nil {
-		return "", err
+		return t, err
 	}
 	signatory.Organisation = sub.Client.Organisation
 	if signatory.Name == "" {
@@ -275,24 +364,48 @@ func (s *Service) add(ctx context.Context, sub Submission) (string, error) {
 		// citizen has come.
 		signatory.Name = someName
 	}
+	var first error
 	for i, upload := range sub.Documents {
-		f, err := s.takeIn(ctx, sub.Client.ID, upload)
-		if err != nil {
-			return "", inDocument(err, i)
+		f, err := s.TakeIn(ctx, sub.Client.ID, upload)
+		var (
+			d      signer.Document
+			update []byte
+		)
+		if err == nil {
+			d, update, err = s.prepare(ctx, upload, f, signatory)
 		}
-		defer f.Close()
-		d, update, err := s.prepare(ctx, upload, f, signatory)
-		if err != nil {
-			return "", inDocument(err, i)
+		if err != nil && f != nil {
+			f.Close()
 		}
-		d.Ordinal = i + 1
-		n.Request.Documents = append(n.Request.Documents, d)
-		n.Contents = append(n.Contents, signer.NewContent{
+		if cause := bad(err); cause != nil {
+			t.Request.Rejected = append(t.Request.Rejected, signer.Rejected{Position: i + 1, Name: upload.Name, Code: cause.Code, Params: cause.Params})
+			first = cmp.Or(first, inDocument(err, i))
+			continue
+		}
+		if err != nil {
+			return t, inDocument(err, i)
+		}
+		t.files = append(t.files, f)
+		d.Ordinal = len(t.files)
+		t.Request.Documents = append(t.Request.Documents, d)
+		t.Contents = append(t.Contents, signer.NewContent{
 			Upload: upload.ID, Open: func() (io.Reader, error) { return f.Reader(), nil }, Update: update,
 		})
 	}
-	id, _, err := s.Store.AddRequest(ctx, n)
-	return id, err
+	if len(t.files) == 0 {
+		return t, first
+	}
+	return t, nil
+}
+
+// bad is what is wrong with a document itself, which the others are not to suffer
+// from; nil where there is nothing, or where it is worth trying again.
+func bad(err error) *policies.Refusal {
+	r, ok := errors.AsType[*policies.Refusal](err)
+	if !ok || r.RetryAfter > 0 {
+		return nil
+	}
+	return r
 }
 
 // Upload takes in a document that a request of the same application will name.
@@ -315,9 +428,15 @@ func (s *Service) Upload(ctx context.Context, applicationID string, content io.R
 	return u, s.Store.AddUpload(ctx, u, f.Reader())
 }
 
-// takeIn puts a document into a file.
-func (s *Service) takeIn(ctx context.Context, applicationID string, u Upload) (*documents.File, error) {
-	if u.ID == "" {
+// TakeIn puts a document into a file, which is to be closed: one that comes along,
+// or one that the application has uploaded (policies.UploadUnknown).
+func (s *Service) TakeIn(ctx context.Context, applicationID string, u Upload) (*documents.File, error) {
+	switch {
+	case u.ID == "" && len(u.Content) == 0:
+		return nil, policies.Refuse(policies.DocumentEmpty)
+	case int64(len(u.Content)) > s.Limits.InlineBytes:
+		return nil, TooLarge(s.Limits.InlineBytes)
+	case u.ID == "":
 		return documents.HeldFile(u.Content)
 	}
 	known, err := s.Store.Upload(ctx, applicationID, u.ID)
@@ -382,6 +501,7 @@ func (s *Service) prepare(ctx context.Context, u Upload, f *documents.File, by s
 type signatory struct {
 	Name, Identifier string
 	Organisation     string // that asks
+	Notice           string // stands in the place of Organisation in what is drawn
 }
 
 // someName stands for that of a citizen who is not registered yet: few are longer.
@@ -419,7 +539,11 @@ func (s *Service) signatory(ctx context.Context, identifier string) (signatory, 
 	if err != nil && !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
 		return signatory{}, err
 	}
-	return signatory{Name: strings.TrimSpace(citizen.GivenName + " " + citizen.Surnames), Identifier: masked(identifier)}, nil
+	by := signatory{Name: strings.TrimSpace(citizen.GivenName + " " + citizen.Surnames), Identifier: masked(identifier)}
+	if s.Sandbox {
+		by.Notice = sandboxNotice
+	}
+	return by, nil
 }
 
 // Preflight says what stands between the request's citizen and a signature

@@ -58,10 +58,6 @@ func TestSubmitRefuses(t *testing.T) {
 	mediaType := func(kind string) func(*requests.Submission) {
 		return upload(func(u *requests.Upload) { u.MediaType = kind })
 	}
-	inPDF := func(content []byte) func(*requests.Submission) {
-		return upload(func(u *requests.Upload) { u.Format, u.Content = signer.PAdES, content })
-	}
-	sample := pdf(t).Content
 	for _, tt := range []struct {
 		name   string
 		change func(*requests.Submission)
@@ -90,16 +86,21 @@ func TestSubmitRefuses(t *testing.T) {
 		{"name whose end is disguised", name("acta\u202efdp.exe"), policies.RequestMalformed, map[string]string{"field": "name", "document": "2"}},
 		{"name with an isolate", name("acta\u2066"), policies.RequestMalformed, map[string]string{"field": "name", "document": "2"}},
 		{"name with a mark", name("acta\u200f"), policies.RequestMalformed, map[string]string{"field": "name", "document": "2"}},
+		{"another format than its own", func(s *requests.Submission) { s.Client.Formats = []signer.Format{signer.PAdES} }, policies.FormatNotAllowed, map[string]string{"format": "cades-detached"}},
+		{"another level than its own", func(s *requests.Submission) { s.Client.Levels = []cades.Level{cades.BT} }, policies.LevelNotAllowed, map[string]string{"level": "B-B"}},
 		{"no media type", mediaType(""), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "2"}},
 		{"half a media type", mediaType("text"), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "2"}},
 		{"NUL in the media type", mediaType("text/plain\x00"), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "2"}},
 		{"header in the media type", mediaType("text/plain\r\nX: y"), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "2"}},
 		{"long media type", mediaType("text/" + strings.Repeat("x", 100)), policies.RequestMalformed, map[string]string{"field": "media_type", "document": "2"}},
 		{"unknown format", upload(func(u *requests.Upload) { u.Format = "xades" }), policies.RequestMalformed, map[string]string{"field": "format", "document": "2"}},
-		{"0 bytes", upload(func(u *requests.Upload) { u.Content = nil }), policies.DocumentEmpty, map[string]string{"document": "2"}},
-		{"too large", upload(func(u *requests.Upload) { u.Content = make([]byte, 1<<20+1) }), policies.DocumentTooLarge, map[string]string{"limit": "1 MB", "document": "2"}},
-		{"no PDF", inPDF([]byte("hola")), policies.DocumentNotPDF, map[string]string{"document": "2"}},
-		{"half a PDF", inPDF(sample[:len(sample)/2]), policies.DocumentDamaged, map[string]string{"document": "2"}},
+		{"too many details", func(s *requests.Submission) { s.Particulars = make([]signer.Particular, 11) }, policies.RequestMalformed, map[string]string{"field": "details"}},
+		{"a detail of two lines", func(s *requests.Submission) {
+			s.Particulars = []signer.Particular{{Label: "Expediente", Value: "a\nb"}}
+		}, policies.RequestMalformed, map[string]string{"field": "details/0"}},
+		{"a detail without a label", func(s *requests.Submission) { s.Particulars = []signer.Particular{{Value: "1"}} }, policies.RequestMalformed, map[string]string{"field": "details/0"}},
+		{"it expires at once", func(s *requests.Submission) { s.ExpiresAt = h.clock.Now().Add(time.Minute) }, policies.RequestMalformed, map[string]string{"field": "expires_at"}},
+		{"it expires next year", func(s *requests.Submission) { s.ExpiresAt = h.clock.Now().AddDate(1, 0, 0) }, policies.RequestMalformed, map[string]string{"field": "expires_at"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,6 +120,67 @@ func TestSubmitRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What cannot be signed does not spoil the others; alone it is refused.
+func TestSubmitRejectsOne(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	whole := pdf(t).Content
+	for code, bad := range map[policies.Code]requests.Upload{
+		policies.DocumentEmpty:    {Name: "bad.bin", MediaType: "text/plain", Format: signer.CAdESDetached},
+		policies.DocumentTooLarge: {Name: "bad.bin", MediaType: "text/plain", Format: signer.CAdESDetached, Content: make([]byte, 1<<20+1)},
+		policies.DocumentNotPDF:   {Name: "bad.bin", MediaType: "application/pdf", Format: signer.PAdES, Content: []byte("hola")},
+		policies.DocumentDamaged:  {Name: "bad.bin", MediaType: "application/pdf", Format: signer.PAdES, Content: whole[:len(whole)/2]},
+		policies.UploadUnknown:    {Name: "bad.bin", MediaType: "text/plain", Format: signer.CAdESDetached, ID: "nobody"},
+	} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			s := h.submission(text(signer.CAdESDetached), bad, pdf(t))
+			s.IdempotencyKey = string(code)
+			for range 2 { // the repetition tells the same
+				r, err := h.Submit(t.Context(), s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(r.Documents) != 2 || r.Documents[1].Ordinal != 2 || r.Documents[1].Format != signer.PAdES {
+					t.Errorf("got %d documents, want the two that are good", len(r.Documents))
+				}
+				if len(r.Rejected) != 1 || r.Rejected[0].Position != 2 || r.Rejected[0].Name != "bad.bin" || r.Rejected[0].Code != code {
+					t.Errorf("got %v rejected, want the second for %s", r.Rejected, code)
+				}
+			}
+			alone := h.submission(bad)
+			alone.IdempotencyKey = string(code) + " alone"
+			_, err := h.Submit(t.Context(), alone)
+			wantRefusal(t, err, code)
+			if got := h.count(`requests WHERE idempotency_key LIKE '% alone'`); got != 0 {
+				t.Errorf("got %d requests stored, want none", got)
+			}
+		})
+	}
+}
+
+// The application says until when, and what the citizen reads.
+func TestSubmitParticulars(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	s := h.submission(text(signer.CAdESDetached))
+	s.ExpiresAt = h.clock.Now().Add(2 * time.Hour)
+	s.Particulars = []signer.Particular{{Label: "Expediente", Value: "2026/1234"}}
+	r, err := h.Submit(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s.Particulars, r.Particulars); diff != "" || !r.ExpiresAt.Equal(s.ExpiresAt) {
+		t.Errorf("got %s until %s, want it as asked\n%s", r.ID, r.ExpiresAt, diff)
+	}
+	h.clock.mu.Lock()
+	h.clock.now = h.clock.now.Add(3 * time.Hour)
+	h.clock.mu.Unlock()
+	if again, err := h.Submit(t.Context(), s); err != nil || again.ID != r.ID {
+		t.Errorf("a late repetition: got %v, %v, want the same request", again.ID, err)
 	}
 }
 

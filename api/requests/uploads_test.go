@@ -106,7 +106,7 @@ func TestUploadIsUsed(t *testing.T) {
 		code   policies.Code
 	}{
 		"another application": {func(s *requests.Submission) { s.Client.ID = "other" }, policies.UploadUnknown},
-		"another id":          {func(s *requests.Submission) { s.Documents[1].ID = "AAAA" }, policies.UploadUnknown},
+		"another id":          {func(s *requests.Submission) { s.Documents[0].ID, s.Documents[1].ID = "AAAA", "AAAA" }, policies.UploadUnknown},
 		"and content besides": {func(s *requests.Submission) { s.Documents[1].Content = []byte("x") }, policies.RequestMalformed},
 	} {
 		_, err := ask(name, tt.change)
@@ -120,20 +120,17 @@ func TestUploadIsUsed(t *testing.T) {
 	wantRefusal(t, err, policies.UploadUnknown)
 }
 
-// One bad document keeps the whole request out, and says which one it is. The
-// same key then serves for the others.
-func TestBatchWithABadDocument(t *testing.T) {
+// Where no document can be signed, nothing is kept, and the first is named. The
+// same key then serves for others.
+func TestBatchOfBadDocuments(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	bad := pdf(t)
 	bad.Content = bad.Content[:len(bad.Content)/2]
-	for i := range 3 {
-		documents := slices.Insert([]requests.Upload{pdf(t), text(signer.CAdESDetached)}, i, bad)
-		_, err := h.Submit(t.Context(), h.submission(documents...))
-		wantRefusal(t, err, policies.DocumentDamaged)
-		if refusal, ok := errors.AsType[*policies.Refusal](err); !ok || refusal.Params["document"] != string(rune('1'+i)) {
-			t.Errorf("got %v, want document %d named", err, i+1)
-		}
+	_, err := h.Submit(t.Context(), h.submission(bad, bad))
+	wantRefusal(t, err, policies.DocumentDamaged)
+	if refusal, ok := errors.AsType[*policies.Refusal](err); !ok || refusal.Params["document"] != "1" {
+		t.Errorf("got %v, want the first document named", err)
 	}
 	for _, table := range []string{"requests", "documents", "contents", "content_pieces"} {
 		if got := h.count(table); got != 0 {

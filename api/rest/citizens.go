@@ -31,7 +31,8 @@ func (d *door) PerformOfficeAct(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if statement.Office != act.Office {
+	// Applications are administered at a desk, by an officer who came in there.
+	if statement.Office != act.Office || statement.Kind == citizen.ActChangeApplication {
 		return policies.Refuse(policies.OfficeActInvalid, "reason", "office")
 	}
 	receipt, err := d.Register.Perform(r.Context(), act)

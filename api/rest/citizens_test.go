@@ -110,11 +110,16 @@ func TestOfficeActs(t *testing.T) {
 	if again.status != http.StatusCreated || renewed.ActivationCode == receipt.ActivationCode || renewed.Identifier != "****4567*" {
 		t.Errorf("got %d %+v, want another code", again.status, renewed)
 	}
-	for _, kind := range []string{"block", "unblock", "suspend", "release", "deregister", "report_death"} {
+	for _, kind := range []string{"block", "unblock", "suspend", "release", "deregister"} {
 		if got := post(t, ordered(kind, `"identifier":"X1234567L","reason":"A petición propia."`)); got.status != http.StatusNoContent || len(got.body) != 0 {
 			t.Errorf("%s: got %d %s, want 204", kind, got.status, got.body)
 		}
 	}
+	const death = `"identifier":"X1234567L","reason":"Lo comunica su hija."`
+	if got := post(t, ordered("report_death", death+`,"evidence":{"document":"Certificado 77"}`)); got.status != http.StatusNoContent {
+		t.Errorf("a death: got %d %s, want 204", got.status, got.body)
+	}
+	wantRefusal(t, post(t, ordered("report_death", death)), policies.OfficeActInvalid)
 	for _, hidden := range []string{"1234567", "612", "xample.org", receipt.ActivationCode, token} {
 		if strings.Contains(h.journal.String(), hidden) {
 			t.Errorf("the log holds %q:\n%s", hidden, h.journal)

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -71,6 +72,9 @@ func parse(body []byte, into any) error {
 	)
 	switch {
 	case err == nil:
+		if at := blank(reflect.ValueOf(into), ""); at != "" {
+			return malformed(at)
+		}
 		return nil
 	case errors.As(err, &semantic):
 		return malformed(string(semantic.JSONPointer))
@@ -78,6 +82,38 @@ func parse(body []byte, into any) error {
 		return malformed(string(syntactic.JSONPointer))
 	}
 	return malformed("")
+}
+
+// blank is the place of an optional text that is there and empty: in the contract
+// it says something, or is left out.
+func blank(v reflect.Value, at string) string {
+	switch v.Kind() { //nolint:exhaustive // others hold none
+	case reflect.Pointer:
+		if v.IsNil() {
+			return ""
+		}
+		if v.Elem().Kind() == reflect.String && v.Elem().Len() == 0 {
+			return at
+		}
+		return blank(v.Elem(), at)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return ""
+		}
+		for i := range v.Len() {
+			if place := blank(v.Index(i), fmt.Sprint(at, "/", i)); place != "" {
+				return place
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			if place := blank(v.Field(i), at+"/"+name); name != "" && place != "" {
+				return place
+			}
+		}
+	}
+	return ""
 }
 
 // maxPlace bounds what of a client's own member names comes back to it.

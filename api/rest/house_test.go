@@ -10,16 +10,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/documents"
@@ -53,7 +49,13 @@ type memory struct {
 	keyOf    map[string]*signer.Credential
 	acts     []citizen.Act
 	videos   []citizen.Video
-	broken   error // of reading a person
+
+	envelopes    map[string]signer.Envelope
+	envelopeKeys map[string]signer.NewEnvelope
+
+	broken error // of reading a person
+	lost   error // of reading a token
+	refuse error // of whoever stands behind the door
 }
 
 func newMemory() *memory {
@@ -70,6 +72,7 @@ func newMemory() *memory {
 		},
 		tokens: map[string]signer.AccessToken{}, requests: map[string]signer.Request{},
 		keys: map[string]signer.NewRequest{}, uploads: map[string]signer.Upload{}, uploaded: map[string][]byte{}, citizens: map[string]signer.Citizen{},
+		envelopes: map[string]signer.Envelope{}, envelopeKeys: map[string]signer.NewEnvelope{},
 	}
 }
 
@@ -97,7 +100,7 @@ func (m *memory) Token(_ context.Context, hash []byte, _ time.Time) (signer.Acce
 	if !ok {
 		return t, policies.Refuse(policies.ApplicationUnknown)
 	}
-	return t, nil
+	return t, m.lost
 }
 
 func (m *memory) EarlierRequest(_ context.Context, applicationID, key string, bodyHash []byte) (string, error) {
@@ -207,6 +210,9 @@ func (m *memory) Person(_ context.Context, identifier string) (signer.Citizen, *
 func (m *memory) Perform(_ context.Context, a citizen.Act) (citizen.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.refuse != nil {
+		return citizen.Receipt{}, m.refuse
+	}
 	m.acts = append(m.acts, a)
 	s, err := citizen.ReadAct(a.JWS)
 	if err != nil {
@@ -226,9 +232,15 @@ func (m *memory) Perform(_ context.Context, a citizen.Act) (citizen.Receipt, err
 }
 
 // pdfs prepares nothing, but knows what a PDF begins with.
-type pdfs struct{ requests.Worker }
+type pdfs struct {
+	requests.Worker
+	*memory
+}
 
-func (pdfs) Prepare(_ context.Context, f *documents.File, _ pades.Options) (*documents.Prepared, error) {
+func (w pdfs) Prepare(_ context.Context, f *documents.File, _ pades.Options) (*documents.Prepared, error) {
+	if err := w.refusal(); err != nil {
+		return nil, err
+	}
 	head := make([]byte, 5)
 	if _, err := f.ReadAt(head, 0); err != nil || string(head) != "%PDF-" {
 		return nil, policies.Refuse(policies.DocumentNotPDF)
@@ -258,6 +270,8 @@ type house struct {
 	memory  *memory
 	journal *journal
 	routes  routers.Router
+	got     []string // what was validated
+	site    http.Handler
 }
 
 type journal struct {
@@ -277,30 +291,9 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-var (
-	sharedWords    = sync.OnceValues(catalogue.New)
-	sharedContract = sync.OnceValues(readContract)
-)
+var sharedWords = sync.OnceValues(catalogue.New)
 
-func readContract() (routers.Router, error) {
-	for _, kind := range []string{"application/pdf", "application/pkcs7-signature", "application/pkcs7-mime"} {
-		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.FileBodyDecoder)
-	}
-	data, err := os.ReadFile("openapi.yaml")
-	if err != nil {
-		return nil, err
-	}
-	document, err := openapi3.NewLoader().LoadFromData(data)
-	if err != nil {
-		return nil, err
-	}
-	if err := document.Validate(context.Background()); err != nil {
-		return nil, err
-	}
-	return legacy.NewRouter(document)
-}
-
-func build(t *testing.T) *house {
+func build(t *testing.T, changes ...func(*rest.Config)) *house {
 	t.Helper()
 	words, err := sharedWords()
 	if err != nil {
@@ -316,15 +309,19 @@ func build(t *testing.T) *house {
 		url: "http://" + server.Listener.Addr().String(), memory: m, journal: &journal{}, routes: contract,
 	}
 	limits := requests.DefaultLimits()
-	limits.Documents = 2
+	limits.Documents, limits.InlineDocuments = 2, 2
 	service := requests.New(requests.Config{
-		Store: m, Opener: m, Worker: pdfs{}, Rules: policies.DefaultRules(), Documents: policies.DefaultDocumentRules(), Limits: limits, Now: time.Now,
+		Store: m, Envelopes: m, Opener: m, Withdrawer: m, Worker: pdfs{memory: m}, Rules: policies.DefaultRules(), Documents: policies.DefaultDocumentRules(), Limits: limits, Now: time.Now,
 	})
-	room, err := rest.Room(rest.Config{
-		Requests: core{service}, Store: m, Register: m, Videos: m, Limits: limits, Now: time.Now,
+	config := rest.Config{
+		Requests: core{service}, Envelopes: core{service}, Store: m, Register: m, Videos: m, Webhooks: m, Receipts: vouchers{m}, Verifications: judge{&h.got, m}, Reports: drawn{}, Sandbox: phones{}, Limits: limits, Now: time.Now,
 		SigningPath: func(id string) string { return "/firma/" + id },
 		Pages:       map[policies.Where]string{policies.AtActivation: "/activar", policies.AtCertificate: "/certificado"},
-	})
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	room, err := rest.Room(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,6 +332,7 @@ func build(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.site = handler
 	server.Config = api.Server(handler, "")
 	server.Start()
 	h.http = server.Client()
@@ -391,21 +389,6 @@ func (h *house) call(t *testing.T, method, path string, body io.Reader, headers 
 		t.Errorf("%s %s: the answer is not in the contract: %v", method, path, err)
 	}
 	return got
-}
-
-// agreed checks status, headers and body against the contract.
-func (h *house) agreed(r *http.Request, got reply) error {
-	asked := r.Clone(r.Context())
-	asked.URL.Scheme, asked.URL.Host = "", ""
-	route, params, err := h.routes.FindRoute(asked)
-	if err != nil {
-		return nil //nolint:nilerr // what has no route is not in the contract
-	}
-	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: asked, PathParams: params, Route: route},
-		Status:                 got.status, Header: got.header, Body: io.NopCloser(bytes.NewReader(got.body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
-	})
 }
 
 func (r reply) decode(t *testing.T, into any) {

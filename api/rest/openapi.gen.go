@@ -11,6 +11,87 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for EnvelopeOrder.
+const (
+	Parallel   EnvelopeOrder = "parallel"
+	Sequential EnvelopeOrder = "sequential"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeOrder enum.
+func (e EnvelopeOrder) Valid() bool {
+	switch e {
+	case Parallel:
+		return true
+	case Sequential:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvelopeSignerState.
+const (
+	SignerExpired   EnvelopeSignerState = "expired"
+	SignerPending   EnvelopeSignerState = "pending"
+	SignerReceived  EnvelopeSignerState = "received"
+	SignerRefused   EnvelopeSignerState = "refused"
+	SignerSigned    EnvelopeSignerState = "signed"
+	SignerSigning   EnvelopeSignerState = "signing"
+	SignerWaiting   EnvelopeSignerState = "waiting"
+	SignerWithdrawn EnvelopeSignerState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeSignerState enum.
+func (e EnvelopeSignerState) Valid() bool {
+	switch e {
+	case SignerExpired:
+		return true
+	case SignerPending:
+		return true
+	case SignerReceived:
+		return true
+	case SignerRefused:
+		return true
+	case SignerSigned:
+		return true
+	case SignerSigning:
+		return true
+	case SignerWaiting:
+		return true
+	case SignerWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvelopeState.
+const (
+	EnvelopeCancelled EnvelopeState = "cancelled"
+	EnvelopeCompleted EnvelopeState = "completed"
+	EnvelopeExpired   EnvelopeState = "expired"
+	EnvelopePending   EnvelopeState = "pending"
+	EnvelopeRejected  EnvelopeState = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeState enum.
+func (e EnvelopeState) Valid() bool {
+	switch e {
+	case EnvelopeCancelled:
+		return true
+	case EnvelopeCompleted:
+		return true
+	case EnvelopeExpired:
+		return true
+	case EnvelopePending:
+		return true
+	case EnvelopeRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Format.
 const (
 	CadesAttached Format = "cades-attached"
@@ -26,6 +107,27 @@ func (e Format) Valid() bool {
 	case CadesDetached:
 		return true
 	case Pades:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Indication.
+const (
+	Indeterminate Indication = "INDETERMINATE"
+	TotalFailed   Indication = "TOTAL-FAILED"
+	TotalPassed   Indication = "TOTAL-PASSED"
+)
+
+// Valid indicates whether the value is a known member of the Indication enum.
+func (e Indication) Valid() bool {
+	switch e {
+	case Indeterminate:
+		return true
+	case TotalFailed:
+		return true
+	case TotalPassed:
 		return true
 	default:
 		return false
@@ -166,12 +268,13 @@ func (e StampPlace) Valid() bool {
 
 // Defines values for State.
 const (
-	Expired  State = "expired"
-	Pending  State = "pending"
-	Received State = "received"
-	Refused  State = "refused"
-	Signed   State = "signed"
-	Signing  State = "signing"
+	Expired   State = "expired"
+	Pending   State = "pending"
+	Received  State = "received"
+	Refused   State = "refused"
+	Signed    State = "signed"
+	Signing   State = "signing"
+	Withdrawn State = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the State enum.
@@ -188,6 +291,80 @@ func (e State) Valid() bool {
 	case Signed:
 		return true
 	case Signing:
+		return true
+	case Withdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ValidatedChangeJudgement.
+const (
+	Forbidden ValidatedChangeJudgement = "forbidden"
+	Permitted ValidatedChangeJudgement = "permitted"
+	Suspect   ValidatedChangeJudgement = "suspect"
+)
+
+// Valid indicates whether the value is a known member of the ValidatedChangeJudgement enum.
+func (e ValidatedChangeJudgement) Valid() bool {
+	switch e {
+	case Forbidden:
+		return true
+	case Permitted:
+		return true
+	case Suspect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryLastProblem.
+const (
+	AddressForbidden   WebhookDeliveryLastProblem = "address_forbidden"
+	CertificateInvalid WebhookDeliveryLastProblem = "certificate_invalid"
+	ConnectionFailed   WebhookDeliveryLastProblem = "connection_failed"
+	NameNotResolved    WebhookDeliveryLastProblem = "name_not_resolved"
+	Timeout            WebhookDeliveryLastProblem = "timeout"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryLastProblem enum.
+func (e WebhookDeliveryLastProblem) Valid() bool {
+	switch e {
+	case AddressForbidden:
+		return true
+	case CertificateInvalid:
+		return true
+	case ConnectionFailed:
+		return true
+	case NameNotResolved:
+		return true
+	case Timeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookState.
+const (
+	Delivered WebhookState = "delivered"
+	GivenUp   WebhookState = "given_up"
+	Stopped   WebhookState = "stopped"
+	Waiting   WebhookState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookState enum.
+func (e WebhookState) Valid() bool {
+	switch e {
+	case Delivered:
+		return true
+	case GivenUp:
+		return true
+	case Stopped:
+		return true
+	case Waiting:
 		return true
 	default:
 		return false
@@ -224,6 +401,15 @@ func (e Where) Valid() bool {
 	}
 }
 
+// Detail defines model for Detail.
+type Detail struct {
+	// Label Example: Expediente
+	Label string `json:"label"`
+
+	// Value Example: 2026/1234
+	Value string `json:"value"`
+}
+
 // Document defines model for Document.
 type Document struct {
 	Findings []Finding `json:"findings"`
@@ -244,10 +430,15 @@ type Document struct {
 	LevelReached *Level `json:"level_reached,omitempty"`
 	MediaType    string `json:"media_type"`
 	Name         string `json:"name"`
-	Ordinal      int    `json:"ordinal"`
+
+	// Ordinal Among the documents that were taken in.
+	Ordinal int `json:"ordinal"`
 
 	// Pages Absent where it is no PDF.
 	Pages *int `json:"pages,omitempty"`
+
+	// Position Among those that were sent.
+	Position int `json:"position"`
 
 	// Sha256 Of the document as it came, in lower-case hexadecimal.
 	Sha256 string `json:"sha256"`
@@ -257,7 +448,115 @@ type Document struct {
 
 	// Size Bytes, as it came.
 	Size int64 `json:"size"`
+
+	// State `pending` waits for the citizen, `signing` is at work; `signed`,
+	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+	// ended) are final.
+	State State `json:"state"`
 }
+
+// Envelope defines model for Envelope.
+type Envelope struct {
+	// ClosedAt When the state became final.
+	ClosedAt  *time.Time         `json:"closed_at,omitempty"`
+	CreatedAt time.Time          `json:"created_at"`
+	Documents []EnvelopeDocument `json:"documents"`
+	ExpiresAt time.Time          `json:"expires_at"`
+	ID        string             `json:"id"`
+
+	// Order `parallel` asks all at once, `sequential` each when the one before has signed.
+	Order EnvelopeOrder `json:"order"`
+
+	// Rejected What could not be taken in, and why.
+	Rejected []RejectedDocument  `json:"rejected"`
+	Signers  []EnvelopeSignature `json:"signers"`
+
+	// State `completed` by all, `rejected` by one of them, `expired` because one did
+	// not sign in time, `cancelled` by the application.
+	State EnvelopeState `json:"state"`
+	Title string        `json:"title"`
+}
+
+// EnvelopeDocument defines model for EnvelopeDocument.
+type EnvelopeDocument struct {
+	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
+	// any content and `cades-attached` around it (EN 319 122-1).
+	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level     Level  `json:"level"`
+	MediaType string `json:"media_type"`
+	Name      string `json:"name"`
+
+	// Ordinal Among the documents that were taken in.
+	Ordinal int `json:"ordinal"`
+
+	// Position Among those that were sent.
+	Position int `json:"position"`
+
+	// Sha256 Of the document as it came, in lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+
+	// Signatures How many it has.
+	Signatures int `json:"signatures"`
+
+	// SignedURL Downloads it with all of them; absent while it has none.
+	SignedURL *string `json:"signed_url,omitempty"`
+
+	// Size Bytes, as it came.
+	Size int64 `json:"size"`
+}
+
+// EnvelopeOrder `parallel` asks all at once, `sequential` each when the one before has signed.
+type EnvelopeOrder string
+
+// EnvelopeSignature defines model for EnvelopeSignature.
+type EnvelopeSignature struct {
+	// Position Among the signers as they were sent.
+	Position int `json:"position"`
+
+	// RequestID The signature request; absent while it is another's turn.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// SigningURL Where to send this citizen's browser; absent while there is nothing to sign.
+	SigningURL *string `json:"signing_url,omitempty"`
+
+	// State `waiting` for another to sign first, or that of the signature request.
+	State EnvelopeSignerState `json:"state"`
+}
+
+// EnvelopeSigner defines model for EnvelopeSigner.
+type EnvelopeSigner struct {
+	// Field The PDFs' signature field that is this one's.
+	Field *string `json:"field,omitempty"`
+
+	// Identifier DNI or NIE.
+	//
+	// Example: 12345678Z
+	Identifier string `json:"identifier"`
+
+	// Locale Language of the SMS and letters (BCP 47); the envelope's unless told.
+	Locale *string `json:"locale,omitempty"`
+
+	// Reason Why this one signs, as a PDF's signature says it.
+	Reason *string `json:"reason,omitempty"`
+
+	// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+	// check it.
+	Stamp *Stamp `json:"stamp,omitempty"`
+
+	// Title What this one reads in the place of the envelope's title.
+	Title *string `json:"title,omitempty"`
+}
+
+// EnvelopeSignerState `waiting` for another to sign first, or that of the signature request.
+type EnvelopeSignerState string
+
+// EnvelopeState `completed` by all, `rejected` by one of them, `expired` because one did
+// not sign in time, `cancelled` by the application.
+type EnvelopeState string
 
 // Finding Something in the document that a signer should know, and that did not forbid signing it.
 type Finding struct {
@@ -270,6 +569,9 @@ type Finding struct {
 // Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
 // any content and `cades-attached` around it (EN 319 122-1).
 type Format string
+
+// Indication Main status (EN 319 102-1, table 5).
+type Indication string
 
 // Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
 // `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
@@ -333,9 +635,46 @@ type NewDocument struct {
 	Upload *string `json:"upload,omitempty"`
 }
 
+// NewEnvelope defines model for NewEnvelope.
+type NewEnvelope struct {
+	// Details What else the citizens read beside the title.
+	Details *[]Detail `json:"details,omitempty"`
+
+	// Documents As those of a signature request, but that none can be certified.
+	Documents []NewDocument `json:"documents"`
+
+	// ExpiresAt Until when all may sign; in seven days unless told, in five minutes at the earliest and ninety days at the latest.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Locale Language of the SMS and letters (BCP 47), Spanish unless told.
+	//
+	// Example: es
+	Locale *string `json:"locale,omitempty"`
+
+	// Order `parallel` asks all at once, `sequential` each when the one before has signed.
+	Order EnvelopeOrder `json:"order"`
+
+	// ReturnURL Where each signer's browser goes at the end, exactly as it was registered;
+	// `request` and `state` are added to its query.
+	ReturnURL string `json:"return_url"`
+
+	// Signers From two to twenty, each another citizen; two hundred signatures in all.
+	Signers []EnvelopeSigner `json:"signers"`
+
+	// Title What the citizens read on the page and in the SMS.
+	Title string `json:"title"`
+}
+
 // NewSignatureRequest defines model for NewSignatureRequest.
 type NewSignatureRequest struct {
+	// Details What else the citizen reads beside the title, such as the number of a file.
+	Details *[]Detail `json:"details,omitempty"`
+
+	// Documents Up to a hundred, ten of them with `content`; one that cannot be signed does not spoil the others.
 	Documents []NewDocument `json:"documents"`
+
+	// ExpiresAt Until when the citizen may sign; in seven days unless told, in five minutes at the earliest and ninety days at the latest.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Locale Language of the SMS and letters (BCP 47), Spanish unless told.
 	//
@@ -349,6 +688,18 @@ type NewSignatureRequest struct {
 
 	// Title What the citizen reads on the page and in the SMS.
 	Title string `json:"title"`
+}
+
+// NewVerification defines model for NewVerification.
+type NewVerification struct {
+	// Content Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+	Content *VerifiedFile `json:"content,omitempty"`
+
+	// Document Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+	Document VerifiedFile `json:"document"`
+
+	// Name Of the document, for the report.
+	Name *string `json:"name,omitempty"`
 }
 
 // Obstacle defines model for Obstacle.
@@ -466,6 +817,64 @@ type Refusal struct {
 	Title  string  `json:"title"`
 }
 
+// RejectedDocument A document that was sent and could not be taken in; the others can be signed.
+type RejectedDocument struct {
+	Name string `json:"name"`
+
+	// Position As it was sent.
+	Position int     `json:"position"`
+	Refusal  Refusal `json:"refusal"`
+}
+
+// SandboxCitizen defines model for SandboxCitizen.
+type SandboxCitizen struct {
+	// About What to expect.
+	About string `json:"about"`
+	Email string `json:"email"`
+
+	// GivenName Example: Sandbox
+	GivenName string `json:"given_name"`
+
+	// Identifier The DNI.
+	//
+	// Example: 99999101T
+	Identifier string `json:"identifier"`
+
+	// Obstacle The first that preflight names of what stands in the way of a signature; absent where nothing does.
+	//
+	// Example: registration_too_old
+	Obstacle *string `json:"obstacle,omitempty"`
+
+	// Password The same for all.
+	Password string `json:"password"`
+
+	// Surnames What the citizen is for.
+	//
+	// Example: Five Years
+	Surnames string `json:"surnames"`
+}
+
+// SandboxCitizens defines model for SandboxCitizens.
+type SandboxCitizens struct {
+	Citizens []SandboxCitizen `json:"citizens"`
+}
+
+// SandboxCode defines model for SandboxCode.
+type SandboxCode struct {
+	// Code Example: 12345678
+	Code string `json:"code"`
+
+	// Identifier Whose telephone it came to.
+	Identifier string `json:"identifier"`
+
+	// Purpose What the code is for: `signature`, `certificate`, `activation` and so on.
+	Purpose string `json:"purpose"`
+
+	// Reference Of the documents, as the signing page shows it.
+	Reference *string   `json:"reference,omitempty"`
+	SentAt    time.Time `json:"sent_at"`
+}
+
 // SignatureOptions How the signature is to be. All of it may be left out; the members that
 // are about PDF are refused for other formats.
 type SignatureOptions struct {
@@ -538,18 +947,26 @@ type SignatureRequest struct {
 	// ClosedAt When the state became final.
 	ClosedAt  *time.Time `json:"closed_at,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
+	Details   *[]Detail  `json:"details,omitempty"`
 	Documents []Document `json:"documents"`
-	ExpiresAt time.Time  `json:"expires_at"`
-	ID        string     `json:"id"`
+
+	// EnvelopeID The envelope that it is part of.
+	EnvelopeID *string   `json:"envelope_id,omitempty"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	ID         string    `json:"id"`
 
 	// Refusals What stands between the citizen and a signature now, what must be mended first at the head.
 	Refusals []Refusal `json:"refusals"`
+
+	// Rejected What of the request could not be taken in, and why.
+	Rejected []RejectedDocument `json:"rejected"`
 
 	// SigningURL Where to send the citizen's browser.
 	SigningURL string `json:"signing_url"`
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
-	// `refused` (by the citizen) and `expired` are final.
+	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+	// ended) are final.
 	State State  `json:"state"`
 	Title string `json:"title"`
 }
@@ -590,7 +1007,8 @@ type Stamp struct {
 type StampPlace string
 
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
-// `refused` (by the citizen) and `expired` are final.
+// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+// ended) are final.
 type State string
 
 // Upload defines model for Upload.
@@ -601,6 +1019,174 @@ type Upload struct {
 	// Sha256 In lower-case hexadecimal.
 	Sha256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+}
+
+// ValidatedAlgorithm defines model for ValidatedAlgorithm.
+type ValidatedAlgorithm struct {
+	Bits   *int    `json:"bits,omitempty"`
+	Digest *string `json:"digest,omitempty"`
+	Key    *string `json:"key,omitempty"`
+	Scheme *string `json:"scheme,omitempty"`
+}
+
+// ValidatedCertificate defines model for ValidatedCertificate.
+type ValidatedCertificate struct {
+	Issuer    string    `json:"issuer"`
+	NotAfter  time.Time `json:"not_after"`
+	NotBefore time.Time `json:"not_before"`
+
+	// Origin `document`, or `given` by the service.
+	Origin      string               `json:"origin"`
+	Revocation  *ValidatedRevocation `json:"revocation,omitempty"`
+	Serial      string               `json:"serial"`
+	Sha256      string               `json:"sha256"`
+	Subject     string               `json:"subject"`
+	TrustAnchor bool                 `json:"trust_anchor"`
+}
+
+// ValidatedChange defines model for ValidatedChange.
+type ValidatedChange struct {
+	Judgement ValidatedChangeJudgement `json:"judgement"`
+
+	// What Example: page_changed
+	What  string  `json:"what"`
+	Where *string `json:"where,omitempty"`
+}
+
+// ValidatedChangeJudgement defines model for ValidatedChange.Judgement.
+type ValidatedChangeJudgement string
+
+// ValidatedParty defines model for ValidatedParty.
+type ValidatedParty struct {
+	// Identifier serialNumber of the subject (EN 319 412-1, 5.1.3).
+	//
+	// Example: IDCES-12345678Z
+	Identifier   *string `json:"identifier,omitempty"`
+	Name         string  `json:"name"`
+	Organisation *string `json:"organisation,omitempty"`
+	Subject      string  `json:"subject"`
+}
+
+// ValidatedPlacement defines model for ValidatedPlacement.
+type ValidatedPlacement struct {
+	Certifies    bool               `json:"certifies"`
+	ChangesSince *[]ValidatedChange `json:"changes_since,omitempty"`
+	Field        string             `json:"field"`
+	Location     *string            `json:"location,omitempty"`
+	Page         *int               `json:"page,omitempty"`
+
+	// Permission What may change (P of ISO 32000-2, table 257).
+	Permission *int    `json:"permission,omitempty"`
+	Reason     *string `json:"reason,omitempty"`
+	Revision   int     `json:"revision"`
+	Revisions  int     `json:"revisions"`
+	SubFilter  string  `json:"sub_filter"`
+}
+
+// ValidatedRevocation defines model for ValidatedRevocation.
+type ValidatedRevocation struct {
+	NextUpdate *time.Time `json:"next_update,omitempty"`
+	Origin     string     `json:"origin"`
+	ProducedAt time.Time  `json:"produced_at"`
+	Reason     *string    `json:"reason,omitempty"`
+	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	Signer     string     `json:"signer"`
+
+	// Source Example: ocsp
+	Source string `json:"source"`
+
+	// Status Example: good
+	Status     string    `json:"status"`
+	ThisUpdate time.Time `json:"this_update"`
+}
+
+// ValidatedSignature defines model for ValidatedSignature.
+type ValidatedSignature struct {
+	Algorithm ValidatedAlgorithm `json:"algorithm"`
+
+	// BestSignatureTime Earliest time at which the signature is proved to have existed.
+	BestSignatureTime time.Time               `json:"best_signature_time"`
+	Chain             *[]ValidatedCertificate `json:"chain"`
+
+	// ClaimedTime What the signer says, and nobody vouches for.
+	ClaimedTime       *time.Time            `json:"claimed_time,omitempty"`
+	CommitmentType    *string               `json:"commitment_type,omitempty"`
+	CounterSignatures *[]ValidatedSignature `json:"counter_signatures,omitempty"`
+
+	// Format Example: PAdES
+	Format string `json:"format"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Level Baseline level by what was validated; empty is none.
+	Level           string              `json:"level"`
+	Number          int                 `json:"number"`
+	Pdf             *ValidatedPlacement `json:"pdf,omitempty"`
+	Reason          *string             `json:"reason,omitempty"`
+	SignaturePolicy *string             `json:"signature_policy,omitempty"`
+	Signer          *ValidatedParty     `json:"signer,omitempty"`
+
+	// Structure The level that it looks like.
+	Structure     string                `json:"structure"`
+	SubIndication *string               `json:"sub_indication,omitempty"`
+	TimeIsProved  bool                  `json:"time_is_proved"`
+	TimeStamps    *[]ValidatedTimeStamp `json:"time_stamps,omitempty"`
+	Warnings      *[]string             `json:"warnings,omitempty"`
+}
+
+// ValidatedTimeStamp defines model for ValidatedTimeStamp.
+type ValidatedTimeStamp struct {
+	Algorithm        ValidatedAlgorithm      `json:"algorithm"`
+	Authority        *ValidatedParty         `json:"authority,omitempty"`
+	Chain            *[]ValidatedCertificate `json:"chain,omitempty"`
+	ImprintAlgorithm *string                 `json:"imprint_algorithm,omitempty"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Kind Example: signature-time-stamp
+	Kind          string              `json:"kind"`
+	Pdf           *ValidatedPlacement `json:"pdf,omitempty"`
+	Policy        *string             `json:"policy,omitempty"`
+	Reason        *string             `json:"reason,omitempty"`
+	SubIndication *string             `json:"sub_indication,omitempty"`
+	Time          *time.Time          `json:"time,omitempty"`
+}
+
+// ValidationReport defines model for ValidationReport.
+type ValidationReport struct {
+	// AlgorithmPolicy Norm by which algorithms were judged.
+	AlgorithmPolicy    string                `json:"algorithm_policy"`
+	Document           *string               `json:"document,omitempty"`
+	DocumentTimeStamps *[]ValidatedTimeStamp `json:"document_time_stamps,omitempty"`
+
+	// Format `pdf` or `cms`.
+	Format string `json:"format"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Reason What was found, in English, for developers.
+	Reason     *string               `json:"reason,omitempty"`
+	Signatures *[]ValidatedSignature `json:"signatures"`
+	Size       int64                 `json:"size"`
+
+	// SubIndication Why it is not passed (EN 319 102-1, table 6).
+	//
+	// Example: HASH_FAILURE
+	SubIndication  *string   `json:"sub_indication,omitempty"`
+	ValidationTime time.Time `json:"validation_time"`
+	Warnings       *[]string `json:"warnings,omitempty"`
+}
+
+// VerifiedFile Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+type VerifiedFile struct {
+	// Content The file itself, in base64; up to 20 MB.
+	Content *[]byte `json:"content,omitempty"`
+
+	// Upload The `id` of a document that was uploaded before.
+	Upload *string `json:"upload,omitempty"`
 }
 
 // VideoRecording Where the recording is, and what it was when it was made.
@@ -636,10 +1222,89 @@ type VideoRegistrationReceived struct {
 	ReceivedAt time.Time `json:"received_at"`
 }
 
+// WebhookDeliveries defines model for WebhookDeliveries.
+type WebhookDeliveries struct {
+	Deliveries []WebhookDelivery `json:"deliveries"`
+
+	// Next The page after this one is what is `before` this; absent on the last one.
+	Next *string `json:"next,omitempty"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Attempts In this round.
+	Attempts int        `json:"attempts"`
+	EndedAt  *time.Time `json:"ended_at,omitempty"`
+
+	// Event What the application is told. It names nobody.
+	Event WebhookEvent `json:"event"`
+	ID    string       `json:"id"`
+
+	// LastAt When it was tried last.
+	LastAt *time.Time `json:"last_at,omitempty"`
+
+	// LastProblem Why there was none.
+	LastProblem *WebhookDeliveryLastProblem `json:"last_problem,omitempty"`
+
+	// LastStatus HTTP status of the last answer, if there was one.
+	LastStatus *int `json:"last_status,omitempty"`
+
+	// NextAt When it is tried again, if it waits.
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Round One more than it was replayed.
+	Round int `json:"round"`
+
+	// State `waiting` to be delivered, `delivered` (answered 2xx), `given_up` after 48 hours, or `stopped`: the address
+	// answered 410, or has been removed.
+	State WebhookState `json:"state"`
+	URL   string       `json:"url"`
+}
+
+// WebhookDeliveryLastProblem Why there was none.
+type WebhookDeliveryLastProblem string
+
+// WebhookEvent What the application is told. It names nobody.
+type WebhookEvent struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// EnvelopeID The envelope that it is about.
+	EnvelopeID *string `json:"envelope_id,omitempty"`
+
+	// ID The same whenever the event is delivered, to whichever address.
+	ID string `json:"id"`
+
+	// RequestID The signature request that it is about, unless that is an envelope.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Sequence Of the event among those of its request. Events may arrive in any order.
+	Sequence int `json:"sequence"`
+
+	// State Of the request or of the envelope, when it happened.
+	//
+	// Example: signed
+	State string `json:"state"`
+
+	// Type Others may come.
+	//
+	// Example: signature_request.signed
+	Type string `json:"type"`
+}
+
+// WebhookState `waiting` to be delivered, `delivered` (answered 2xx), `given_up` after 48 hours, or `stopped`: the address
+// answered 410, or has been removed.
+type WebhookState string
+
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
 // of this service, `signing` those of the next request.
 type Where string
+
+// DeliveryID defines model for DeliveryID.
+type DeliveryID = string
+
+// EnvelopeID defines model for EnvelopeID.
+type EnvelopeID = string
 
 // RequestID defines model for RequestID.
 type RequestID = string
@@ -650,6 +1315,21 @@ type Later = Problem
 // Unauthorised RFC 9457. `params` holds the facts that `detail` tells in words.
 type Unauthorised = Problem
 
+// CreateEnvelopeParams defines parameters for CreateEnvelope.
+type CreateEnvelopeParams struct {
+	// IdempotencyKey Chosen by the application, one for each new envelope.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// GetEnvelopeParams defines parameters for GetEnvelope.
+type GetEnvelopeParams struct {
+	// Wait Seconds to wait for another answer than that of `If-None-Match`, before 304 is given.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// IfNoneMatch The `ETag` of an earlier answer.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // CreateSignatureRequestParams defines parameters for CreateSignatureRequest.
 type CreateSignatureRequestParams struct {
 	// IdempotencyKey Chosen by the application, one for each new request.
@@ -658,15 +1338,45 @@ type CreateSignatureRequestParams struct {
 
 // GetSignatureRequestParams defines parameters for GetSignatureRequest.
 type GetSignatureRequestParams struct {
+	// Wait Seconds to wait for another answer than that of `If-None-Match`, before 304 is given.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
 	// IfNoneMatch The `ETag` of an earlier answer.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
+
+// VerifySignaturesParams defines parameters for VerifySignatures.
+type VerifySignaturesParams struct {
+	// Accept `application/json` unless it asks for `text/html` or `application/pdf`.
+	Accept *string `json:"Accept,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// RequestID Of one request alone.
+	RequestID *string `form:"request_id,omitempty" json:"request_id,omitempty"`
+
+	// State In one state alone.
+	State *WebhookState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before The last `id` of the page before.
+	Before *string `form:"before,omitempty" json:"before,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateEnvelopeJSONRequestBody defines body for CreateEnvelope for application/json ContentType.
+type CreateEnvelopeJSONRequestBody = NewEnvelope
 
 // PreflightCitizenJSONRequestBody defines body for PreflightCitizen for application/json ContentType.
 type PreflightCitizenJSONRequestBody = Signer
 
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
+
+// VerifySignaturesJSONRequestBody defines body for VerifySignatures for application/json ContentType.
+type VerifySignaturesJSONRequestBody = NewVerification
 
 // AddVideoRegistrationJSONRequestBody defines body for AddVideoRegistration for application/json ContentType.
 type AddVideoRegistrationJSONRequestBody = VideoRegistration
@@ -676,12 +1386,30 @@ type ServerInterface interface {
 	// UploadDocument Upload a document that a request will name
 	// (POST /v1/documents)
 	UploadDocument(ctx echo.Context) error
+	// CreateEnvelope Ask several citizens for their signatures
+	// (POST /v1/envelopes)
+	CreateEnvelope(ctx echo.Context, params CreateEnvelopeParams) error
+	// CancelEnvelope Cancel an envelope
+	// (DELETE /v1/envelopes/{id})
+	CancelEnvelope(ctx echo.Context, id EnvelopeID) error
+	// GetEnvelope See how an envelope stands
+	// (GET /v1/envelopes/{id})
+	GetEnvelope(ctx echo.Context, id EnvelopeID, params GetEnvelopeParams) error
+	// GetEnvelopeDocument Download a document with all signatures so far
+	// (GET /v1/envelopes/{id}/documents/{ordinal})
+	GetEnvelopeDocument(ctx echo.Context, id EnvelopeID, ordinal int) error
 	// PerformOfficeAct Carry out what an office has signed
 	// (POST /v1/office/acts)
 	PerformOfficeAct(ctx echo.Context) error
 	// PreflightCitizen See beforehand what a citizen can do
 	// (POST /v1/preflight)
 	PreflightCitizen(ctx echo.Context) error
+	// ListSandboxCitizens List the citizens of the sandbox
+	// (GET /v1/sandbox/citizens)
+	ListSandboxCitizens(ctx echo.Context) error
+	// GetSandboxCode Read the code that a citizen of the sandbox was sent
+	// (GET /v1/sandbox/codes/{id})
+	GetSandboxCode(ctx echo.Context, id string) error
 	// CreateSignatureRequest Ask for a signature
 	// (POST /v1/signature-requests)
 	CreateSignatureRequest(ctx echo.Context, params CreateSignatureRequestParams) error
@@ -697,9 +1425,21 @@ type ServerInterface interface {
 	// GetReceipt Get what proves a signature
 	// (GET /v1/signature-requests/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RequestID) error
+	// VerifySignatures Validate the signatures of a document
+	// (POST /v1/verify)
+	VerifySignatures(ctx echo.Context, params VerifySignaturesParams) error
 	// AddVideoRegistration Hand in a video identification
 	// (POST /v1/video-registrations)
 	AddVideoRegistration(ctx echo.Context) error
+	// ListWebhookDeliveries See what the application was told, and what it was not
+	// (GET /v1/webhook-deliveries)
+	ListWebhookDeliveries(ctx echo.Context, params ListWebhookDeliveriesParams) error
+	// GetWebhookDelivery See one delivery
+	// (GET /v1/webhook-deliveries/{id})
+	GetWebhookDelivery(ctx echo.Context, id DeliveryID) error
+	// ReplayWebhookDelivery Deliver an event again, now
+	// (POST /v1/webhook-deliveries/{id}/replay)
+	ReplayWebhookDelivery(ctx echo.Context, id DeliveryID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -713,6 +1453,119 @@ func (w *ServerInterfaceWrapper) UploadDocument(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UploadDocument(ctx)
+	return err
+}
+
+// CreateEnvelope converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateEnvelope(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateEnvelopeParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateEnvelope(ctx, params)
+	return err
+}
+
+// CancelEnvelope converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelEnvelope(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id EnvelopeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelEnvelope(ctx, id)
+	return err
+}
+
+// GetEnvelope converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEnvelope(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id EnvelopeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetEnvelopeParams
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEnvelope(ctx, id, params)
+	return err
+}
+
+// GetEnvelopeDocument converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEnvelopeDocument(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id EnvelopeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "ordinal" -------------
+	var ordinal int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "ordinal", ctx.Param("ordinal"), &ordinal, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter ordinal: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEnvelopeDocument(ctx, id, ordinal)
 	return err
 }
 
@@ -731,6 +1584,31 @@ func (w *ServerInterfaceWrapper) PreflightCitizen(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PreflightCitizen(ctx)
+	return err
+}
+
+// ListSandboxCitizens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSandboxCitizens(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSandboxCitizens(ctx)
+	return err
+}
+
+// GetSandboxCode converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSandboxCode(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSandboxCode(ctx, id)
 	return err
 }
 
@@ -778,6 +1656,12 @@ func (w *ServerInterfaceWrapper) GetSignatureRequest(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetSignatureRequestParams
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "If-None-Match" -------------
@@ -857,12 +1741,112 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	return err
 }
 
+// VerifySignatures converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifySignatures(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifySignaturesParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Accept" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept")]; found {
+		var Accept string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept", valueList[0], &Accept, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept: %s", err))
+		}
+
+		params.Accept = &Accept
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifySignatures(ctx, params)
+	return err
+}
+
 // AddVideoRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) AddVideoRegistration(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AddVideoRegistration(ctx)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "request_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "request_id", ctx.QueryParams(), &params.RequestID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter request_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, params)
+	return err
+}
+
+// GetWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookDelivery(ctx, id)
+	return err
+}
+
+// ReplayWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayWebhookDelivery(ctx, id)
 	return err
 }
 
@@ -918,9 +1902,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/documents/:ordinal/signed", wrapper.GetSignedDocument, options.OperationMiddlewares["getSignedDocument"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.GET(options.BaseURL+"/v1/signature-requests/:id/evidence", wrapper.GetEvidence, options.OperationMiddlewares["getEvidence"]...)
+	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifySignatures, options.OperationMiddlewares["verifySignatures"]...)
+	router.POST(options.BaseURL+"/v1/envelopes", wrapper.CreateEnvelope, options.OperationMiddlewares["createEnvelope"]...)
+	router.DELETE(options.BaseURL+"/v1/envelopes/:id", wrapper.CancelEnvelope, options.OperationMiddlewares["cancelEnvelope"]...)
+	router.GET(options.BaseURL+"/v1/envelopes/:id", wrapper.GetEnvelope, options.OperationMiddlewares["getEnvelope"]...)
+	router.GET(options.BaseURL+"/v1/envelopes/:id/documents/:ordinal", wrapper.GetEnvelopeDocument, options.OperationMiddlewares["getEnvelopeDocument"]...)
 	router.POST(options.BaseURL+"/v1/documents", wrapper.UploadDocument, options.OperationMiddlewares["uploadDocument"]...)
+	router.GET(options.BaseURL+"/v1/webhook-deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.GET(options.BaseURL+"/v1/webhook-deliveries/:id", wrapper.GetWebhookDelivery, options.OperationMiddlewares["getWebhookDelivery"]...)
+	router.POST(options.BaseURL+"/v1/webhook-deliveries/:id/replay", wrapper.ReplayWebhookDelivery, options.OperationMiddlewares["replayWebhookDelivery"]...)
 	router.POST(options.BaseURL+"/v1/preflight", wrapper.PreflightCitizen, options.OperationMiddlewares["preflightCitizen"]...)
 	router.POST(options.BaseURL+"/v1/office/acts", wrapper.PerformOfficeAct, options.OperationMiddlewares["performOfficeAct"]...)
 	router.POST(options.BaseURL+"/v1/video-registrations", wrapper.AddVideoRegistration, options.OperationMiddlewares["addVideoRegistration"]...)
+	router.GET(options.BaseURL+"/v1/sandbox/citizens", wrapper.ListSandboxCitizens, options.OperationMiddlewares["listSandboxCitizens"]...)
+	router.GET(options.BaseURL+"/v1/sandbox/codes/:id", wrapper.GetSandboxCode, options.OperationMiddlewares["getSandboxCode"]...)
 
 }

@@ -195,7 +195,6 @@ func TestPreflightRefuses(t *testing.T) {
 	}{
 		{errors.New("the disk is on fire"), policies.Internal},
 		{fmt.Errorf("reading: %w", policies.Refuse(policies.Unavailable).After(5*time.Second)), policies.Unavailable},
-		{fmt.Errorf("reading: %w", policies.Refuse(policies.Busy).After(5*time.Second)), policies.Busy},
 	} {
 		h.memory.broken = broken.err
 		problem := wantRefusal(t, ask(`{"identifier":"12345678Z"}`, nil), broken.code)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,8 +10,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/text/language"
@@ -68,12 +71,22 @@ func submission(order NewSignatureRequest) (requests.Submission, error) {
 	if err != nil {
 		return requests.Submission{}, err
 	}
-	locale, err := parseLocale(order.Locale)
+	sub, err := shared(order.Title, order.ReturnURL, order.Locale, order.Details, order.Documents)
+	sub.Identifier, sub.ExpiresAt = identifier.String(), value(order.ExpiresAt)
+	return sub, err
+}
+
+// shared parses what is asked of one signer as of several.
+func shared(title, returnURL string, language *string, details *[]Detail, documents []NewDocument) (requests.Submission, error) {
+	locale, err := parseLocale(language)
 	if err != nil {
 		return requests.Submission{}, err
 	}
-	sub := requests.Submission{Identifier: identifier.String(), Title: order.Title, Locale: locale, ReturnURL: order.ReturnURL}
-	for i, document := range order.Documents {
+	sub := requests.Submission{Title: title, Locale: locale, ReturnURL: returnURL}
+	for _, detail := range value(details) {
+		sub.Particulars = append(sub.Particulars, signer.Particular{Label: detail.Label, Value: detail.Value})
+	}
+	for i, document := range documents {
 		upload, err := parseDocument(document, fmt.Sprintf("/documents/%d", i))
 		if err != nil {
 			return requests.Submission{}, err
@@ -97,22 +110,50 @@ func parseLocale(s *string) (string, error) {
 
 // GetSignatureRequest implements ServerInterface.
 func (d *door) GetSignatureRequest(c echo.Context, id RequestID, params GetSignatureRequestParams) error {
-	r, err := d.own(c, id)
-	if err != nil {
-		return err
-	}
-	body, err := d.encode(c, r)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
-	c.Response().Header().Set("ETag", tag)
-	if params.IfNoneMatch != nil && strings.Contains(*params.IfNoneMatch, tag) {
-		return c.NoContent(http.StatusNotModified)
-	}
-	return c.JSONBlob(http.StatusOK, body)
+	return d.watch(c, value(params.Wait), value(params.IfNoneMatch), func() ([]byte, error) {
+		r, err := d.own(c, id)
+		if err != nil {
+			return nil, err
+		}
+		return d.encode(c, r)
+	})
 }
+
+// watch answers with what look sees, once it is something else than what the
+// caller knows already; with 304 if it is not for so many seconds.
+func (d *door) watch(c echo.Context, wait int, known string, look func() ([]byte, error)) error {
+	patience := time.Duration(wait) * time.Second
+	if patience < 0 || patience > longestWait {
+		return malformed("wait")
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
+	defer cancel()
+	d.site.Waiting(c, patience)
+	for {
+		body, err := look()
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(body)
+		tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+		c.Response().Header().Set("ETag", tag)
+		if !strings.Contains(known, tag) {
+			return c.JSONBlob(http.StatusOK, body)
+		}
+		select {
+		case <-ctx.Done():
+			return c.NoContent(http.StatusNotModified)
+		case <-time.After(pace):
+		}
+	}
+}
+
+const (
+	longestWait = time.Minute
+	// pace is how often a request that somebody waits for is looked at: who waits
+	// for a person does not notice.
+	pace = time.Second
+)
 
 // GetSignedDocument implements ServerInterface.
 func (d *door) GetSignedDocument(c echo.Context, id RequestID, ordinal int) error {
@@ -124,13 +165,24 @@ func (d *door) GetSignedDocument(c echo.Context, id RequestID, ordinal int) erro
 	if err != nil {
 		return err
 	}
+	return d.send(c, result)
+}
+
+// send streams a signed document, and closes it.
+func (d *door) send(c echo.Context, result requests.Result) error {
 	defer result.File.Close()
 	d.site.Patient(c, result.File.Size())
 	header := c.Response().Header()
 	header.Set(echo.HeaderContentDisposition, attachment(result.Name))
 	header.Set(echo.HeaderContentLength, strconv.FormatInt(result.File.Size(), 10))
 	header.Set(levelHeader, string(result.Level))
-	return c.Stream(http.StatusOK, result.MediaType, result.File.Reader())
+	header.Set(echo.HeaderContentType, result.MediaType)
+	// net/http hands a file to the kernel; Echo's writer is in its way.
+	response := c.Response()
+	response.WriteHeader(http.StatusOK)
+	sent, err := result.File.WriteTo(response.Writer)
+	response.Size += sent
+	return err
 }
 
 // levelHeader says what the signature that is sent has.
@@ -214,14 +266,50 @@ func (d *door) encode(c echo.Context, r signer.Request) ([]byte, error) {
 	if !r.ClosedAt.IsZero() {
 		out.ClosedAt = new(r.ClosedAt.UTC())
 	}
+	if r.Envelope != "" {
+		out.EnvelopeID = &r.Envelope
+	}
 	messages := d.site.Messages(c)
-	for _, document := range r.Documents {
+	out.Rejected = d.rejected(r, messages)
+	if len(r.Particulars) > 0 {
+		details := make([]Detail, len(r.Particulars))
+		for i, p := range r.Particulars {
+			details[i] = Detail{Label: p.Label, Value: p.Value}
+		}
+		out.Details = &details
+	}
+	sent := positions(r)
+	for i, document := range r.Documents {
 		out.Documents = append(out.Documents, d.document(r, document, messages))
+		out.Documents[i].Position = sent[i]
 	}
 	for _, obstacle := range obstacles {
 		out.Refusals = append(out.Refusals, refusal(obstacle, messages))
 	}
 	return json.Marshal(out)
+}
+
+// rejected are the documents of a request that could not be taken in.
+func (*door) rejected(r signer.Request, messages *catalogue.Messages) []RejectedDocument {
+	out := make([]RejectedDocument, 0, len(r.Rejected))
+	for _, rejected := range r.Rejected {
+		out = append(out, RejectedDocument{
+			Position: rejected.Position, Name: rejected.Name,
+			Refusal: refusal(&policies.Refusal{Code: rejected.Code, Params: rejected.Params}, messages),
+		})
+	}
+	return out
+}
+
+// positions are those of a request's documents among all that were sent.
+func positions(r signer.Request) []int {
+	out := make([]int, 0, len(r.Documents))
+	for n := 1; len(out) < len(r.Documents); n++ {
+		if !slices.ContainsFunc(r.Rejected, func(x signer.Rejected) bool { return x.Position == n }) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func refusal(r *policies.Refusal, messages *catalogue.Messages) Refusal {
@@ -235,7 +323,7 @@ func refusal(r *policies.Refusal, messages *catalogue.Messages) Refusal {
 
 func (d *door) document(r signer.Request, document signer.Document, messages *catalogue.Messages) Document {
 	out := Document{
-		Ordinal: document.Ordinal, Name: document.Name, Format: Format(document.Format), Level: Level(document.Level),
+		Ordinal: document.Ordinal, State: State(r.State), Name: document.Name, Format: Format(document.Format), Level: Level(document.Level),
 		MediaType: document.MediaType, Size: document.Size, Sha256: hex.EncodeToString(document.SHA256),
 		Findings: make([]Finding, 0, len(document.Findings)),
 	}

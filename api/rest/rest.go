@@ -13,11 +13,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/api/requests"
+	"github.com/rubrica-firma/rubrica/api/verification"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/verify"
 )
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config oapi-codegen.yaml openapi.yaml
@@ -32,12 +35,28 @@ type Requests interface {
 	Outlook(ctx context.Context, identifier string) (policies.Report, error)
 	Result(ctx context.Context, r signer.Request, ordinal int) (requests.Result, error)
 	Upload(ctx context.Context, applicationID string, content io.Reader) (signer.Upload, error)
+	TakeIn(ctx context.Context, applicationID string, u requests.Upload) (*documents.File, error)
+}
+
+// Verifications validate signatures. *verification.Service fulfils it.
+type Verifications interface {
+	Verify(ctx context.Context, in verification.Input) (*verify.Report, error)
+}
+
+// Reports draw what a validation comes to. *pages.Pages fulfils it.
+type Reports interface {
+	// ReportHTML is a page that stands by itself, with the
+	// Content-Security-Policy that it needs.
+	ReportHTML(locale string, r *verify.Report) (page []byte, policy string, err error)
+	ReportPDF(locale string, r *verify.Report) ([]byte, error)
 }
 
 // Store reads requests.
 type Store interface {
 	// Request reads one request (policies.RequestUnknown).
 	Request(ctx context.Context, id string) (signer.Request, error)
+	// Envelope reads one with its signers (policies.RequestUnknown).
+	Envelope(ctx context.Context, id string) (signer.Envelope, error)
 }
 
 // Receipts proves signatures. *receipts.Service fulfils it.
@@ -65,11 +84,18 @@ type Videos interface {
 
 // Config names the parts of the room.
 type Config struct {
-	Requests Requests
-	Store    Store
-	Receipts Receipts
-	Register Register
-	Videos   Videos
+	Requests  Requests
+	Envelopes Envelopes
+	Store     Store
+	Receipts  Receipts
+	Register  Register
+	Videos    Videos
+	// Verifications and Reports answer for documents that others signed.
+	Verifications Verifications
+	Reports       Reports
+	Webhooks      Webhooks
+	// Sandbox reveals codes; nil where the deployment is no sandbox.
+	Sandbox Sandbox
 	// SigningPath is the path of a request's signing page.
 	SigningPath func(requestID string) string
 	// Pages are the paths of those places that are pages of this service.
@@ -95,17 +121,27 @@ func Room(config Config) (func(*api.Site), error) {
 	}
 	return func(site *api.Site) {
 		d := &door{Config: config, site: site}
-		large := site.Accept(api.AcceptedBytes(config.Limits.Documents, config.Limits.InlineBytes))
+		large := site.Accept(api.AcceptedBytes(config.Limits.InlineDocuments, config.Limits.InlineBytes))
 		application, office := site.Bearer(api.ScopeSignature), site.Bearer(api.ScopeRegistration)
 		v1 := site.Door("/v1/")
 		RegisterHandlersWithOptions(v1, d, RegisterHandlersOptions{
 			OperationMiddlewares: map[string][]echo.MiddlewareFunc{
 				"createSignatureRequest": {application, needsKey, large},
+				"createEnvelope":         {application, needsKey, large},
+				"getEnvelope":            {application},
+				"cancelEnvelope":         {application},
+				"getEnvelopeDocument":    {application},
 				"uploadDocument":         {application, ofAtMost(config.Limits.DocumentBytes), site.Stream(config.Limits.DocumentBytes)},
+				"verifySignatures":       {application, either(site, config.Limits)},
 				"getSignatureRequest":    {application},
 				"getSignedDocument":      {application},
 				"getReceipt":             {application},
 				"getEvidence":            {application},
+				"listWebhookDeliveries":  {application},
+				"getWebhookDelivery":     {application},
+				"replayWebhookDelivery":  {application},
+				"listSandboxCitizens":    {application},
+				"getSandboxCode":         {application},
 				"preflightCitizen":       {application, site.Accept(questionLimit)},
 				"performOfficeAct":       {office, site.Accept(citizen.ActLimit)},
 				"addVideoRegistration":   {site.Bearer(api.ScopeVideo), site.Accept(videoLimit)},

@@ -35,7 +35,7 @@ func TestSignatureRequest(t *testing.T) {
 	h := build(t)
 	token := h.token(t, "sede")
 	body := order(func(o map[string]any) {
-		o["locale"] = "CA-es"
+		o["locale"], o["details"] = "CA-es", []any{map[string]any{"label": "Expediente", "value": "2026/1234"}}
 		o["documents"] = append(solicitud(), document("datos.xml", "Text/XML; Charset=utf-8", "cades-attached", []byte("<a/>")))
 	})
 	got := h.call(t, http.MethodPost, requestsPath, strings.NewReader(body), headers(token, "k1"))
@@ -50,17 +50,18 @@ func TestSignatureRequest(t *testing.T) {
 		CreatedAt: made.CreatedAt, ExpiresAt: made.CreatedAt.Add(7 * 24 * time.Hour),
 		Documents: []rest.Document{
 			{
-				Ordinal: 1, Name: "solicitud.pdf", MediaType: "application/pdf", Format: rest.Pades, Size: 12, Pages: new(3),
+				Ordinal: 1, Position: 1, State: rest.Pending, Name: "solicitud.pdf", MediaType: "application/pdf", Format: rest.Pades, Size: 12, Pages: new(3),
 				Sha256: sha256Of("%PDF-1.7 …"), Level: rest.LevelB,
 				Findings: []rest.Finding{{
 					Code: "javascript_form", Title: made.Documents[0].Findings[0].Title, Detail: made.Documents[0].Findings[0].Detail,
 				}},
 			},
 			{
-				Ordinal: 2, Name: "datos.xml", MediaType: "text/xml; charset=utf-8", Format: rest.CadesAttached, Size: 4, Sha256: sha256Of("<a/>"),
+				Ordinal: 2, Position: 2, State: rest.Pending, Name: "datos.xml", MediaType: "text/xml; charset=utf-8", Format: rest.CadesAttached, Size: 4, Sha256: sha256Of("<a/>"),
 				Level: rest.LevelB, Findings: []rest.Finding{},
 			},
 		},
+		Details: &[]rest.Detail{{Label: "Expediente", Value: "2026/1234"}}, Rejected: []rest.RejectedDocument{},
 		Refusals: []rest.Refusal{{
 			Code: "citizen_unknown", Title: "La persona no está registrada", Detail: "No hay ningún registro con este DNI o NIE.",
 			Remedy: "La persona puede registrarse en cualquier oficina de registro, con su DNI o NIE y su móvil.",
@@ -109,6 +110,54 @@ func TestSignatureRequest(t *testing.T) {
 	disposition := `attachment; filename="Solicitud de Mar_a-firmado.pdf"; filename*=UTF-8''Solicitud%20de%20Mar%C3%ADa-firmado.pdf`
 	if got := result.header.Get("Content-Disposition"); got != disposition {
 		t.Errorf("Content-Disposition: got %q, want %q", got, disposition)
+	}
+}
+
+// One document that cannot be signed is told, with its place among those that
+// were sent; the others stand.
+func TestRejectedDocument(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	body := order(func(o map[string]any) {
+		o["expires_at"] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		o["documents"] = append([]any{document("hola.pdf", "application/pdf", "pades", []byte("hola"))}, solicitud()...)
+	})
+	var made rest.SignatureRequest
+	h.call(t, http.MethodPost, requestsPath, strings.NewReader(body), headers(h.token(t, "sede"), "k")).decode(t, &made)
+	if len(made.Documents) != 1 || made.Documents[0].Ordinal != 1 || made.Documents[0].Position != 2 {
+		t.Errorf("got %+v, want the second document as the first to be signed", made.Documents)
+	}
+	if len(made.Rejected) != 1 || made.Rejected[0].Position != 1 || made.Rejected[0].Refusal.Code != string(policies.DocumentNotPDF) || made.Rejected[0].Refusal.Remedy == "" {
+		t.Errorf("got %+v, want the first rejected, and what to do", made.Rejected)
+	}
+	if left := time.Until(made.ExpiresAt); left > time.Hour || left < 50*time.Minute {
+		t.Errorf("it expires in %s, want an hour", left)
+	}
+}
+
+// Who waits is answered as soon as there is something new, and told when there is
+// not.
+func TestLongPoll(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	token := h.token(t, "sede")
+	made := h.call(t, http.MethodPost, requestsPath, strings.NewReader(order(nil)), headers(token, "k"))
+	where := made.header.Get("Location")[len(h.url):]
+	asked := headers(token, "")
+	asked["If-None-Match"] = h.call(t, http.MethodGet, where, http.NoBody, asked).header.Get("ETag")
+	if got := h.call(t, http.MethodGet, where+"?wait=1", http.NoBody, asked); got.status != http.StatusNotModified {
+		t.Errorf("nothing happens: got %d, want 304", got.status)
+	}
+	var r rest.SignatureRequest
+	made.decode(t, &r)
+	time.AfterFunc(100*time.Millisecond, func() { h.memory.move(r.ID, signer.Signed) })
+	var seen rest.SignatureRequest
+	h.call(t, http.MethodGet, where+"?wait=60", http.NoBody, asked).decode(t, &seen)
+	if seen.State != rest.Signed {
+		t.Errorf("got %s, want it signed", seen.State)
+	}
+	for _, wait := range []string{"-1", "61", "x", "1e9"} {
+		wantRefusal(t, h.call(t, http.MethodGet, where+"?wait="+wait, http.NoBody, asked), policies.RequestMalformed)
 	}
 }
 

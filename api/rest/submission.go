@@ -43,22 +43,30 @@ func parseDocument(document NewDocument, at string) (requests.Upload, error) {
 		}
 		u.Options.Certify = permitted
 	}
-	if o.Stamp == nil {
-		return u, nil
+	var err error
+	u.Options.Stamp, err = parseStamp(o.Stamp, at+"/signature/stamp")
+	return u, err
+}
+
+// parseStamp reads a stamp that stands at the given place; nil is none.
+func parseStamp(s *Stamp, at string) (*requests.Stamp, error) {
+	if s == nil {
+		return nil, nil //nolint:nilnil // a signature that is not drawn
 	}
-	u.Options.Stamp = &requests.Stamp{Page: value(o.Stamp.Page), CSV: value(o.Stamp.Csv), URL: value(o.Stamp.CheckURL)}
-	if o.Stamp.Place != nil {
-		u.Options.Stamp.Place = string(*o.Stamp.Place)
+	out := &requests.Stamp{Page: value(s.Page), CSV: value(s.Csv), URL: value(s.CheckURL)}
+	if s.Place != nil {
+		out.Place = string(*s.Place)
 	}
-	if o.Stamp.Rect != nil {
-		if len(*o.Stamp.Rect) != len(u.Options.Stamp.Rect) {
-			return u, malformed(at + "/signature/stamp/rect")
-		}
-		for i, side := range *o.Stamp.Rect {
-			u.Options.Stamp.Rect[i] = float64(side)
-		}
+	if s.Rect == nil {
+		return out, nil
 	}
-	return u, nil
+	if len(*s.Rect) != len(out.Rect) {
+		return nil, malformed(at + "/rect")
+	}
+	for i, side := range *s.Rect {
+		out.Rect[i] = float64(side)
+	}
+	return out, nil
 }
 
 // value is what a member holds, or nothing.

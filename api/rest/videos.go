@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,7 +40,7 @@ func (d *door) AddVideoRegistration(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !isWords(body.Office, maxRecording) {
+	if !policies.IsLine(body.Office, maxRecording) {
 		return malformed("office")
 	}
 	v := citizen.Video{
@@ -82,7 +80,7 @@ func videoPerson(n NewCitizen) (p citizen.VideoPerson, err error) {
 	if n.Locale != nil {
 		p.Locale = *n.Locale
 	}
-	if !isWords(p.Locale, 35) {
+	if !policies.IsLine(p.Locale, 35) {
 		return p, malformed("citizen/locale")
 	}
 	return p, nil
@@ -91,7 +89,7 @@ func videoPerson(n NewCitizen) (p citizen.VideoPerson, err error) {
 func videoEvidence(r VideoRecording) (e citizen.VideoEvidence, err error) {
 	e = citizen.VideoEvidence{Recording: r.Reference, SHA256: r.Sha256, RecordedAt: r.RecordedAt.UTC()}
 	switch {
-	case !isWords(r.Reference, maxRecording):
+	case !policies.IsLine(r.Reference, maxRecording):
 		return e, malformed("recording/reference")
 	case len(r.Sha256) != 64 || strings.Trim(r.Sha256, "0123456789abcdef") != "":
 		return e, malformed("recording/sha256")
@@ -99,7 +97,7 @@ func videoEvidence(r VideoRecording) (e citizen.VideoEvidence, err error) {
 		return e, malformed("recording/recorded_at")
 	}
 	if r.URL != nil {
-		if address, err := url.Parse(*r.URL); err != nil || address.Scheme != "https" || address.Host == "" || address.User != nil || !isWords(*r.URL, maxWatch) {
+		if address, err := url.Parse(*r.URL); err != nil || address.Scheme != "https" || address.Host == "" || address.User != nil || !policies.IsLine(*r.URL, maxWatch) {
 			return e, malformed("recording/url")
 		}
 		e.URL = *r.URL
@@ -109,15 +107,10 @@ func videoEvidence(r VideoRecording) (e citizen.VideoEvidence, err error) {
 			return e, malformed("recording/checks")
 		}
 		for name, said := range e.Checks {
-			if !isWords(name, maxCheck) || !isWords(said, maxCheck) {
+			if !policies.IsLine(name, maxCheck) || !policies.IsLine(said, maxCheck) {
 				return e, malformed("recording/checks")
 			}
 		}
 	}
 	return e, nil
-}
-
-// isWords is one line that says what it shows.
-func isWords(s string, limit int) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // CertificateOffered is whether a client certificate came with the connection.
@@ -91,16 +93,33 @@ func (d *Door) doubt(r *http.Request) string {
 	for _, c := range r.TLS.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
+	chains, err := leaf.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: d.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err == nil {
-		return ""
+		return d.revoked(r, chains[0])
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return causeExpired
 	}
 	return causeUntrusted
+}
+
+// revoked is why a verified path is not believed all the same. What nobody can
+// tell is no better than what was revoked.
+func (d *Door) revoked(r *http.Request, path []*x509.Certificate) string {
+	if d.Revoked == nil {
+		return ""
+	}
+	err := d.Revoked(r.Context(), path)
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, policies.Refuse(policies.CertificateUntrusted)):
+		return causeRevoked
+	default:
+		return causeUnclear
+	}
 }
 
 // holds is whether a secret that is bound to a certificate comes with it.

@@ -1,10 +1,12 @@
 package staff_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,5 +167,45 @@ func TestTLS(t *testing.T) {
 	_ = conn.Close()
 	if want := []string{string(h.ca.certificate.RawSubject)}; !cmp.Equal(asked, want) {
 		t.Errorf("authorities that the browser is told: got %q, want %q", asked, want)
+	}
+}
+
+// A certificate that was revoked lets nobody in, nor does one of which nobody
+// knows; a session that began with it ends.
+func TestRevokedCertificate(t *testing.T) {
+	t.Parallel()
+	var (
+		mu   sync.Mutex
+		says error
+		path []*x509.Certificate
+	)
+	h := build(t, func(c *staff.Config) {
+		c.Revoked = func(_ context.Context, asked []*x509.Certificate) error {
+			mu.Lock()
+			defer mu.Unlock()
+			path = asked
+			return says
+		}
+	})
+	pair := h.ca.person(t)
+	h.addWith(t, personnel.RoleAuditor, pair)
+	inside := h.browser(t, pair)
+	inside.enter(t)
+	if len(path) != 2 || !path[0].Equal(pair.Leaf) || !path[1].Equal(h.ca.certificate) {
+		t.Errorf("got asked about %d certificates, want the path from the person's to the authority", len(path))
+	}
+	for cause, err := range map[string]error{
+		"revoked": policies.Refuse(policies.CertificateUntrusted, "reason", "revoked"),
+		"unclear": policies.Refuse(policies.RevocationUnknown),
+	} {
+		mu.Lock()
+		says = err
+		mu.Unlock()
+		h.log.take()
+		inside.get(t, "/auditoria/estado").refused(t, policies.SessionExpired)
+		h.browser(t, pair).post(t, "/auditoria/entrar/certificado", nil).refused(t, policies.AuditorRefused)
+		if got := h.log.only(t, audit.AuditorLoginFailed).Payload["cause"]; got != cause {
+			t.Errorf("got cause %v, want %s", got, cause)
+		}
 	}
 }

@@ -96,9 +96,13 @@ type Config struct {
 	// Authorities are those whose client certificates are believed, as they are
 	// now. Nil, or a nil pool, is none.
 	Authorities func() *x509.CertPool
-	Limits      Limits
-	Logger      *slog.Logger
-	Now         func() time.Time
+	// Revoked wants that nothing on a client certificate's verified path was
+	// revoked (policies.CertificateUntrusted, policies.RevocationUnknown). Nil
+	// where the authorities tell nobody: an account is closed then instead.
+	Revoked func(ctx context.Context, path []*x509.Certificate) error
+	Limits  Limits
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Limits bound visits and attempts to begin one.
@@ -130,7 +134,7 @@ type Door struct {
 	web      *webauthn.WebAuthn
 	site     *api.Site // that Room hangs it in
 	pace     func(echo.Context) time.Duration
-	failures flood
+	failures *api.Flood
 }
 
 // New makes a Door.
@@ -139,7 +143,7 @@ func New(c Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{Config: c, web: web, failures: flood{rate: c.Limits.Failures, full: c.Now()}}, nil
+	return &Door{Config: c, web: web, failures: api.NewFlood(c.Limits.Failures)}, nil
 }
 
 // Room hangs the routes of the passkeys' script in the site. What the pages do

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"sync"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -22,9 +19,11 @@ const (
 	causeDisabled  = "disabled"
 	causeExpired   = "expired"
 	causeUntrusted = "untrusted" // a certificate of another authority, or for another use
-	causeWrong     = "wrong"     // a secret or a signature that is not the account's
-	causeReplayed  = "replayed"  // no such challenge: used, expired, or another browser's
-	causeCounter   = "counter"   // the passkey has been copied (WebAuthn Level 3, section 6.1.1)
+	causeRevoked   = "revoked"
+	causeUnclear   = "unclear"  // whether the certificate was revoked, nobody could tell
+	causeWrong     = "wrong"    // a secret or a signature that is not the account's
+	causeReplayed  = "replayed" // no such challenge: used, expired, or another browser's
+	causeCounter   = "counter"  // the passkey has been copied (WebAuthn Level 3, section 6.1.1)
 	causeMalformed = "malformed"
 )
 
@@ -55,7 +54,7 @@ func (d *Door) refuse(c echo.Context, a attempt) error {
 
 func (d *Door) recordFailure(c echo.Context, a attempt) error {
 	ctx, now := c.Request().Context(), d.Now()
-	omitted, admitted := d.failures.take(now)
+	omitted, admitted := d.failures.Take(now)
 	if !admitted {
 		d.Logger.WarnContext(ctx, "login_failed", "kind", d.Kind.Name, "by", a.by, "cause", a.cause, "address", c.RealIP())
 		return nil
@@ -69,7 +68,7 @@ func (d *Door) recordFailure(c echo.Context, a attempt) error {
 		Type: d.Kind.Events.LoginFailed, Operation: cmp.Or(a.account.ID, nobody), At: now, Payload: payload,
 	})
 	if err != nil {
-		d.failures.omit(omitted + 1)
+		d.failures.Omit(omitted + 1)
 	}
 	return err
 }
@@ -90,37 +89,4 @@ func (d *Door) recordEntry(ctx context.Context, a attempt, address string) error
 func (d *Door) record(ctx context.Context, kind audit.EventType, accountID string, payload map[string]any) error {
 	_, err := d.Recorder.RecordAudit(ctx, audit.Entry{Type: kind, Operation: accountID, At: d.Now(), Payload: payload})
 	return err
-}
-
-// flood bounds how many failures are recorded one by one, with the generic cell
-// rate algorithm (ITU-T I.371, annex A), and counts the others.
-type flood struct {
-	rate api.Rate
-
-	mu      sync.Mutex
-	full    time.Time
-	omitted int
-}
-
-// take is whether a failure is recorded, and how many were not since the last.
-func (f *flood) take(now time.Time) (omitted int, admitted bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.full.Before(now) {
-		f.full = now
-	}
-	if f.full.Sub(now) > time.Duration(f.rate.Burst-1)*f.rate.Every {
-		f.omitted++
-		return 0, false
-	}
-	f.full = f.full.Add(f.rate.Every)
-	omitted, f.omitted = f.omitted, 0
-	return omitted, true
-}
-
-// omit counts failures that could not be recorded after all.
-func (f *flood) omit(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.omitted += n
 }

@@ -83,6 +83,9 @@ func TestHolderRefuses(t *testing.T) {
 		"a name in RTL":    write(`{"match": true, "given_name": "Ana\u202e", "surnames": "Núñez", "address": {"lines": ["Calle Mayor 1"], "postal_code": "33201", "town": "Gijón"}}`),
 		"no street":        write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": [], "postal_code": "33201", "town": "Gijón"}}`),
 		"lines in a line":  write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": ["Calle\nMayor"], "postal_code": "33201", "town": "Gijón"}}`),
+		"a turned town":    write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": ["Calle Mayor 1"], "postal_code": "33201", "town": "Gi\u202ejón"}}`),
+		"a long street":    write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": ["` + strings.Repeat("a", 300) + `"], "postal_code": "33201", "town": "Gijón"}}`),
+		"a hidden filler":  write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": ["Calle Mayor 1"], "postal_code": "33201", "town": "Gijón", "province": "\u3164"}}`),
 		"a foreign code":   write(`{"match": true, "given_name": "Ana", "surnames": "Núñez", "address": {"lines": ["Rua 1"], "postal_code": "4000-123", "town": "Porto"}}`),
 		"the line is gone": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 	} {

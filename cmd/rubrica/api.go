@@ -22,6 +22,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/api/rest"
 	"github.com/rubrica-firma/rubrica/api/validation"
+	"github.com/rubrica-firma/rubrica/api/verification"
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -40,6 +41,9 @@ type APICommand struct {
 	// Proxies are the networks of reverse proxies whose X-Forwarded-For is
 	// believed; without any, clients connect directly.
 	Proxies []netip.Prefix `help:"Networks of trusted proxies (CIDR)."`
+	// ClientCertHeader is where those proxies hand on the TLS client certificates of
+	// applications, such as Client-Cert (RFC 9440). Without it none is known.
+	ClientCertHeader string `name:"client-cert-header" help:"Header in which trusted proxies hand on TLS client certificates." placeholder:"Client-Cert"`
 	// Organisation, LogoText and Accent are how the deployment presents itself.
 	Organisation string `help:"Who runs the service, for the pages' head." default:"Rúbrica"`
 	LogoText     string `help:"Short name beside the mark." default:"Rúbrica"`
@@ -67,8 +71,11 @@ type APICommand struct {
 	DocumentRules map[string]string `name:"document-rules" help:"What to do about a finding in a document, such as javascript_form=refuse;attachments=warn." placeholder:"FINDING=VERDICT"`
 
 	MailSettings
+	WebhookSettings
 	RegistrationSettings
 	EntrancePages
+	SandboxSettings
+	ExplicitSettings
 	// Development shows the component page and lets cookies travel without TLS.
 	Development bool `help:"Serve without TLS, with the component page." production:"never"`
 }
@@ -103,13 +110,17 @@ func (c *APICommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	core, worker, err := c.core(ctx, public, client, logger)
+	p := parts{public: public, client: client, desk: desk, sentences: sentences, logger: logger}
+	if err := c.core(ctx, &p); err != nil {
+		return err
+	}
+	core := p.core
+	announcer, deliver, err := c.webhooks(db, logger)
 	if err != nil {
 		return err
 	}
-	handler, err := c.handler(parts{
-		public: public, client: client, desk: desk, core: core, worker: worker, sentences: sentences, logger: logger,
-	})
+	p.rooms = append(p.rooms, announcer)
+	handler, err := c.handler(p)
 	if err != nil {
 		return err
 	}
@@ -117,8 +128,9 @@ func (c *APICommand) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.serve(ctx, answering("api", "http/answering", handler)) })
 	group.Go(func() error {
-		return db.Work(ctx, logger, store.Duties{Deliver: mailer.Deliver, Augment: core.Augment})
+		return db.Work(ctx, logger, store.Duties{Deliver: mailer.Deliver, Augment: core.Augment, Settle: core.Settle})
 	})
+	group.Go(func() error { return deliver(ctx) })
 	group.Go(func() error { c.keepPurging(ctx, public, logger); return nil })
 	group.Go(func() error { desk.Follow(ctx); return nil })
 	return group.Wait()
@@ -138,48 +150,54 @@ func perSecond(n int) api.Rate {
 
 // parts are what the rooms share.
 type parts struct {
-	public    store.Public
-	client    *rpc.Client
-	desk      *validation.Desk
-	core      *requests.Service
-	worker    *documents.Worker
-	sentences *catalogue.Catalogue
-	logger    *slog.Logger
+	public        store.Public
+	client        *rpc.Client
+	desk          *validation.Desk
+	core          *requests.Service
+	worker        *documents.Worker
+	verifications *verification.Service
+	sentences     *catalogue.Catalogue
+	rooms         []func(*api.Site) // of their own
+	logger        *slog.Logger
 }
 
-// core is what all doors share, and the worker that reads documents for it.
-func (c *APICommand) core(ctx context.Context, public store.Public, client *rpc.Client, logger *slog.Logger) (*requests.Service, *documents.Worker, error) {
+// core adds what all doors share, and the worker that reads documents for it.
+func (c *APICommand) core(ctx context.Context, p *parts) error {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, nil, fmt.Errorf("finding this program: %w", err)
+		return fmt.Errorf("finding this program: %w", err)
 	}
-	worker, err := documents.New(ctx, documents.Config{Command: []string{program, documentWorker}})
-	if err != nil {
-		return nil, nil, err
+	if p.worker, err = documents.New(ctx, documents.Config{Command: []string{program, documentWorker}}); err != nil {
+		return err
 	}
 	base, err := c.plainURL()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	augmenter, trust, err := c.augmenter(public, client, base, logger)
+	with, err := c.evidence(p.public, p.client, base, p.logger)
 	if err != nil {
-		return nil, nil, err
+		return err
+	}
+	if p.verifications, err = c.verifications(p.public, p.worker, with.collector, p.logger); err != nil {
+		return err
 	}
 	judgement, err := policies.DefaultDocumentRules().With(c.DocumentRules)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading document-rules: %w", err)
+		return fmt.Errorf("reading document-rules: %w", err)
 	}
-	return requests.New(requests.Config{
-		Store: public, Opener: announced(client), Worker: worker, Augmenter: augmenter, Trust: trust,
-		Rules: c.rules(), Documents: judgement, Limits: requests.DefaultLimits(), Logger: logger, Now: time.Now,
-	}), worker, nil
+	p.core = requests.New(requests.Config{
+		Store: p.public, Envelopes: p.public, Opener: announced(p.client), Withdrawer: p.client, Worker: p.worker, Augmenter: with.augmenter, Trust: with.trust,
+		Rules: c.rules(), Documents: judgement, Limits: requests.DefaultLimits(), Sandbox: c.Sandbox,
+		Logger: p.logger, Now: time.Now,
+	})
+	return nil
 }
 
 // handler puts the rooms into the site.
 func (c *APICommand) handler(p parts) (http.Handler, error) {
 	public, module, core, worker := p.public, announced(p.client), p.core, p.worker
 	drawn, err := pages.New(pages.Options{
-		Catalogue: p.sentences, Development: c.Development, Logger: p.logger,
+		Catalogue: p.sentences, Development: c.Development, Sandbox: c.Sandbox, Logger: p.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
 	})
 	if err != nil {
@@ -190,12 +208,16 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 		return nil, err
 	}
 	proofs := receipts.New(receipts.Config{Log: public, Policy: policy, Patience: 5 * time.Second, Draw: drawn.Evidence})
+	authority, err := c.authority(p)
+	if err != nil {
+		return nil, err
+	}
 	door := pages.NewDoor(pages.DoorConfig{
-		Pages: drawn, Store: public, Requests: core, Receipts: proofs, Module: module, Register: module, Viewer: worker,
+		Pages: drawn, Store: public, Requests: core, Receipts: proofs, Module: module, Register: module, Viewer: worker, Grants: authority,
 		Rules: c.rules(), Issuer: c.Service, CodeInterval: c.CodeInterval, Development: c.Development, Now: time.Now,
 	})
 	native, err := rest.Room(rest.Config{
-		Requests: core, Store: public, Receipts: proofs, Register: module, Videos: public, SigningPath: pages.SigningPath, Limits: core.Limits, Now: time.Now,
+		Requests: core, Envelopes: core, Store: public, Receipts: proofs, Register: module, Videos: public, Webhooks: public, Verifications: p.verifications, Reports: drawn, Sandbox: c.codes(p.client), SigningPath: pages.SigningPath, Limits: core.Limits, Now: time.Now,
 		Pages: map[policies.Where]string{
 			policies.AtActivation: "/activar", policies.AtPassword: "/contrasena", policies.AtCertificate: "/certificado",
 		},
@@ -207,10 +229,10 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 	limits.Attempts = api.Rate{Every: time.Minute / time.Duration(c.AttemptsPerMinute), Burst: c.AttemptsPerMinute}
 	limits.Calls = perSecond(c.CallsPerSecond)
 	return api.New(api.Config{
-		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Clients: public,
+		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Authority: authority, Sandbox: c.Sandbox,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
-		ErrorPage: door.Trouble, Rooms: append(c.entrances(door, p.client),
-			p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
+		ErrorPage: door.Trouble, Rooms: append(append(p.rooms, c.entrances(door, p.client)...),
+			authority.Room, c.cloudSignatures(p, authority, drawn, module).Room, pages.AuthoriseRoom{Door: door, Authorisations: authority}.Room, p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
 			pages.OfficeRoom{Door: door, Places: public}.Room,
 		),
 		Limits: limits, Logger: p.logger, Now: time.Now,
@@ -253,7 +275,11 @@ func (c *APICommand) keepPurging(ctx context.Context, public store.Public, logge
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
-		if err := public.Purge(ctx, time.Now(), c.Retention, requests.DefaultLimits().UploadLife); err != nil && ctx.Err() == nil {
+		err := public.Purge(ctx, time.Now(), c.Retention, requests.DefaultLimits().UploadLife)
+		for more := true; more && err == nil; {
+			more, err = public.ForgetWebhooks(ctx, time.Now().Add(-c.Retention))
+		}
+		if err != nil && ctx.Err() == nil {
 			logger.ErrorContext(ctx, "purge_failed", "error", err)
 		}
 		select {

@@ -13,20 +13,33 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api/oauth"
 	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
-// AppCommand administers the applications that may ask for signatures.
+// AppCommand administers the applications that may ask for signatures. Every
+// change stands in the signature log.
 type AppCommand struct {
-	Add AppAddCommand `cmd:"" help:"Register an application or an office and print its credentials."`
+	Add          AppAddCommand          `cmd:"" help:"Register an application or an office and print its credentials."`
+	List         AppListCommand         `cmd:"" help:"List the applications and offices."`
+	Show         AppShowCommand         `cmd:"" help:"Print what an application is known by, and what is relaxed for it."`
+	Key          AppKeyCommand          `cmd:"" help:"Public keys with which an application shows who it is (private_key_jwt)."`
+	Certificate  AppCertificateCommand  `cmd:"" help:"TLS certificates by which an application shows who it is."`
+	Redirect     AppRedirectCommand     `cmd:"" help:"Addresses to which browsers may come back."`
+	Switch       AppSwitchCommand       `cmd:"" help:"Relax the FAPI 2.0 security profile for an application, or no longer."`
+	Limits       AppLimitsCommand       `cmd:"" help:"Say through which doors an application may come, for what, and how often."`
+	Contact      AppContactCommand      `cmd:"" help:"Say whom to tell when something is wrong."`
+	Disable      AppDisableCommand      `cmd:"" help:"Shut an application out, at once."`
+	Enable       AppEnableCommand       `cmd:"" help:"Let an application in again."`
+	RotateSecret AppRotateSecretCommand `cmd:"" name:"rotate-secret" help:"Give an application another secret, in the place of the one that it has."`
 }
 
 // AppAddCommand registers a client. Its secret is printed once and kept only as
@@ -37,7 +50,12 @@ type AppAddCommand struct {
 	Name         string   `help:"Name of the application or office, as citizens read it." required:""`
 	Organisation string   `help:"Administration that it belongs to." required:""`
 	ReturnURL    []string `name:"return-url" help:"Address to which browsers may come back; exact, several allowed."`
-	Scope        []string `help:"signature for applications, registration for offices, registration:video for providers of video identification." enum:"signature,registration,registration:video" default:"signature"`
+	Scope        []string `help:"signature for applications; service and credential for those that come by Cloud Signature Consortium; registration for offices; registration:video for providers of video identification." enum:"signature,service,credential,registration,registration:video" default:"signature"`
+	// Key and Certificate are by what it shows who it is. With neither, it gets a
+	// secret, and what the FAPI 2.0 security profile asks beyond that is relaxed.
+	Key         string `help:"File with its public key (PEM, JWK or JWK set)." type:"existingfile"`
+	Certificate string `help:"File with its TLS client certificate (PEM or DER)." type:"existingfile"`
+	Contact     string `help:"Whom to tell when something is wrong."`
 	// PublicKey lets an office make its key itself; without it a key is made, and
 	// the office gets its private part with the other credentials.
 	PublicKey string `help:"File with the public key of an office that keeps its key to itself (PEM, P-256)." type:"existingfile"`
@@ -69,11 +87,17 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 	}
 	defer db.Close()
 
-	credentials := clientCredentials{ID: strings.ToLower(rand.Text()), Secret: newSecret()}
-	hash := sha256.Sum256([]byte(credentials.Secret))
+	credentials := clientCredentials{ID: strings.ToLower(rand.Text())}
 	client := signer.Client{
-		ID: credentials.ID, Name: c.Name, Organisation: c.Organisation,
-		SecretHash: hash[:], Scopes: c.Scope, ReturnAddresses: c.ReturnURL,
+		ID: credentials.ID, Name: c.Name, Organisation: c.Organisation, Scopes: c.Scope, ReturnAddresses: c.ReturnURL, Contact: c.Contact,
+	}
+	if err := c.papers(&client); err != nil {
+		return err
+	}
+	if len(client.Keys)+len(client.Certificates) == 0 {
+		credentials.Secret = newSecret()
+		hash := sha256.Sum256([]byte(credentials.Secret))
+		client.SecretHash, client.Switches = hash[:], []string{signer.SwitchSecret, signer.SwitchUnbound}
 	}
 	var key citizen.OfficeKey
 	if slices.Contains(c.Scope, registrationScope) {
@@ -89,6 +113,23 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 		return nil
 	}
 	return credentials.write(c.Output)
+}
+
+// papers are by what the application shows who it is, beside a secret.
+func (c *AppAddCommand) papers(client *signer.Client) (err error) {
+	if c.Key != "" {
+		if client.Keys, err = (SpanSettings{Life: 2 * 365 * 24 * time.Hour}).keys(c.Key); err != nil {
+			return err
+		}
+	}
+	if c.Certificate != "" {
+		k, err := readClientCertificate(c.Certificate)
+		if err != nil {
+			return err
+		}
+		client.Certificates = []signer.ClientCertificate{k}
+	}
+	return nil
 }
 
 const registrationScope = "registration"
@@ -153,14 +194,16 @@ func (c *AppAddCommand) keyPair() (public []byte, private string, err error) {
 // clientCredentials is a file that an application or an office keeps.
 type clientCredentials struct {
 	ID     string `json:"client_id"`
-	Secret string `json:"client_secret"`
+	Secret string `json:"client_secret,omitempty"`
 	// PrivateKey signs an office's acts: PKCS #8 in PEM.
 	PrivateKey string `json:"private_key,omitempty"`
 }
 
 func (c clientCredentials) print() {
 	fmt.Println("client_id:    ", c.ID)
-	fmt.Println("client_secret:", c.Secret, " (kept nowhere: write it down now)")
+	if c.Secret != "" {
+		fmt.Println("client_secret:", c.Secret, " (kept nowhere: write it down now)")
+	}
 	if c.PrivateKey != "" {
 		fmt.Printf("private_key, kept nowhere either:\n%s", c.PrivateKey)
 	}
@@ -183,16 +226,23 @@ func newSecret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// maxAppName is in characters: an SMS and the window of a letter show names.
+const maxAppName = 100
+
 // check refuses what would never work later: an application that cannot take
-// its citizens back.
+// its citizens back, or whose name would not be read as it is written.
 func (c *AppAddCommand) check() error {
-	for _, address := range c.ReturnURL {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Fragment != "" {
-			return fmt.Errorf("return address %q must be an absolute http or https address without a fragment", address)
+	for _, name := range []string{c.Name, c.Organisation} {
+		if !policies.IsLine(name, maxAppName) {
+			return fmt.Errorf("%.40q: names are one line of 1 to %d characters that can be seen", name, maxAppName)
 		}
 	}
-	if slices.Contains(c.Scope, "signature") && len(c.ReturnURL) == 0 {
+	for _, address := range c.ReturnURL {
+		if err := oauth.CheckReturnAddress(address); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(c.Scope, func(scope string) bool { return !strings.HasPrefix(scope, registrationScope) }) && len(c.ReturnURL) == 0 {
 		return errors.New("an application needs at least one --return-url")
 	}
 	office := slices.Contains(c.Scope, registrationScope)

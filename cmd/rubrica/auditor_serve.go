@@ -38,7 +38,9 @@ type AuditorServeCommand struct {
 	TLSCertificate string `name:"tls-certificate" help:"Certificate of the door, with its chain (PEM)." required:"" type:"path"`
 	TLSKey         string `name:"tls-key" help:"Its key (PEM)." required:"" type:"path"`
 	ClientCA       string `name:"client-ca" help:"Authorities that issue auditors' client certificates (PEM); without any, auditors have passkeys." type:"path"`
+	StaffCertificateSettings
 	RecorderSettings
+	SandboxSettings
 	// Proxies are APICommand's.
 	Proxies []netip.Prefix `help:"Networks of trusted proxies (CIDR)."`
 	// Organisation, LogoText and Accent are how the deployment presents itself.
@@ -117,8 +119,12 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d auditorDesk) (http.
 	address := strings.TrimRight(c.PublicURL, "/")
 	limits := staff.DefaultLimits()
 	limits.Attempts = api.Rate{Every: time.Minute / time.Duration(max(1, c.AttemptsPerMinute)), Burst: c.AttemptsPerMinute}
+	revoked, err := c.revoked(c.ClientCA, d.logger)
+	if err != nil {
+		return nil, err
+	}
 	door, err := staff.New(staff.Config{
-		Kind: personnel.Auditors(), Paths: staff.AuditorPaths(), PublicURL: address, Name: c.LogoText, Store: d.store, Recorder: d.signer, Authorities: d.papers.Authorities,
+		Kind: personnel.Auditors(), Paths: staff.AuditorPaths(), PublicURL: address, Name: c.LogoText, Store: d.store, Recorder: d.signer, Authorities: d.papers.Authorities, Revoked: revoked,
 		Limits: limits, Logger: d.logger, Now: time.Now,
 	})
 	if err != nil {
@@ -136,7 +142,7 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d auditorDesk) (http.
 		return nil, err
 	}
 	site := api.Config{
-		PublicURL: address, Proxies: c.Proxies, Catalogue: sentences,
+		PublicURL: address, Proxies: c.Proxies, Catalogue: sentences, Sandbox: c.Sandbox,
 		Clients: door.Programs(), Scopes: []string{api.ScopeAudit}, Certificate: door.Certificate, Refused: door.Refused,
 		Checks:    map[string]api.Check{"database": d.store.Ping, "signer": d.signer.Healthy},
 		ErrorPage: drawn.Trouble,
@@ -151,7 +157,7 @@ func (c *AuditorServeCommand) handler(ctx context.Context, d auditorDesk) (http.
 
 func (c *AuditorServeCommand) pages(ctx context.Context, d auditorDesk, sentences *catalogue.Catalogue, config pages.AuditDoorConfig) (*pages.AuditDoor, error) {
 	drawn, err := pages.New(pages.Options{
-		Catalogue: sentences, Logger: d.logger,
+		Catalogue: sentences, Sandbox: c.Sandbox, Logger: d.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
 	})
 	if err != nil {

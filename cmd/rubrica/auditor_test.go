@@ -88,7 +88,7 @@ func TestAuditorAccounts(t *testing.T) {
 		{"Ana", "--role", "officer"},
 		{"Ana", "--role", "auditor,administrator"},
 		{"", "--role", "auditor"},
-		{"Ana\nBea", "--role", "auditor"},
+		{"Ana\u202eBea", "--role", "auditor"},
 		{strings.Repeat("a", 101), "--role", "auditor"},
 		{"Ana", "--role", "administrator", "--program"},
 		{"Ana", "--role", "auditor", "--certificate", file("key.pem")},

@@ -136,6 +136,10 @@ func (c *MeasureCommand) Run(ctx context.Context) error {
 		{Prefix: "ca/", Measure: (&bench.CA{Keys: keys}).Measure},
 		{Prefix: "formats/", Measure: (&bench.Formats{Keys: keys}).Measure},
 		{Prefix: "citizen/", Measure: (&bench.Citizen{Keys: keys, Spine: spine}).Measure},
+		{Prefix: "doors/webhooks", Measure: (&bench.Webhooks{Keys: keys}).Measure},
+		{Prefix: "doors/csc", Measure: (&bench.CSC{Keys: keys}).Measure},
+		{Prefix: "doors/", Measure: (&bench.Documents{Keys: keys, Spine: spine}).Measure},
+		{Prefix: "doors/scale", Measure: (&bench.Scale{Keys: keys}).Measure},
 		{Prefix: "log/", Measure: (&bench.Log{Keys: keys, Spine: spine}).Measure},
 	}
 	if err := bench.Run(ctx, houses, c.Only, c.Output, os.Stdout); err != nil {

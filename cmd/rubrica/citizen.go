@@ -20,6 +20,7 @@ type CitizenCommand struct {
 	Release        CitizenReleaseCommand        `cmd:"" help:"Lift the hold of a citizen's certificate."`
 	Deregister     CitizenDeregisterCommand     `cmd:"" help:"End a citizen's registration; certificate and key go with it."`
 	ReportDeath    CitizenReportDeathCommand    `cmd:"" help:"End the registration of somebody who has died; nobody is written to."`
+	Sandbox        CitizenSandboxCommand        `cmd:"" production:"never" help:"Bring the citizens of a sandbox to where they should be."`
 }
 
 // OfficeSettings say which office asks.
@@ -148,11 +149,21 @@ func (c *CitizenReleaseCommand) Run(ctx context.Context) error {
 }
 
 // CitizenReportDeathCommand ends the registration of somebody who has died.
-type CitizenReportDeathCommand struct{ CitizenSettings }
+type CitizenReportDeathCommand struct {
+	CitizenSettings
+	Document string `help:"The document that certifies the death: which, of whom, its number." required:""`
+}
 
 // Run deregisters.
 func (c *CitizenReportDeathCommand) Run(ctx context.Context) error {
-	return c.act(ctx, client.ActReportDeath, "Deregistered. Nobody is written to.")
+	_, err := c.perform(ctx, client.OfficeAct{
+		Act: client.ActReportDeath, Identifier: &c.Identifier, Reason: &c.Reason, Evidence: &map[string]string{"document": c.Document},
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println("Written down as dead. Nobody is written to.")
+	return nil
 }
 
 // CitizenDeregisterCommand ends a registration.

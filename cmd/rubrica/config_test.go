@@ -54,6 +54,22 @@ func parse(t *testing.T, file string, args ...string) (testCLI, error) {
 	return cli, checkMode(cli.Mode, command, loaded)
 }
 
+// A change of mobile is followed by a time in which nothing is issued, which no
+// deployment makes so short that nobody reads of the change.
+func TestPhoneCoolOff(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"24h": 24 * time.Hour, "96h": 96 * time.Hour, "720h": 720 * time.Hour, "23h": 0, "721h": 0, "24h30m": 0, "0": 0, "-72h": 0, "tres días": 0} {
+		var c coolOff
+		if err := c.UnmarshalText([]byte(text)); c.Duration != want || (err == nil) != (want > 0) {
+			t.Errorf("%s: got %v %v, want %v", text, c.Duration, err, want)
+		}
+	}
+	rules := RuleSettings{FiveYears: "age", PhoneCoolOff: coolOff{96 * time.Hour}}.rules()
+	if rules.PhoneCoolOff != 96*time.Hour || rules.Reading != "age" {
+		t.Errorf("got %v, want what was set", rules)
+	}
+}
+
 func TestConfigFile(t *testing.T) {
 	t.Setenv("RUBRICA_TEST_WAIT", "7s")
 	cli, err := parse(t, `

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/augment"
+	"github.com/rubrica-firma/rubrica/api/documents"
+	"github.com/rubrica-firma/rubrica/api/verification"
 	"github.com/rubrica-firma/rubrica/ca"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 	"github.com/rubrica-firma/rubrica/store"
@@ -29,19 +31,28 @@ type EvidenceSettings struct {
 	EvidenceHosts []string `name:"evidence-host" help:"Hosts that outside authorities' certificates, revocation lists and OCSP answers may be fetched from."`
 	// EvidenceNetworks are for authorities that are not on the Internet.
 	EvidenceNetworks []netip.Prefix `name:"evidence-network" help:"Networks that are not public and where those hosts and authorities may be, such as 10.1.0.0/16."`
+	// VerifyTrust is whose signatures are validated besides the deployment's own.
+	VerifyTrust []string `name:"verify-trust" help:"Root certificates of outside authorities whose signatures POST /v1/verify believes, PEM or DER." type:"existingfile" placeholder:"FILE"`
 	// TSATimeout bounds each authority.
 	TSATimeout time.Duration `name:"tsa-timeout" help:"How long one of them may take." default:"3s"`
 }
 
-// augmenter wires what lifts signatures to higher levels, and whom it trusts.
-func (c EvidenceSettings) augmenter(public store.Public, client *rpc.Client, base string, logger *slog.Logger) (*augment.Augmenter, augment.Trust, error) {
-	trust, err := c.trust(public)
+// evidence is what lifts signatures to higher levels, what it asks, and whom it
+// trusts.
+type evidence struct {
+	augmenter *augment.Augmenter
+	collector *augment.Collector
+	trust     augment.Trust
+}
+
+func (c EvidenceSettings) evidence(public store.Public, client *rpc.Client, base string, logger *slog.Logger) (evidence, error) {
+	trust, err := c.trust(public, c.TSATrust)
 	if err != nil {
-		return nil, nil, err
+		return evidence{}, err
 	}
 	web, err := c.web()
 	if err != nil {
-		return nil, nil, err
+		return evidence{}, err
 	}
 	stamps := augment.StampsConfig{Trust: trust, Timeout: c.TSATimeout, Now: time.Now, Logger: logger}
 	for _, address := range c.TSA {
@@ -53,17 +64,26 @@ func (c EvidenceSettings) augmenter(public store.Public, client *rpc.Client, bas
 	}
 	stamper, err := augment.NewStamps(stamps)
 	if err != nil {
-		return nil, nil, err
+		return evidence{}, err
 	}
 	own := augment.Own{Bases: []string{base}, Published: public, Responder: client}
 	collector, err := augment.NewCollector(augment.CollectorConfig{
 		Trust: trust, Libraries: []augment.Library{own, web}, Now: time.Now,
 	})
 	if err != nil {
-		return nil, nil, err
+		return evidence{}, err
 	}
 	augmenter, err := augment.New(augment.Config{Stamper: stamper, Evidence: collector, Trust: trust, Now: time.Now})
-	return augmenter, trust, err
+	return evidence{augmenter: augmenter, collector: collector, trust: trust}, err
+}
+
+// verifications wires what validates the documents that others send.
+func (c EvidenceSettings) verifications(public store.Public, worker *documents.Worker, authorities *augment.Collector, logger *slog.Logger) (*verification.Service, error) {
+	trust, err := c.trust(public, append(slices.Clip(c.TSATrust), c.VerifyTrust...))
+	if err != nil {
+		return nil, err
+	}
+	return verification.New(verification.Config{Worker: worker, Authorities: authorities, Trust: trust, Logger: logger, Now: time.Now}), nil
 }
 
 // web reaches the outside authorities, and nobody else.
@@ -84,10 +104,10 @@ func (c EvidenceSettings) web() (*augment.Web, error) {
 
 // trust is the deployment's roots, read each time since ceremonies add some, and
 // those that were named.
-func (c EvidenceSettings) trust(public store.Public) (augment.Trust, error) {
+func (c EvidenceSettings) trust(public store.Public, files []string) (augment.Trust, error) {
 	var named []*x509.Certificate
-	if len(c.TSATrust) > 0 {
-		found, err := readEvidence(c.TSATrust)
+	if len(files) > 0 {
+		found, err := readEvidence(files)
 		if err != nil {
 			return nil, err
 		}

@@ -53,8 +53,10 @@ type CLI struct {
 	Officer   OfficerCommand   `cmd:"" help:"Who works at the officers' desk."`
 
 	App     AppCommand     `cmd:"" help:"Applications that ask for signatures, and offices."`
+	Webhook WebhookCommand `cmd:"" help:"Where applications are told of what becomes of their requests."`
 	Citizen CitizenCommand `cmd:"" help:"Citizens, as an office registers them."`
 	Office  OfficeCommand  `cmd:"" help:"The list in which citizens find an office."`
+	Letter  LetterCommand  `cmd:"" help:"Invitation letters that a post room prints."`
 	Card    CardCommand    `cmd:"" help:"Municipal cards."`
 
 	Pages PagesCommand `cmd:"" help:"Write every page in every state and language to a directory, for review."`

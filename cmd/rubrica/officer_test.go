@@ -45,6 +45,8 @@ func TestOfficerAccounts(t *testing.T) {
 		{"Rosa", "--role", "officer", "--office-id", "none-such"},
 		{"Rosa", "--role", "officer", "--office-id", "norte", "--office-file", officeFile},
 		{"", "--role", "officer", "--office-id", "norte"},
+		{"Rosa \u202eliG", "--role", "officer", "--office-id", "norte"},
+		{strings.Repeat("a", 300), "--role", "officer", "--office-id", "norte"},
 	} {
 		if status, text := command(t, append([]string{"officer", "add", database}, refused...)...); status == 0 {
 			t.Errorf("%q: got an account: %s", refused, text)

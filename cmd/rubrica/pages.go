@@ -69,7 +69,7 @@ func (c *PagesCommand) photograph(ctx context.Context, written []string) error {
 	if err != nil {
 		return fmt.Errorf("listening for the browser: %w", err)
 	}
-	server := &http.Server{Handler: http.FileServer(http.Dir(c.Dir)), ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: http.FileServer(http.Dir(c.Dir)), ReadHeaderTimeout: time.Second, ReadTimeout: time.Second}
 	defer server.Close() //nolint:errcheck // the command ends
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

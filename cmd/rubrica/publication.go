@@ -161,7 +161,7 @@ func (c *SignerCommand) publisher(db *store.DB, p *publishing, authority *online
 // stamper asks the own authority or one outside, and believes neither unseen.
 func (s PublicationSettings) stamper(db *store.DB, own augment.Authority, logger *slog.Logger) (augment.Stamper, error) {
 	evidence := EvidenceSettings{TSA: []string{s.LogTSA}, TSATrust: s.LogTSATrust, EvidenceNetworks: s.LogTSANetworks, TSATimeout: augment.Patience}
-	trust, err := evidence.trust(store.ForPublic(db))
+	trust, err := evidence.trust(store.ForPublic(db), s.LogTSATrust)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // are believed.
 type CertificateDoorSettings struct {
 	// Trust is the list of accepted authorities; without it there is no such door.
-	// docs/certificate-door.md says what it holds. It is read at the start.
+	// docs/certificate-door.md says what it holds. It is read again when it changes.
 	Trust             string `help:"Trust list of accepted authorities (TOML); without it, no certificates are taken." type:"path" placeholder:"FILE"`
 	CertificateURL    string `name:"certificate-url" help:"Address of the certificate door, as browsers see it." production:"https"`
 	CertificateListen string `name:"certificate-listen" help:"Address of the certificate door to listen on, with TLS." default:"127.0.0.1:8445"`
@@ -29,12 +29,12 @@ func (c *RegistrarServeCommand) certificateDoor(r registrar) (house, func() *x50
 	if c.CertificateURL == "" {
 		return house{}, nil, errors.New("a trust list (--trust) without the address of its door (--certificate-url)")
 	}
-	trust, err := presenting.OpenTrust(c.Trust)
+	trust, err := presenting.OpenTrustFile(c.Trust, r.logger)
 	if err != nil {
 		return house{}, nil, err
 	}
 	door, err := presenting.New(presenting.Config{
-		Trust: trust, Office: r.offices[0], ServiceURL: c.ServiceURL, Logger: r.logger, Now: time.Now,
+		Trust: trust, Office: r.offices[0], Recorder: r.signer, ServiceURL: c.ServiceURL, Logger: r.logger, Now: time.Now,
 		Perform: func(ctx context.Context, act citizen.Act) (string, error) {
 			receipt, err := r.signer.Perform(ctx, act)
 			return receipt.Code, err
@@ -44,13 +44,13 @@ func (c *RegistrarServeCommand) certificateDoor(r registrar) (house, func() *x50
 		return house{}, nil, err
 	}
 	drawn, err := pages.New(pages.Options{
-		Catalogue: r.sentences, Logger: r.logger,
+		Catalogue: r.sentences, Sandbox: c.Sandbox, Logger: r.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
 	})
 	if err != nil {
 		return house{}, nil, fmt.Errorf("preparing the pages: %w", err)
 	}
 	rooms := pages.NewCertificateDoor(pages.CertificateDoorConfig{Pages: drawn, Presenting: door, ServiceURL: withoutSlash(c.ServiceURL), Now: time.Now})
-	authorities := trust.Authorities()
-	return house{rooms: []func(*api.Site){rooms.Room}, trouble: rooms.Trouble}, func() *x509.CertPool { return authorities }, nil
+	authorities := func() *x509.CertPool { return trust.List(context.Background()).Authorities() }
+	return house{rooms: []func(*api.Site){rooms.Room}, trouble: rooms.Trouble}, authorities, nil
 }

@@ -16,7 +16,7 @@ import (
 // desk are the rooms of the officers' desk, behind its door.
 func (c *RegistrarServeCommand) desk(r registrar, door *staff.Door) (house, error) {
 	drawn, err := pages.New(pages.Options{
-		Catalogue: r.sentences, Logger: r.logger,
+		Catalogue: r.sentences, Sandbox: c.Sandbox, Logger: r.logger,
 		Branding: pages.Branding{LogoText: c.LogoText, Organisation: c.Organisation, Accent: c.Accent},
 	})
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *RegistrarServeCommand) desk(r registrar, door *staff.Door) (house, erro
 		Store: kept, Recorder: r.signer, Register: r.signer, Pens: pens, Printer: c.printer(drawn, withoutSlash(c.ServiceURL)), Rules: c.rules(), Limits: limits, Now: time.Now,
 	})
 	rooms := pages.NewDeskDoor(pages.DeskConfig{
-		Pages: drawn, Counter: counter, Officers: door, Offices: names, ServiceURL: withoutSlash(c.ServiceURL), MassLimit: limits.Mass, Letters: c.Letters, Now: time.Now,
+		Pages: drawn, Counter: counter, Officers: door, Offices: names, ServiceURL: withoutSlash(c.ServiceURL), MassLimit: limits.Mass, CoolOff: c.PhoneCoolOff.Duration, Letters: c.Letters, Now: time.Now,
 	})
 	return house{rooms: []func(*api.Site){rooms.Room}, trouble: rooms.Trouble}, nil
 }

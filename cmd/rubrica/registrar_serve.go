@@ -34,11 +34,13 @@ type RegistrarServeCommand struct {
 	TLSCertificate string `name:"tls-certificate" help:"Certificate of the registrar, with its chain (PEM)." required:"" type:"path"`
 	TLSKey         string `name:"tls-key" help:"Its key (PEM)." required:"" type:"path"`
 	ClientCA       string `name:"client-ca" help:"Authorities that issue officers' client certificates (PEM); without any, officers have passkeys." type:"path"`
+	StaffCertificateSettings
 	RecorderSettings
 	OfficeKeysSettings
 	CertificateDoorSettings
 	LetterSettings
 	RuleSettings
+	SandboxSettings
 	// Organisation, LogoText and Accent are how the deployment presents itself.
 	Organisation string `help:"Who runs the service, for the pages' head." default:"Rúbrica"`
 	LogoText     string `help:"Short name beside the mark." default:"Rúbrica"`
@@ -54,6 +56,7 @@ type registrar struct {
 	offices   []*citizen.Signatory
 	papers    *staff.Papers
 	sentences *catalogue.Catalogue
+	sandbox   bool
 	logger    *slog.Logger
 }
 
@@ -74,7 +77,7 @@ func (c *RegistrarServeCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	r := registrar{db: db, logger: logger}
+	r := registrar{db: db, sandbox: c.Sandbox, logger: logger}
 	if r.offices, err = c.signatories(); err != nil {
 		return err
 	}
@@ -104,9 +107,13 @@ func (c *RegistrarServeCommand) servers(r registrar) ([]*http.Server, error) {
 	attempts := api.Rate{Every: time.Minute / time.Duration(c.AttemptsPerMinute), Burst: c.AttemptsPerMinute}
 	limits := staff.DefaultLimits()
 	limits.Attempts = attempts
+	revoked, err := c.revoked(c.ClientCA, r.logger)
+	if err != nil {
+		return nil, err
+	}
 	door, err := staff.New(staff.Config{
 		Kind: personnel.Officers(), Paths: staff.OfficerPaths(), PublicURL: withoutSlash(c.PublicURL), Name: c.LogoText,
-		Store: r.db.Staff(personnel.Officers()), Recorder: r.signer, Authorities: r.papers.Authorities,
+		Store: r.db.Staff(personnel.Officers()), Recorder: r.signer, Authorities: r.papers.Authorities, Revoked: revoked,
 		Limits: limits, Logger: r.logger, Now: time.Now,
 	})
 	if err != nil {
@@ -142,7 +149,7 @@ func (c *RegistrarServeCommand) servers(r registrar) ([]*http.Server, error) {
 // server puts a door's rooms into a site of its own.
 func (r registrar) server(address, listen string, attempts api.Rate, h house) (*http.Server, error) {
 	site := api.Config{
-		PublicURL: withoutSlash(address), Catalogue: r.sentences,
+		PublicURL: withoutSlash(address), Catalogue: r.sentences, Sandbox: r.sandbox,
 		Checks:    map[string]api.Check{"database": r.db.Ping, "signer": r.signer.Healthy},
 		ErrorPage: h.trouble, Rooms: h.rooms, Limits: api.DefaultLimits(), Logger: r.logger, Now: time.Now,
 	}

@@ -160,11 +160,32 @@ type RuleSettings struct {
 	// FiveYears selects the reading of the five-year rule: strict refuses also
 	// registrations made on line with a certificate, age only old ones.
 	FiveYears string `help:"Reading of the five-year rule: strict or age." enum:"strict,age" default:"strict"`
+	// PhoneCoolOff is for how long after a change of mobile nothing is issued and no
+	// password is set anew: between a day and thirty. Less would not leave whoever
+	// lost the number to a thief the time to read of it.
+	PhoneCoolOff coolOff `name:"phone-cool-off" help:"Time after a change of mobile without new certificates or passwords, 24h to 720h." default:"72h"`
+}
+
+// coolOff is a duration within the bounds of RuleSettings.PhoneCoolOff.
+type coolOff struct{ time.Duration }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *coolOff) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		return err
+	}
+	const day = 24 * time.Hour
+	if d < day || d > 30*day || d%time.Hour != 0 {
+		return fmt.Errorf("%s is not whole hours between 24h and 720h", d)
+	}
+	c.Duration = d
+	return nil
 }
 
 func (s RuleSettings) rules() policies.Rules {
 	rules := policies.DefaultRules()
-	rules.Reading = policies.Reading(s.FiveYears)
+	rules.Reading, rules.PhoneCoolOff = policies.Reading(s.FiveYears), s.PhoneCoolOff.Duration
 	return rules
 }
 

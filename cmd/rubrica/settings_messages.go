@@ -22,6 +22,8 @@ import (
 	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/notify/catalogue"
 	"github.com/rubrica-firma/rubrica/notify/smpp"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/sandbox"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -78,6 +80,7 @@ type SMSSettings struct {
 	// SMSGateway takes POST {id, to, text} with a bearer token and answers 202.
 	SMSGateway   string `name:"sms-gateway" help:"Address of an SMS operator's gateway." production:"https"`
 	SMSTokenFile string `name:"sms-token-file" help:"File with the gateway's bearer token." type:"existingfile"`
+	SMSStatusURL string `name:"sms-status-url" help:"Address where the gateway tells what became of a message, with {id} in it." production:"https"`
 	// SMSOperators holds accounts at operators, SMPP or HTTP (docs/operating.md).
 	SMSOperators string `name:"sms-operators" help:"File with accounts at SMS operators (TOML)." type:"existingfile" placeholder:"FILE"`
 	// SMSPatience is how long one operator may take before the next one is asked.
@@ -121,6 +124,9 @@ type operatorAccount struct {
 	// Of HTTP.
 	URL       string
 	TokenFile string `toml:"token_file"`
+	// StatusURL, with {id} in the place of a message's id, tells what became of it;
+	// empty where the operator tells nothing.
+	StatusURL string `toml:"status_url"`
 }
 
 // accounts are the operators, those to ask first, first.
@@ -147,7 +153,7 @@ func (s SMSSettings) accounts() ([]operatorAccount, error) {
 	}
 	all := file.Operator
 	if s.SMSGateway != "" {
-		all = append(all, operatorAccount{Name: "gateway", Kind: "http", URL: s.SMSGateway, TokenFile: s.SMSTokenFile})
+		all = append(all, operatorAccount{Name: "gateway", Kind: "http", URL: s.SMSGateway, TokenFile: s.SMSTokenFile, StatusURL: s.SMSStatusURL})
 	}
 	slices.SortStableFunc(all, func(a, b operatorAccount) int { return cmp.Compare(a.Priority, b.Priority) })
 	names := map[string]bool{}
@@ -169,14 +175,21 @@ func (a operatorAccount) check(mode string) error {
 	if mode != "development" && !secure {
 		return fmt.Errorf("the SMS operator %s must be reached over TLS (tls = true, or https)", a.Name)
 	}
+	if a.StatusURL == "" {
+		return nil
+	}
+	if mode != "development" && !strings.HasPrefix(a.StatusURL, "https://") || !strings.Contains(a.StatusURL, notify.MessageID) || a.Kind != "http" {
+		return fmt.Errorf("the status_url of the SMS operator %s must be an https address of an HTTP operator, with %s in it", a.Name, notify.MessageID)
+	}
 	return nil
 }
 
 // messages are the ways to a citizen from the signer.
 type messages struct {
-	courier *notify.Courier
+	courier signer.Courier
 	post    *notify.Post
 	keep    []func(context.Context) // connections with operators
+	outbox  *sandbox.Outbox         // nil where the deployment is no sandbox
 }
 
 func (c *SignerCommand) messages(db *store.DB, mode string, logger *slog.Logger) (messages, error) {
@@ -202,7 +215,7 @@ func (c *SignerCommand) messages(db *store.DB, mode string, logger *slog.Logger)
 		if err := a.check(mode); err != nil {
 			return messages{}, refused([]error{err})
 		}
-		operator, keep, err := a.open(operators, c.SMSPatience, logger)
+		operator, keep, err := a.open(operators, db, c.SMSPatience, logger)
 		if err != nil {
 			return messages{}, fmt.Errorf("SMS operator %s: %w", a.Name, err)
 		}
@@ -211,14 +224,18 @@ func (c *SignerCommand) messages(db *store.DB, mode string, logger *slog.Logger)
 			all.keep = append(all.keep, keep)
 		}
 	}
-	sender := &notify.Limited{Next: operators, Counts: db, Limits: c.limits(), Now: time.Now}
+	var sender notify.Sender = &notify.Limited{Next: operators, Counts: db, Limits: c.limits(), Now: time.Now}
 	all.courier = &notify.Courier{Catalogue: sentences, Sender: sender, Service: c.Service, Host: host}
+	if c.Sandbox {
+		all.outbox = &sandbox.Outbox{Now: time.Now}
+		sender, all.courier = all.outbox.Sender(sender), all.outbox.Courier(all.courier)
+	}
 	all.post = &notify.Post{Catalogue: sentences, Sender: sender, SMTP: mails, Service: c.Service, PublicURL: c.PublicURL, Host: host}
 	return all, nil
 }
 
 // open makes a way to an operator; keep holds the connection, if there is one.
-func (a operatorAccount) open(all *notify.Operators, patience time.Duration, logger *slog.Logger) (o notify.Operator, keep func(context.Context), err error) {
+func (a operatorAccount) open(all *notify.Operators, db notify.Undelivered, patience time.Duration, logger *slog.Logger) (o notify.Operator, keep func(context.Context), err error) {
 	o.Name = a.Name
 	switch a.Kind {
 	case "http":
@@ -227,8 +244,16 @@ func (a operatorAccount) open(all *notify.Operators, patience time.Duration, log
 			return o, nil, err
 		}
 		gateway := &notify.Gateway{URL: a.URL, Token: token, Timeout: patience, Client: http.DefaultClient}
-		o.Submit = func(ctx context.Context, m notify.Message) (string, error) { return "", gateway.Send(ctx, m) }
-		return o, nil, nil
+		if a.StatusURL == "" {
+			o.Submit = func(ctx context.Context, m notify.Message) (string, error) { return "", gateway.Send(ctx, m) }
+			return o, nil, nil
+		}
+		o.Submit = func(ctx context.Context, m notify.Message) (string, error) { return m.ID, gateway.Send(ctx, m) }
+		inquiry := &notify.Inquiry{
+			Operator: a.Name, URL: a.StatusURL, Token: token, Timeout: patience, Client: http.DefaultClient,
+			Messages: db, Arrived: all.Arrived, Now: time.Now, Logger: logger,
+		}
+		return o, inquiry.Run, nil
 	case "smpp":
 		password, err := secretFile(a.PasswordFile)
 		if err != nil {

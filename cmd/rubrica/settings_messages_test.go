@@ -39,13 +39,13 @@ priority = 1
 url = "https://sms.example.es/v1/sms"
 token_file = "/run/secrets/token"
 `)
-	s.SMSGateway, s.SMSTokenFile = "https://gateway.example.es/", "token"
+	s.SMSGateway, s.SMSTokenFile, s.SMSStatusURL = "https://gateway.example.es/", "token", "https://gateway.example.es/{id}"
 	got, err := s.accounts()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []operatorAccount{
-		{Name: "gateway", Kind: "http", URL: "https://gateway.example.es/", TokenFile: "token"},
+		{Name: "gateway", Kind: "http", URL: "https://gateway.example.es/", TokenFile: "token", StatusURL: "https://gateway.example.es/{id}"},
 		{Name: "first", Kind: "http", Priority: 1, URL: "https://sms.example.es/v1/sms", TokenFile: "/run/secrets/token"},
 		{
 			Name: "second", Kind: "smpp", Priority: 2, Address: "smsc.example.es:3550", TLS: true, SystemID: "rubrica",
@@ -83,6 +83,8 @@ func TestOperatorsOfProduction(t *testing.T) {
 		secure  bool
 	}{
 		{operatorAccount{Kind: "smpp", TLS: true}, true},
+		{operatorAccount{Kind: "http", URL: "https://a.example", StatusURL: "https://a.example/{id}"}, true},
+		{operatorAccount{Kind: "http", URL: "https://a.example", StatusURL: "http://a.example/{id}"}, false},
 		{operatorAccount{Kind: "smpp"}, false},
 		{operatorAccount{Kind: "http", URL: "https://sms.example.es/"}, true},
 		{operatorAccount{Kind: "http", URL: "http://sms.example.es/"}, false},
@@ -93,6 +95,17 @@ func TestOperatorsOfProduction(t *testing.T) {
 		}
 		if err := test.account.check("development"); err != nil {
 			t.Errorf("%+v in development: got %v, want it accepted", test.account, err)
+		}
+	}
+	// What is no address of a message is none anywhere.
+	for _, account := range []operatorAccount{
+		{Kind: "http", URL: "https://a.example", StatusURL: "https://a.example/"},
+		{Kind: "smpp", TLS: true, StatusURL: "https://a.example/{id}"},
+	} {
+		for _, mode := range []string{"production", "development"} {
+			if err := account.check(mode); err == nil {
+				t.Errorf("%+v in %s: got it accepted, want an error", account, mode)
+			}
 		}
 	}
 }
@@ -111,13 +124,14 @@ func TestOpenOperators(t *testing.T) {
 	}{
 		"smpp":                     {account: operatorAccount{Kind: "smpp", TLS: true, PasswordFile: secret}, keeps: true},
 		"http":                     {account: operatorAccount{Kind: "http", TokenFile: secret}},
+		"http that tells":          {account: operatorAccount{Kind: "http", TokenFile: secret, StatusURL: "https://a.example/{id}"}, keeps: true},
 		"another kind":             {account: operatorAccount{Kind: "fax"}, fails: true},
 		"no password":              {account: operatorAccount{Kind: "smpp"}, fails: true},
 		"no token":                 {account: operatorAccount{Kind: "http"}, fails: true},
 		"authorities without any":  {account: operatorAccount{Kind: "smpp", TLS: true, PasswordFile: secret, CAFile: secret}, fails: true},
 		"authorities that are not": {account: operatorAccount{Kind: "smpp", TLS: true, PasswordFile: secret, CAFile: secret + "x"}, fails: true},
 	} {
-		operator, keep, err := test.account.open(nil, time.Second, nil)
+		operator, keep, err := test.account.open(nil, nil, time.Second, nil)
 		if (err != nil) != test.fails || (keep != nil) != test.keeps || err == nil && operator.Submit == nil {
 			t.Errorf("%s: got error %v, keeps %t; want fails %t, keeps %t", name, err, keep != nil, test.fails, test.keeps)
 		}

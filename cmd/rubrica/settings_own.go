@@ -24,5 +24,5 @@ func (s OwnSettings) own(config citizen.ProfileConfig, incidents *citizen.Incide
 
 // ownPages are the citizens' own pages.
 func (c *APICommand) ownPages(door *pages.Door, p parts) pages.OwnRoom {
-	return pages.OwnRoom{Door: door, Own: p.public, Profile: p.client, Certificates: c.CertificateURL != "", PINs: true, Cards: c.MunicipalCard}
+	return pages.OwnRoom{Door: door, Own: p.public, Profile: p.client, Certificates: c.CertificateURL != "", PINs: true, Cards: c.MunicipalCard, Retention: c.Retention}
 }

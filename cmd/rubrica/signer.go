@@ -21,6 +21,7 @@ import (
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
+	"github.com/rubrica-firma/rubrica/signer/sandbox"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -51,6 +52,8 @@ type SignerCommand struct {
 	OwnSettings
 	EntranceSettings
 	ProfileSettings
+	SandboxSettings
+	ExplicitSettings
 	// ReadyKeys are made in idle time, so that a citizen need not wait for one.
 	ReadyKeys int `help:"Key pairs kept ready in memory for new certificates (keeper sealed)." default:"4"`
 	// Lease is after how long an intent without an outcome is interrupted.
@@ -217,7 +220,7 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	c.bound(&limits)
 	module := signer.New(signer.Config{
 		Store: db, Keys: token, Vault: vault, Issuer: p.authority, Courier: p.messages.courier,
-		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, RSAScheme: cms.Scheme(c.RSASignatures), ReadyKeys: c.ReadyKeys, Now: time.Now, Logger: logger,
+		Rules: c.rules(), Limits: limits, KeyAlgorithm: c.KeyAlgorithm, RSAScheme: cms.Scheme(c.RSASignatures), ReadyKeys: c.ReadyKeys, Explicit: c.ExplicitMode, Now: time.Now, Logger: logger,
 		Step: steps("signer"),
 	})
 	people := signer.People{Rows: db, Vault: vault, Now: time.Now, Logger: logger}
@@ -232,14 +235,22 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	acts := map[citizen.ActKind]citizen.Performer{
 		citizen.ActPresentCertificate: presentations.Present,
 		citizen.ActCloseIncident:      incidents.Close,
+		citizen.ActChangeApplication:  changeApplication(db),
 	}
 	ways.perform(acts)
-	register := citizen.New(citizen.Config{
+	registered := citizen.Config{
 		Store: db, People: people, Codes: module, Vault: vault,
 		Desk:  citizen.Desk{Offices: db, Seals: vault, Audience: strings.TrimRight(c.PublicURL, "/"), Now: time.Now},
 		Rules: c.rules(), Limits: citizen.DefaultLimits(), Now: time.Now,
 		Acts: acts,
-	})
+	}
+	if err := c.admit(ctx, db); err != nil {
+		return nil, rpc.Services{}, err
+	}
+	if c.Sandbox {
+		acts[citizen.ActRegister] = sandbox.Register{Config: registered}.Perform
+	}
+	register := citizen.New(registered)
 	bounds := citizen.DefaultEnrolmentLimits()
 	bounds.Pace = limits.CodePace
 	enrolments := citizen.NewEnrolments(citizen.EnrolmentConfig{
@@ -248,10 +259,14 @@ func (c *SignerCommand) services(ctx context.Context, p signerParts) (*signer.Se
 	incidents.Register = register
 	own := c.own(citizen.ProfileConfig{Register: register, Store: db, Seals: vault, Post: p.messages.post, Proofs: enrolments}, incidents)
 	services := rpc.Services{
-		Module: module, Register: register, Registrar: enrolments, Profile: own,
+		Module: module, Register: register, Registrar: enrolments, Profile: own, Envelopes: module,
+		Consents: module, Explicit: module,
 		Ready: module.Ready, Logger: logger,
 	}
 	ways.serve(&services, enrolments)
+	if p.messages.outbox != nil {
+		services.Sandbox = p.messages.outbox
+	}
 	return module, services, nil
 }
 

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/rubrica-firma/rubrica/api/staff"
 	"github.com/rubrica-firma/rubrica/personnel"
@@ -42,9 +40,8 @@ type NewAccountSettings struct {
 const maxAccountName = 100
 
 func (s NewAccountSettings) account(role string, now time.Time) (personnel.Account, error) {
-	a := personnel.Account{ID: strings.ToLower(rand.Text()), Name: strings.TrimSpace(s.Name), Role: role, CreatedAt: now}
-	unfit := func(r rune) bool { return !unicode.IsGraphic(r) }
-	if a.Name == "" || utf8.RuneCountInString(a.Name) > maxAccountName || !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, unfit) {
+	a := personnel.Account{ID: strings.ToLower(rand.Text()), Name: policies.Line(s.Name), Role: role, CreatedAt: now}
+	if !policies.IsLine(a.Name, maxAccountName) {
 		return a, fmt.Errorf("the name must have 1 to %d characters that can be seen", maxAccountName)
 	}
 	if s.Certificate == "" {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/dev/sede"
+	"github.com/rubrica-firma/rubrica/notify"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -47,6 +49,8 @@ type UpCommand struct {
 	Demo bool `help:"Sign a document first, as the command demo does."`
 	// Document is what the demo signs.
 	Document string `help:"PDF for the demo to sign; the sede's sample if none is given." type:"existingfile" placeholder:"FILE"`
+	// Sandbox makes it one for developers of applications.
+	Sandbox bool `help:"Be a sandbox: citizens who are always the same, whose codes applications read."`
 	// Set overrides settings of the configuration that is written, for tests
 	// that cannot wait as long as people can.
 	Set map[string]string `help:"Override settings, command.name=value." hidden:""`
@@ -80,9 +84,15 @@ func (c *UpCommand) Run(ctx context.Context) error {
 		Trust:        introduction,
 		Once:         c.Once,
 		Register:     developmentClients,
-		Hint:         registrationHint,
-		Out:          os.Stdout,
-		Logger:       slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Tell: func(e dev.Environment, application string) []string {
+			return []string{"webhook", "add", "--application", application, sede.NoticeURL(e.SedeURL)}
+		},
+		Hint:   registrationHint,
+		Out:    os.Stdout,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if c.Sandbox {
+		config.Seed = []string{"citizen", "sandbox"}
 	}
 	if c.Demo {
 		config.Demo = []string{"demo"}
@@ -103,6 +113,9 @@ func migrate(ctx context.Context, ownerURL string) error {
 
 func (c *UpCommand) settings(e dev.Environment) map[string]any {
 	tree := developmentSettings(e)
+	if c.Sandbox {
+		maps.Copy(tree, map[string]any{"sandbox": true, "codes-per-hour": 10_000, "code-interval": "0s"}) // programs ask, not people
+	}
 	for key, value := range c.Set {
 		table, at := tree, strings.Split(key, ".")
 		for _, name := range at[:len(at)-1] {
@@ -142,6 +155,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"citizen":   citizenSettings(e),
 		"officer":   officerSettings(e),
 		"registrar": registrarSettings(e),
+		"letter":    letterSettings(e),
 		"demo": map[string]any{
 			"office":     e.OfficeCredentials,
 			"sede":       e.SedeCredentials,
@@ -150,10 +164,11 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"policy":     e.LogPolicy,
 			"output":     filepath.Join(e.Dir, "demo"),
 		},
-		"card":   map[string]any{"import": token(map[string]any{"database": e.Databases.Signer})},
-		"office": map[string]any{"import": map[string]any{"database": e.Databases.Signer}},
-		"app":    map[string]any{"add": token(map[string]any{"database": e.Databases.Signer})},
-		"hsm":    map[string]any{"probe": token(map[string]any{})},
+		"card":    map[string]any{"import": token(map[string]any{"database": e.Databases.Signer})},
+		"office":  map[string]any{"import": map[string]any{"database": e.Databases.Signer}},
+		"app":     appSettings(e, token),
+		"webhook": webhookSettings(e),
+		"hsm":     map[string]any{"probe": token(map[string]any{})},
 		"audit": map[string]any{
 			"key":     token(map[string]any{}),
 			"recover": token(map[string]any{"database": e.Databases.Signer, "witness-policy": e.LogPolicy, "log-state": e.LogState}),
@@ -166,7 +181,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"disable": map[string]any{"database": e.Databases.Signer}, "list": map[string]any{"database": e.Databases.Signer},
 			"serve": map[string]any{
 				"database": e.Databases.Auditor, "public-url": e.AuditorURL, "listen": e.AuditorListen, "signer-socket": e.SignerSocket,
-				"tls-certificate": e.AuditorTLS.Certificate, "tls-key": e.AuditorTLS.Key, "client-ca": e.AuditorTLS.CA,
+				"tls-certificate": e.AuditorTLS.Certificate, "tls-key": e.AuditorTLS.Key, "client-ca": e.AuditorTLS.CA, "client-revocation": "off",
 				"witness-policy": e.LogPolicy, "log-url": e.PublicURL,
 			},
 		},
@@ -187,6 +202,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"registrar-user": e.RegistrarPeers,
 			"sms-gateway":    e.SMSGateway,
 			"sms-token-file": e.SMSTokenFile,
+			"sms-status-url": e.SMSGateway + "/" + notify.MessageID,
 
 			"register-url":        e.RegisterURL,
 			"register-token-file": e.RegisterTokenFile,
@@ -206,6 +222,8 @@ func developmentSettings(e dev.Environment) map[string]any {
 			"letters":          true,
 			"municipal-card":   true,
 			"development":      true,
+			"webhook-keys":     []string{e.WebhookKey},
+			"webhook-loopback": true,
 		},
 	}
 }
@@ -215,7 +233,8 @@ func developmentClients(e dev.Environment) []dev.Registration {
 	return []dev.Registration{
 		{File: e.SedeCredentials, Command: []string{
 			"app", "add", "--name", "Sede electrónica", "--organisation", "Ayuntamiento de Valdehierro",
-			"--return-url", sede.ReturnURL(e.SedeURL), "--output", e.SedeCredentials,
+			"--scope", "signature,service,credential",
+			"--return-url", sede.ReturnURL(e.SedeURL), "--return-url", sede.ConsortiumReturnURL(e.SedeURL), "--output", e.SedeCredentials,
 		}},
 		{File: e.OfficeCredentials, Command: []string{
 			"app", "add", "--name", "Oficina de registro de Valdehierro", "--organisation", "Ayuntamiento de Valdehierro",

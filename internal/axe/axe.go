@@ -1,5 +1,6 @@
 // Package axe judges pages with axe-core, which looks for what keeps people
-// with disabilities from using them. It is for tests only.
+// with disabilities from using them, and with a few measures of its own for
+// what axe-core does not see. It is for tests only.
 package axe
 
 import (
@@ -14,7 +15,11 @@ import (
 //go:embed package.json package-lock.json
 var sources embed.FS
 
-// Script is axe-core, to be run in a page: it defines the global axe.
+//go:embed sight.js
+var sight string
+
+// Script is to be run in a page: it defines the globals axe, which is axe-core,
+// and sight, which takes names of its measures and gives what they found.
 func Script(tb testing.TB) string {
 	tb.Helper()
 	dir, err := npm.Install("axe", sources)
@@ -25,5 +30,5 @@ func Script(tb testing.TB) string {
 	if err != nil {
 		tb.Fatalf("reading axe-core: %v", err)
 	}
-	return string(script)
+	return string(script) + "\n" + sight
 }

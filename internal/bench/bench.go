@@ -22,6 +22,7 @@ type Figure struct {
 	Unit  string  `json:"unit"`
 	Goal  string  `json:"goal"` // empty for figures that only inform
 	OK    bool    `json:"ok"`
+	Note  string  `json:"note,omitempty"` // where to look, if the goal was missed
 }
 
 // below makes a figure that should not exceed a limit.
@@ -80,7 +81,7 @@ func print(out io.Writer, figures []Figure) {
 		if f.Goal != "" {
 			verdict = "met"
 			if !f.OK {
-				verdict = "MISSED"
+				verdict = strings.TrimSpace("MISSED " + f.Note)
 			}
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%.3f\t%s\t%s\t%s\n", f.Name, f.Value, f.Unit, f.Goal, verdict)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-
-	"github.com/rubrica-firma/rubrica/policies"
 )
 
 // Citizen measures what people feel: pages, and a register that has grown large.
@@ -21,61 +18,69 @@ func (c *Citizen) Measure(ctx context.Context) ([]Figure, error) {
 	return c.measure(ctx, []part{
 		{[]string{"citizen/page", "citizen/signing_page"}, c.pages},
 		{[]string{"citizen/register"}, c.served(c.register)},
+		{[]string{"citizen/alike"}, c.served(c.alike)},
 	})
 }
 
-// lookups is how often a round asks the register, half of it for strangers.
-const lookups = 400
+// lookups is how often a round asks each question.
+const lookups = 200
 
-// register asks registers that differ in nothing but their size, in turns, for
-// people who are in them and for people who are not.
+// register asks registers that differ in nothing but their size, in turns: what
+// is asked at a log-in, at the desk, on the citizens' own pages and by auditors.
+// Then people look at their pages, all at once.
 func (c *Citizen) register(ctx context.Context, s *server) ([]Figure, error) {
 	later, err := s.hurry(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var towns []*inhabited
+	var asked []*register
 	for _, size := range c.Scales {
-		t, err := s.populate(ctx, size, waves)
+		r, err := s.openRegister(ctx, size)
 		if err != nil {
 			return nil, fmt.Errorf("filling a register of %d citizens: %w", size, err)
 		}
-		defer t.abandon()
-		towns = append(towns, t)
+		defer r.close()
+		asked = append(asked, r)
 	}
 	if err := errors.Join(later(), s.checkpoint(ctx)); err != nil {
 		return nil, err
 	}
+	spent := make([][]spending, len(questions()))
+	for i := range spent {
+		spent[i] = make([]spending, len(asked))
+	}
 	for round := range 2*c.Rounds + 2 {
-		for _, t := range towns {
-			spent, err := spend(lookups, func() error { return t.lookUp(ctx) })
-			if err != nil {
-				return nil, fmt.Errorf("asking a register of %d citizens: %w", t.size, err)
+		for turn := range asked { // each is first, second and last equally often
+			at := (turn + round) % len(asked)
+			for i, q := range questions() {
+				one, err := asked[at].ask(ctx, q)
+				if err != nil {
+					return nil, fmt.Errorf("asking a register of %d citizens for %s: %w", asked[at].size, q.name, err)
+				}
+				spent[i][at].size = asked[at].size
+				if round > 0 { // the first one warms plans and the indexes' tops
+					spent[i][at].add(one)
+				}
 			}
-			if round > 0 { // the first one warms plans and the indexes' tops
-				t.add(spent)
-			}
-		}
-		towns = append(towns[1:], towns[0])
-	}
-	slices.SortFunc(towns, func(a, b *inhabited) int { return a.size - b.size })
-	spendings := make([]spending, len(towns))
-	for i, t := range towns {
-		spendings[i] = t.spending
-	}
-	return against("citizen/register", spendings, func(name string, ratio float64) Figure { return below(name, ratio, 1.15, "ratio") }), nil
-}
-
-// lookUp reads people as whoever identifies does.
-func (t *inhabited) lookUp(ctx context.Context) error {
-	for i := range lookups / 2 {
-		r := t.residents[i%len(t.residents)]
-		if c, _, err := t.db.CitizenByIdentifier(ctx, r.identifier); err != nil || c.Identifier != r.identifier {
-			return fmt.Errorf("reading a citizen: %w", err)
-		}
-		if _, _, err := t.db.CitizenByIdentifier(ctx, "00000000T"); !errors.Is(err, policies.Refuse(policies.CitizenUnknown)) {
-			return fmt.Errorf("reading a stranger: %w", err)
 		}
 	}
-	return nil
+	var figures []Figure
+	for i, q := range questions() {
+		figures = append(figures, against("citizen/register_"+q.name, spent[i], func(name string, ratio float64) Figure {
+			return info(name, ratio, "ratio") // it informs; the pages are judged
+		})...)
+	}
+	touched, err := compareTouched(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	figures = append(figures, touched...)
+	largest := asked[len(asked)-1]
+	crowded, err := c.crowded(ctx, []*register{asked[0], largest})
+	if err != nil {
+		return nil, err
+	}
+	largest.close() // its connections report when they end
+	scans, err := largest.scans(ctx, "citizen/register_sequential_scans", largest.size)
+	return append(append(figures, crowded...), scans), err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	mathrand "math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,6 +100,7 @@ type other struct {
 	resident
 
 	id, credential, serial, request, challenge string
+	given, surnames                            string
 	ticket, seal, digest                       []byte
 }
 
@@ -106,6 +108,24 @@ func (f *filling) random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = f.noise.Read(b) // never fails
 	return b
+}
+
+// Names of people, the most frequent first.
+const (
+	givenNames = "María Antonio Carmen José Manuel Ana Francisco Laura David Cristina Juan Marta Javier Lucía Daniel Isabel " +
+		"Carlos Sara Jesús Rosa Alejandro Elena Miguel Pilar Rafael Raquel Pedro Paula Ángel Begoña Iker Montserrat Uxía"
+	familyNames = "García Rodríguez González Fernández López Martínez Sánchez Pérez Gómez Martín Jiménez Hernández Ruiz Díaz Moreno " +
+		"Muñoz Álvarez Romero Gutiérrez Alonso Navarro Torres Domínguez Ramos Vázquez Ramírez Gil Serrano Morales Molina Blanco " +
+		"Suárez Castro Ortega Delgado Ortiz Marín Rubio Núñez Medina Sanz Castillo Iglesias Cortés Garrido Santos Guerrero Lozano " +
+		"Cano Cruz Méndez Flores Prieto Herrera Peña León Márquez Cabrera Gallego Calvo Vidal Campos Reyes Vega Fuentes Carrasco " +
+		"Etxeberria Puigdomènech Castiñeiras"
+)
+
+// name draws one of some names, the first the most often.
+func (f *filling) name(names string) string {
+	all := strings.Fields(names)
+	u := float64(f.noise.Uint64()>>11) / (1 << 53)
+	return all[int(u*u*float64(len(all)))]
 }
 
 // add puts n citizens in.
@@ -117,6 +137,7 @@ func (f *filling) add(ctx context.Context, n int) error {
 			others[i] = other{
 				resident: f.number(), id: rand.Text(), credential: rand.Text(), serial: hex.EncodeToString(f.random(16)),
 				request: rand.Text(), challenge: rand.Text(), ticket: f.random(32), seal: f.random(32), digest: f.random(32),
+				given: f.name(givenNames), surnames: f.name(familyNames) + " " + f.name(familyNames),
 			}
 		}
 		err := pgx.BeginFunc(ctx, f.conn, func(tx pgx.Tx) error { return f.insert(ctx, tx, others) })
@@ -156,7 +177,7 @@ func (f *filling) citizensTables() []table {
 			"citizens",
 			[]string{"id", "identifier", "given_name", "surnames", "phone", "email", "locale", "status", "document_until", "created_at", "version", "seal_epoch", "seal"},
 			func(o other) []any {
-				return []any{o.id, o.identifier, "Ana", "Núñez Pérez", o.phone, "ana@example.es", "es", "active", expiry, f.then, 3, 1, o.seal}
+				return []any{o.id, o.identifier, o.given, o.surnames, o.phone, "ana@example.es", "es", "active", expiry, f.then, 3, 1, o.seal}
 			},
 		},
 		{

@@ -53,11 +53,11 @@ func (k *Keys) scale(ctx context.Context, s *server) ([]Figure, error) {
 		towns = append(towns[1:], towns[0])
 	}
 	slices.SortFunc(towns, func(a, b *inhabited) int { return a.size - b.size })
-	scans, err := towns[len(towns)-1].scans(ctx, towns[len(towns)-1].size)
+	scans, err := towns[len(towns)-1].scans(ctx, "keys/scale_sequential_scans", towns[len(towns)-1].size)
 	if err != nil {
 		return nil, err
 	}
-	return append(compare(towns), below("keys/scale_sequential_scans", float64(scans), 0, "scans")), nil
+	return append(compare(towns), scans), nil
 }
 
 // compare holds each town against the smallest.
@@ -96,22 +96,30 @@ func (t *inhabited) round(ctx context.Context) (spent, error) {
 }
 
 // scans counts how often a table was read from end to end since the statistics
-// were reset, those aside that have fewer rows than half the town.
-func (t *town) scans(ctx context.Context, size int) (int, error) {
+// were reset, those aside that have fewer rows than half the town. The note says
+// which.
+func (t *town) scans(ctx context.Context, name string, size int) (Figure, error) {
 	t.abandon() // its connections report when they end
 	conn, err := t.connect(ctx, t.name)
 	if err != nil {
-		return 0, err
+		return Figure{}, err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	var n int
+	var (
+		n      int
+		tables string
+	)
 	err = conn.QueryRow(ctx, `
-		SELECT coalesce(sum(s.seq_scan), 0)
+		SELECT
+			coalesce(sum(s.seq_scan), 0),
+			coalesce(string_agg(s.relname || ' ' || s.seq_scan, ', ' ORDER BY s.relname) FILTER (WHERE s.seq_scan > 0), '')
 		FROM pg_stat_user_tables s
 		JOIN pg_class c ON c.oid = s.relid
-		WHERE c.reltuples >= $1`, size/2).Scan(&n)
+		WHERE c.reltuples >= $1`, size/2).Scan(&n, &tables)
 	if err != nil {
-		return 0, fmt.Errorf("counting scans: %w", err)
+		return Figure{}, fmt.Errorf("counting scans: %w", err)
 	}
-	return n, nil
+	f := below(name, float64(n), 0, "scans")
+	f.Note = tables
+	return f, nil
 }

@@ -150,10 +150,19 @@ type signerProcess struct {
 
 // signer starts a signer on a database and waits until it takes calls. It makes
 // no keys in idle time: they would be made while something else is measured.
-func (s *server) signer(ctx context.Context, database string) (signerProcess, error) {
+func (s *server) signer(ctx context.Context, database string, flags ...string) (signerProcess, error) {
 	socket := filepath.Join(s.sockets, database+".sock")
-	cmd := s.rubrica(context.WithoutCancel(ctx), "signer", "--database", s.url("rubrica_signer", database),
-		"--socket", socket, "--peer-user", fmt.Sprint(os.Geteuid()), "--ready-keys", "0")
+	// Its log is none of those that the environment's witness and state file know.
+	policy := filepath.Join(s.dir, "policy")
+	if err := os.WriteFile(policy, []byte("quorum none\n"), 0o600); err != nil {
+		return signerProcess{}, fmt.Errorf("writing a policy: %w", err)
+	}
+	flags = append([]string{
+		"signer", "--database", s.url("rubrica_signer", database),
+		"--socket", socket, "--peer-user", fmt.Sprint(os.Geteuid()), "--ready-keys", "0",
+		"--witness-policy", policy, "--log-state", filepath.Join(s.dir, database+".state"),
+	}, flags...)
+	cmd := s.rubrica(context.WithoutCancel(ctx), flags...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	started, err := child.Start(cmd, syscall.SIGKILL)
 	if err != nil {

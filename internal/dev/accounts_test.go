@@ -117,6 +117,7 @@ func TestUpApart(t *testing.T) {
 		"officer's PIN":             {"read", secret("hsm-so-pin"), []string{"root"}},
 		"PIN of the root's token":   {"read", secret("hsm-root-pin"), []string{"root"}},
 		"SMS token":                 {"read", secret("sms-token"), []string{"signer", "root"}},
+		"webhook key":               {"read", secret("webhook.pem"), []string{"api", "root"}},
 		"token":                     {"list", tokens, []string{"signer", "root"}},
 		"owner's password":          {"read", secret("rubrica_owner.pgpass"), []string{"root"}},
 		"owner's role":              {"connect", s.Owner, []string{"root"}},

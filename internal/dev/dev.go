@@ -75,6 +75,11 @@ type Config struct {
 	// Register lists the clients that the environment needs, the demo sede
 	// among them, which finds its own in Environment.SedeCredentials.
 	Register func(Environment) []Registration
+	// Tell is the command that has the demo sede told of what becomes of its
+	// requests; nil for none.
+	Tell func(e Environment, application string) []string
+	// Seed is a command of the program that runs once all is ready, empty for none.
+	Seed []string
 	// Demo is the command of the program that signs a document without a hand,
 	// empty for none.
 	Demo []string
@@ -118,6 +123,7 @@ type Environment struct {
 	// RegisterURL is the register of accounts and addresses, with its bearer token.
 	RegisterURL, RegisterTokenFile string
 	SMTP                           string // host:port, without TLS or authentication
+	WebhookKey                     string // file with the key that applications are told with
 	RootFile                       string // where the service's root certificate is to be found, PEM
 	// SedeCredentials is the JSON file with client_id and client_secret of the
 	// demo sede, OfficeCredentials of the office at which citizens register.
@@ -225,6 +231,11 @@ func (u *environment) up(ctx context.Context) (err error) {
 	}
 	if err := u.startSede(ctx, listeners.sede); err != nil {
 		return err
+	}
+	if len(u.config.Seed) > 0 {
+		if err := u.command("seed", u.config.Seed).once(ctx); err != nil {
+			return failure(StatusService, "%w", err)
+		}
 	}
 	u.config.Logger.InfoContext(ctx, "ready", "took", time.Since(began).Round(time.Millisecond))
 	if err := u.demo(ctx); err != nil {
@@ -367,6 +378,9 @@ func (u *environment) startInbox(ctx context.Context, l listeners) error {
 		return err
 	}
 	u.env.RegisterURL, u.env.RegisterTokenFile = u.env.InboxURL+"/register", register
+	if err := u.webhookKey(); err != nil {
+		return err
+	}
 	box := inbox.New(token)
 	u.onStop(serve(ctx, u.config.Logger, l.inbox, u.beside(box.Handler(), holders.Handler([]byte(registerToken), holders.Holders()))))
 	u.onStop(box.ServeSMTP(ctx, l.smtp))
@@ -436,6 +450,9 @@ func (u *environment) startSede(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return failure(StatusService, "registering the demo sede: %w", err)
 	}
+	if err := u.tell(ctx, id); err != nil {
+		return err
+	}
 	handler, err := sede.New(sede.Config{
 		Service: u.env.PublicURL, ID: id, Secret: secret, Self: u.env.SedeURL, Inbox: u.env.InboxURL,
 		Dir: u.dir.join("sede"), RootFile: u.env.RootFile, Logger: u.config.Logger,
@@ -445,6 +462,18 @@ func (u *environment) startSede(ctx context.Context, l net.Listener) error {
 	}
 	u.onStop(serve(ctx, u.config.Logger, l, handler))
 	return nil
+}
+
+// tell registers the sede's address once; a file says that it is done.
+func (u *environment) tell(ctx context.Context, application string) error {
+	const done = "sede-told"
+	if _, err := os.Stat(u.dir.join(done)); u.config.Tell == nil || err == nil {
+		return nil
+	}
+	if err := u.command("init", u.config.Tell(u.env, application)).once(ctx); err != nil {
+		return err
+	}
+	return u.dir.writeFor(0o600, done, application+"\n")
 }
 
 func (u *environment) register(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,9 @@ type Registrar struct {
 	TLS           // ClientCertificate is a supervisor's
 	Second string // the certificate of an officer
 	Trust  string // the trust list of the certificate door
+	// Revoked is the address of the list of the officers' authority, empty in a
+	// directory from before there was one.
+	Revoked string
 }
 
 // folderPassword opens the PKCS #12 files: browsers ask for one.
@@ -28,6 +32,7 @@ const folderPassword = "rubrica"
 
 // People who come to the registrar's doors, by the names of their files.
 const (
+	house      = "house"
 	supervisor = "rosa"
 	officer    = "marcos"
 	dnie       = "ana-dnie"
@@ -43,13 +48,16 @@ func makeRegistrar(ctx context.Context, d *directory, web string) (Registrar, er
 	if err != nil {
 		return r, err
 	}
+	if _, err := os.Stat(d.join("registrar", house+".crl")); err == nil {
+		r.Revoked = web + "/crl/" + house + ".crl"
+	}
 	return r, d.writeFor(0o644, filepath.Join("registrar", "trust.toml"), trustList(web))
 }
 
 // populate makes three authorities, of the house and of citizens, and those
 // whom they certify.
 func (f folder) populate(ctx context.Context) error {
-	house, err := newAuthority(pkix.Name{CommonName: "Rúbrica development, registrar"})
+	staff, err := newAuthority(pkix.Name{CommonName: "Rúbrica development, registrar"})
 	if err != nil {
 		return err
 	}
@@ -64,8 +72,8 @@ func (f folder) populate(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(
-		f.certificate("tls-ca", house.certificate), f.certificate("dnie-ca", police.certificate), f.certificate("qualified-ca", trusted.certificate),
-		f.list("dnie", police), f.list("qualified", trusted), f.pair("server", house, server()),
+		f.certificate("tls-ca", staff.certificate), f.certificate("dnie-ca", police.certificate), f.certificate("qualified-ca", trusted.certificate),
+		f.list(house, staff), f.list("dnie", police), f.list("qualified", trusted), f.pair("server", staff, server()),
 	); err != nil {
 		return err
 	}
@@ -74,8 +82,8 @@ func (f folder) populate(ctx context.Context) error {
 		issuer   authority
 		template *x509.Certificate
 	}{
-		{supervisor, house, person("Rosa Gil")},
-		{officer, house, person("Marcos Ruiz Vega")},
+		{supervisor, staff, person("Rosa Gil")},
+		{officer, staff, person("Marcos Ruiz Vega")},
 		{dnie, police, onCard()},
 		{qualified, trusted, onDisk()},
 	} {
@@ -181,12 +189,12 @@ networks = ["127.0.0.0/8", "::1/128"]
 `, web, dotted(policyOfCard()), dotted(policyOfDisk()))
 }
 
-// beside serves the two revocation lists and the register beside the inbox.
+// beside serves the revocation lists and the register beside the inbox.
 func (u *environment) beside(inbox, register http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", inbox)
 	mux.Handle("/register/", http.StripPrefix("/register", register))
-	for _, name := range []string{"dnie.crl", "qualified.crl"} {
+	for _, name := range []string{house + ".crl", "dnie.crl", "qualified.crl"} {
 		mux.HandleFunc("GET /crl/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/pkix-crl") // RFC 2585, section 4.2
 			http.ServeFile(w, r, u.dir.join("registrar", name))

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/presenting"
+	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
 )
 
@@ -28,7 +29,7 @@ func checkVisitors(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	door, err := presenting.New(presenting.Config{
-		Trust: trust, Office: &citizen.Signatory{}, Perform: func(context.Context, citizen.Act) (string, error) { return "", nil },
+		Trust: trust, Office: &citizen.Signatory{}, Recorder: deaf{}, Perform: func(context.Context, citizen.Act) (string, error) { return "", nil },
 		ServiceURL: "https://firma.example.es", Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	if err != nil {
@@ -61,6 +62,11 @@ func checkVisitors(t *testing.T, dir string) {
 		}
 	}
 }
+
+// deaf takes every entry.
+type deaf struct{}
+
+func (deaf) RecordAudit(context.Context, audit.Entry) (int64, error) { return 1, nil }
 
 func readCertificate(t *testing.T, path string) *x509.Certificate {
 	t.Helper()

@@ -77,7 +77,7 @@ func (u *environment) handOver() error {
 		u.accounts.auditor.take(u.env.AuditorTLS.Key, u.dir.join("secrets", roleAuditor+".pgpass")),
 		u.accounts.registrar.take(u.env.Registrar.Key, u.dir.join("secrets", roleRegistrar+".pgpass")),
 		u.accounts.signer.take(export, u.env.SMSTokenFile, u.env.RegisterTokenFile, u.dir.join("secrets", roleSigner+".pgpass")),
-		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass")),
+		u.accounts.api.take(u.dir.join("secrets", roleAPI+".pgpass"), u.env.WebhookKey),
 	)
 }
 

@@ -1,14 +1,19 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
-	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,14 +21,17 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
-// screenshots is a directory for pictures of every page that the tests meet, at
-// the widths of a desk and of a telephone, light and dark.
-var screenshots = flag.String("screenshots", "", "keep pictures of the pages in this directory")
+// screenshots is where the pictures of the documentation are to be kept;
+// empty is nowhere. Pages in every state are drawn by `rubrica pages`.
+func screenshots() string { return os.Getenv("SCREENSHOTS") }
 
 // chrome is the one browser of all tests; each tab has cookies of its own.
 var chrome = sync.OnceValues(func() (context.Context, error) {
@@ -39,7 +47,10 @@ type tab struct {
 	ctx context.Context
 
 	mu       sync.Mutex
-	problems []string // what the console said
+	carrier  *http.Transport // of what is asked of doors with TLS
+	page     string          // address of the document that is open
+	asked    map[string]bool // addresses of documents
+	problems []string        // what nobody should have to see
 }
 
 func newTab(t *testing.T) *tab {
@@ -48,10 +59,11 @@ func newTab(t *testing.T) *tab {
 	if err != nil {
 		t.Fatalf("starting the browser: %v", err)
 	}
-	b := &tab{T: t}
+	b := &tab{T: t, asked: map[string]bool{}}
 	var cancel context.CancelFunc
 	b.ctx, cancel = chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.listen))
 	t.Cleanup(cancel)
+	t.Cleanup(b.quiet)
 	if err := chromedp.Do(b.ctx); err != nil { // the tab lives as long as this context
 		t.Fatalf("opening a tab: %v", err)
 	}
@@ -59,31 +71,62 @@ func newTab(t *testing.T) *tab {
 	return b
 }
 
-// listen gathers what a developer would see in red.
+// listen gathers what a developer would see in red, and what is asked of others
+// than this machine.
 func (b *tab) listen(event any) {
-	var problem string
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
-		problem = e.ExceptionDetails.Text
+		b.note(e.ExceptionDetails.Text)
 	case *runtime.EventConsoleAPICalled:
-		if e.Type != runtime.ConsoleAPICalledTypeError && e.Type != runtime.ConsoleAPICalledTypeWarning {
-			return
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			b.note(fmt.Sprintf("console.%s", e.Type))
 		}
-		problem = fmt.Sprintf("console.%s", e.Type)
 	case *log.EventEntryAdded:
-		if e.Entry.Level != log.EntryLevelError && e.Entry.Level != log.EntryLevelWarning {
-			return
-		}
-		problem = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
-	default:
-		return
+		b.entry(e.Entry)
+	case *network.EventRequestWillBeSent:
+		b.request(e)
+	case *page.EventFrameNavigated:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.page = e.Frame.URL
+	case *fetch.EventRequestPaused:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		go b.carry(e, b.page)
 	}
+}
+
+func (b *tab) note(problem string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.problems = append(b.problems, problem)
 }
 
-// said is what the console said since it was last asked.
+// entry notes what the browser complains of: a policy that stopped something,
+// a script or a picture that is not there. How a page itself was answered is no
+// complaint: a form that was not accepted has the status of one.
+func (b *tab) entry(e *log.Entry) {
+	b.mu.Lock()
+	page := b.asked[e.URL]
+	b.mu.Unlock()
+	grave := e.Level == log.EntryLevelError || e.Level == log.EntryLevelWarning
+	if grave && (!page || e.Source != log.EntrySourceNetwork) {
+		b.note(fmt.Sprintf("%s: %s (%s)", e.Source, e.Text, e.URL))
+	}
+}
+
+func (b *tab) request(e *network.EventRequestWillBeSent) {
+	if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "" && u.Hostname() != "localhost" {
+		b.note("a foreign host is asked: " + e.Request.URL)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e.Type == network.ResourceTypeDocument {
+		b.asked[e.Request.URL] = true
+	}
+}
+
+// said is what was noted since it was last asked.
 func (b *tab) said() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,11 +135,11 @@ func (b *tab) said() []string {
 	return said
 }
 
-// quiet fails for everything that the console said.
+// quiet fails for everything that was noted.
 func (b *tab) quiet() {
 	b.Helper()
 	for _, problem := range b.said() {
-		b.Errorf("the console says: %s", problem)
+		b.Errorf("the browser says: %s", problem)
 	}
 }
 
@@ -183,13 +226,15 @@ func (b *tab) at(suffix, heading string) {
 	if got := b.text("h1"); !strings.Contains(got, heading) {
 		b.Errorf("got heading %q at %s, want %q", got, suffix, heading)
 	}
-	b.picture(path.Base(suffix))
+	b.narrow()
 }
 
-// The widths of screens: what is pressed must be where it was when it was found,
-// so that a new width is waited for.
-const desk, telephone = 1280, 360
+// The widths of screens, in CSS pixels: the narrowest is that of WCAG 2.2,
+// criterion 1.4.10.
+const desk, telephone, narrowest = 1280, 390, 320
 
+// screen has the window another width: what is pressed must be where it was when
+// it was found, so that a new width is waited for.
 func (b *tab) screen(width int64) {
 	b.Helper()
 	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
@@ -202,33 +247,67 @@ func (b *tab) screen(width int64) {
 	}
 }
 
-// picture checks that nothing is wider than a telephone, and keeps how the page
-// looks, if somebody wants to see.
-func (b *tab) picture(name string) {
+// narrow checks that nothing is wider than the narrowest screen.
+func (b *tab) narrow() {
 	b.Helper()
 	defer b.screen(desk)
-	b.screen(telephone)
-	if wide := eval[float64](b, `document.documentElement.scrollWidth - 360`); wide > 0 {
-		b.Errorf("%s is %v px wider than a telephone of 360", b.address().Path, wide)
+	b.screen(narrowest)
+	if wide := eval[float64](b, `document.documentElement.scrollWidth - 320`); wide > 0 {
+		b.Errorf("%s is %v px wider than a screen of %d", b.address().Path, wide, narrowest)
 	}
-	if *screenshots == "" {
+}
+
+// look is how a picture of the documentation is taken.
+type look struct {
+	width int64
+	dark  bool
+	// whole is the page to its end; else what the window shows.
+	whole bool
+}
+
+// shot keeps how the page looks, for the documentation.
+func (b *tab) shot(name string, l look) {
+	b.Helper()
+	if screenshots() == "" {
 		return
 	}
-	dir := filepath.Join(*screenshots, strings.ReplaceAll(b.Name(), "/", "-"))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		b.Fatal(err)
+	defer b.screen(desk)
+	b.screen(l.width)
+	if l.dark {
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		defer call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
 	}
-	for _, width := range []int64{desk, telephone} {
-		for _, scheme := range []string{"light", "dark"} {
-			b.screen(width)
-			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-			})
-			file := filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
-			if err := os.WriteFile(file, get(b, chromedp.FullScreenshot(100)), 0o600); err != nil {
-				b.Fatal(err)
-			}
+	take := chromedp.CaptureScreenshot()
+	if l.whole {
+		take = chromedp.FullScreenshot(100)
+	}
+	keep(b.T, name, get(b, take))
+}
+
+// keep writes a picture of the documentation with the 256 colours that it has
+// most of: a third of the octets, and nobody sees it.
+func keep(t *testing.T, name string, picture []byte) {
+	t.Helper()
+	drawn, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame, count := drawn.Bounds(), map[color.Color]int{}
+	for y := range frame.Dy() {
+		for x := range frame.Dx() {
+			count[drawn.At(x, y)]++
 		}
 	}
-	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+	colours := slices.SortedFunc(maps.Keys(count), func(a, z color.Color) int { return count[z] - count[a] })
+	reduced := image.NewPaletted(frame, colours[:min(256, len(colours))])
+	draw.Draw(reduced, frame, drawn, frame.Min, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, reduced); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(screenshots(), name+".png"), out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

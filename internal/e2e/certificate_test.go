@@ -3,44 +3,44 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/rubrica-firma/rubrica/internal/thread"
 )
 
-// affair takes a citizen to a page below /certificado, confirms what it offers
-// with the code that comes, and reads what was done.
-func affair(t *testing.T, c *thread.Citizen, page string, fields form) string {
+// affair takes a citizen to a page below /certificado, chooses there what is to be
+// chosen, confirms it with the code that comes, and reads what was done.
+func affair(t *testing.T, c *thread.Citizen, page, choose string) string {
 	t.Helper()
-	b := plainBrowser(t)
-	open(t, b, shared.world.Service+"/certificado")
-	submit(t, b, form{"identifier": c.Identifier, "password": c.Password})
-	at(t, b, "/certificado/estado")
-	open(t, b, shared.world.Service+"/certificado/"+page)
-	since := time.Now()
-	if fields == nil {
-		press(t, b, "/certificado/"+page)
-	} else {
-		submit(t, b, fields)
+	v := &visit{tab: newTab(t), citizen: c}
+	v.open("/certificado")
+	v.submit(form{"identifier": c.Identifier, "password": c.Password})
+	v.at("/certificado/estado", "")
+	v.press(`main a[href="/certificado/` + page + `"]`)
+	v.at("/certificado/"+page, "")
+	if choose != "" {
+		v.do(chromedp.Click(chromedp.CSS(choose)))
 	}
-	at(t, b, "/certificado/"+page+"/codigo")
-	submit(t, b, form{"code": code(t, c, since)})
-	at(t, b, "/certificado/hecho")
-	done := b.Text()
+	v.send(`form[action="/certificado/` + page + `"] button`)
+	v.at("/certificado/"+page+"/codigo", "")
+	v.code()
+	v.at("/certificado/hecho", "")
+	done := v.text("main")
 	// Back, reload and a second post change nothing: it is done.
-	open(t, b, shared.world.Service+"/certificado/"+page)
-	at(t, b, "/certificado/hecho")
+	v.open("/certificado/" + page)
+	v.at("/certificado/hecho", "")
 	return done
 }
 
-// A citizen suspends, releases and revokes the own certificate on the pages,
-// without JavaScript; the world is told by OCSP, the citizen by SMS and mail.
-func TestOwnCertificate(t *testing.T) {
-	t.Parallel()
+// ownCertificate has a citizen suspend, release and revoke the own certificate on
+// the pages; the world is told by OCSP, the citizen by SMS and mail.
+func ownCertificate(t *testing.T) {
+	t.Helper()
 	c := active(t)
 	r := handed(t, c)
 
-	if got := affair(t, c, "suspender", nil); !strings.Contains(got, "suspend") {
+	if got := affair(t, c, "suspender", ""); !strings.Contains(got, "suspend") {
 		t.Errorf("done: %s", got)
 	}
 	r.becomes("suspended", "revoked certificateHold", func() string { return r.status() })
@@ -50,14 +50,14 @@ func TestOwnCertificate(t *testing.T) {
 		t.Errorf("signing with a suspended certificate: %s", text)
 	}
 
-	if got := affair(t, c, "levantar", nil); !strings.Contains(got, "vigor") && !strings.Contains(got, "levant") {
+	if got := affair(t, c, "levantar", ""); !strings.Contains(got, "vigor") && !strings.Contains(got, "levant") {
 		t.Errorf("done: %s", got)
 	}
 	r.becomes("released", "good", func() string { return r.status() })
 	sign(t, c, request)
 	wantState(t, request.ID, "signed")
 
-	if got := affair(t, c, "revocar", form{"motivo": "clave"}); !strings.Contains(got, "revoc") {
+	if got := affair(t, c, "revocar", `input[name=motivo][value=clave] + label`); !strings.Contains(got, "revoc") {
 		t.Errorf("done: %s", got)
 	}
 	r.becomes("revoked", "revoked keyCompromise", func() string { return r.status() })

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,11 +73,14 @@ func (b *tab) sign(c *thread.Citizen) {
 	}
 	b.at(path+"/revisar", "firmar")
 	b.painted()
+	b.shot("signing-page", look{width: desk})
+	b.shot("signing-page-dark", look{width: desk, dark: true})
 	since := time.Now()
 	b.press(`form[action$="/codigo"] button`)
 	b.at(path+"/confirmar", "")
 	digits := code(b.T, c, since)
 	b.compare(c)
+	b.shot("sms-step", look{width: telephone, whole: true})
 	b.fill("code", digits)
 	b.press(`form[action$="/confirmar"] button`)
 	b.at(path+"/hecho", "firmado")
@@ -181,7 +183,6 @@ func TestCitizen(t *testing.T) {
 				t.Errorf("got %q at the sede, want %s called valid", says, test.saved)
 			}
 			checkPDF(t, b.download(".card a.button"))
-			b.quiet()
 		})
 	}
 }
@@ -216,9 +217,8 @@ func TestReview(t *testing.T) {
 		if got := width() > before; got != want {
 			t.Errorf("got the page enlarged: %v, want %v", got, want)
 		}
-		b.picture("zoomed-" + strconv.FormatBool(want))
+		b.narrow()
 	}
-	b.quiet()
 }
 
 // TestReturnAndReload checks that back, reload and a second visit are safe.
@@ -238,7 +238,6 @@ func TestReturnAndReload(t *testing.T) {
 	b.open(shared.world.Service + path + "/revisar")
 	b.at(path+"/hecho", "firmado")
 	checkPDF(t, b.download(`a[href$="/documento/1/firmado"]`))
-	b.quiet()
 }
 
 // leave runs a script that leads to another page, and waits for that one. A page
@@ -270,7 +269,6 @@ func TestRefuse(t *testing.T) {
 	b.at(path, "rechazado")
 	b.press(`main a.button`)
 	b.at("/vuelta", "rechazado")
-	b.quiet()
 	wantState(t, strings.TrimPrefix(path, "/firma/"), "refused")
 }
 
@@ -282,8 +280,8 @@ func TestMistakes(t *testing.T) {
 	b.fill("identifier", "12345678A")
 	b.fill("password", "Da-igual-9")
 	b.press(`form button[type=submit]`)
-	b.focused("summary")
-	b.picture("identify-wrong")
+	b.focused()
+	b.narrow()
 	if got := b.text(".field-wrong"); !strings.Contains(got, "letra") {
 		t.Errorf("got %q beside the field, want it to speak of the letter", got)
 	}
@@ -299,8 +297,8 @@ func TestMistakes(t *testing.T) {
 	right := code(t, c, since)
 	b.fill("code", other(right))
 	b.press(`form[action$="/confirmar"] button`)
-	b.focused("summary")
-	b.picture("code-wrong")
+	b.focused()
+	b.narrow()
 	if got := b.text(".field-wrong"); !strings.Contains(got, "Le quedan 2 intentos") {
 		t.Errorf("got %q beside the field, want the tries left", got)
 	}
@@ -309,17 +307,18 @@ func TestMistakes(t *testing.T) {
 	b.at("/hecho", "firmado")
 }
 
-// focused checks that the keyboard is where the reader should be.
-func (b *tab) focused(class string) {
+// focused checks that the keyboard is where the reader should be: at what is
+// wrong.
+func (b *tab) focused() {
 	b.Helper()
 	var got string
 	// The browser moves the focus a moment after it has drawn the page.
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if got = eval[string](b, `document.activeElement.className`); got == class {
+		if got = eval[string](b, `document.activeElement.className`); got == "summary" {
 			return
 		}
 	}
-	b.Errorf("got the focus on %q, want %q", got, class)
+	b.Errorf("got the focus on %q, want the summary", got)
 }
 
 // other is a code that is not the one given.

@@ -25,10 +25,6 @@ import (
 // tags are those of the program under test.
 const tags = "failpoints"
 
-// settings are for these tests alone, as --set takes them: keys are made by the
-// hundred, and of each kind alike.
-func settings() []string { return []string{"signer.key-algorithm=ec-p256"} }
-
 const (
 	// together is how many ceremonies are under way when a process dies.
 	together = 2
@@ -178,8 +174,7 @@ func awaitDeath(t *testing.T) time.Time {
 // awaitOutcomes waits until no intent is open.
 func awaitOutcomes(t *testing.T, died time.Time) time.Duration {
 	t.Helper()
-	for shared.query(t, `
-		SELECT (SELECT count(*) FROM authorisations WHERE state = 'intent') + (SELECT count(*) FROM certificates WHERE state = 'intent')`) != 0 {
+	for shared.intents(t.Context()) != 0 {
 		if time.Since(died) > settledWithin {
 			t.Fatalf("an intent has no outcome after %v", settledWithin)
 		}

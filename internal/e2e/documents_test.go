@@ -13,10 +13,10 @@ import (
 	"github.com/rubrica-firma/rubrica/api/rest/client"
 )
 
-// TestProducers signs the real PDFs of all producers, in requests of several
+// producers signs the real PDFs of all producers, in requests of several
 // documents, and one of them in each form of CAdES.
-func TestProducers(t *testing.T) {
-	t.Parallel()
+func producers(t *testing.T) {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "pdf", "*.pdf"))
 	if err != nil || len(files) < 9 {
 		t.Fatalf("got %d test documents, want 9 or more: %v", len(files), err)

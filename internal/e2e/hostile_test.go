@@ -39,8 +39,8 @@ func contract(catalog, page string) client.NewDocument {
 
 const script = "<</S/JavaScript/JS(app.alert)>>"
 
-// TestBadDocumentInBatch has one document of three refused. The answer says
-// which, why and what to do; nothing is kept, and the same key serves for the rest.
+// TestBadDocumentInBatch has one document of three refused: the answer says
+// which, why and what to do, and the others can be signed.
 func TestBadDocumentInBatch(t *testing.T) {
 	t.Parallel()
 	c := certified(t)
@@ -56,16 +56,23 @@ func TestBadDocumentInBatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			r := persist(t, rand.Text(), order(c, slices.Insert(slices.Clone(good), 1, test.bad)...))
+			if len(r.Documents) != 2 || r.Documents[0].Name != good[0].Name || r.Documents[1].Name != good[1].Name {
+				t.Errorf("got documents %+v, want the two that are good", r.Documents)
+			}
+			if len(r.Rejected) != 1 || r.Rejected[0].Position != 2 || r.Rejected[0].Name != test.bad.Name {
+				t.Fatalf("got %+v rejected, want the second", r.Rejected)
+			}
+			told := r.Rejected[0].Refusal
+			if told.Code != test.code || !strings.Contains(told.Detail, test.says) {
+				t.Errorf("got %+v, want %s with %q", told, test.code, test.says)
+			}
+			if !strings.Contains(told.Remedy, test.remedy) {
+				t.Errorf("got remedy %v, want %q", told.Remedy, test.remedy)
+			}
+			// Alone it is refused, and the same key then serves for others.
 			key := rand.Text()
-			err := submitOrder(t, key, order(c, slices.Insert(slices.Clone(good), 1, test.bad)...))
-			wantProblem(t, err, test.code, test.says)
-			problem, _ := errors.AsType[*client.Problem](err)
-			if problem.Params == nil || (*problem.Params)["document"] != "2" {
-				t.Errorf("got params %v, want the second document named", problem.Params)
-			}
-			if problem.Remedy == nil || !strings.Contains(*problem.Remedy, test.remedy) {
-				t.Errorf("got remedy %v, want %q", problem.Remedy, test.remedy)
-			}
+			wantProblem(t, submitOrder(t, key, order(c, test.bad)), test.code, test.says)
 			if got := shared.query(t, `SELECT count(*) FROM requests WHERE idempotency_key = $1`, key); got != 0 {
 				t.Errorf("got %d requests, want none", got)
 			}
@@ -106,14 +113,13 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("the page does not say %q: %s", f.Title, text)
 		}
 	}
-	b.picture("warnings")
+	b.narrow()
 	b.press(`.documents li:nth-child(2) a`)
 	b.painted()
 	if n := eval[int](b, `document.querySelectorAll(".viewer .notice").length`); n != 0 {
 		t.Errorf("got %d notices beside an ordinary document", n)
 	}
 	b.confirmed(c)
-	b.quiet()
 }
 
 // TestDocumentChanges has somebody change a document in the database while its
@@ -175,7 +181,7 @@ func TestCertificateReplaced(t *testing.T) {
 	}
 	wantState(t, r.ID, "pending")
 	sign(t, c, r)
-	signed, _ := fetch(t, r, 1)
+	signed, _ := collect(t, r, 1)
 	if got := verified(t, signed, nil); got.Indication == "TOTAL-FAILED" {
 		t.Errorf("got %+v", got)
 	}

@@ -1,184 +1,307 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"os"
-	"path/filepath"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
 	"github.com/rubrica-firma/rubrica/internal/thread"
 )
 
-// onLine is the person of the environment's certificates, whom no office knows,
-// with a browser that has the certificate of the DNIe.
-func onLine(t *testing.T) (*thread.Citizen, *thread.Browser) {
-	t.Helper()
-	c := stranger(t)
-	c.Identifier = "12345678Z"
-	dir := filepath.Join(shared.dir, "registrar")
-	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "ana-dnie.pem"), filepath.Join(dir, "ana-dnie.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority, err := os.ReadFile(filepath.Join(dir, "tls-ca.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(authority)
-	b := plainBrowser(t)
-	b.Show(own, pool)
-	return c, b
-}
-
-// visit goes from page to page, and says where it stopped.
+// visit is a person with a real browser, from page to page.
 type visit struct {
-	*testing.T
-	*thread.Browser
+	*tab
+
 	citizen *thread.Citizen
-	since   time.Time // of the last code that was asked for
+	since   time.Time // of the last form, which a code may answer
 }
 
-func (w *visit) open(path string) { w.Helper(); open(w.T, w.Browser, shared.world.Service+path) }
+func (v *visit) open(path string) { v.Helper(); v.tab.open(shared.world.Service + path) }
 
-func (w *visit) submit(fields form) {
-	w.Helper()
-	w.since = time.Now()
-	if err := w.Submit(w.Context(), fields); err != nil {
-		w.Fatal(err)
+// submit fills in the form that has all these fields, and sends it with its first
+// button.
+func (v *visit) submit(fields form) int {
+	v.Helper()
+	button := "main form"
+	for name, text := range fields {
+		button += fmt.Sprintf(":has([name=%q])", name)
+		v.do(chromedp.Clear(chromedp.CSS(fmt.Sprintf("[name=%q]", name))))
+		v.fill(name, text)
 	}
+	return v.send(button + " button[type=submit]")
 }
 
-// press sends the form whose action ends like this.
-func (w *visit) press(action string) {
-	w.Helper()
-	w.since = time.Now()
-	if err := w.Press(w.Context(), action); err != nil {
-		w.Fatal(err)
-	}
-}
-
-// at checks where the browser is, and that the page has words for it.
-func (w *visit) at(path, word string) {
-	w.Helper()
-	if got := w.URL().Path; got != path {
-		w.Fatalf("got %s (status %d), want %s: %s", got, w.Status(), path, w.Text())
-	}
-	if !strings.Contains(w.Text(), word) {
-		w.Errorf("%s does not say %q: %s", path, word, w.Text())
-	}
+// send presses what sends a form.
+func (v *visit) send(selector string) int {
+	v.Helper()
+	v.since = time.Now()
+	return v.press(selector)
 }
 
 // code types the code that came since the last form.
-func (w *visit) code() {
-	w.Helper()
-	code, err := w.citizen.Code(w.Context(), w.since)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if err := w.Submit(w.Context(), form{"code": code}); err != nil {
-		w.Fatal(err)
+func (v *visit) code() { v.Helper(); v.submit(form{"code": code(v.T, v.citizen, v.since)}) }
+
+// says checks that the page has these words.
+func (v *visit) says(words ...string) {
+	v.Helper()
+	text := v.text("main")
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			v.Errorf("%s does not say %q: %s", v.address().Path, word, text)
+		}
 	}
 }
 
 // show goes to the certificate door and back.
-func (w *visit) show(procedure string) {
-	w.Helper()
-	w.open("/con-certificado/" + procedure)
-	w.at("/certificado", "12345678Z")
-	w.press("/certificado")
+func (v *visit) show(procedure string) {
+	v.Helper()
+	v.open("/con-certificado/" + procedure)
+	v.confirm()
 }
 
-// TestLife walks a life without an office: registration with the DNIe, password,
-// certificate, signature, Cl@ve PIN, the own pages, another mobile, renewal, an
-// alarm, and leaving.
-func TestLife(t *testing.T) {
-	t.Parallel()
-	c, b := onLine(t)
-	w := &visit{T: t, Browser: b, citizen: c}
-	until := time.Now().AddDate(5, 0, 0).Format("02/01/2006")
+// confirm says at the certificate door that it is oneself.
+func (v *visit) confirm() {
+	v.Helper()
+	v.at("/certificado", "¿Es usted quien dice este certificado?")
+	v.says("ANA NÚÑEZ PÉREZ", "12345678Z")
+	v.send("main form button")
+}
 
-	w.show("registro")
-	w.at("/registro/datos", "ANA NÚÑEZ PÉREZ")
-	w.submit(form{"mobile": "600", "contact_email": "ana", "document_until": "ayer"})
-	w.at("/registro/datos", "correo")
-	w.submit(form{"mobile": c.Phone, "contact_email": c.Email, "document_until": until})
-	w.at("/registro/codigo", "")
-	w.code()
-	if c.Activation = regexp.MustCompile(`[0-9A-Z]{4}(-[0-9A-Z]{4})+`).FindString(w.Text()); c.Activation == "" {
-		t.Fatalf("no activation code at %s (%d): %s", w.URL(), w.Status(), w.Text())
-	}
-	shared.remember(c.Activation)
-	if err := c.Activate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r := ask(t, c, note())
-	sign(t, c, r)
-
-	w.open("/pin")
-	w.submit(form{"identifier": c.Identifier, "document_until": until, "access_key": "a1b2"})
-	w.at("/pin/codigo", "PIN")
-	pin := w.pin()
-	w.submit(form{"access_key": "a1b2", "pin": pin})
-	w.at("/mi", "Mis páginas")
-	w.open("/mi/baja") // a PIN changes nothing
-	if w.URL().Path != "/mi/entrar" {
-		t.Errorf("leaving with a PIN: got %s, want to be asked for the password: %s", w.URL(), w.Text())
-	}
-	w.open("/mi/firmas/" + r.ID)
-	w.at("/mi/firmas/"+r.ID, "Solicitud de ayuda")
-
-	w.show("renovacion")
-	w.at("/renovar/datos", "")
-	w.submit(form{"document_until": until})
-	w.at("/renovar/datos", "renova")
-
-	old := c.Phone
-	w.show("movil")
-	w.at("/movil/datos", "")
-	c.Phone = stranger(t).Phone
-	w.submit(form{"mobile": c.Phone})
-	w.at("/movil/codigo", "")
-	w.code()
-	w.at("/movil/codigo", "72")
-	eventually(t, "the old mobile is told", func() bool { return strings.Contains(texts(t, old), "este movil ya no es") })
-
-	// The change has ended every session. Who reports a misuse keeps this one.
-	w.open("/mi/baja")
-	w.submit(form{"identifier": c.Identifier, "password": c.Password})
-	w.at("/mi/baja", "")
-	w.open("/mi/no-he-sido-yo?firma=" + r.ID)
-	w.at("/mi/no-he-sido-yo", "")
-	w.press("/mi/no-he-sido-yo")
-	w.at("/mi/incidencias", "")
-	w.open("/certificado")
-	w.open("/mi/baja")
-	w.at("/mi/baja", "")
-	w.press("/mi/baja")
-	w.at("/mi/baja/codigo", "")
-	w.code()
-	w.at("/mi/baja/hecho", "baja")
-	if err := c.Sign(t.Context(), ask(t, c, note()).SigningURL, thread.Walk{}); err == nil {
-		t.Error("somebody who has left signs")
-	}
-	w.show("registro")
-	w.at("/registro/datos", "")
+// enter identifies at the own pages with the password, and goes on to where the
+// citizen wanted to be.
+func (v *visit) enter(heading string) {
+	v.Helper()
+	v.at("/mi/entrar", heading)
+	v.submit(form{"identifier": v.citizen.Identifier, "password": v.citizen.Password})
 }
 
 // pin waits for the PIN that came to the phone.
-func (w *visit) pin() string {
-	w.Helper()
-	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
-		if found := regexp.MustCompile(`PIN es ([0-9A-Z -]+)\.`).FindStringSubmatch(texts(w.T, w.citizen.Phone)); found != nil {
-			return found[1]
+func (v *visit) pin() (pin string) {
+	v.Helper()
+	eventually(v.T, "a PIN comes", func() bool {
+		found := regexp.MustCompile(`PIN es ([0-9A-Z -]+)\.`).FindStringSubmatch(texts(v.T, v.citizen.Phone))
+		if found != nil {
+			pin = found[1]
 		}
+		return found != nil
+	})
+	return pin
+}
+
+// activation reads the activation code, which is shown once.
+func (v *visit) activation() {
+	v.Helper()
+	v.citizen.Activation = v.text(".reference-value")
+	if !regexp.MustCompile(`^[0-9A-Z]{4}(-[0-9A-Z]{4})+$`).MatchString(v.citizen.Activation) {
+		v.Fatalf("got activation code %q", v.citizen.Activation)
 	}
-	w.Fatalf("no PIN came: %s", texts(w.T, w.citizen.Phone))
-	return ""
+	shared.remember(v.citizen.Activation)
+	shared.remember(strings.ReplaceAll(v.citizen.Activation, "-", ""))
+}
+
+// TestLife lives a life without an office in a browser: registration with the
+// DNIe, password, certificate, signature, Cl@ve PIN, the own pages, a certificate
+// to log in with, another activation code, another mobile, renewal, an alarm, and
+// leaving.
+func TestLife(t *testing.T) {
+	t.Parallel()
+	v := &visit{tab: newTab(t), citizen: stranger(t)}
+	v.citizen.Identifier = "12345678Z"
+	v.holds("ana-dnie")
+	until := time.Now().AddDate(5, 0, 0).Format("02/01/2006")
+
+	v.registerOnLine(until)
+	v.activate(v.citizen)
+	r := ask(t, v.citizen, sample(t, "solicitud.pdf"))
+	v.tab.open(r.SigningURL)
+	v.sign(v.citizen)
+	v.enterByPIN(until, r.ID)
+	v.associate()
+	v.renew(until)
+	v.regenerate()
+	v.changeMobile()
+	v.alarm(r.ID)
+	v.leave()
+}
+
+func (v *visit) registerOnLine(until string) {
+	v.Helper()
+	v.tab.open(shared.world.Service)
+	v.press(`main a[href="/registro"]`)
+	v.at("/registro", "Regístrese")
+	v.shot("register", look{width: desk, whole: true})
+	v.press(`a[href="/con-certificado/registro"]`)
+	v.confirm()
+	v.at("/registro/datos", "Sus datos de contacto")
+	v.says("ANA NÚÑEZ PÉREZ")
+	if status := v.submit(form{"mobile": "600", "contact_email": "ana", "document_until": "ayer"}); status != 422 {
+		v.Errorf("got status %d for three wrong fields, want 422", status)
+	}
+	v.focused()
+	v.at("/registro/datos", "Sus datos de contacto")
+	if n := eval[int](v.tab, `document.querySelectorAll(".summary li a").length`); n != 3 {
+		v.Errorf("got %d problems, want 3: %s", n, v.text(".summary"))
+	}
+	v.submit(form{"mobile": v.citizen.Phone, "contact_email": v.citizen.Email, "document_until": until})
+	v.at("/registro/codigo", "Escriba el código del SMS")
+	v.code()
+	v.at("/registro/codigo", "Ya está registrado")
+	v.activation()
+	checkRead(v.T, v.download(`form[action$="/recibo.pdf"] button`), "NÚÑEZ", v.citizen.Activation)
+}
+
+func (v *visit) enterByPIN(until, request string) {
+	v.Helper()
+	v.open("/mi")
+	v.at("/mi/entrar", "Entre en sus páginas")
+	v.press(`a[href="/pin"]`)
+	v.at("/pin", "Entre con Cl@ve PIN")
+	v.submit(form{"identifier": v.citizen.Identifier, "document_until": until, "access_key": "a1b2"})
+	v.at("/pin/codigo", "Escriba el PIN")
+	v.shot("pin", look{width: telephone, dark: true, whole: true})
+	pin := v.pin()
+	if status := v.submit(form{"access_key": "a1b3", "pin": pin}); status != 422 {
+		v.Errorf("got status %d for another access key, want 422", status)
+	}
+	v.at("/pin/codigo", "Escriba el PIN")
+	v.submit(form{"access_key": "a1b2", "pin": pin})
+	v.at("/mi", "Mis páginas")
+	v.says("Su certificado de firma está en vigor", "Solicitud de ayuda")
+	v.open("/mi/baja") // a PIN changes nothing
+	v.at("/mi/entrar", "Escriba su contraseña")
+	v.open("/mi/firmas/" + request)
+	v.at("/mi/firmas/"+request, "Solicitud de ayuda")
+}
+
+// associate gives the profile a certificate to log in with, and takes it away.
+func (v *visit) associate() {
+	v.Helper()
+	v.open("/mi/certificado")
+	v.enter("Escriba su contraseña")
+	v.at("/mi/certificado", "Certificado con el que entra")
+	v.says("No tiene ningún certificado asociado.")
+	v.holds("ana-qualified")
+	v.press(`a[href="/con-certificado/asociar"]`)
+	v.confirm()
+	v.at("/mi/certificado", "¿Quiere entrar con este certificado?")
+	v.send(`form[action="/mi/certificado"] button`)
+	v.at("/mi/certificado/codigo", "¿Qué código")
+	v.code()
+	v.at("/mi/hecho", "El certificado está asociado a su perfil")
+	letter(v.T, v.citizen, "Hay un certificado asociado a su perfil", "certificado")
+
+	v.press(`form[action="/mi/salir"] button`)
+	v.at("/", "")
+	v.open("/mi")
+	v.press(`a[href="/con-certificado/acceso"]`)
+	v.confirm()
+	v.at("/mi", "Mis páginas")
+	v.open("/mi/certificado")
+	v.enter("Escriba su contraseña")
+	v.at("/mi/certificado", "Certificado con el que entra")
+	v.says("Prestador de Desarrollo")
+	v.send(`form[action="/mi/certificado"] button`)
+	v.at("/mi/certificado/codigo", "¿Qué código")
+	v.code()
+	v.at("/mi/hecho", "El certificado ya no está asociado a su perfil")
+	v.show("acceso")
+	v.says("Ese certificado no está asociado a ningún perfil")
+}
+
+// renew takes the DNIe and no other certificate, without a script.
+func (v *visit) renew(until string) {
+	v.Helper()
+	call(v.tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	v.open("/mi/registro")
+	v.at("/mi/registro", "Mi registro")
+	v.says("Su registro permite crear certificados", "La regla de los cinco años")
+	v.shot("five-years", look{width: desk, whole: true})
+	v.open("/renovar")
+	v.at("/renovar", "Renueve su registro")
+	v.press(`a[href="/con-certificado/renovacion"]`)
+	v.at("/certificado", "Hace falta el DNI electrónico")
+	v.holds("ana-dnie")
+	v.show("renovacion")
+	v.at("/renovar/datos", "Confirme que quiere renovar su registro")
+	v.submit(form{"document_until": until})
+	v.at("/renovar/datos", "Registro renovado")
+	checkRead(v.T, v.download(`form[action$="/recibo.pdf"] button`), "NÚÑEZ")
+	call(v.tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
+}
+
+const codePage = "/codigo-de-activacion" //nolint:misspell // Spanish
+
+// regenerate asks for another activation code: password and certificate stay
+// until it is used.
+func (v *visit) regenerate() {
+	v.Helper()
+	v.open(codePage)
+	v.at(codePage, "Pida otro código de activación")
+	v.press(`a[href="/con-certificado/codigo"]`)
+	v.confirm()
+	v.at(codePage+"/datos", "Otro código de activación")
+	v.send(`main form button`)
+	v.at(codePage+"/datos", "Código de activación nuevo")
+	v.activation()
+	wantRevoked(v.T, v.citizen, 0)
+}
+
+func (v *visit) changeMobile() {
+	v.Helper()
+	old := v.citizen.Phone
+	v.open("/movil")
+	v.at("/movil", "Cambie su móvil")
+	v.press(`a[href="/con-certificado/movil"]`)
+	v.confirm()
+	v.at("/movil/datos", "Su móvil nuevo")
+	v.citizen.Phone = stranger(v.T).Phone
+	v.submit(form{"mobile": v.citizen.Phone})
+	v.at("/movil/codigo", "Escriba el código del SMS")
+	v.code()
+	v.at("/movil/codigo", "Móvil cambiado")
+	v.says("72")
+	eventually(v.T, "the old mobile is told", func() bool { return strings.Contains(texts(v.T, old), "este movil ya no es") })
+}
+
+// alarm reports a misuse. The change of the mobile has ended every session; who
+// reports keeps this one.
+func (v *visit) alarm(request string) {
+	v.Helper()
+	v.open("/mi/firmas/" + request)
+	v.enter("Entre en sus páginas")
+	v.press(`main a[href^="/mi/no-he-sido-yo"]`)
+	v.at("/mi/no-he-sido-yo", "¿Esta firma no la hizo usted?")
+	v.shot("not-me", look{width: desk, whole: true})
+	v.do(chromedp.SendKeys(chromedp.CSS("textarea[name=said]"), "Yo no estaba en casa."))
+	v.send(`form[action="/mi/no-he-sido-yo"] button`)
+	v.at("/mi/incidencias", "Hemos recibido su aviso")
+	v.says("Yo no estaba en casa.", "Lo está mirando una oficina")
+	v.open("/mi")
+	v.says("Su certificado de firma está suspendido", "Una oficina está mirando un aviso suyo")
+}
+
+// leave reads what is lost before anything is.
+func (v *visit) leave() {
+	v.Helper()
+	v.open("/mi/perfil")
+	v.press(`a[href="/mi/baja"]`)
+	v.at("/mi/baja", "¿Quiere darse de baja?")
+	v.says("Perderá su certificado de firma", "No se puede deshacer.", "Lo que ya ha firmado conserva su validez")
+	v.send(`form[action="/mi/baja"] button`)
+	v.at("/mi/baja/codigo", "¿Qué código")
+	v.code()
+	v.at("/mi/baja/hecho", "Se ha dado de baja")
+	wantRevoked(v.T, v.citizen, 1)
+	if err := v.citizen.Sign(v.Context(), ask(v.T, v.citizen, note()).SigningURL, thread.Walk{}); err == nil {
+		v.Error("somebody who has left signs")
+	}
+	v.show("registro")
+	v.at("/registro/datos", "Sus datos de contacto")
 }
 
 // eventually waits for what jobs do.

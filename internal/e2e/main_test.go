@@ -3,14 +3,19 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 )
 
 // shared is the one environment of all tests. Those that kill its processes do
@@ -25,16 +30,34 @@ func run(m *testing.M) (status int) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	dir, err := os.MkdirTemp("", "rubrica-e2e-")
+	// The data may be in memory: processes are killed here, never the machine. A
+	// program cannot be run from there where it is mounted noexec.
+	programs, err := directory("")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if shared, err = newEnvironment(ctx, dir); err == nil {
+	defer func() { _ = os.RemoveAll(programs) }()
+	data, err := directory(scratch.Root())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(data) }()
+	program, err := build(ctx, programs)
+	if err == nil {
+		shared, err = newEnvironment(program, data)
+	}
+	if err == nil {
 		err = shared.start(ctx)
 	}
 	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	// They mostly wait, for codes, mails and lists. What is said when they are
+	// called comes after.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -44,6 +67,18 @@ func run(m *testing.M) (status int) {
 		return 1
 	}
 	return status
+}
+
+// directory is one of the tests' own, which other users pass through.
+func directory(under string) (string, error) {
+	dir, err := os.MkdirTemp(under, "rubrica-e2e-")
+	if err != nil {
+		return "", fmt.Errorf("making a directory: %w", err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return "", fmt.Errorf("opening a directory: %w", err)
+	}
+	return dir, nil
 }
 
 // checkPrograms names what is missing with the command that installs it. What

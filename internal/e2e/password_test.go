@@ -89,10 +89,8 @@ func TestChangePassword(t *testing.T) {
 			if got := b.text(".summary"); !strings.Contains(got, "no coinciden") {
 				t.Errorf("got %q for the old password, want it refused", got)
 			}
-			b.said() // the browser reports the status of a form that was not accepted
 			b.open(shared.world.Service + path)
 			b.sign(c)
-			b.quiet()
 
 			if err := open.Open(t.Context(), r.SigningURL+"/revisar"); err != nil {
 				t.Fatal(err)
@@ -218,7 +216,6 @@ func TestForgottenPassword(t *testing.T) {
 	b.at(path, "Identifíquese")
 	b.sign(c)
 	wantCertificates(t, c, 2)
-	b.quiet()
 }
 
 func wantRevoked(t *testing.T, c *thread.Citizen, want int) {

@@ -4,6 +4,3 @@ package e2e
 
 // tags are those of the program under test.
 const tags = ""
-
-// settings are for these tests alone, as --set takes them.
-func settings() []string { return nil }

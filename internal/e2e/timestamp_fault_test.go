@@ -62,7 +62,7 @@ func (a *timeAuthority) fails(t *testing.T, fault http.HandlerFunc) (mend func()
 // with the download.
 func lacking(t *testing.T, r *client.SignatureRequest, ordinal int) []byte {
 	t.Helper()
-	signed, document := fetch(t, r, ordinal)
+	signed, document := collect(t, r, ordinal)
 	if *document.LevelReached != client.LevelB || document.LevelMissing == nil || document.LevelMissing.Code != "time_stamp_unavailable" ||
 		!strings.Contains(document.LevelMissing.Title, "sello de tiempo") {
 		t.Errorf("document %d: got %s lacking %v, want B-B lacking a time-stamp", ordinal, *document.LevelReached, document.LevelMissing)
@@ -74,7 +74,7 @@ func lacking(t *testing.T, r *client.SignatureRequest, ordinal int) []byte {
 func lifted(t *testing.T, r *client.SignatureRequest, ordinal int) {
 	t.Helper()
 	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		_, document := fetch(t, r, ordinal)
+		_, document := collect(t, r, ordinal)
 		if *document.LevelReached == document.Level && document.LevelMissing == nil {
 			return
 		}
@@ -144,7 +144,7 @@ func TestTimeStampsFail(t *testing.T) {
 		lifted(t, r, 1)
 		lifted(t, r, 2)
 	}
-	after, _ := fetch(t, refused, 1)
+	after, _ := collect(t, refused, 1)
 	if original := *sample(t, "cairo.pdf").Content; !bytes.HasPrefix(after, original) || len(after) <= len(before) {
 		t.Errorf("got %d octets after %d, want more behind the same document", len(after), len(before))
 	}

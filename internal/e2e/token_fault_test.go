@@ -16,6 +16,7 @@ import (
 	"github.com/rubrica-firma/rubrica/hsm"
 	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
+	"github.com/rubrica-firma/rubrica/internal/thread"
 )
 
 const (
@@ -26,10 +27,18 @@ const (
 )
 
 // TestFaultToken puts a module in the way that fails as hardware does, and has a
-// citizen sign. The process goes on, and nobody notices.
+// citizen sign.
 func TestFaultToken(t *testing.T) {
 	faults := shimmed(t)
 	c := certified(t)
+	t.Run("fails", func(t *testing.T) { tokenFails(t, faults, c) })
+	t.Run("hangs", func(t *testing.T) { tokenHangs(t, faults, c) })
+}
+
+// tokenFails has calls into the module return an error: the process goes on, and
+// nobody notices.
+func tokenFails(t *testing.T, faults *hsmtest.Faults, c *thread.Citizen) {
+	t.Helper()
 	signer := pidOf(t, "signer")
 	for name, fail := range map[string]func(){
 		"sessions closed":         func() { faults.Return("*", 0xB3, 12) },            // CKR_SESSION_HANDLE_INVALID
@@ -64,12 +73,10 @@ func TestFaultToken(t *testing.T) {
 	}
 }
 
-// TestFaultTokenHangs has a call into the module not come back: the process
-// ends itself, another takes its place, and what was under way is interrupted
-// or untouched.
-func TestFaultTokenHangs(t *testing.T) {
-	faults := shimmed(t)
-	c := certified(t)
+// tokenHangs has a call into the module not come back: the process ends itself,
+// another takes its place, and what was under way is interrupted or untouched.
+func tokenHangs(t *testing.T, faults *hsmtest.Faults, c *thread.Citizen) {
+	t.Helper()
 	for function, interrupted := range map[string]int{"C_UnwrapKey": 1, "C_SignInit": 0} {
 		t.Run(function, func(t *testing.T) {
 			t.Cleanup(faults.Clear)

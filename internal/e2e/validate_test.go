@@ -79,3 +79,17 @@ func messages(t *testing.T, c *thread.Citizen) (found []inbox.Message) {
 	}
 	return found
 }
+
+// checkRead demands that a PDF says all that to a reader.
+func checkRead(t *testing.T, file string, wants ...string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "pdftotext", "-layout", file, "-").CombinedOutput()
+	if err != nil {
+		t.Fatalf("pdftotext: %v: %s", err, out)
+	}
+	for _, want := range wants {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the PDF does not say %q: %s", want, out)
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 )
 
 const (
@@ -158,7 +159,7 @@ func (s *softHSM) enter(path string) error {
 }
 
 func (s *softHSM) start(path string) error {
-	dir, err := os.MkdirTemp("", "rubrica-softhsm-")
+	dir, err := os.MkdirTemp(scratch.Root(), "rubrica-softhsm-")
 	if err != nil {
 		return fmt.Errorf("making the token directory: %w", err)
 	}
@@ -279,7 +280,8 @@ func Unplug(tb testing.TB, config hsm.Config) (plug func()) {
 	if err != nil {
 		tb.Fatalf("reading the test token: %v", err)
 	}
-	from, to := tokenDir(tb, info.SerialNumber), filepath.Join(tb.TempDir(), "unplugged")
+	from := tokenDir(tb, info.SerialNumber)
+	to := filepath.Join(elsewhere(tb), "unplugged")
 	move := func(from, to string) {
 		if err := os.Rename(from, to); err != nil {
 			tb.Errorf("moving the token: %v", err)
@@ -287,6 +289,18 @@ func Unplug(tb testing.TB, config hsm.Config) (plug func()) {
 	}
 	move(from, to)
 	return func() { move(to, from) }
+}
+
+// elsewhere is a directory on the file system of the tokens, which only there
+// can be moved at once.
+func elsewhere(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp(filepath.Dir(process.dir), "rubrica-unplugged-") //nolint:usetesting // its own may be on another file system
+	if err != nil {
+		tb.Fatalf("making a directory: %v", err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // tokenDir finds SoftHSM's directory of a token: its name ends with the serial

@@ -39,16 +39,40 @@ type Checker struct {
 	Elsewhere func() string
 
 	known []audit.Tree
+	conn  *pgx.Conn // kept: a new one costs the server more than a check
+}
+
+// connect gives the connection that was kept, unless the server has died since.
+func (c *Checker) connect(ctx context.Context) (*pgx.Conn, error) {
+	if c.conn != nil {
+		if c.conn.Ping(ctx) == nil {
+			return c.conn, nil
+		}
+		_ = c.conn.Close(ctx) // the server is gone
+	}
+	var err error
+	if c.conn, err = pgx.Connect(ctx, c.Database); err != nil {
+		c.conn = nil
+		return nil, fmt.Errorf("connecting as the checker: %w", err)
+	}
+	return c.conn, nil
+}
+
+// Close ends the connection; the next check makes another.
+func (c *Checker) Close() {
+	if c.conn != nil {
+		_ = c.conn.Close(context.Background()) // nothing was written
+		c.conn = nil
+	}
 }
 
 // Check reads everything once. An error that is not ErrBroken means that the
 // database could not be read.
 func (c *Checker) Check(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, c.Database)
+	conn, err := c.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting as the checker: %w", err)
+		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
 	for _, check := range []func(context.Context, *pgx.Conn) error{counts, records, lives, signatures, c.log, c.canaries} {
 		if err := check(ctx, conn); err != nil {
 			return err
@@ -63,11 +87,10 @@ func (c *Checker) Settled(ctx context.Context) error {
 	if err := c.Check(ctx); err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, c.Database)
+	conn, err := c.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting as the checker: %w", err)
+		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
 	return none(ctx, conn, "I2: an intent without outcome", `
 		SELECT (SELECT count(*) FROM authorisations WHERE state = 'intent') + (SELECT count(*) FROM certificates WHERE state = 'intent')`)
 }
@@ -220,11 +243,32 @@ func signatures(ctx context.Context, conn *pgx.Conn) error {
 		if ordinal > len(bound) {
 			return fmt.Errorf("%w: I4: document %d was not authorised", ErrBroken, ordinal)
 		}
-		if err := cms.Verify(der, bound[ordinal-1].Digest, c); err != nil {
+		if err := verify(der, bound[ordinal-1], c); err != nil {
 			return fmt.Errorf("%w: I4: %w", ErrBroken, err)
 		}
 		return nil
 	})
+	return err
+}
+
+// verify holds a stored signature against its consent. Of a hash it is a bare
+// value by either scheme, or a signature that was built around it.
+func verify(stored []byte, b signer.Bound, c *x509.Certificate) error {
+	if b.Format != signer.Hash {
+		return cms.Verify(stored, b.Digest, c)
+	}
+	if built, err := cms.Parse(stored); err == nil {
+		digest, err := built.MessageDigest()
+		return errors.Join(err, cms.Verify(stored, digest, c))
+	}
+	hash, err := signer.ParseDigest(b.Hash, b.Digest)
+	if err != nil {
+		return err
+	}
+	err = cms.CheckValue(c.PublicKey, cms.SignerOpts(hash, cms.PKCS1v15, c.PublicKey), b.Digest, stored)
+	if err != nil {
+		err = cms.CheckValue(c.PublicKey, cms.SignerOpts(hash, cms.PSS, c.PublicKey), b.Digest, stored)
+	}
 	return err
 }
 

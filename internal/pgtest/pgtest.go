@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rubrica-firma/rubrica/internal/postgres"
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 )
 
 // Variable names the socket directory of a running cluster to use instead of
@@ -73,7 +74,7 @@ func start(ctx context.Context) (stop func(), err error) {
 	if err := sweep(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", dirPattern)
+	dir, err := os.MkdirTemp(scratch.Root(), dirPattern)
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for the cluster: %w", err)
 	}
@@ -99,6 +100,7 @@ func start(ctx context.Context) (stop func(), err error) {
 		Settings: map[string]string{
 			"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off",
 			"shared_buffers": "32MB", "max_connections": "400",
+			"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB",
 		},
 		Log:      log,
 		Orphaned: syscall.SIGQUIT,
@@ -129,7 +131,7 @@ func lock(log *os.File) error {
 
 // sweep removes the directories whose process is gone.
 func sweep() error {
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), dirPattern+"*"))
+	dirs, err := filepath.Glob(filepath.Join(scratch.Root(), dirPattern+"*"))
 	if err != nil {
 		return fmt.Errorf("looking for abandoned clusters: %w", err)
 	}

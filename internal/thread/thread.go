@@ -32,6 +32,9 @@ type World struct {
 	ReturnURL string // registered for Application
 	Office    *client.Office
 	Sede      *client.ClientWithResponses
+	// Codes is another way to the code that a citizen was sent after a moment; nil:
+	// from the phones.
+	Codes func(ctx context.Context, c *Citizen, since time.Time) (string, error)
 }
 
 // NewWorld connects an office and an application.
@@ -163,13 +166,18 @@ func (c *Citizen) answer(ctx context.Context, b *Browser, since time.Time) error
 
 // Code waits for a code sent after a moment.
 func (c *Citizen) Code(ctx context.Context, since time.Time) (string, error) {
+	if c.world.Codes != nil {
+		return c.world.Codes(ctx, c, since)
+	}
 	for range 100 {
-		message, err := c.newest(ctx)
+		messages, err := c.messages(ctx)
 		if err != nil {
 			return "", err
 		}
-		if message.At.After(since) && message.Code() != "" {
-			return message.Code(), nil
+		for _, m := range messages { // a notice may have come after it
+			if m.At.After(since) && m.Code() != "" {
+				return m.Code(), nil
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -180,29 +188,26 @@ func (c *Citizen) Code(ctx context.Context, since time.Time) (string, error) {
 	return "", errors.New("no code came to the phone")
 }
 
-// newest is the phone's last message, an empty one if there is none.
-func (c *Citizen) newest(ctx context.Context) (inbox.Message, error) {
+// messages are the phone's, newest first.
+func (c *Citizen) messages(ctx context.Context) ([]inbox.Message, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.world.Inbox+"/inbox.json?phone="+url.QueryEscape(c.Phone), http.NoBody)
 	if err != nil {
-		return inbox.Message{}, fmt.Errorf("reading the phone: %w", err)
+		return nil, fmt.Errorf("reading the phone: %w", err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return inbox.Message{}, fmt.Errorf("reading the phone: %w", err)
+		return nil, fmt.Errorf("reading the phone: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to the end below
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return inbox.Message{}, fmt.Errorf("reading the phone: %w", err)
+		return nil, fmt.Errorf("reading the phone: %w", err)
 	}
 	var messages []inbox.Message
 	if err := json.Unmarshal(body, &messages); err != nil {
-		return inbox.Message{}, fmt.Errorf("reading the phone: %w", err)
+		return nil, fmt.Errorf("reading the phone: %w", err)
 	}
-	if len(messages) == 0 {
-		return inbox.Message{}, nil
-	}
-	return messages[0], nil
+	return messages, nil
 }
 
 // Ask has the application ask for a signature of the citizen.
@@ -235,30 +240,11 @@ func (w Walk) weigh(ctx context.Context, b *Browser) (err error) {
 // Sign takes the citizen through the ceremony, with a certificate first where
 // there is none.
 func (c *Citizen) Sign(ctx context.Context, signingURL string, walk Walk) error {
-	b, err := NewBrowser()
+	b, err := c.enter(ctx, signingURL)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	err = run("identifying", []func() error{
-		func() error { return b.Open(ctx, signingURL) },
-		func() error {
-			return b.Submit(ctx, map[string]string{"identifier": c.Identifier, "password": c.Password})
-		},
-	})
-	if err != nil {
-		return err
-	}
-	if strings.HasSuffix(b.url.Path, "/certificado") {
-		err := run("getting a certificate", []func() error{
-			func() error { return b.Press(ctx, "/certificado") },
-			func() error { return c.answer(ctx, b, began) },
-		})
-		if err != nil {
-			return err
-		}
-	}
-	began = time.Now()
 	return run("signing", []func() error{
 		func() error { return b.arrived("/revisar") },
 		func() error {
@@ -271,6 +257,38 @@ func (c *Citizen) Sign(ctx context.Context, signingURL string, walk Walk) error 
 		func() error { return b.Press(ctx, "/codigo") },
 		func() error { return c.answer(ctx, b, began) },
 		func() error { return b.arrived("/hecho") },
+	})
+}
+
+// Certify is the beginning of Sign: it ends before the document, with a
+// certificate.
+func (c *Citizen) Certify(ctx context.Context, signingURL string) error {
+	b, err := c.enter(ctx, signingURL)
+	if err != nil {
+		return err
+	}
+	return b.arrived("/revisar")
+}
+
+// enter goes to the page with the document.
+func (c *Citizen) enter(ctx context.Context, signingURL string) (*Browser, error) {
+	b, err := NewBrowser()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	err = run("identifying", []func() error{
+		func() error { return b.Open(ctx, signingURL) },
+		func() error {
+			return b.Submit(ctx, map[string]string{"identifier": c.Identifier, "password": c.Password})
+		},
+	})
+	if err != nil || !strings.HasSuffix(b.url.Path, "/certificado") {
+		return b, err
+	}
+	return b, run("getting a certificate", []func() error{
+		func() error { return b.Press(ctx, "/certificado") },
+		func() error { return c.answer(ctx, b, began) },
 	})
 }
 

@@ -45,6 +45,9 @@
 //	request_expired              until         moment the request lapsed
 //	request_too_many_documents   limit         documents allowed
 //	scope_missing                scope         the scope, as the API spells it
+//	door_not_allowed             door          the door, as docs/oauth.md spells it
+//	format_not_allowed           format        the format, as the API spells it
+//	level_not_allowed            level         likewise
 //	method_not_allowed           method        the HTTP method
 //	rate_limited, busy           seconds       wait before the next try
 //	internal                     reference     what the person quotes to support

@@ -119,15 +119,22 @@ func TestTimes(t *testing.T) {
 		t.Fatalf("loading the zone: %v", err)
 	}
 	for _, test := range []struct{ name, got, want string }{
-		{"moment", c.For("es").Moment(moment), "21/11/2026 a las 10:43 (hora peninsular)"},
-		{"moment in summer", c.For("es").Moment(moment.AddDate(0, -4, 0)), "21/07/2026 a las 11:43 (hora peninsular)"},
-		{"moment on the islands", c.For("es").In(canaries).Moment(moment), "21/11/2026 a las 09:43 (hora canaria)"},
-		{"moment elsewhere", c.For("es").In(time.UTC).Moment(moment), "21/11/2026 a las 09:43 (UTC)"},
+		{"moment", c.For("es").Moment(moment), "21 de noviembre de 2026 a las 10:43 (hora peninsular)"},
+		{"moment in summer", c.For("es").Moment(moment.AddDate(0, -4, 0)), "21 de julio de 2026 a las 11:43 (hora peninsular)"},
+		{"moment on the islands", c.For("es").In(canaries).Moment(moment), "21 de noviembre de 2026 a las 09:43 (hora canaria)"},
+		{"moment elsewhere", c.For("es").In(time.UTC).Moment(moment), "21 de noviembre de 2026 a las 09:43 (UTC)"},
 		{"moment in English", c.For("en").Moment(moment), "21 November 2026 at 10:43 (mainland Spain time)"},
-		{"moment in Catalan", c.For("ca").Moment(moment), "21/11/2026 a les 10:43 (hora peninsular)"},
-		{"moment in Valencian", c.For("ca-valencia").Moment(moment), "21/11/2026 a les 10:43 (hora peninsular)"},
-		{"moment in Galician", c.For("gl").Moment(moment), "21/11/2026 ás 10:43 (hora peninsular)"},
-		{"moment in Basque", c.For("eu").Moment(moment), "2026/11/21, 10:43 (penintsulako ordua)"},
+		{"moment in Catalan", c.For("ca").Moment(moment), "21 de novembre de 2026 a les 10:43 (hora peninsular)"},
+		{"moment in Valencian", c.For("ca-valencia").Moment(moment), "21 de novembre de 2026 a les 10:43 (hora peninsular)"},
+		{"moment in Galician", c.For("gl").Moment(moment), "21 de novembro de 2026 ás 10:43 (hora peninsular)"},
+		{"moment in Basque", c.For("eu").Moment(moment), "2026ko azaroaren 21a, 10:43 (penintsulako ordua)"},
+		{"a month with a vowel", c.For("ca").Day(time.Date(2027, 4, 1, 12, 0, 0, 0, time.UTC)), "1 d'abril de 2027"},
+		{"eleventh day and fifth year in Basque", c.For("eu").Day(time.Date(2025, 1, 11, 12, 0, 0, 0, time.UTC)), "2025eko urtarrilaren 11"},
+		{"twenty-first year in Basque", c.For("eu").Day(time.Date(2021, 5, 31, 12, 0, 0, 0, time.UTC)), "2021eko maiatzaren 31"},
+		{"eleventh year in Basque", c.For("eu").Day(time.Date(2031, 6, 1, 12, 0, 0, 0, time.UTC)), "2031ko ekainaren 1a"},
+		{"thirtieth year in Basque", c.For("eu").Day(time.Date(2030, 12, 10, 12, 0, 0, 0, time.UTC)), "2030eko abenduaren 10a"},
+		{"day in figures", c.For("es").Figures(moment), "21/11/2026"},
+		{"day in figures in Basque", c.For("eu").Figures(moment), "2026/11/21"},
 		{"both in Basque", c.For("eu").Duration(4*time.Minute + time.Second), "4 minutu eta segundo 1"},
 		{"clock", c.For("es").Clock(moment), "10:43 (hora peninsular)"},
 		{"nothing left", c.For("es").Duration(-time.Second), "0 segundos"},
@@ -247,7 +254,7 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 		{
 			"a day", policies.Refuse(policies.CertificateExpired, "since", "2026-03-04"),
 			RefusalText{
-				"Su certificado de firma ha caducado", "Su certificado de firma caducó el 04/03/2026.",
+				"Su certificado de firma ha caducado", "Su certificado de firma caducó el 4 de marzo de 2026.",
 				"Puede crear uno nuevo ahora mismo, gratis, con un código que le enviaremos por SMS.",
 			},
 		},
@@ -255,7 +262,7 @@ func TestRefusalTellsItsFacts(t *testing.T) {
 			"two days", policies.Refuse(policies.RenewalTooEarly, "from", "2029-07-12", "until", "2029-09-10"),
 			RefusalText{
 				"Todavía no puede renovar su certificado",
-				"Su certificado de firma vale hasta el 10/09/2029, y se puede renovar desde el 12/07/2029.",
+				"Su certificado de firma vale hasta el 10 de septiembre de 2029, y se puede renovar desde el 12 de julio de 2029.",
 				"No tiene que hacer nada: le avisaremos cuando pueda renovarlo. Mientras tanto, firme con el que tiene.",
 			},
 		},
@@ -312,8 +319,8 @@ func TestEveryPlaceHasItsWords(t *testing.T) {
 func TestLetters(t *testing.T) {
 	t.Parallel()
 	params := map[string]any{
-		"name": "Ana Núñez", "service": "Firma", "when": time.Date(2026, 11, 21, 9, 43, 0, 0, time.UTC), "until": "21/11/2030",
-		"day": "21/11/2030", "since": "21/11/2025", "page": "https://firma.example.es/certificado",
+		"name": "Ana Núñez", "service": "Firma", "when": time.Date(2026, 11, 21, 9, 43, 0, 0, time.UTC), "until": "21 de noviembre de 2030",
+		"day": "21 de noviembre de 2030", "since": "21 de noviembre de 2025", "page": "https://firma.example.es/certificado",
 		"obstacle": "Antes", "detail": "Detalle.", "remedy": "Remedio.",
 		"title": "Solicitud\r\nBcc: x", "application": "Sede", "reference": "K7QF", "serial": "7F3A", "reason": "usted lo pidió", "url": "https://firma.example.es",
 		"link": "https://firma.example.es/x", "key": "Ana Núñez",

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -101,19 +102,22 @@ func (m *Messages) spell(params map[string]any) map[string]any {
 	return spelt
 }
 
-// Moment tells day, time and zone: "21/11/2026 a las 10:43 (hora peninsular)".
+// Moment tells day, time and zone: "21 de noviembre de 2026 a las 10:43 (hora
+// peninsular)".
 func (m *Messages) Moment(t time.Time) string {
 	return m.Text("time.moment", map[string]any{"date": m.Day(t), "time": m.clock(t), "zone": m.Zone(t)})
 }
 
-// Instant is Moment to the second: "21/11/2026 a las 10:43:07 (hora peninsular)".
+// Instant is Moment to the second: "21 de noviembre de 2026 a las 10:43:07
+// (hora peninsular)".
 func (m *Messages) Instant(t time.Time) string {
 	return m.Text("time.moment", map[string]any{"date": m.Day(t), "time": t.In(m.zone).Format(time.TimeOnly), "zone": m.Zone(t)})
 }
 
-// Stamp is Instant without its zone, for tables that tell it once.
+// Stamp is an instant in figures, without its zone, for tables that tell it
+// once.
 func (m *Messages) Stamp(t time.Time) string {
-	return m.Day(t) + " " + t.In(m.zone).Format(time.TimeOnly)
+	return m.Figures(t) + " " + t.In(m.zone).Format(time.TimeOnly)
 }
 
 // Clock tells the time of day and its zone: "10:43 (hora peninsular)".
@@ -121,9 +125,40 @@ func (m *Messages) Clock(t time.Time) string {
 	return m.Text("time.clock", map[string]any{"time": m.clock(t), "zone": m.Zone(t)})
 }
 
-// Day tells the day: "21/11/2026".
+// Day tells the day: "21 de noviembre de 2026".
 func (m *Messages) Day(t time.Time) string {
-	return t.In(m.zone).Format(m.Text("time.day_layout", nil))
+	t = t.In(m.zone)
+	year, day := strconv.Itoa(t.Year()), strconv.Itoa(t.Day())
+	if m.Locale() == "eu" {
+		year, day = year+basqueOf(t.Year()), day+basqueThe(t.Day())
+	}
+	month := m.Text("time.month."+strconv.Itoa(int(t.Month())), nil)
+	return m.Text("time.day", map[string]any{"day": day, "month": month, "year": year})
+}
+
+// Figures tells the day where there is little room: "21/11/2026".
+func (m *Messages) Figures(t time.Time) string {
+	return t.In(m.zone).Format(m.Text("time.day_figures", nil))
+}
+
+// basqueOf is the ending of a year that something is of: 2026ko. After the
+// consonants in which the words for 1, 5 and 10 end it is -eko: 2025eko
+// (Euskaltzaindia, rule 37).
+func basqueOf(year int) string {
+	switch last := year % 100; {
+	case last%10 == 5, last%20 == 1, last%20 == 10:
+		return "eko"
+	default:
+		return "ko"
+	}
+}
+
+// basqueThe is the article of a day: 22a. The word for eleven has one.
+func basqueThe(day int) string {
+	if day%20 == 11 {
+		return ""
+	}
+	return "a"
 }
 
 // Location is the zone that times are told in.

@@ -20,6 +20,7 @@ const (
 	SMSRevocation  SMSKind = "sms.revocation"
 	SMSSuspension  SMSKind = "sms.suspension"
 	SMSRelease     SMSKind = "sms.release"
+	SMSExplicit    SMSKind = "sms.explicit" // typed at the application (SCAL1)
 
 	SMSDeregistration SMSKind = "sms.deregistration"
 	SMSEmail          SMSKind = "sms.email"
@@ -86,7 +87,7 @@ func (m *Messages) Reminder(r Reminder) string {
 }
 
 func (m *Messages) reminder(r Reminder, service string) string {
-	return toGSM(m.Text("sms."+string(r.Kind), map[string]any{"application": service, "day": m.Day(r.Ends), "host": r.Host}))
+	return toGSM(m.Text("sms."+string(r.Kind), map[string]any{"application": service, "day": m.Figures(r.Ends), "host": r.Host}))
 }
 
 // Notice is what an SMS without a code tells has happened.

@@ -118,7 +118,7 @@ func TestSMS(t *testing.T) {
 // its own last line.
 func TestSMSFits(t *testing.T) {
 	t.Parallel()
-	kinds := []SMSKind{SMSSign, SMSSignMany, SMSCertificate, SMSActivation, SMSPassword, SMSRevocation, SMSSuspension, SMSRelease}
+	kinds := []SMSKind{SMSSign, SMSSignMany, SMSCertificate, SMSActivation, SMSPassword, SMSRevocation, SMSSuspension, SMSRelease, SMSExplicit}
 	eachLanguage(t, func(t *testing.T, m *Messages) {
 		t.Helper()
 		rapid.Check(t, func(t *rapid.T) {
@@ -213,7 +213,7 @@ func TestEverySMSIsOne(t *testing.T) {
 		const host = "firma.administracion.gob.es"
 		facts := map[string]any{
 			"application": strings.Repeat("a", shortestApplication), "title": strings.Repeat("t", shortestTitle), "count": 100,
-			"reference": "K7QF", "code": "1234 5678", "host": host, "day": m.Day(time.Date(2030, 9, 30, 12, 0, 0, 0, time.UTC)),
+			"reference": "K7QF", "code": "1234 5678", "host": host, "day": m.Figures(time.Date(2030, 9, 30, 12, 0, 0, 0, time.UTC)),
 		}
 		for _, id := range m.catalogue.IDs() {
 			if !strings.HasPrefix(id, "sms.") {

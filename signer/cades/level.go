@@ -25,7 +25,10 @@ func (l Level) Known() bool { return l.rank() > 0 }
 // AtLeast says whether l has all that other asks for.
 func (l Level) AtLeast(other Level) bool { return l.rank() >= other.rank() }
 
-func (l Level) rank() int { return 1 + slices.Index([]Level{BB, BT, BLT, BLTA}, l) }
+// Levels are all of them, each beyond the one before.
+func Levels() []Level { return []Level{BB, BT, BLT, BLTA} }
+
+func (l Level) rank() int { return 1 + slices.Index(Levels(), l) }
 
 var idContentType = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
 

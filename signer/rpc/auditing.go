@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 )
@@ -34,7 +35,7 @@ func recordable(may rights) (types []audit.EventType) {
 			audit.AuditorLoggedIn, audit.AuditorLoginFailed, audit.AuditorEnrolled, audit.AuditorInvited, audit.AuditorDisabled)
 	}
 	if may&mayRegister != 0 {
-		types = append(append(types, audit.OfficerEvents()...), audit.DeskEvents()...)
+		types = slices.Concat(types, audit.OfficerEvents(), audit.DeskEvents(), audit.CertificateDoorEvents())
 	}
 	return types
 }
@@ -46,7 +47,7 @@ func (c *Client) RecordAudit(ctx context.Context, e audit.Entry) (int64, error) 
 		return 0, fmt.Errorf("encoding %s: %w", e.Type, err)
 	}
 	resp, err := c.audit.RecordAudit(ctx, connect.NewRequest(&signerv1.RecordAuditRequest{
-		Type: string(e.Type), Operation: e.Operation, Payload: payload,
+		Type: string(e.Type), Operation: e.Operation, Payload: payload, Person: e.Person,
 	}))
 	if err != nil {
 		return 0, decode(err)
@@ -70,12 +71,15 @@ func (s *auditServer) RecordAudit(ctx context.Context, r *connect.Request[signer
 
 // parseRecord leaves it to the entry's schema whether the payload fits.
 func parseRecord(m *signerv1.RecordAuditRequest, may rights) (audit.Entry, error) {
-	e := audit.Entry{Type: audit.EventType(m.GetType()), Operation: m.GetOperation()}
+	e := audit.Entry{Type: audit.EventType(m.GetType()), Operation: m.GetOperation(), Person: m.GetPerson()}
 	switch {
 	case !slices.Contains(recordable(may), e.Type):
 		return e, policies.Refuse(policies.RequestMalformed, "field", "type")
 	case len(m.GetPayload()) > recordLimit:
 		return e, policies.Refuse(policies.RequestMalformed, "field", "payload")
+	}
+	if id, err := citizen.ParseIdentifier(e.Person); e.Person != "" && (err != nil || id.String() != e.Person) {
+		return e, policies.Refuse(policies.RequestMalformed, "field", "person")
 	}
 	d := json.NewDecoder(bytes.NewReader(m.GetPayload()))
 	d.UseNumber() // a number in the log is the one that was sent

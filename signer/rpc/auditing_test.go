@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func serveLog(t *testing.T, config rpc.ListenConfig) (*keeper, string) {
 }
 
 func question() audit.Entry {
-	return audit.Entry{Type: audit.AuditQueried, Operation: "AUDITOR1", Payload: map[string]any{
+	return audit.Entry{Type: audit.AuditQueried, Operation: "AUDITOR1", Person: "12345678Z", Payload: map[string]any{
 		"purpose": "Petición del juzgado", "question": map[string]any{"entry": 9007199254740991},
 	}}
 }
@@ -95,7 +96,7 @@ func TestRecordAuditRefuses(t *testing.T) {
 		audit.AuditQueried: true, audit.AuditExported: true,
 		audit.AuditorLoggedIn: true, audit.AuditorLoginFailed: true, audit.AuditorEnrolled: true, audit.AuditorInvited: true, audit.AuditorDisabled: true,
 	}
-	for _, kind := range append(audit.OfficerEvents(), audit.DeskEvents()...) {
+	for _, kind := range slices.Concat(audit.OfficerEvents(), audit.DeskEvents(), audit.CertificateDoorEvents()) {
 		admitted[kind] = true
 	}
 	for _, kind := range audit.EventTypes() {
@@ -104,6 +105,11 @@ func TestRecordAuditRefuses(t *testing.T) {
 		if _, err := client.RecordAudit(t.Context(), e); (err == nil) != admitted[kind] {
 			t.Errorf("%s: got %v, want it admitted: %v", kind, err, admitted[kind])
 		}
+	}
+	nobody := question()
+	nobody.Person = "12345678A"
+	if _, err := client.RecordAudit(t.Context(), nobody); !errors.Is(err, policies.Refuse(policies.RequestMalformed)) {
+		t.Errorf("about nobody: got %v, want it refused", err)
 	}
 	long := question()
 	long.Payload["purpose"] = strings.Repeat("x", 17<<10)

@@ -27,6 +27,10 @@ type Client struct {
 	letters   signerv1connect.LettersClient
 	cards     signerv1connect.CardsClient
 	registrar signerv1connect.RegistrarClient
+	sandbox   signerv1connect.SandboxClient
+	envelopes signerv1connect.EnvelopesClient
+	consents  signerv1connect.ConsentsClient
+	explicit  signerv1connect.ExplicitClient
 	http      *http.Client
 	base      string
 }

@@ -5,4 +5,4 @@
 // and no more.
 package rpc
 
-//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative --connect-go_out=. --connect-go_opt=paths=source_relative signerv1/signer.proto signerv1/pins.proto signerv1/letters.proto signerv1/cards.proto signerv1/profile.proto
+//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative --connect-go_out=. --connect-go_opt=paths=source_relative signerv1/signer.proto signerv1/pins.proto signerv1/letters.proto signerv1/cards.proto signerv1/profile.proto signerv1/sandbox.proto signerv1/consents.proto signerv1/envelopes.proto

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"connectrpc.com/connect"
@@ -24,6 +25,8 @@ type Profile interface {
 	SetNotices(ctx context.Context, t signer.Ticket, n signer.Notices) error
 	OpenIncident(ctx context.Context, c citizen.Complaint) (citizen.Incident, error)
 	ReadLog(ctx context.Context, t signer.Ticket, after int64) ([]citizen.LogEntry, error)
+	Leave(ctx context.Context, t signer.Ticket, everywhere bool) error
+	TakeDocument(ctx context.Context, t signer.Ticket, requestID string, ordinal int) error
 }
 
 var _ Profile = (*Client)(nil)
@@ -108,7 +111,43 @@ func (c *Client) ReadLog(ctx context.Context, t signer.Ticket, after int64) ([]c
 	return entries, nil
 }
 
+// Leave implements Profile.
+func (c *Client) Leave(ctx context.Context, t signer.Ticket, everywhere bool) error {
+	_, err := c.profile.Leave(ctx, connect.NewRequest(&signerv1.LeaveRequest{Ticket: t.Encode(), Everywhere: everywhere}))
+	return decode(err)
+}
+
+// TakeDocument implements Profile.
+func (c *Client) TakeDocument(ctx context.Context, t signer.Ticket, requestID string, ordinal int) error {
+	_, err := c.profile.TakeDocument(ctx, connect.NewRequest(&signerv1.TakeDocumentRequest{
+		Ticket: t.Encode(), RequestId: requestID, Ordinal: int32(min(ordinal, math.MaxInt32)), //nolint:gosec // bounded here
+	}))
+	return decode(err)
+}
+
 type profileServer struct{ profile Profile }
+
+func (s *profileServer) Leave(ctx context.Context, r *connect.Request[signerv1.LeaveRequest]) (*connect.Response[signerv1.LeaveResponse], error) {
+	ticket, err := signer.ParseTicket(r.Msg.GetTicket())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.profile.Leave(ctx, ticket, r.Msg.GetEverywhere()); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.LeaveResponse{}), nil
+}
+
+func (s *profileServer) TakeDocument(ctx context.Context, r *connect.Request[signerv1.TakeDocumentRequest]) (*connect.Response[signerv1.TakeDocumentResponse], error) {
+	ticket, err := signer.ParseTicket(r.Msg.GetTicket())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.profile.TakeDocument(ctx, ticket, r.Msg.GetRequestId(), int(r.Msg.GetOrdinal())); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&signerv1.TakeDocumentResponse{}), nil
+}
 
 func (s *profileServer) ChangePassword(ctx context.Context, r *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error) {
 	ticket, err := signer.ParseTicket(r.Msg.GetTicket())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/ca/ocsp"
 	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1"
 	"github.com/rubrica-firma/rubrica/signer/rpc/signerv1/signerv1connect"
@@ -45,7 +46,11 @@ type Services struct {
 	Pins       Pins
 	Letters    Letters // nil where there are none
 	Cards      Cards   // nil where there are none
+	Sandbox    Sandbox // nil where it is none
+	Consents   Consents
+	Explicit   Explicit
 	Registrar  Registrar
+	Envelopes  Envelopes
 	// Ready says why the module cannot do its work, nil if it can.
 	Ready  func(context.Context) error
 	Logger *slog.Logger
@@ -64,6 +69,10 @@ func Handler(s Services) http.Handler {
 	mux.Handle(signerv1connect.NewPinsHandler(&pinServer{s.Pins}, options))
 	mux.Handle(signerv1connect.NewLettersHandler(&letterServer{s.Letters}, options))
 	mux.Handle(signerv1connect.NewCardsHandler(&cardServer{s.Cards}, options))
+	mux.Handle(signerv1connect.NewSandboxHandler(&sandboxServer{s.Sandbox}, options))
+	mux.Handle(signerv1connect.NewEnvelopesHandler(&envelopeServer{s.Envelopes}, options))
+	mux.Handle(signerv1connect.NewConsentsHandler(&consentServer{s.Consents}, options))
+	mux.Handle(signerv1connect.NewExplicitHandler(&explicitServer{s.Explicit}, options))
 	mux.Handle("GET /healthz", &health{ask: s.Ready, logger: s.Logger})
 	return mux
 }
@@ -153,7 +162,13 @@ func (s *moduleServer) Refuse(ctx context.Context, r *connect.Request[signerv1.R
 type registerServer struct{ register Register }
 
 func (s *registerServer) Perform(ctx context.Context, r *connect.Request[signerv1.PerformRequest]) (*connect.Response[signerv1.PerformResponse], error) {
-	receipt, err := s.register.Perform(ctx, citizen.Act{Office: r.Msg.GetOffice(), JWS: r.Msg.GetAct()})
+	act := citizen.Act{Office: r.Msg.GetOffice(), JWS: r.Msg.GetAct()}
+	// Which officer is a supervisor, the registrar alone can say: an office's key is
+	// not enough to administer applications.
+	if said, err := citizen.ReadAct(act.JWS); err == nil && said.Kind == citizen.ActChangeApplication && rightsIn(ctx)&mayRegister == 0 {
+		return nil, policies.Refuse(policies.OfficeActInvalid, "reason", "office")
+	}
+	receipt, err := s.register.Perform(ctx, act)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,10 @@ func newClient(base string, transport *http.Transport) *Client {
 		letters:   signerv1connect.NewLettersClient(c, base),
 		cards:     signerv1connect.NewCardsClient(c, base),
 		registrar: signerv1connect.NewRegistrarClient(c, base),
+		sandbox:   signerv1connect.NewSandboxClient(c, base),
+		envelopes: signerv1connect.NewEnvelopesClient(c, base),
+		consents:  signerv1connect.NewConsentsClient(c, base),
+		explicit:  signerv1connect.NewExplicitClient(c, base),
 		http:      c,
 		base:      base,
 	}

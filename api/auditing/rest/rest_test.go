@@ -131,12 +131,21 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
+	h := &house{desk: &desk{}, routes: contract(t)}
+	server := httptest.NewServer(newSite(t, h.desk))
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+// newSite is a site with nothing but the door.
+func newSite(t *testing.T, d *desk) http.Handler {
+	t.Helper()
 	words, err := catalogue.New()
 	must(t, err)
-	h := &house{desk: &desk{}, routes: contract(t)}
 	site, err := api.New(api.Config{
 		PublicURL: "https://auditoria.example.es", Catalogue: words, Limits: api.DefaultLimits(), Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		Rooms: []func(*api.Site){rest.Room(rest.Config{Service: h.desk, Identify: func(c echo.Context) (auditing.Asking, error) {
+		Rooms: []func(*api.Site){rest.Room(rest.Config{Service: d, Identify: func(c echo.Context) (auditing.Asking, error) {
 			role := c.Request().Header.Get("Role")
 			if role == "" {
 				return auditing.Asking{}, policies.Refuse(policies.ApplicationUnknown)
@@ -145,10 +154,7 @@ func newHouse(t *testing.T) *house {
 		}})},
 	})
 	must(t, err)
-	server := httptest.NewServer(site)
-	t.Cleanup(server.Close)
-	h.url = server.URL
-	return h
+	return site
 }
 
 func must(t *testing.T, err error) {

@@ -36,7 +36,7 @@ for (const shown of document.querySelectorAll("[data-countdown]")) {
 for (const told of document.querySelectorAll("[data-look]")) {
   let turns = 15;
   const look = async () => {
-    const answer = await fetch(told.dataset.look, { redirect: "error" }).catch(() => null);
+    const answer = await fetch(told.dataset.look, { redirect: "manual" }).catch(() => null);
     const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("p.lead[role=status]");
     if (fresh && !fresh.hasAttribute("data-look")) told.replaceChildren(...fresh.childNodes);
     else if (--turns > 0) setTimeout(look, 4000);
@@ -109,7 +109,7 @@ for (const box of document.querySelectorAll("[data-show]")) {
 }
 
 // Codes read as 1234 5678, also when pasted with dashes or a whole sentence.
-for (const input of document.querySelectorAll(".box-code input")) {
+for (const input of document.querySelectorAll(".box-code input[name=code]")) {
   input.addEventListener("input", () => {
     const digits = input.value.replace(/\D/g, "").slice(0, 8);
     const before = input.value.slice(0, input.selectionStart).replace(/\D/g, "").length;

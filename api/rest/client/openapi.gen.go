@@ -55,6 +55,87 @@ func (e ActKind) Valid() bool {
 	}
 }
 
+// Defines values for EnvelopeOrder.
+const (
+	Parallel   EnvelopeOrder = "parallel"
+	Sequential EnvelopeOrder = "sequential"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeOrder enum.
+func (e EnvelopeOrder) Valid() bool {
+	switch e {
+	case Parallel:
+		return true
+	case Sequential:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvelopeSignerState.
+const (
+	SignerExpired   EnvelopeSignerState = "expired"
+	SignerPending   EnvelopeSignerState = "pending"
+	SignerReceived  EnvelopeSignerState = "received"
+	SignerRefused   EnvelopeSignerState = "refused"
+	SignerSigned    EnvelopeSignerState = "signed"
+	SignerSigning   EnvelopeSignerState = "signing"
+	SignerWaiting   EnvelopeSignerState = "waiting"
+	SignerWithdrawn EnvelopeSignerState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeSignerState enum.
+func (e EnvelopeSignerState) Valid() bool {
+	switch e {
+	case SignerExpired:
+		return true
+	case SignerPending:
+		return true
+	case SignerReceived:
+		return true
+	case SignerRefused:
+		return true
+	case SignerSigned:
+		return true
+	case SignerSigning:
+		return true
+	case SignerWaiting:
+		return true
+	case SignerWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EnvelopeState.
+const (
+	EnvelopeCancelled EnvelopeState = "cancelled"
+	EnvelopeCompleted EnvelopeState = "completed"
+	EnvelopeExpired   EnvelopeState = "expired"
+	EnvelopePending   EnvelopeState = "pending"
+	EnvelopeRejected  EnvelopeState = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the EnvelopeState enum.
+func (e EnvelopeState) Valid() bool {
+	switch e {
+	case EnvelopeCancelled:
+		return true
+	case EnvelopeCompleted:
+		return true
+	case EnvelopeExpired:
+		return true
+	case EnvelopePending:
+		return true
+	case EnvelopeRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Format.
 const (
 	CadesAttached Format = "cades-attached"
@@ -70,6 +151,27 @@ func (e Format) Valid() bool {
 	case CadesDetached:
 		return true
 	case Pades:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Indication.
+const (
+	Indeterminate Indication = "INDETERMINATE"
+	TotalFailed   Indication = "TOTAL-FAILED"
+	TotalPassed   Indication = "TOTAL-PASSED"
+)
+
+// Valid indicates whether the value is a known member of the Indication enum.
+func (e Indication) Valid() bool {
+	switch e {
+	case Indeterminate:
+		return true
+	case TotalFailed:
+		return true
+	case TotalPassed:
 		return true
 	default:
 		return false
@@ -210,12 +312,13 @@ func (e StampPlace) Valid() bool {
 
 // Defines values for State.
 const (
-	Expired  State = "expired"
-	Pending  State = "pending"
-	Received State = "received"
-	Refused  State = "refused"
-	Signed   State = "signed"
-	Signing  State = "signing"
+	Expired   State = "expired"
+	Pending   State = "pending"
+	Received  State = "received"
+	Refused   State = "refused"
+	Signed    State = "signed"
+	Signing   State = "signing"
+	Withdrawn State = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the State enum.
@@ -232,6 +335,80 @@ func (e State) Valid() bool {
 	case Signed:
 		return true
 	case Signing:
+		return true
+	case Withdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ValidatedChangeJudgement.
+const (
+	Forbidden ValidatedChangeJudgement = "forbidden"
+	Permitted ValidatedChangeJudgement = "permitted"
+	Suspect   ValidatedChangeJudgement = "suspect"
+)
+
+// Valid indicates whether the value is a known member of the ValidatedChangeJudgement enum.
+func (e ValidatedChangeJudgement) Valid() bool {
+	switch e {
+	case Forbidden:
+		return true
+	case Permitted:
+		return true
+	case Suspect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryLastProblem.
+const (
+	AddressForbidden   WebhookDeliveryLastProblem = "address_forbidden"
+	CertificateInvalid WebhookDeliveryLastProblem = "certificate_invalid"
+	ConnectionFailed   WebhookDeliveryLastProblem = "connection_failed"
+	NameNotResolved    WebhookDeliveryLastProblem = "name_not_resolved"
+	Timeout            WebhookDeliveryLastProblem = "timeout"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryLastProblem enum.
+func (e WebhookDeliveryLastProblem) Valid() bool {
+	switch e {
+	case AddressForbidden:
+		return true
+	case CertificateInvalid:
+		return true
+	case ConnectionFailed:
+		return true
+	case NameNotResolved:
+		return true
+	case Timeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookState.
+const (
+	Delivered WebhookState = "delivered"
+	GivenUp   WebhookState = "given_up"
+	Stopped   WebhookState = "stopped"
+	Waiting   WebhookState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookState enum.
+func (e WebhookState) Valid() bool {
+	switch e {
+	case Delivered:
+		return true
+	case GivenUp:
+		return true
+	case Stopped:
+		return true
+	case Waiting:
 		return true
 	default:
 		return false
@@ -272,8 +449,17 @@ func (e Where) Valid() bool {
 // `renew_activation` for a lost or blocked code and a forgotten or locked
 // password; `block` and `unblock` a citizen; `revoke` the certificate and
 // destroy its key; `suspend` it and `release` it; `deregister`; `report_death`,
-// which deregisters and writes to nobody.
+// which ends the registration for good and writes to nobody.
 type ActKind string
+
+// Detail defines model for Detail.
+type Detail struct {
+	// Label Example: Expediente
+	Label string `json:"label"`
+
+	// Value Example: 2026/1234
+	Value string `json:"value"`
+}
 
 // Document defines model for Document.
 type Document struct {
@@ -295,10 +481,15 @@ type Document struct {
 	LevelReached *Level `json:"level_reached,omitempty"`
 	MediaType    string `json:"media_type"`
 	Name         string `json:"name"`
-	Ordinal      int    `json:"ordinal"`
+
+	// Ordinal Among the documents that were taken in.
+	Ordinal int `json:"ordinal"`
 
 	// Pages Absent where it is no PDF.
 	Pages *int `json:"pages,omitempty"`
+
+	// Position Among those that were sent.
+	Position int `json:"position"`
 
 	// Sha256 Of the document as it came, in lower-case hexadecimal.
 	Sha256 string `json:"sha256"`
@@ -308,7 +499,115 @@ type Document struct {
 
 	// Size Bytes, as it came.
 	Size int64 `json:"size"`
+
+	// State `pending` waits for the citizen, `signing` is at work; `signed`,
+	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+	// ended) are final.
+	State State `json:"state"`
 }
+
+// Envelope defines model for Envelope.
+type Envelope struct {
+	// ClosedAt When the state became final.
+	ClosedAt  *time.Time         `json:"closed_at,omitempty"`
+	CreatedAt time.Time          `json:"created_at"`
+	Documents []EnvelopeDocument `json:"documents"`
+	ExpiresAt time.Time          `json:"expires_at"`
+	ID        string             `json:"id"`
+
+	// Order `parallel` asks all at once, `sequential` each when the one before has signed.
+	Order EnvelopeOrder `json:"order"`
+
+	// Rejected What could not be taken in, and why.
+	Rejected []RejectedDocument  `json:"rejected"`
+	Signers  []EnvelopeSignature `json:"signers"`
+
+	// State `completed` by all, `rejected` by one of them, `expired` because one did
+	// not sign in time, `cancelled` by the application.
+	State EnvelopeState `json:"state"`
+	Title string        `json:"title"`
+}
+
+// EnvelopeDocument defines model for EnvelopeDocument.
+type EnvelopeDocument struct {
+	// Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
+	// any content and `cades-attached` around it (EN 319 122-1).
+	Format Format `json:"format"`
+
+	// Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
+	// `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
+	// well, `B-LTA` with a time-stamp over all of that.
+	Level     Level  `json:"level"`
+	MediaType string `json:"media_type"`
+	Name      string `json:"name"`
+
+	// Ordinal Among the documents that were taken in.
+	Ordinal int `json:"ordinal"`
+
+	// Position Among those that were sent.
+	Position int `json:"position"`
+
+	// Sha256 Of the document as it came, in lower-case hexadecimal.
+	Sha256 string `json:"sha256"`
+
+	// Signatures How many it has.
+	Signatures int `json:"signatures"`
+
+	// SignedURL Downloads it with all of them; absent while it has none.
+	SignedURL *string `json:"signed_url,omitempty"`
+
+	// Size Bytes, as it came.
+	Size int64 `json:"size"`
+}
+
+// EnvelopeOrder `parallel` asks all at once, `sequential` each when the one before has signed.
+type EnvelopeOrder string
+
+// EnvelopeSignature defines model for EnvelopeSignature.
+type EnvelopeSignature struct {
+	// Position Among the signers as they were sent.
+	Position int `json:"position"`
+
+	// RequestID The signature request; absent while it is another's turn.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// SigningURL Where to send this citizen's browser; absent while there is nothing to sign.
+	SigningURL *string `json:"signing_url,omitempty"`
+
+	// State `waiting` for another to sign first, or that of the signature request.
+	State EnvelopeSignerState `json:"state"`
+}
+
+// EnvelopeSigner defines model for EnvelopeSigner.
+type EnvelopeSigner struct {
+	// Field The PDFs' signature field that is this one's.
+	Field *string `json:"field,omitempty"`
+
+	// Identifier DNI or NIE.
+	//
+	// Example: 12345678Z
+	Identifier string `json:"identifier"`
+
+	// Locale Language of the SMS and letters (BCP 47); the envelope's unless told.
+	Locale *string `json:"locale,omitempty"`
+
+	// Reason Why this one signs, as a PDF's signature says it.
+	Reason *string `json:"reason,omitempty"`
+
+	// Stamp What readers see of the signature in a PDF: who, when, why, and how to
+	// check it.
+	Stamp *Stamp `json:"stamp,omitempty"`
+
+	// Title What this one reads in the place of the envelope's title.
+	Title *string `json:"title,omitempty"`
+}
+
+// EnvelopeSignerState `waiting` for another to sign first, or that of the signature request.
+type EnvelopeSignerState string
+
+// EnvelopeState `completed` by all, `rejected` by one of them, `expired` because one did
+// not sign in time, `cancelled` by the application.
+type EnvelopeState string
 
 // Finding Something in the document that a signer should know, and that did not forbid signing it.
 type Finding struct {
@@ -321,6 +620,9 @@ type Finding struct {
 // Format `pades` signs inside the PDF (EN 319 142-1), `cades-detached` apart from
 // any content and `cades-attached` around it (EN 319 122-1).
 type Format string
+
+// Indication Main status (EN 319 102-1, table 5).
+type Indication string
 
 // Level Baseline level (EN 319 142-1 and EN 319 122-1, 6.1): `B-B` the signature,
 // `B-T` with a time-stamp, `B-LT` with certificates and revocation data as
@@ -384,9 +686,46 @@ type NewDocument struct {
 	Upload *string `json:"upload,omitempty"`
 }
 
+// NewEnvelope defines model for NewEnvelope.
+type NewEnvelope struct {
+	// Details What else the citizens read beside the title.
+	Details *[]Detail `json:"details,omitempty"`
+
+	// Documents As those of a signature request, but that none can be certified.
+	Documents []NewDocument `json:"documents"`
+
+	// ExpiresAt Until when all may sign; in seven days unless told, in five minutes at the earliest and ninety days at the latest.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Locale Language of the SMS and letters (BCP 47), Spanish unless told.
+	//
+	// Example: es
+	Locale *string `json:"locale,omitempty"`
+
+	// Order `parallel` asks all at once, `sequential` each when the one before has signed.
+	Order EnvelopeOrder `json:"order"`
+
+	// ReturnURL Where each signer's browser goes at the end, exactly as it was registered;
+	// `request` and `state` are added to its query.
+	ReturnURL string `json:"return_url"`
+
+	// Signers From two to twenty, each another citizen; two hundred signatures in all.
+	Signers []EnvelopeSigner `json:"signers"`
+
+	// Title What the citizens read on the page and in the SMS.
+	Title string `json:"title"`
+}
+
 // NewSignatureRequest defines model for NewSignatureRequest.
 type NewSignatureRequest struct {
+	// Details What else the citizen reads beside the title, such as the number of a file.
+	Details *[]Detail `json:"details,omitempty"`
+
+	// Documents Up to a hundred, ten of them with `content`; one that cannot be signed does not spoil the others.
 	Documents []NewDocument `json:"documents"`
+
+	// ExpiresAt Until when the citizen may sign; in seven days unless told, in five minutes at the earliest and ninety days at the latest.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Locale Language of the SMS and letters (BCP 47), Spanish unless told.
 	//
@@ -400,6 +739,18 @@ type NewSignatureRequest struct {
 
 	// Title What the citizen reads on the page and in the SMS.
 	Title string `json:"title"`
+}
+
+// NewVerification defines model for NewVerification.
+type NewVerification struct {
+	// Content Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+	Content *VerifiedFile `json:"content,omitempty"`
+
+	// Document Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+	Document VerifiedFile `json:"document"`
+
+	// Name Of the document, for the report.
+	Name *string `json:"name,omitempty"`
 }
 
 // Obstacle defines model for Obstacle.
@@ -432,13 +783,14 @@ type Obstacles struct {
 }
 
 // OfficeAct Payload of an office's act. `register` has `citizen`; all others have
-// `identifier`, and all but `renew_activation` have a `reason`.
+// `identifier`, and all but `renew_activation` have a `reason`; `report_death`
+// has `evidence`.
 type OfficeAct struct {
 	// Act `register` a citizen whose identity an officer has proved in person;
 	// `renew_activation` for a lost or blocked code and a forgotten or locked
 	// password; `block` and `unblock` a citizen; `revoke` the certificate and
 	// destroy its key; `suspend` it and `release` it; `deregister`; `report_death`,
-	// which deregisters and writes to nobody.
+	// which ends the registration for good and writes to nobody.
 	Act ActKind `json:"act"`
 
 	// Aud The service's public address, without a slash at its end.
@@ -446,6 +798,13 @@ type OfficeAct struct {
 	// Example: https://firma.example.es
 	Aud     string      `json:"aud"`
 	Citizen *NewCitizen `json:"citizen,omitempty"`
+
+	// Evidence What proves it. Of a death, `document` says which document certifies it,
+	// who issued it, and its number.
+	//
+	//
+	// Example: {"document":"Registro Civil de Soria, certificado 77"}
+	Evidence *map[string]string `json:"evidence,omitempty"`
 
 	// Iat Now, in seconds since 1970; not more than five minutes off.
 	Iat int64 `json:"iat"`
@@ -555,6 +914,64 @@ type Refusal struct {
 	Title  string  `json:"title"`
 }
 
+// RejectedDocument A document that was sent and could not be taken in; the others can be signed.
+type RejectedDocument struct {
+	Name string `json:"name"`
+
+	// Position As it was sent.
+	Position int     `json:"position"`
+	Refusal  Refusal `json:"refusal"`
+}
+
+// SandboxCitizen defines model for SandboxCitizen.
+type SandboxCitizen struct {
+	// About What to expect.
+	About string `json:"about"`
+	Email string `json:"email"`
+
+	// GivenName Example: Sandbox
+	GivenName string `json:"given_name"`
+
+	// Identifier The DNI.
+	//
+	// Example: 99999101T
+	Identifier string `json:"identifier"`
+
+	// Obstacle The first that preflight names of what stands in the way of a signature; absent where nothing does.
+	//
+	// Example: registration_too_old
+	Obstacle *string `json:"obstacle,omitempty"`
+
+	// Password The same for all.
+	Password string `json:"password"`
+
+	// Surnames What the citizen is for.
+	//
+	// Example: Five Years
+	Surnames string `json:"surnames"`
+}
+
+// SandboxCitizens defines model for SandboxCitizens.
+type SandboxCitizens struct {
+	Citizens []SandboxCitizen `json:"citizens"`
+}
+
+// SandboxCode defines model for SandboxCode.
+type SandboxCode struct {
+	// Code Example: 12345678
+	Code string `json:"code"`
+
+	// Identifier Whose telephone it came to.
+	Identifier string `json:"identifier"`
+
+	// Purpose What the code is for: `signature`, `certificate`, `activation` and so on.
+	Purpose string `json:"purpose"`
+
+	// Reference Of the documents, as the signing page shows it.
+	Reference *string   `json:"reference,omitempty"`
+	SentAt    time.Time `json:"sent_at"`
+}
+
 // SignatureOptions How the signature is to be. All of it may be left out; the members that
 // are about PDF are refused for other formats.
 type SignatureOptions struct {
@@ -627,18 +1044,26 @@ type SignatureRequest struct {
 	// ClosedAt When the state became final.
 	ClosedAt  *time.Time `json:"closed_at,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
+	Details   *[]Detail  `json:"details,omitempty"`
 	Documents []Document `json:"documents"`
-	ExpiresAt time.Time  `json:"expires_at"`
-	ID        string     `json:"id"`
+
+	// EnvelopeID The envelope that it is part of.
+	EnvelopeID *string   `json:"envelope_id,omitempty"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	ID         string    `json:"id"`
 
 	// Refusals What stands between the citizen and a signature now, what must be mended first at the head.
 	Refusals []Refusal `json:"refusals"`
+
+	// Rejected What of the request could not be taken in, and why.
+	Rejected []RejectedDocument `json:"rejected"`
 
 	// SigningURL Where to send the citizen's browser.
 	SigningURL string `json:"signing_url"`
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
-	// `refused` (by the citizen) and `expired` are final.
+	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+	// ended) are final.
 	State State  `json:"state"`
 	Title string `json:"title"`
 }
@@ -679,7 +1104,8 @@ type Stamp struct {
 type StampPlace string
 
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
-// `refused` (by the citizen) and `expired` are final.
+// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
+// ended) are final.
 type State string
 
 // Upload defines model for Upload.
@@ -690,6 +1116,174 @@ type Upload struct {
 	// Sha256 In lower-case hexadecimal.
 	Sha256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+}
+
+// ValidatedAlgorithm defines model for ValidatedAlgorithm.
+type ValidatedAlgorithm struct {
+	Bits   *int    `json:"bits,omitempty"`
+	Digest *string `json:"digest,omitempty"`
+	Key    *string `json:"key,omitempty"`
+	Scheme *string `json:"scheme,omitempty"`
+}
+
+// ValidatedCertificate defines model for ValidatedCertificate.
+type ValidatedCertificate struct {
+	Issuer    string    `json:"issuer"`
+	NotAfter  time.Time `json:"not_after"`
+	NotBefore time.Time `json:"not_before"`
+
+	// Origin `document`, or `given` by the service.
+	Origin      string               `json:"origin"`
+	Revocation  *ValidatedRevocation `json:"revocation,omitempty"`
+	Serial      string               `json:"serial"`
+	Sha256      string               `json:"sha256"`
+	Subject     string               `json:"subject"`
+	TrustAnchor bool                 `json:"trust_anchor"`
+}
+
+// ValidatedChange defines model for ValidatedChange.
+type ValidatedChange struct {
+	Judgement ValidatedChangeJudgement `json:"judgement"`
+
+	// What Example: page_changed
+	What  string  `json:"what"`
+	Where *string `json:"where,omitempty"`
+}
+
+// ValidatedChangeJudgement defines model for ValidatedChange.Judgement.
+type ValidatedChangeJudgement string
+
+// ValidatedParty defines model for ValidatedParty.
+type ValidatedParty struct {
+	// Identifier serialNumber of the subject (EN 319 412-1, 5.1.3).
+	//
+	// Example: IDCES-12345678Z
+	Identifier   *string `json:"identifier,omitempty"`
+	Name         string  `json:"name"`
+	Organisation *string `json:"organisation,omitempty"`
+	Subject      string  `json:"subject"`
+}
+
+// ValidatedPlacement defines model for ValidatedPlacement.
+type ValidatedPlacement struct {
+	Certifies    bool               `json:"certifies"`
+	ChangesSince *[]ValidatedChange `json:"changes_since,omitempty"`
+	Field        string             `json:"field"`
+	Location     *string            `json:"location,omitempty"`
+	Page         *int               `json:"page,omitempty"`
+
+	// Permission What may change (P of ISO 32000-2, table 257).
+	Permission *int    `json:"permission,omitempty"`
+	Reason     *string `json:"reason,omitempty"`
+	Revision   int     `json:"revision"`
+	Revisions  int     `json:"revisions"`
+	SubFilter  string  `json:"sub_filter"`
+}
+
+// ValidatedRevocation defines model for ValidatedRevocation.
+type ValidatedRevocation struct {
+	NextUpdate *time.Time `json:"next_update,omitempty"`
+	Origin     string     `json:"origin"`
+	ProducedAt time.Time  `json:"produced_at"`
+	Reason     *string    `json:"reason,omitempty"`
+	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	Signer     string     `json:"signer"`
+
+	// Source Example: ocsp
+	Source string `json:"source"`
+
+	// Status Example: good
+	Status     string    `json:"status"`
+	ThisUpdate time.Time `json:"this_update"`
+}
+
+// ValidatedSignature defines model for ValidatedSignature.
+type ValidatedSignature struct {
+	Algorithm ValidatedAlgorithm `json:"algorithm"`
+
+	// BestSignatureTime Earliest time at which the signature is proved to have existed.
+	BestSignatureTime time.Time               `json:"best_signature_time"`
+	Chain             *[]ValidatedCertificate `json:"chain"`
+
+	// ClaimedTime What the signer says, and nobody vouches for.
+	ClaimedTime       *time.Time            `json:"claimed_time,omitempty"`
+	CommitmentType    *string               `json:"commitment_type,omitempty"`
+	CounterSignatures *[]ValidatedSignature `json:"counter_signatures,omitempty"`
+
+	// Format Example: PAdES
+	Format string `json:"format"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Level Baseline level by what was validated; empty is none.
+	Level           string              `json:"level"`
+	Number          int                 `json:"number"`
+	Pdf             *ValidatedPlacement `json:"pdf,omitempty"`
+	Reason          *string             `json:"reason,omitempty"`
+	SignaturePolicy *string             `json:"signature_policy,omitempty"`
+	Signer          *ValidatedParty     `json:"signer,omitempty"`
+
+	// Structure The level that it looks like.
+	Structure     string                `json:"structure"`
+	SubIndication *string               `json:"sub_indication,omitempty"`
+	TimeIsProved  bool                  `json:"time_is_proved"`
+	TimeStamps    *[]ValidatedTimeStamp `json:"time_stamps,omitempty"`
+	Warnings      *[]string             `json:"warnings,omitempty"`
+}
+
+// ValidatedTimeStamp defines model for ValidatedTimeStamp.
+type ValidatedTimeStamp struct {
+	Algorithm        ValidatedAlgorithm      `json:"algorithm"`
+	Authority        *ValidatedParty         `json:"authority,omitempty"`
+	Chain            *[]ValidatedCertificate `json:"chain,omitempty"`
+	ImprintAlgorithm *string                 `json:"imprint_algorithm,omitempty"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Kind Example: signature-time-stamp
+	Kind          string              `json:"kind"`
+	Pdf           *ValidatedPlacement `json:"pdf,omitempty"`
+	Policy        *string             `json:"policy,omitempty"`
+	Reason        *string             `json:"reason,omitempty"`
+	SubIndication *string             `json:"sub_indication,omitempty"`
+	Time          *time.Time          `json:"time,omitempty"`
+}
+
+// ValidationReport defines model for ValidationReport.
+type ValidationReport struct {
+	// AlgorithmPolicy Norm by which algorithms were judged.
+	AlgorithmPolicy    string                `json:"algorithm_policy"`
+	Document           *string               `json:"document,omitempty"`
+	DocumentTimeStamps *[]ValidatedTimeStamp `json:"document_time_stamps,omitempty"`
+
+	// Format `pdf` or `cms`.
+	Format string `json:"format"`
+
+	// Indication Main status (EN 319 102-1, table 5).
+	Indication Indication `json:"indication"`
+
+	// Reason What was found, in English, for developers.
+	Reason     *string               `json:"reason,omitempty"`
+	Signatures *[]ValidatedSignature `json:"signatures"`
+	Size       int64                 `json:"size"`
+
+	// SubIndication Why it is not passed (EN 319 102-1, table 6).
+	//
+	// Example: HASH_FAILURE
+	SubIndication  *string   `json:"sub_indication,omitempty"`
+	ValidationTime time.Time `json:"validation_time"`
+	Warnings       *[]string `json:"warnings,omitempty"`
+}
+
+// VerifiedFile Exactly one of `content` and `upload` is there. `content` of a verification is what a detached signature is of.
+type VerifiedFile struct {
+	// Content The file itself, in base64; up to 20 MB.
+	Content *[]byte `json:"content,omitempty"`
+
+	// Upload The `id` of a document that was uploaded before.
+	Upload *string `json:"upload,omitempty"`
 }
 
 // VideoRecording Where the recording is, and what it was when it was made.
@@ -725,10 +1319,89 @@ type VideoRegistrationReceived struct {
 	ReceivedAt time.Time `json:"received_at"`
 }
 
+// WebhookDeliveries defines model for WebhookDeliveries.
+type WebhookDeliveries struct {
+	Deliveries []WebhookDelivery `json:"deliveries"`
+
+	// Next The page after this one is what is `before` this; absent on the last one.
+	Next *string `json:"next,omitempty"`
+}
+
+// WebhookDelivery defines model for WebhookDelivery.
+type WebhookDelivery struct {
+	// Attempts In this round.
+	Attempts int        `json:"attempts"`
+	EndedAt  *time.Time `json:"ended_at,omitempty"`
+
+	// Event What the application is told. It names nobody.
+	Event WebhookEvent `json:"event"`
+	ID    string       `json:"id"`
+
+	// LastAt When it was tried last.
+	LastAt *time.Time `json:"last_at,omitempty"`
+
+	// LastProblem Why there was none.
+	LastProblem *WebhookDeliveryLastProblem `json:"last_problem,omitempty"`
+
+	// LastStatus HTTP status of the last answer, if there was one.
+	LastStatus *int `json:"last_status,omitempty"`
+
+	// NextAt When it is tried again, if it waits.
+	NextAt *time.Time `json:"next_at,omitempty"`
+
+	// Round One more than it was replayed.
+	Round int `json:"round"`
+
+	// State `waiting` to be delivered, `delivered` (answered 2xx), `given_up` after 48 hours, or `stopped`: the address
+	// answered 410, or has been removed.
+	State WebhookState `json:"state"`
+	URL   string       `json:"url"`
+}
+
+// WebhookDeliveryLastProblem Why there was none.
+type WebhookDeliveryLastProblem string
+
+// WebhookEvent What the application is told. It names nobody.
+type WebhookEvent struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// EnvelopeID The envelope that it is about.
+	EnvelopeID *string `json:"envelope_id,omitempty"`
+
+	// ID The same whenever the event is delivered, to whichever address.
+	ID string `json:"id"`
+
+	// RequestID The signature request that it is about, unless that is an envelope.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Sequence Of the event among those of its request. Events may arrive in any order.
+	Sequence int `json:"sequence"`
+
+	// State Of the request or of the envelope, when it happened.
+	//
+	// Example: signed
+	State string `json:"state"`
+
+	// Type Others may come.
+	//
+	// Example: signature_request.signed
+	Type string `json:"type"`
+}
+
+// WebhookState `waiting` to be delivered, `delivered` (answered 2xx), `given_up` after 48 hours, or `stopped`: the address
+// answered 410, or has been removed.
+type WebhookState string
+
 // Where `office` is any registration office, `dnie` on line with the DNIe and no
 // other certificate; `activation`, `password` and `certificate` are pages
 // of this service, `signing` those of the next request.
 type Where string
+
+// DeliveryID defines model for DeliveryID.
+type DeliveryID = string
+
+// EnvelopeID defines model for EnvelopeID.
+type EnvelopeID = string
 
 // RequestID defines model for RequestID.
 type RequestID = string
@@ -739,6 +1412,21 @@ type Later = Problem
 // Unauthorised RFC 9457. `params` holds the facts that `detail` tells in words.
 type Unauthorised = Problem
 
+// CreateEnvelopeParams defines parameters for CreateEnvelope.
+type CreateEnvelopeParams struct {
+	// IdempotencyKey Chosen by the application, one for each new envelope.
+	IdempotencyKey string `json:"Idempotency-Key"`
+}
+
+// GetEnvelopeParams defines parameters for GetEnvelope.
+type GetEnvelopeParams struct {
+	// Wait Seconds to wait for another answer than that of `If-None-Match`, before 304 is given.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// IfNoneMatch The `ETag` of an earlier answer.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // CreateSignatureRequestParams defines parameters for CreateSignatureRequest.
 type CreateSignatureRequestParams struct {
 	// IdempotencyKey Chosen by the application, one for each new request.
@@ -747,15 +1435,45 @@ type CreateSignatureRequestParams struct {
 
 // GetSignatureRequestParams defines parameters for GetSignatureRequest.
 type GetSignatureRequestParams struct {
+	// Wait Seconds to wait for another answer than that of `If-None-Match`, before 304 is given.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
 	// IfNoneMatch The `ETag` of an earlier answer.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
+
+// VerifySignaturesParams defines parameters for VerifySignatures.
+type VerifySignaturesParams struct {
+	// Accept `application/json` unless it asks for `text/html` or `application/pdf`.
+	Accept *string `json:"Accept,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// RequestID Of one request alone.
+	RequestID *string `form:"request_id,omitempty" json:"request_id,omitempty"`
+
+	// State In one state alone.
+	State *WebhookState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before The last `id` of the page before.
+	Before *string `form:"before,omitempty" json:"before,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateEnvelopeJSONRequestBody defines body for CreateEnvelope for application/json ContentType.
+type CreateEnvelopeJSONRequestBody = NewEnvelope
 
 // PreflightCitizenJSONRequestBody defines body for PreflightCitizen for application/json ContentType.
 type PreflightCitizenJSONRequestBody = Signer
 
 // CreateSignatureRequestJSONRequestBody defines body for CreateSignatureRequest for application/json ContentType.
 type CreateSignatureRequestJSONRequestBody = NewSignatureRequest
+
+// VerifySignaturesJSONRequestBody defines body for VerifySignatures for application/json ContentType.
+type VerifySignaturesJSONRequestBody = NewVerification
 
 // AddVideoRegistrationJSONRequestBody defines body for AddVideoRegistration for application/json ContentType.
 type AddVideoRegistrationJSONRequestBody = VideoRegistration
@@ -846,6 +1564,49 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
 	UploadDocumentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CreateEnvelopeWithBody Ask several citizens for their signatures
+	//
+	// Each signer gets a signature request of their own, with its signing page: all
+	// at once, or each when the one before has signed. The same `Idempotency-Key`
+	// with the same body gives the same envelope again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+	CreateEnvelopeWithBody(ctx context.Context, params *CreateEnvelopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateEnvelope Ask several citizens for their signatures
+	//
+	// Each signer gets a signature request of their own, with its signing page: all
+	// at once, or each when the one before has signed. The same `Idempotency-Key`
+	// with the same body gives the same envelope again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+	CreateEnvelope(ctx context.Context, params *CreateEnvelopeParams, body CreateEnvelopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelEnvelope Cancel an envelope
+	//
+	// Withdraws the requests of all who have not signed. Signatures that were made
+	// stay, and so does one that is being made in this moment; where nothing else
+	// is left, this is `request_state`.
+	//
+	// Corresponds with DELETE /v1/envelopes/{id} (the `CancelEnvelope` operationId).
+	CancelEnvelope(ctx context.Context, id EnvelopeID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEnvelope See how an envelope stands
+	//
+	// Corresponds with GET /v1/envelopes/{id} (the `GetEnvelope` operationId).
+	GetEnvelope(ctx context.Context, id EnvelopeID, params *GetEnvelopeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEnvelopeDocument Download a document with all signatures so far
+	//
+	// A PDF for `pades`, a CMS SignedData in DER with one SignerInfo for each signer for the other formats.
+	//
+	// Corresponds with GET /v1/envelopes/{id}/documents/{ordinal} (the `GetEnvelopeDocument` operationId).
+	GetEnvelopeDocument(ctx context.Context, id EnvelopeID, ordinal int, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PerformOfficeActWithBody Carry out what an office has signed
 	//
 	// The body is a JWS in compact serialization (RFC 7515). Its header is
@@ -881,6 +1642,22 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
 	PreflightCitizen(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSandboxCitizens List the citizens of the sandbox
+	//
+	// They are always the same. 404 where the deployment is no sandbox.
+	//
+	// Corresponds with GET /v1/sandbox/citizens (the `ListSandboxCitizens` operationId).
+	ListSandboxCitizens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSandboxCode Read the code that a citizen of the sandbox was sent
+	//
+	// The last one of a signature request of the calling application, or, by
+	// the citizen's DNI, of what no request asked for, such as an activation.
+	// 404 until one has arrived, and where the deployment is no sandbox.
+	//
+	// Corresponds with GET /v1/sandbox/codes/{id} (the `GetSandboxCode` operationId).
+	GetSandboxCode(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSignatureRequestWithBody Ask for a signature
 	//
@@ -930,6 +1707,38 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/signature-requests/{id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, id RequestID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// VerifySignaturesWithBody Validate the signatures of a document
+	//
+	// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+	// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+	// changed in a PDF since it was signed. The report has one verdict on top, as
+	// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+	// is not valid is no error. Nothing of the document is kept.
+	//
+	// `application/octet-stream` takes the document alone, of up to 100 MB;
+	// `application/json` also names uploads, and what a detached signature is of.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+	VerifySignaturesWithBody(ctx context.Context, params *VerifySignaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifySignatures Validate the signatures of a document
+	//
+	// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+	// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+	// changed in a PDF since it was signed. The report has one verdict on top, as
+	// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+	// is not valid is no error. Nothing of the document is kept.
+	//
+	// `application/octet-stream` takes the document alone, of up to 100 MB;
+	// `application/json` also names uploads, and what a detached signature is of.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+	VerifySignatures(ctx context.Context, params *VerifySignaturesParams, body VerifySignaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AddVideoRegistrationWithBody Hand in a video identification
 	//
 	// An officer of the office named looks at the recording, which stays with
@@ -951,6 +1760,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
 	AddVideoRegistration(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookDeliveries See what the application was told, and what it was not
+	//
+	// The newest first. They are kept as long as documents are after the end of a request.
+	//
+	// Corresponds with GET /v1/webhook-deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveries(ctx context.Context, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhookDelivery See one delivery
+	//
+	// Corresponds with GET /v1/webhook-deliveries/{id} (the `GetWebhookDelivery` operationId).
+	GetWebhookDelivery(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayWebhookDelivery Deliver an event again, now
+	//
+	// Whatever became of it so far, for another 48 hours. The event keeps its `id`.
+	//
+	// Corresponds with POST /v1/webhook-deliveries/{id}/replay (the `ReplayWebhookDelivery` operationId).
+	ReplayWebhookDelivery(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // UploadDocumentWithBody Upload a document that a request will name
@@ -965,6 +1793,99 @@ type ClientInterface interface {
 // Corresponds with POST /v1/documents (the `UploadDocument` operationId).
 func (c *Client) UploadDocumentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUploadDocumentRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateEnvelopeWithBody Ask several citizens for their signatures
+//
+// Each signer gets a signature request of their own, with its signing page: all
+// at once, or each when the one before has signed. The same `Idempotency-Key`
+// with the same body gives the same envelope again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+func (c *Client) CreateEnvelopeWithBody(ctx context.Context, params *CreateEnvelopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEnvelopeRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateEnvelope Ask several citizens for their signatures
+//
+// Each signer gets a signature request of their own, with its signing page: all
+// at once, or each when the one before has signed. The same `Idempotency-Key`
+// with the same body gives the same envelope again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+func (c *Client) CreateEnvelope(ctx context.Context, params *CreateEnvelopeParams, body CreateEnvelopeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEnvelopeRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelEnvelope Cancel an envelope
+//
+// Withdraws the requests of all who have not signed. Signatures that were made
+// stay, and so does one that is being made in this moment; where nothing else
+// is left, this is `request_state`.
+//
+// Corresponds with DELETE /v1/envelopes/{id} (the `CancelEnvelope` operationId).
+func (c *Client) CancelEnvelope(ctx context.Context, id EnvelopeID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelEnvelopeRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEnvelope See how an envelope stands
+//
+// Corresponds with GET /v1/envelopes/{id} (the `GetEnvelope` operationId).
+func (c *Client) GetEnvelope(ctx context.Context, id EnvelopeID, params *GetEnvelopeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEnvelopeRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEnvelopeDocument Download a document with all signatures so far
+//
+// A PDF for `pades`, a CMS SignedData in DER with one SignerInfo for each signer for the other formats.
+//
+// Corresponds with GET /v1/envelopes/{id}/documents/{ordinal} (the `GetEnvelopeDocument` operationId).
+func (c *Client) GetEnvelopeDocument(ctx context.Context, id EnvelopeID, ordinal int, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEnvelopeDocumentRequest(c.Server, id, ordinal)
 	if err != nil {
 		return nil, err
 	}
@@ -1031,6 +1952,42 @@ func (c *Client) PreflightCitizenWithBody(ctx context.Context, contentType strin
 // Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
 func (c *Client) PreflightCitizen(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPreflightCitizenRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSandboxCitizens List the citizens of the sandbox
+//
+// They are always the same. 404 where the deployment is no sandbox.
+//
+// Corresponds with GET /v1/sandbox/citizens (the `ListSandboxCitizens` operationId).
+func (c *Client) ListSandboxCitizens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSandboxCitizensRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSandboxCode Read the code that a citizen of the sandbox was sent
+//
+// The last one of a signature request of the calling application, or, by
+// the citizen's DNI, of what no request asked for, such as an activation.
+// 404 until one has arrived, and where the deployment is no sandbox.
+//
+// Corresponds with GET /v1/sandbox/codes/{id} (the `GetSandboxCode` operationId).
+func (c *Client) GetSandboxCode(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSandboxCodeRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1149,6 +2106,58 @@ func (c *Client) GetReceipt(ctx context.Context, id RequestID, reqEditors ...Req
 	return c.Client.Do(req)
 }
 
+// VerifySignaturesWithBody Validate the signatures of a document
+//
+// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+// changed in a PDF since it was signed. The report has one verdict on top, as
+// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+// is not valid is no error. Nothing of the document is kept.
+//
+// `application/octet-stream` takes the document alone, of up to 100 MB;
+// `application/json` also names uploads, and what a detached signature is of.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+func (c *Client) VerifySignaturesWithBody(ctx context.Context, params *VerifySignaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifySignaturesRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifySignatures Validate the signatures of a document
+//
+// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+// changed in a PDF since it was signed. The report has one verdict on top, as
+// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+// is not valid is no error. Nothing of the document is kept.
+//
+// `application/octet-stream` takes the document alone, of up to 100 MB;
+// `application/json` also names uploads, and what a detached signature is of.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+func (c *Client) VerifySignatures(ctx context.Context, params *VerifySignaturesParams, body VerifySignaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifySignaturesRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AddVideoRegistrationWithBody Hand in a video identification
 //
 // An officer of the office named looks at the recording, which stays with
@@ -1191,6 +2200,55 @@ func (c *Client) AddVideoRegistration(ctx context.Context, body AddVideoRegistra
 	return c.Client.Do(req)
 }
 
+// ListWebhookDeliveries See what the application was told, and what it was not
+//
+// The newest first. They are kept as long as documents are after the end of a request.
+//
+// Corresponds with GET /v1/webhook-deliveries (the `ListWebhookDeliveries` operationId).
+func (c *Client) ListWebhookDeliveries(ctx context.Context, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookDeliveriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhookDelivery See one delivery
+//
+// Corresponds with GET /v1/webhook-deliveries/{id} (the `GetWebhookDelivery` operationId).
+func (c *Client) GetWebhookDelivery(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookDeliveryRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayWebhookDelivery Deliver an event again, now
+//
+// Whatever became of it so far, for another 48 hours. The event keeps its `id`.
+//
+// Corresponds with POST /v1/webhook-deliveries/{id}/replay (the `ReplayWebhookDelivery` operationId).
+func (c *Client) ReplayWebhookDelivery(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayWebhookDeliveryRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewUploadDocumentRequestWithBody constructs an http.Request for the UploadDocument method, with any body, and a specified content type
 func NewUploadDocumentRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -1216,6 +2274,210 @@ func NewUploadDocumentRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateEnvelopeRequest calls the generic CreateEnvelope builder with application/json body
+func NewCreateEnvelopeRequest(server string, params *CreateEnvelopeParams, body CreateEnvelopeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateEnvelopeRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateEnvelopeRequestWithBody constructs an http.Request for the CreateEnvelope method, with any body, and a specified content type
+func NewCreateEnvelopeRequestWithBody(server string, params *CreateEnvelopeParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/envelopes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewCancelEnvelopeRequest constructs an http.Request for the CancelEnvelope method
+func NewCancelEnvelopeRequest(server string, id EnvelopeID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/envelopes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEnvelopeRequest constructs an http.Request for the GetEnvelope method
+func NewGetEnvelopeRequest(server string, id EnvelopeID, params *GetEnvelopeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/envelopes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetEnvelopeDocumentRequest constructs an http.Request for the GetEnvelopeDocument method
+func NewGetEnvelopeDocumentRequest(server string, id EnvelopeID, ordinal int) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "ordinal", ordinal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/envelopes/%s/documents/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1285,6 +2547,67 @@ func NewPreflightCitizenRequestWithBody(server string, contentType string, body 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSandboxCitizensRequest constructs an http.Request for the ListSandboxCitizens method
+func NewListSandboxCitizensRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sandbox/citizens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSandboxCodeRequest constructs an http.Request for the GetSandboxCode method
+func NewGetSandboxCodeRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sandbox/codes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1366,6 +2689,33 @@ func NewGetSignatureRequestRequest(server string, id RequestID, params *GetSigna
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1500,6 +2850,61 @@ func NewGetReceiptRequest(server string, id RequestID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewVerifySignaturesRequest calls the generic VerifySignatures builder with application/json body
+func NewVerifySignaturesRequest(server string, params *VerifySignaturesParams, body VerifySignaturesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifySignaturesRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewVerifySignaturesRequestWithBody constructs an http.Request for the VerifySignatures method, with any body, and a specified content type
+func NewVerifySignaturesRequestWithBody(server string, params *VerifySignaturesParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.Accept != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Accept", *params.Accept, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Accept", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewAddVideoRegistrationRequest calls the generic AddVideoRegistration builder with application/json body
 func NewAddVideoRegistrationRequest(server string, body AddVideoRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1536,6 +2941,164 @@ func NewAddVideoRegistrationRequestWithBody(server string, contentType string, b
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
+func NewListWebhookDeliveriesRequest(server string, params *ListWebhookDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-deliveries")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.RequestID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "request_id", *params.RequestID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Before != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookDeliveryRequest constructs an http.Request for the GetWebhookDelivery method
+func NewGetWebhookDeliveryRequest(server string, id DeliveryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-deliveries/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplayWebhookDeliveryRequest constructs an http.Request for the ReplayWebhookDelivery method
+func NewReplayWebhookDeliveryRequest(server string, id DeliveryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhook-deliveries/%s/replay", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1596,6 +3159,55 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/documents (the `UploadDocument` operationId).
 	UploadDocumentWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadDocumentResponse, error)
 
+	// CreateEnvelopeWithBodyWithResponse Ask several citizens for their signatures
+	//
+	// Each signer gets a signature request of their own, with its signing page: all
+	// at once, or each when the one before has signed. The same `Idempotency-Key`
+	// with the same body gives the same envelope again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+	CreateEnvelopeWithBodyWithResponse(ctx context.Context, params *CreateEnvelopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEnvelopeResponse, error)
+
+	// CreateEnvelopeWithResponse Ask several citizens for their signatures
+	//
+	// Each signer gets a signature request of their own, with its signing page: all
+	// at once, or each when the one before has signed. The same `Idempotency-Key`
+	// with the same body gives the same envelope again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+	CreateEnvelopeWithResponse(ctx context.Context, params *CreateEnvelopeParams, body CreateEnvelopeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEnvelopeResponse, error)
+
+	// CancelEnvelopeWithResponse Cancel an envelope
+	//
+	// Withdraws the requests of all who have not signed. Signatures that were made
+	// stay, and so does one that is being made in this moment; where nothing else
+	// is left, this is `request_state`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/envelopes/{id} (the `CancelEnvelope` operationId).
+	CancelEnvelopeWithResponse(ctx context.Context, id EnvelopeID, reqEditors ...RequestEditorFn) (*CancelEnvelopeResponse, error)
+
+	// GetEnvelopeWithResponse See how an envelope stands
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/envelopes/{id} (the `GetEnvelope` operationId).
+	GetEnvelopeWithResponse(ctx context.Context, id EnvelopeID, params *GetEnvelopeParams, reqEditors ...RequestEditorFn) (*GetEnvelopeResponse, error)
+
+	// GetEnvelopeDocumentWithResponse Download a document with all signatures so far
+	//
+	// A PDF for `pades`, a CMS SignedData in DER with one SignerInfo for each signer for the other formats.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/envelopes/{id}/documents/{ordinal} (the `GetEnvelopeDocument` operationId).
+	GetEnvelopeDocumentWithResponse(ctx context.Context, id EnvelopeID, ordinal int, reqEditors ...RequestEditorFn) (*GetEnvelopeDocumentResponse, error)
+
 	// PerformOfficeActWithBodyWithResponse Carry out what an office has signed
 	//
 	// The body is a JWS in compact serialization (RFC 7515). Its header is
@@ -1631,6 +3243,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/preflight (the `PreflightCitizen` operationId).
 	PreflightCitizenWithResponse(ctx context.Context, body PreflightCitizenJSONRequestBody, reqEditors ...RequestEditorFn) (*PreflightCitizenResponse, error)
+
+	// ListSandboxCitizensWithResponse List the citizens of the sandbox
+	//
+	// They are always the same. 404 where the deployment is no sandbox.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sandbox/citizens (the `ListSandboxCitizens` operationId).
+	ListSandboxCitizensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSandboxCitizensResponse, error)
+
+	// GetSandboxCodeWithResponse Read the code that a citizen of the sandbox was sent
+	//
+	// The last one of a signature request of the calling application, or, by
+	// the citizen's DNI, of what no request asked for, such as an activation.
+	// 404 until one has arrived, and where the deployment is no sandbox.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sandbox/codes/{id} (the `GetSandboxCode` operationId).
+	GetSandboxCodeWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetSandboxCodeResponse, error)
 
 	// CreateSignatureRequestWithBodyWithResponse Ask for a signature
 	//
@@ -1688,6 +3320,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/signature-requests/{id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, id RequestID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
 
+	// VerifySignaturesWithBodyWithResponse Validate the signatures of a document
+	//
+	// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+	// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+	// changed in a PDF since it was signed. The report has one verdict on top, as
+	// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+	// is not valid is no error. Nothing of the document is kept.
+	//
+	// `application/octet-stream` takes the document alone, of up to 100 MB;
+	// `application/json` also names uploads, and what a detached signature is of.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+	VerifySignaturesWithBodyWithResponse(ctx context.Context, params *VerifySignaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifySignaturesResponse, error)
+
+	// VerifySignaturesWithResponse Validate the signatures of a document
+	//
+	// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+	// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+	// changed in a PDF since it was signed. The report has one verdict on top, as
+	// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+	// is not valid is no error. Nothing of the document is kept.
+	//
+	// `application/octet-stream` takes the document alone, of up to 100 MB;
+	// `application/json` also names uploads, and what a detached signature is of.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+	VerifySignaturesWithResponse(ctx context.Context, params *VerifySignaturesParams, body VerifySignaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifySignaturesResponse, error)
+
 	// AddVideoRegistrationWithBodyWithResponse Hand in a video identification
 	//
 	// An officer of the office named looks at the recording, which stays with
@@ -1709,6 +3373,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/video-registrations (the `AddVideoRegistration` operationId).
 	AddVideoRegistrationWithResponse(ctx context.Context, body AddVideoRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AddVideoRegistrationResponse, error)
+
+	// ListWebhookDeliveriesWithResponse See what the application was told, and what it was not
+	//
+	// The newest first. They are kept as long as documents are after the end of a request.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveriesWithResponse(ctx context.Context, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error)
+
+	// GetWebhookDeliveryWithResponse See one delivery
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhook-deliveries/{id} (the `GetWebhookDelivery` operationId).
+	GetWebhookDeliveryWithResponse(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*GetWebhookDeliveryResponse, error)
+
+	// ReplayWebhookDeliveryWithResponse Deliver an event again, now
+	//
+	// Whatever became of it so far, for another 48 hours. The event keeps its `id`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhook-deliveries/{id}/replay (the `ReplayWebhookDelivery` operationId).
+	ReplayWebhookDeliveryWithResponse(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*ReplayWebhookDeliveryResponse, error)
 }
 
 // UploadDocumentResponse401Headers the declared response headers of an HTTP 401 response for UploadDocument
@@ -1830,6 +3519,521 @@ func (r UploadDocumentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UploadDocumentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateEnvelopeResponse201Headers the declared response headers of an HTTP 201 response for CreateEnvelope
+type CreateEnvelopeResponse201Headers struct {
+	Location *string
+}
+
+// CreateEnvelopeResponse401Headers the declared response headers of an HTTP 401 response for CreateEnvelope
+type CreateEnvelopeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateEnvelopeResponse403Headers the declared response headers of an HTTP 403 response for CreateEnvelope
+type CreateEnvelopeResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CreateEnvelopeResponse429Headers the declared response headers of an HTTP 429 response for CreateEnvelope
+type CreateEnvelopeResponse429Headers struct {
+	RetryAfter *int
+}
+
+// CreateEnvelopeResponse503Headers the declared response headers of an HTTP 503 response for CreateEnvelope
+type CreateEnvelopeResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CreateEnvelopeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Envelope
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *Problem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateEnvelopeResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateEnvelopeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateEnvelopeResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateEnvelopeResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateEnvelopeResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateEnvelopeResponse) GetJSON201() *Envelope {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON413() *Problem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateEnvelopeResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateEnvelopeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateEnvelopeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateEnvelopeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateEnvelopeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelEnvelopeResponse401Headers the declared response headers of an HTTP 401 response for CancelEnvelope
+type CancelEnvelopeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// CancelEnvelopeResponse403Headers the declared response headers of an HTTP 403 response for CancelEnvelope
+type CancelEnvelopeResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// CancelEnvelopeResponse429Headers the declared response headers of an HTTP 429 response for CancelEnvelope
+type CancelEnvelopeResponse429Headers struct {
+	RetryAfter *int
+}
+
+// CancelEnvelopeResponse503Headers the declared response headers of an HTTP 503 response for CancelEnvelope
+type CancelEnvelopeResponse503Headers struct {
+	RetryAfter *int
+}
+
+type CancelEnvelopeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Envelope
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CancelEnvelopeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CancelEnvelopeResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CancelEnvelopeResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CancelEnvelopeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelEnvelopeResponse) GetJSON200() *Envelope {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelEnvelopeResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelEnvelopeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelEnvelopeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelEnvelopeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelEnvelopeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetEnvelopeResponse200Headers the declared response headers of an HTTP 200 response for GetEnvelope
+type GetEnvelopeResponse200Headers struct {
+	ETag *string
+}
+
+// GetEnvelopeResponse401Headers the declared response headers of an HTTP 401 response for GetEnvelope
+type GetEnvelopeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetEnvelopeResponse403Headers the declared response headers of an HTTP 403 response for GetEnvelope
+type GetEnvelopeResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetEnvelopeResponse429Headers the declared response headers of an HTTP 429 response for GetEnvelope
+type GetEnvelopeResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetEnvelopeResponse503Headers the declared response headers of an HTTP 503 response for GetEnvelope
+type GetEnvelopeResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetEnvelopeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Envelope
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetEnvelopeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetEnvelopeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetEnvelopeResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetEnvelopeResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetEnvelopeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEnvelopeResponse) GetJSON200() *Envelope {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetEnvelopeResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEnvelopeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEnvelopeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEnvelopeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEnvelopeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetEnvelopeDocumentResponse200Headers the declared response headers of an HTTP 200 response for GetEnvelopeDocument
+type GetEnvelopeDocumentResponse200Headers struct {
+	ContentDisposition    *string
+	RubricaSignatureLevel *Level
+}
+
+// GetEnvelopeDocumentResponse401Headers the declared response headers of an HTTP 401 response for GetEnvelopeDocument
+type GetEnvelopeDocumentResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetEnvelopeDocumentResponse403Headers the declared response headers of an HTTP 403 response for GetEnvelopeDocument
+type GetEnvelopeDocumentResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetEnvelopeDocumentResponse429Headers the declared response headers of an HTTP 429 response for GetEnvelopeDocument
+type GetEnvelopeDocumentResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetEnvelopeDocumentResponse503Headers the declared response headers of an HTTP 503 response for GetEnvelopeDocument
+type GetEnvelopeDocumentResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetEnvelopeDocumentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetEnvelopeDocumentResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetEnvelopeDocumentResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetEnvelopeDocumentResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetEnvelopeDocumentResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetEnvelopeDocumentResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetEnvelopeDocumentResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEnvelopeDocumentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEnvelopeDocumentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEnvelopeDocumentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEnvelopeDocumentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2100,6 +4304,228 @@ func (r PreflightCitizenResponse) ContentType() string {
 	return ""
 }
 
+// ListSandboxCitizensResponse401Headers the declared response headers of an HTTP 401 response for ListSandboxCitizens
+type ListSandboxCitizensResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListSandboxCitizensResponse403Headers the declared response headers of an HTTP 403 response for ListSandboxCitizens
+type ListSandboxCitizensResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListSandboxCitizensResponse429Headers the declared response headers of an HTTP 429 response for ListSandboxCitizens
+type ListSandboxCitizensResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListSandboxCitizensResponse503Headers the declared response headers of an HTTP 503 response for ListSandboxCitizens
+type ListSandboxCitizensResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListSandboxCitizensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SandboxCitizens
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListSandboxCitizensResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListSandboxCitizensResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListSandboxCitizensResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListSandboxCitizensResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSandboxCitizensResponse) GetJSON200() *SandboxCitizens {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListSandboxCitizensResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSandboxCitizensResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSandboxCitizensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSandboxCitizensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSandboxCitizensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSandboxCodeResponse401Headers the declared response headers of an HTTP 401 response for GetSandboxCode
+type GetSandboxCodeResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetSandboxCodeResponse403Headers the declared response headers of an HTTP 403 response for GetSandboxCode
+type GetSandboxCodeResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetSandboxCodeResponse429Headers the declared response headers of an HTTP 429 response for GetSandboxCode
+type GetSandboxCodeResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetSandboxCodeResponse503Headers the declared response headers of an HTTP 503 response for GetSandboxCode
+type GetSandboxCodeResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetSandboxCodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SandboxCode
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetSandboxCodeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetSandboxCodeResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSandboxCodeResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetSandboxCodeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSandboxCodeResponse) GetJSON200() *SandboxCode {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetSandboxCodeResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSandboxCodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSandboxCodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSandboxCodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSandboxCodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CreateSignatureRequestResponse201Headers the declared response headers of an HTTP 201 response for CreateSignatureRequest
 type CreateSignatureRequestResponse201Headers struct {
 	Location *string
@@ -2269,6 +4695,8 @@ type GetSignatureRequestResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SignatureRequest
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorised
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -2296,6 +4724,11 @@ type GetSignatureRequestResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetSignatureRequestResponse) GetJSON200() *SignatureRequest {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSignatureRequestResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -2726,6 +5159,138 @@ func (r GetReceiptResponse) ContentType() string {
 	return ""
 }
 
+// VerifySignaturesResponse401Headers the declared response headers of an HTTP 401 response for VerifySignatures
+type VerifySignaturesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// VerifySignaturesResponse403Headers the declared response headers of an HTTP 403 response for VerifySignatures
+type VerifySignaturesResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// VerifySignaturesResponse429Headers the declared response headers of an HTTP 429 response for VerifySignatures
+type VerifySignaturesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// VerifySignaturesResponse503Headers the declared response headers of an HTTP 503 response for VerifySignatures
+type VerifySignaturesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type VerifySignaturesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ValidationReport
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *Problem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifySignaturesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *VerifySignaturesResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *VerifySignaturesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *VerifySignaturesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifySignaturesResponse) GetJSON200() *ValidationReport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON413() *Problem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r VerifySignaturesResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifySignaturesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifySignaturesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifySignaturesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifySignaturesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // AddVideoRegistrationResponse401Headers the declared response headers of an HTTP 401 response for AddVideoRegistration
 type AddVideoRegistrationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -2858,6 +5423,339 @@ func (r AddVideoRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// ListWebhookDeliveriesResponse401Headers the declared response headers of an HTTP 401 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListWebhookDeliveriesResponse403Headers the declared response headers of an HTTP 403 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListWebhookDeliveriesResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListWebhookDeliveriesResponse503Headers the declared response headers of an HTTP 503 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListWebhookDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveries
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWebhookDeliveriesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListWebhookDeliveriesResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookDeliveriesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWebhookDeliveriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhookDeliveriesResponse) GetJSON200() *WebhookDeliveries {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON400() *Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhookDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetWebhookDeliveryResponse401Headers the declared response headers of an HTTP 401 response for GetWebhookDelivery
+type GetWebhookDeliveryResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetWebhookDeliveryResponse403Headers the declared response headers of an HTTP 403 response for GetWebhookDelivery
+type GetWebhookDeliveryResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetWebhookDeliveryResponse429Headers the declared response headers of an HTTP 429 response for GetWebhookDelivery
+type GetWebhookDeliveryResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetWebhookDeliveryResponse503Headers the declared response headers of an HTTP 503 response for GetWebhookDelivery
+type GetWebhookDeliveryResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDelivery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetWebhookDeliveryResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetWebhookDeliveryResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetWebhookDeliveryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetWebhookDeliveryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWebhookDeliveryResponse) GetJSON200() *WebhookDelivery {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetWebhookDeliveryResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplayWebhookDeliveryResponse401Headers the declared response headers of an HTTP 401 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReplayWebhookDeliveryResponse403Headers the declared response headers of an HTTP 403 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReplayWebhookDeliveryResponse429Headers the declared response headers of an HTTP 429 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReplayWebhookDeliveryResponse503Headers the declared response headers of an HTTP 503 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReplayWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorised
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Unauthorised
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *Later
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *Problem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Later
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReplayWebhookDeliveryResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReplayWebhookDeliveryResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplayWebhookDeliveryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReplayWebhookDeliveryResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ReplayWebhookDeliveryResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON401() *Unauthorised {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON403() *Unauthorised {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON429() *Later {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON500() *Problem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON503() *Later {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UploadDocumentWithBodyWithResponse Upload a document that a request will name
 //
 // The body is the document, of up to 100 MB; it is streamed and never held
@@ -2874,6 +5772,85 @@ func (c *ClientWithResponses) UploadDocumentWithBodyWithResponse(ctx context.Con
 		return nil, err
 	}
 	return ParseUploadDocumentResponse(rsp)
+}
+
+// CreateEnvelopeWithBodyWithResponse Ask several citizens for their signatures
+//
+// Each signer gets a signature request of their own, with its signing page: all
+// at once, or each when the one before has signed. The same `Idempotency-Key`
+// with the same body gives the same envelope again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+func (c *ClientWithResponses) CreateEnvelopeWithBodyWithResponse(ctx context.Context, params *CreateEnvelopeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEnvelopeResponse, error) {
+	rsp, err := c.CreateEnvelopeWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateEnvelopeResponse(rsp)
+}
+
+// CreateEnvelopeWithResponse Ask several citizens for their signatures
+//
+// Each signer gets a signature request of their own, with its signing page: all
+// at once, or each when the one before has signed. The same `Idempotency-Key`
+// with the same body gives the same envelope again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/envelopes (the `CreateEnvelope` operationId).
+func (c *ClientWithResponses) CreateEnvelopeWithResponse(ctx context.Context, params *CreateEnvelopeParams, body CreateEnvelopeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEnvelopeResponse, error) {
+	rsp, err := c.CreateEnvelope(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateEnvelopeResponse(rsp)
+}
+
+// CancelEnvelopeWithResponse Cancel an envelope
+//
+// Withdraws the requests of all who have not signed. Signatures that were made
+// stay, and so does one that is being made in this moment; where nothing else
+// is left, this is `request_state`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/envelopes/{id} (the `CancelEnvelope` operationId).
+func (c *ClientWithResponses) CancelEnvelopeWithResponse(ctx context.Context, id EnvelopeID, reqEditors ...RequestEditorFn) (*CancelEnvelopeResponse, error) {
+	rsp, err := c.CancelEnvelope(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelEnvelopeResponse(rsp)
+}
+
+// GetEnvelopeWithResponse See how an envelope stands
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/envelopes/{id} (the `GetEnvelope` operationId).
+func (c *ClientWithResponses) GetEnvelopeWithResponse(ctx context.Context, id EnvelopeID, params *GetEnvelopeParams, reqEditors ...RequestEditorFn) (*GetEnvelopeResponse, error) {
+	rsp, err := c.GetEnvelope(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEnvelopeResponse(rsp)
+}
+
+// GetEnvelopeDocumentWithResponse Download a document with all signatures so far
+//
+// A PDF for `pades`, a CMS SignedData in DER with one SignerInfo for each signer for the other formats.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/envelopes/{id}/documents/{ordinal} (the `GetEnvelopeDocument` operationId).
+func (c *ClientWithResponses) GetEnvelopeDocumentWithResponse(ctx context.Context, id EnvelopeID, ordinal int, reqEditors ...RequestEditorFn) (*GetEnvelopeDocumentResponse, error) {
+	rsp, err := c.GetEnvelopeDocument(ctx, id, ordinal, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEnvelopeDocumentResponse(rsp)
 }
 
 // PerformOfficeActWithBodyWithResponse Carry out what an office has signed
@@ -2928,6 +5905,38 @@ func (c *ClientWithResponses) PreflightCitizenWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParsePreflightCitizenResponse(rsp)
+}
+
+// ListSandboxCitizensWithResponse List the citizens of the sandbox
+//
+// They are always the same. 404 where the deployment is no sandbox.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sandbox/citizens (the `ListSandboxCitizens` operationId).
+func (c *ClientWithResponses) ListSandboxCitizensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSandboxCitizensResponse, error) {
+	rsp, err := c.ListSandboxCitizens(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSandboxCitizensResponse(rsp)
+}
+
+// GetSandboxCodeWithResponse Read the code that a citizen of the sandbox was sent
+//
+// The last one of a signature request of the calling application, or, by
+// the citizen's DNI, of what no request asked for, such as an activation.
+// 404 until one has arrived, and where the deployment is no sandbox.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sandbox/codes/{id} (the `GetSandboxCode` operationId).
+func (c *ClientWithResponses) GetSandboxCodeWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetSandboxCodeResponse, error) {
+	rsp, err := c.GetSandboxCode(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSandboxCodeResponse(rsp)
 }
 
 // CreateSignatureRequestWithBodyWithResponse Ask for a signature
@@ -3022,6 +6031,50 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id Req
 	return ParseGetReceiptResponse(rsp)
 }
 
+// VerifySignaturesWithBodyWithResponse Validate the signatures of a document
+//
+// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+// changed in a PDF since it was signed. The report has one verdict on top, as
+// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+// is not valid is no error. Nothing of the document is kept.
+//
+// `application/octet-stream` takes the document alone, of up to 100 MB;
+// `application/json` also names uploads, and what a detached signature is of.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+func (c *ClientWithResponses) VerifySignaturesWithBodyWithResponse(ctx context.Context, params *VerifySignaturesParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifySignaturesResponse, error) {
+	rsp, err := c.VerifySignaturesWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifySignaturesResponse(rsp)
+}
+
+// VerifySignaturesWithResponse Validate the signatures of a document
+//
+// PAdES, CAdES and plain CMS, whoever made them, by the validation process of
+// EN 319 102-1: certificate path, revocation, time-stamps, and what was
+// changed in a PDF since it was signed. The report has one verdict on top, as
+// JSON, as a page or as a PDF, whichever `Accept` asks for. That a signature
+// is not valid is no error. Nothing of the document is kept.
+//
+// `application/octet-stream` takes the document alone, of up to 100 MB;
+// `application/json` also names uploads, and what a detached signature is of.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/verify (the `VerifySignatures` operationId).
+func (c *ClientWithResponses) VerifySignaturesWithResponse(ctx context.Context, params *VerifySignaturesParams, body VerifySignaturesJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifySignaturesResponse, error) {
+	rsp, err := c.VerifySignatures(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifySignaturesResponse(rsp)
+}
+
 // AddVideoRegistrationWithBodyWithResponse Hand in a video identification
 //
 // An officer of the office named looks at the recording, which stays with
@@ -3054,6 +6107,49 @@ func (c *ClientWithResponses) AddVideoRegistrationWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseAddVideoRegistrationResponse(rsp)
+}
+
+// ListWebhookDeliveriesWithResponse See what the application was told, and what it was not
+//
+// The newest first. They are kept as long as documents are after the end of a request.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-deliveries (the `ListWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Context, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error) {
+	rsp, err := c.ListWebhookDeliveries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookDeliveriesResponse(rsp)
+}
+
+// GetWebhookDeliveryWithResponse See one delivery
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhook-deliveries/{id} (the `GetWebhookDelivery` operationId).
+func (c *ClientWithResponses) GetWebhookDeliveryWithResponse(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*GetWebhookDeliveryResponse, error) {
+	rsp, err := c.GetWebhookDelivery(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookDeliveryResponse(rsp)
+}
+
+// ReplayWebhookDeliveryWithResponse Deliver an event again, now
+//
+// Whatever became of it so far, for another 48 hours. The event keeps its `id`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhook-deliveries/{id}/replay (the `ReplayWebhookDelivery` operationId).
+func (c *ClientWithResponses) ReplayWebhookDeliveryWithResponse(ctx context.Context, id DeliveryID, reqEditors ...RequestEditorFn) (*ReplayWebhookDeliveryResponse, error) {
+	rsp, err := c.ReplayWebhookDelivery(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayWebhookDeliveryResponse(rsp)
 }
 
 // ParseUploadDocumentResponse parses an HTTP response from a UploadDocumentWithResponse call
@@ -3168,6 +6264,539 @@ func ParseUploadDocumentResponse(rsp *http.Response) (*UploadDocumentResponse, e
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UploadDocumentResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateEnvelopeResponse parses an HTTP response from a CreateEnvelopeWithResponse call
+func ParseCreateEnvelopeResponse(rsp *http.Response) (*CreateEnvelopeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateEnvelopeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Envelope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateEnvelopeResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateEnvelopeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateEnvelopeResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateEnvelopeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateEnvelopeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCancelEnvelopeResponse parses an HTTP response from a CancelEnvelopeWithResponse call
+func ParseCancelEnvelopeResponse(rsp *http.Response) (*CancelEnvelopeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelEnvelopeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Envelope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers CancelEnvelopeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CancelEnvelopeResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers CancelEnvelopeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers CancelEnvelopeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetEnvelopeResponse parses an HTTP response from a GetEnvelopeWithResponse call
+func ParseGetEnvelopeResponse(rsp *http.Response) (*GetEnvelopeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEnvelopeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Envelope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetEnvelopeResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetEnvelopeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetEnvelopeResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetEnvelopeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetEnvelopeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetEnvelopeDocumentResponse parses an HTTP response from a GetEnvelopeDocumentWithResponse call
+func ParseGetEnvelopeDocumentResponse(rsp *http.Response) (*GetEnvelopeDocumentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEnvelopeDocumentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetEnvelopeDocumentResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Rubrica-Signature-Level"); len(values) > 0 {
+			var value Level
+			if err := runtime.BindStyledParameterWithOptions("simple", "Rubrica-Signature-Level", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RubricaSignatureLevel = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetEnvelopeDocumentResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetEnvelopeDocumentResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetEnvelopeDocumentResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetEnvelopeDocumentResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -3448,6 +7077,228 @@ func ParsePreflightCitizenResponse(rsp *http.Response) (*PreflightCitizenRespons
 	return response, nil
 }
 
+// ParseListSandboxCitizensResponse parses an HTTP response from a ListSandboxCitizensWithResponse call
+func ParseListSandboxCitizensResponse(rsp *http.Response) (*ListSandboxCitizensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSandboxCitizensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SandboxCitizens
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListSandboxCitizensResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListSandboxCitizensResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListSandboxCitizensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListSandboxCitizensResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSandboxCodeResponse parses an HTTP response from a GetSandboxCodeWithResponse call
+func ParseGetSandboxCodeResponse(rsp *http.Response) (*GetSandboxCodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSandboxCodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SandboxCode
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetSandboxCodeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetSandboxCodeResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetSandboxCodeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetSandboxCodeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCreateSignatureRequestResponse parses an HTTP response from a CreateSignatureRequestWithResponse call
 func ParseCreateSignatureRequestResponse(rsp *http.Response) (*CreateSignatureRequestResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3613,6 +7464,13 @@ func ParseGetSignatureRequestResponse(rsp *http.Response) (*GetSignatureRequestR
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorised
@@ -4098,6 +7956,141 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 	return response, nil
 }
 
+// ParseVerifySignaturesResponse parses an HTTP response from a VerifySignaturesWithResponse call
+func ParseVerifySignaturesResponse(rsp *http.Response) (*VerifySignaturesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifySignaturesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ValidationReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/html) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers VerifySignaturesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers VerifySignaturesResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers VerifySignaturesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers VerifySignaturesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseAddVideoRegistrationResponse parses an HTTP response from a AddVideoRegistrationWithResponse call
 func ParseAddVideoRegistrationResponse(rsp *http.Response) (*AddVideoRegistrationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4217,6 +8210,339 @@ func ParseAddVideoRegistrationResponse(rsp *http.Response) (*AddVideoRegistratio
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers AddVideoRegistrationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookDeliveriesResponse parses an HTTP response from a ListWebhookDeliveriesWithResponse call
+func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveries
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWebhookDeliveriesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListWebhookDeliveriesResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookDeliveriesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListWebhookDeliveriesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookDeliveryResponse parses an HTTP response from a GetWebhookDeliveryWithResponse call
+func ParseGetWebhookDeliveryResponse(rsp *http.Response) (*GetWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetWebhookDeliveryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetWebhookDeliveryResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetWebhookDeliveryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetWebhookDeliveryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplayWebhookDeliveryResponse parses an HTTP response from a ReplayWebhookDeliveryWithResponse call
+func ParseReplayWebhookDeliveryResponse(rsp *http.Response) (*ReplayWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Unauthorised
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Later
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReplayWebhookDeliveryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReplayWebhookDeliveryResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReplayWebhookDeliveryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReplayWebhookDeliveryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -21,12 +21,13 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{"text"
 const maxSMS = 16 << 10
 
 // Handler serves the page (/), the same for scripts (/inbox.json), both with
-// an optional ?phone= or ?to=, and the gateway (POST /sms).
+// an optional ?phone= or ?to=, and the gateway (POST /sms, GET /sms/{id}).
 func (b *Box) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", b.page)
 	mux.HandleFunc("GET /inbox.json", b.json)
 	mux.HandleFunc("POST /sms", b.sms)
+	mux.HandleFunc("GET /sms/{id}", b.state)
 	mux.Handle("GET /style.css", http.FileServerFS(files))
 	return mux
 }
@@ -34,10 +35,7 @@ func (b *Box) Handler() http.Handler {
 // sms takes {"to":"+34…","text":"…","id":"…"} and answers 202 with the id. The
 // same id again is the same message: a gateway client may retry.
 func (b *Box) sms(w http.ResponseWriter, r *http.Request) {
-	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || subtle.ConstantTimeCompare([]byte(token), []byte(b.token)) != 1 {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		http.Error(w, "the bearer token is missing or wrong", http.StatusUnauthorized)
+	if !b.admit(w, r) {
 		return
 	}
 	var m Message
@@ -57,6 +55,27 @@ func (b *Box) sms(w http.ResponseWriter, r *http.Request) {
 		b.add(m)
 	}
 	answer(w, http.StatusAccepted, map[string]string{"id": m.ID})
+}
+
+// state tells what became of a message: here each arrives at once.
+func (b *Box) state(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !b.admit(w, r):
+	case !b.has(r.PathValue("id")):
+		http.Error(w, "there is no such message", http.StatusNotFound)
+	default:
+		answer(w, http.StatusOK, map[string]string{"state": "delivered"})
+	}
+}
+
+func (b *Box) admit(w http.ResponseWriter, r *http.Request) bool {
+	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if bearer && subtle.ConstantTimeCompare([]byte(token), []byte(b.token)) == 1 {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	http.Error(w, "the bearer token is missing or wrong", http.StatusUnauthorized)
+	return false
 }
 
 func (b *Box) has(id string) bool {

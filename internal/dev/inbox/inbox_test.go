@@ -87,6 +87,34 @@ func TestGateway(t *testing.T) {
 	}
 }
 
+// The gateway tells whoever may send what became of a message.
+func TestGatewayTellsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(inbox.New(token).Handler())
+	defer server.Close()
+	if status, answer := send(t, server, "Bearer "+token, `{"id":"1","to":"+34600000421","text":"x"}`); status != http.StatusAccepted {
+		t.Fatalf("got %s, want it accepted", answer)
+	}
+	for name, test := range map[string]struct {
+		bearer, id string
+		want       int
+	}{
+		"arrived":     {"Bearer " + token, "1", http.StatusOK},
+		"unknown":     {"Bearer " + token, "2", http.StatusNotFound},
+		"other token": {"Bearer other", "1", http.StatusUnauthorized},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/sms/"+test.id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", test.bearer)
+		got, body := do(t, request)
+		if got != test.want || (got == http.StatusOK) != strings.Contains(body, `"state":"delivered"`) {
+			t.Errorf("%s: got status %d and %q, want %d", name, got, body, test.want)
+		}
+	}
+}
+
 func TestInbox(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(inbox.New(token).Handler())

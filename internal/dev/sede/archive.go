@@ -23,6 +23,7 @@ type record struct {
 	Name    string        `json:"name"`
 	Format  client.Format `json:"format"`
 	AskedAt time.Time     `json:"asked_at"`
+	Door    string        `json:"door,omitempty"`
 }
 
 // archive keeps each request in a directory: its record and the document as it
@@ -53,6 +54,22 @@ func (a archive) add(r record, content []byte) error {
 		return fmt.Errorf("filing a request: %w", err)
 	}
 	return nil
+}
+
+// sign files what came back signed, where nobody else keeps it.
+func (a archive) sign(id string, signed []byte) error {
+	if err := a.root.WriteFile(id+"/signed", signed, 0o600); err != nil {
+		return fmt.Errorf("filing a signed document: %w", err)
+	}
+	return nil
+}
+
+func (a archive) signed(id string) ([]byte, error) {
+	signed, err := a.root.ReadFile(id + "/signed")
+	if err != nil {
+		return nil, fmt.Errorf("reading a signed document: %w", err)
+	}
+	return signed, nil
 }
 
 // get returns a record and the path of its document.

@@ -6,20 +6,13 @@ package sede
 import (
 	"bytes"
 	"cmp"
-	"context"
-	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/rest/client"
@@ -53,6 +46,8 @@ const maxUpload = 26 << 20
 type Sede struct {
 	config  Config
 	service *client.ClientWithResponses
+	other   *consortium
+	notices *notices
 	archive archive
 	pages   *template.Template
 	handler http.Handler
@@ -70,6 +65,8 @@ func New(c Config) (*Sede, error) {
 	pages, err := template.New("").Funcs(template.FuncMap{
 		"formatName": func(format client.Format) string { return formats()[format] },
 		"stateName":  func(state client.State) string { return cmp.Or(states()[state], string(state)) },
+		"doorName":   func(door string) string { return doors()[door] },
+		"eventName":  func(kind string) string { return cmp.Or(events()[kind], kind) },
 		"date":       func(t time.Time) string { return t.In(peninsular()).Format("02/01/2006 15:04") },
 	}).ParseFS(files, "pages/*.html")
 	if err != nil {
@@ -81,11 +78,18 @@ func New(c Config) (*Sede, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the signing service: %w", err)
 	}
-	s := &Sede{config: c, service: service, archive: archive{dir}, pages: pages}
+	calls := &http.Client{Timeout: time.Minute}
+	s := &Sede{
+		config: c, service: service, archive: archive{dir}, pages: pages,
+		other: &consortium{config: c, http: calls, waiting: map[string]journey{}}, notices: &notices{config: c, http: calls},
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("POST /solicitud", s.ask)
 	mux.HandleFunc("GET /vuelta", s.back)
+	mux.HandleFunc("GET /vuelta/oauth", s.backFromConsortium)
+	mux.HandleFunc("POST /avisos", s.notices.receive)
+	mux.HandleFunc("GET /avisos", s.listNotices)
 	mux.HandleFunc("GET /expediente/{id}/{ordinal}", s.download)
 	mux.HandleFunc("GET /ejemplo.pdf", s.sample)
 	mux.Handle("GET /static/", http.FileServerFS(files))
@@ -114,8 +118,22 @@ func formats() map[client.Format]string {
 	}
 }
 
+// The doors through which the sede can ask.
+const (
+	throughREST       = "rest"
+	throughConsortium = "csc"
+	severalAtOnce     = "varios"
+)
+
+func doors() map[string]string {
+	return map[string]string{
+		"": "Interfaz propia", throughREST: "Interfaz propia", throughConsortium: "OAuth 2 y CSC v2", severalAtOnce: "Interfaz propia, varios documentos",
+	}
+}
+
 type homeView struct {
 	Inbox, Service string
+	Door           string
 	Identifier     string
 	Title          string
 	Format         client.Format
@@ -135,6 +153,10 @@ func (s *Sede) homeView(r *http.Request) homeView {
 		Identifier: r.FormValue("identifier"), Title: r.FormValue("title"), Format: client.Format(r.FormValue("format")),
 		Level: client.Level(r.FormValue("level")), Stamp: r.FormValue("stamp") != "",
 	}
+	if _, known := doors()[r.FormValue("door")]; known {
+		v.Door = r.FormValue("door")
+	}
+	v.Door = cmp.Or(v.Door, throughREST)
 	if v.Level == "" {
 		v.Level = client.LevelLTA
 	}
@@ -146,198 +168,6 @@ func (s *Sede) homeView(r *http.Request) homeView {
 	}
 	return v
 }
-
-// ask turns the form into a signature request and sends the citizen to sign.
-func (s *Sede) ask(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-	if err := r.ParseMultipartForm(maxUpload); err != nil { //nolint:gosec // bounded by the line above
-		s.refuse(w, r, &client.Problem{Title: "El formulario no se ha podido leer", Remedy: new("Adjunte un documento de menos de 20 MB.")})
-		return
-	}
-	v := s.homeView(r)
-	name, content, err := document(r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	order, err := s.order(r.Context(), v, name, content)
-	if err == nil {
-		err = s.request(w, r, v, order, content)
-	}
-	if problem, ok := errors.AsType[*client.Problem](err); ok {
-		s.refuse(w, r, problem)
-		return
-	}
-	if err != nil {
-		s.fail(w, r, err)
-	}
-}
-
-// inline is the largest document that stands in the request itself.
-const inline = 4 << 20
-
-// order is the document as the form wants it signed. A large one is uploaded
-// first.
-func (s *Sede) order(ctx context.Context, v homeView, name string, content []byte) (client.NewDocument, error) {
-	d := client.NewDocument{Name: name, MediaType: mediaType(name), Format: v.Format, Level: &v.Level}
-	if v.Stamp && v.Format == client.Pades {
-		d.Signature = &client.SignatureOptions{Stamp: &client.Stamp{Place: new(client.BottomRight)}}
-	}
-	if len(content) <= inline {
-		d.Content = &content
-		return d, nil
-	}
-	answer, err := s.service.UploadDocumentWithBodyWithResponse(ctx, "application/octet-stream", bytes.NewReader(content))
-	if err = client.Check(answer, err); err != nil {
-		return d, err
-	}
-	d.Upload = &answer.JSON201.ID
-	return d, nil
-}
-
-// request asks for the signature and sends the citizen to sign.
-func (s *Sede) request(w http.ResponseWriter, r *http.Request, v homeView, order client.NewDocument, content []byte) error {
-	answer, err := s.service.CreateSignatureRequestWithResponse(r.Context(),
-		&client.CreateSignatureRequestParams{IdempotencyKey: rand.Text()},
-		client.NewSignatureRequest{
-			Signer:    client.Signer{Identifier: strings.ToUpper(strings.NewReplacer(" ", "", "-", "", ".", "").Replace(v.Identifier))},
-			ReturnURL: ReturnURL(s.config.Self),
-			Title:     v.Title,
-			Locale:    new("es"),
-			Documents: []client.NewDocument{order},
-		})
-	if err = client.Check(answer, err); err != nil {
-		return err
-	}
-	request := answer.JSON201
-	err = s.archive.add(record{
-		ID: request.ID, Title: v.Title, Signer: v.Identifier, Name: order.Name, Format: v.Format, AskedAt: time.Now(),
-	}, content)
-	if err != nil {
-		return err
-	}
-	http.Redirect(w, r, request.SigningURL, http.StatusSeeOther)
-	return nil
-}
-
-// document is what was uploaded, or the sample.
-func document(r *http.Request) (name string, content []byte, err error) {
-	file, header, err := r.FormFile("document")
-	if errors.Is(err, http.ErrMissingFile) {
-		name, content := Sample()
-		return name, content, nil
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("reading the upload: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	content, err = io.ReadAll(file)
-	if err != nil {
-		return "", nil, fmt.Errorf("reading the upload: %w", err)
-	}
-	return filepath.Base(header.Filename), content, nil
-}
-
-func mediaType(name string) string {
-	if kind := mime.TypeByExtension(filepath.Ext(name)); kind != "" {
-		return kind
-	}
-	return "application/octet-stream"
-}
-
-type resultView struct {
-	Inbox     string
-	Record    record
-	Request   *client.SignatureRequest
-	Signed    bool
-	Documents []resultDocument
-}
-
-type resultDocument struct {
-	client.Document
-	FileName string
-	Size     string
-	Verdict  verdict
-}
-
-// back is the return address. What the query says of the state is a hint for
-// the impatient; the truth is asked of the service.
-func (s *Sede) back(w http.ResponseWriter, r *http.Request) {
-	rec, contentFile, err := s.archive.get(r.FormValue("request"))
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	answer, err := s.service.GetSignatureRequestWithResponse(r.Context(), rec.ID, nil)
-	if err := client.Check(answer, err); err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	request := answer.JSON200
-	v := resultView{Inbox: s.config.Inbox, Record: rec, Request: request, Signed: request.State == client.Signed}
-	for _, d := range request.Documents {
-		if !v.Signed {
-			break
-		}
-		signed, err := s.signed(r.Context(), rec.ID, d.Ordinal)
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		says, err := verify(r.Context(), d.Format, signed, contentFile, s.config.RootFile)
-		if err != nil {
-			s.config.Logger.WarnContext(r.Context(), "verifying a signed document", "error", err)
-			says = verdict{Program: "—", Says: "No se ha podido comprobar: " + err.Error()}
-		}
-		v.Documents = append(v.Documents, resultDocument{
-			Document: d, FileName: signedName(d.Name, d.Format), Size: kilobytes(len(signed)), Verdict: says,
-		})
-	}
-	s.render(w, r, http.StatusOK, "result.html", v)
-}
-
-func (s *Sede) signed(ctx context.Context, id string, ordinal int) ([]byte, error) {
-	answer, err := s.service.GetSignedDocumentWithResponse(ctx, id, ordinal)
-	if err := client.Check(answer, err); err != nil {
-		return nil, fmt.Errorf("fetching a signed document: %w", err)
-	}
-	return answer.Body, nil
-}
-
-func (s *Sede) download(w http.ResponseWriter, r *http.Request) {
-	rec, _, err := s.archive.get(r.PathValue("id"))
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	ordinal, err := strconv.Atoi(r.PathValue("ordinal"))
-	if err != nil {
-		s.fail(w, r, errUnknown)
-		return
-	}
-	signed, err := s.signed(r.Context(), rec.ID, ordinal)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	name := signedName(rec.Name, rec.Format)
-	w.Header().Set("Content-Type", mediaType(name))
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	_, _ = w.Write(signed) // the reader is gone if it fails
-}
-
-func signedName(name string, format client.Format) string {
-	switch stem := strings.TrimSuffix(name, filepath.Ext(name)); format {
-	case client.Pades:
-		return stem + "-firmado.pdf"
-	case client.CadesDetached:
-		return name + ".p7s"
-	default:
-		return name + ".p7m"
-	}
-}
-
-func kilobytes(n int) string { return fmt.Sprintf("%d KB", (n+1023)/1024) }
 
 func (s *Sede) sample(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, "static/solicitud.pdf")
@@ -380,7 +210,7 @@ func (s *Sede) render(w http.ResponseWriter, r *http.Request, status int, name s
 // states are a request's states as citizens say them.
 func states() map[client.State]string {
 	return map[client.State]string{
-		"pending": "Pendiente de firma", "signing": "Firmándose", "signed": "Firmada", "refused": "Rechazada", "expired": "Caducada",
+		"pending": "Pendiente de firma", "signing": "Firmándose", "signed": "Firmada", "refused": "Rechazada", "expired": "Caducada", "withdrawn": "Retirada",
 	}
 }
 

@@ -29,6 +29,7 @@ type peer struct {
 	orders  chan map[string]any
 	state   atomic.Value
 	problem atomic.Value
+	pushed  chan url.Values
 }
 
 func newPeer(t *testing.T) *peer {
@@ -40,7 +41,7 @@ func newPeer(t *testing.T) *peer {
 	mux.HandleFunc("POST /oauth/token", func(w http.ResponseWriter, r *http.Request) {
 		p.tokens.Add(1)
 		id, secret, _ := r.BasicAuth()
-		if id != "sede" || secret != "s%2B" || r.FormValue("grant_type") != "client_credentials" || r.FormValue("scope") != "signature" {
+		if id != "sede" || secret != "s%2B" || !p.grants(r) {
 			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 			return
 		}
@@ -64,6 +65,7 @@ func newPeer(t *testing.T) *peer {
 	mux.HandleFunc("GET /v1/signature-requests/{id}/documents/{ordinal}/signed", authorised(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "the signed bytes")
 	}))
+	p.consortium(mux)
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	return p

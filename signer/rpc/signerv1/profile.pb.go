@@ -775,6 +775,190 @@ func (x *OpenIncidentResponse) GetSuspended() bool {
 	return false
 }
 
+type LeaveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Everywhere    bool                   `protobuf:"varint,2,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // all sessions of the citizen
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveRequest) Reset() {
+	*x = LeaveRequest{}
+	mi := &file_signerv1_profile_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveRequest) ProtoMessage() {}
+
+func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_profile_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
+func (*LeaveRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *LeaveRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *LeaveRequest) GetEverywhere() bool {
+	if x != nil {
+		return x.Everywhere
+	}
+	return false
+}
+
+type LeaveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveResponse) Reset() {
+	*x = LeaveResponse{}
+	mi := &file_signerv1_profile_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveResponse) ProtoMessage() {}
+
+func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_profile_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
+func (*LeaveResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{17}
+}
+
+type TakeDocumentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Ordinal       int32                  `protobuf:"varint,3,opt,name=ordinal,proto3" json:"ordinal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeDocumentRequest) Reset() {
+	*x = TakeDocumentRequest{}
+	mi := &file_signerv1_profile_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeDocumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeDocumentRequest) ProtoMessage() {}
+
+func (x *TakeDocumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_profile_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeDocumentRequest.ProtoReflect.Descriptor instead.
+func (*TakeDocumentRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TakeDocumentRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *TakeDocumentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TakeDocumentRequest) GetOrdinal() int32 {
+	if x != nil {
+		return x.Ordinal
+	}
+	return 0
+}
+
+type TakeDocumentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeDocumentResponse) Reset() {
+	*x = TakeDocumentResponse{}
+	mi := &file_signerv1_profile_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeDocumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeDocumentResponse) ProtoMessage() {}
+
+func (x *TakeDocumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_profile_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeDocumentResponse.ProtoReflect.Descriptor instead.
+func (*TakeDocumentResponse) Descriptor() ([]byte, []int) {
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{19}
+}
+
 type ReadLogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
@@ -785,7 +969,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_signerv1_profile_proto_msgTypes[16]
+	mi := &file_signerv1_profile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +981,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_profile_proto_msgTypes[16]
+	mi := &file_signerv1_profile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +994,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_profile_proto_rawDescGZIP(), []int{16}
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReadLogRequest) GetTicket() string {
@@ -836,7 +1020,7 @@ type ReadLogResponse struct {
 
 func (x *ReadLogResponse) Reset() {
 	*x = ReadLogResponse{}
-	mi := &file_signerv1_profile_proto_msgTypes[17]
+	mi := &file_signerv1_profile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1032,7 @@ func (x *ReadLogResponse) String() string {
 func (*ReadLogResponse) ProtoMessage() {}
 
 func (x *ReadLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_profile_proto_msgTypes[17]
+	mi := &file_signerv1_profile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1045,7 @@ func (x *ReadLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadLogResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_profile_proto_rawDescGZIP(), []int{17}
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReadLogResponse) GetEntries() []*LogEntry {
@@ -884,7 +1068,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_signerv1_profile_proto_msgTypes[18]
+	mi := &file_signerv1_profile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1080,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_profile_proto_msgTypes[18]
+	mi := &file_signerv1_profile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1093,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_signerv1_profile_proto_rawDescGZIP(), []int{18}
+	return file_signerv1_profile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LogEntry) GetSeq() int64 {
@@ -990,7 +1174,19 @@ const file_signerv1_profile_proto_rawDesc = "" +
 	"\x04said\x18\x03 \x01(\tR\x04said\"D\n" +
 	"\x14OpenIncidentResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
-	"\tsuspended\x18\x02 \x01(\bR\tsuspended\">\n" +
+	"\tsuspended\x18\x02 \x01(\bR\tsuspended\"F\n" +
+	"\fLeaveRequest\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1e\n" +
+	"\n" +
+	"everywhere\x18\x02 \x01(\bR\n" +
+	"everywhere\"\x0f\n" +
+	"\rLeaveResponse\"f\n" +
+	"\x13TakeDocumentRequest\x12\x16\n" +
+	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x18\n" +
+	"\aordinal\x18\x03 \x01(\x05R\aordinal\"\x16\n" +
+	"\x14TakeDocumentResponse\">\n" +
 	"\x0eReadLogRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\x03R\x05after\"H\n" +
@@ -1001,7 +1197,7 @@ const file_signerv1_profile_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1c\n" +
 	"\toperation\x18\x03 \x01(\tR\toperation\x12\x13\n" +
 	"\x05at_us\x18\x04 \x01(\x03R\x04atUs\x12\x18\n" +
-	"\apayload\x18\x05 \x01(\fR\apayload2\xcc\x06\n" +
+	"\apayload\x18\x05 \x01(\fR\apayload2\xf9\a\n" +
 	"\x0eCitizenProfile\x12e\n" +
 	"\x0eChangePassword\x12(.rubrica.signer.v1.ChangePasswordRequest\x1a).rubrica.signer.v1.ChangePasswordResponse\x12\\\n" +
 	"\vChangeEmail\x12%.rubrica.signer.v1.ChangeEmailRequest\x1a&.rubrica.signer.v1.ChangeEmailResponse\x12Y\n" +
@@ -1015,7 +1211,9 @@ const file_signerv1_profile_proto_rawDesc = "" +
 	"\n" +
 	"SetNotices\x12$.rubrica.signer.v1.SetNoticesRequest\x1a%.rubrica.signer.v1.SetNoticesResponse\x12_\n" +
 	"\fOpenIncident\x12&.rubrica.signer.v1.OpenIncidentRequest\x1a'.rubrica.signer.v1.OpenIncidentResponse\x12P\n" +
-	"\aReadLog\x12!.rubrica.signer.v1.ReadLogRequest\x1a\".rubrica.signer.v1.ReadLogResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
+	"\aReadLog\x12!.rubrica.signer.v1.ReadLogRequest\x1a\".rubrica.signer.v1.ReadLogResponse\x12J\n" +
+	"\x05Leave\x12\x1f.rubrica.signer.v1.LeaveRequest\x1a .rubrica.signer.v1.LeaveResponse\x12_\n" +
+	"\fTakeDocument\x12&.rubrica.signer.v1.TakeDocumentRequest\x1a'.rubrica.signer.v1.TakeDocumentResponseB?Z=github.com/rubrica-firma/rubrica/signer/rpc/signerv1;signerv1b\x06proto3"
 
 var (
 	file_signerv1_profile_proto_rawDescOnce sync.Once
@@ -1029,7 +1227,7 @@ func file_signerv1_profile_proto_rawDescGZIP() []byte {
 	return file_signerv1_profile_proto_rawDescData
 }
 
-var file_signerv1_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_signerv1_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_signerv1_profile_proto_goTypes = []any{
 	(*ChangePasswordRequest)(nil),  // 0: rubrica.signer.v1.ChangePasswordRequest
 	(*ChangePasswordResponse)(nil), // 1: rubrica.signer.v1.ChangePasswordResponse
@@ -1047,12 +1245,16 @@ var file_signerv1_profile_proto_goTypes = []any{
 	(*SetNoticesResponse)(nil),     // 13: rubrica.signer.v1.SetNoticesResponse
 	(*OpenIncidentRequest)(nil),    // 14: rubrica.signer.v1.OpenIncidentRequest
 	(*OpenIncidentResponse)(nil),   // 15: rubrica.signer.v1.OpenIncidentResponse
-	(*ReadLogRequest)(nil),         // 16: rubrica.signer.v1.ReadLogRequest
-	(*ReadLogResponse)(nil),        // 17: rubrica.signer.v1.ReadLogResponse
-	(*LogEntry)(nil),               // 18: rubrica.signer.v1.LogEntry
+	(*LeaveRequest)(nil),           // 16: rubrica.signer.v1.LeaveRequest
+	(*LeaveResponse)(nil),          // 17: rubrica.signer.v1.LeaveResponse
+	(*TakeDocumentRequest)(nil),    // 18: rubrica.signer.v1.TakeDocumentRequest
+	(*TakeDocumentResponse)(nil),   // 19: rubrica.signer.v1.TakeDocumentResponse
+	(*ReadLogRequest)(nil),         // 20: rubrica.signer.v1.ReadLogRequest
+	(*ReadLogResponse)(nil),        // 21: rubrica.signer.v1.ReadLogResponse
+	(*LogEntry)(nil),               // 22: rubrica.signer.v1.LogEntry
 }
 var file_signerv1_profile_proto_depIdxs = []int32{
-	18, // 0: rubrica.signer.v1.ReadLogResponse.entries:type_name -> rubrica.signer.v1.LogEntry
+	22, // 0: rubrica.signer.v1.ReadLogResponse.entries:type_name -> rubrica.signer.v1.LogEntry
 	0,  // 1: rubrica.signer.v1.CitizenProfile.ChangePassword:input_type -> rubrica.signer.v1.ChangePasswordRequest
 	2,  // 2: rubrica.signer.v1.CitizenProfile.ChangeEmail:input_type -> rubrica.signer.v1.ChangeEmailRequest
 	4,  // 3: rubrica.signer.v1.CitizenProfile.FollowLink:input_type -> rubrica.signer.v1.FollowLinkRequest
@@ -1061,18 +1263,22 @@ var file_signerv1_profile_proto_depIdxs = []int32{
 	10, // 6: rubrica.signer.v1.CitizenProfile.Dissociate:input_type -> rubrica.signer.v1.DissociateRequest
 	12, // 7: rubrica.signer.v1.CitizenProfile.SetNotices:input_type -> rubrica.signer.v1.SetNoticesRequest
 	14, // 8: rubrica.signer.v1.CitizenProfile.OpenIncident:input_type -> rubrica.signer.v1.OpenIncidentRequest
-	16, // 9: rubrica.signer.v1.CitizenProfile.ReadLog:input_type -> rubrica.signer.v1.ReadLogRequest
-	1,  // 10: rubrica.signer.v1.CitizenProfile.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
-	3,  // 11: rubrica.signer.v1.CitizenProfile.ChangeEmail:output_type -> rubrica.signer.v1.ChangeEmailResponse
-	5,  // 12: rubrica.signer.v1.CitizenProfile.FollowLink:output_type -> rubrica.signer.v1.FollowLinkResponse
-	7,  // 13: rubrica.signer.v1.CitizenProfile.Deregister:output_type -> rubrica.signer.v1.DeregisterResponse
-	9,  // 14: rubrica.signer.v1.CitizenProfile.Associate:output_type -> rubrica.signer.v1.AssociateResponse
-	11, // 15: rubrica.signer.v1.CitizenProfile.Dissociate:output_type -> rubrica.signer.v1.DissociateResponse
-	13, // 16: rubrica.signer.v1.CitizenProfile.SetNotices:output_type -> rubrica.signer.v1.SetNoticesResponse
-	15, // 17: rubrica.signer.v1.CitizenProfile.OpenIncident:output_type -> rubrica.signer.v1.OpenIncidentResponse
-	17, // 18: rubrica.signer.v1.CitizenProfile.ReadLog:output_type -> rubrica.signer.v1.ReadLogResponse
-	10, // [10:19] is the sub-list for method output_type
-	1,  // [1:10] is the sub-list for method input_type
+	20, // 9: rubrica.signer.v1.CitizenProfile.ReadLog:input_type -> rubrica.signer.v1.ReadLogRequest
+	16, // 10: rubrica.signer.v1.CitizenProfile.Leave:input_type -> rubrica.signer.v1.LeaveRequest
+	18, // 11: rubrica.signer.v1.CitizenProfile.TakeDocument:input_type -> rubrica.signer.v1.TakeDocumentRequest
+	1,  // 12: rubrica.signer.v1.CitizenProfile.ChangePassword:output_type -> rubrica.signer.v1.ChangePasswordResponse
+	3,  // 13: rubrica.signer.v1.CitizenProfile.ChangeEmail:output_type -> rubrica.signer.v1.ChangeEmailResponse
+	5,  // 14: rubrica.signer.v1.CitizenProfile.FollowLink:output_type -> rubrica.signer.v1.FollowLinkResponse
+	7,  // 15: rubrica.signer.v1.CitizenProfile.Deregister:output_type -> rubrica.signer.v1.DeregisterResponse
+	9,  // 16: rubrica.signer.v1.CitizenProfile.Associate:output_type -> rubrica.signer.v1.AssociateResponse
+	11, // 17: rubrica.signer.v1.CitizenProfile.Dissociate:output_type -> rubrica.signer.v1.DissociateResponse
+	13, // 18: rubrica.signer.v1.CitizenProfile.SetNotices:output_type -> rubrica.signer.v1.SetNoticesResponse
+	15, // 19: rubrica.signer.v1.CitizenProfile.OpenIncident:output_type -> rubrica.signer.v1.OpenIncidentResponse
+	21, // 20: rubrica.signer.v1.CitizenProfile.ReadLog:output_type -> rubrica.signer.v1.ReadLogResponse
+	17, // 21: rubrica.signer.v1.CitizenProfile.Leave:output_type -> rubrica.signer.v1.LeaveResponse
+	19, // 22: rubrica.signer.v1.CitizenProfile.TakeDocument:output_type -> rubrica.signer.v1.TakeDocumentResponse
+	12, // [12:23] is the sub-list for method output_type
+	1,  // [1:12] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1089,7 +1295,7 @@ func file_signerv1_profile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_profile_proto_rawDesc), len(file_signerv1_profile_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

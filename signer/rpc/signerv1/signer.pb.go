@@ -754,6 +754,160 @@ func (*SignResponse) Descriptor() ([]byte, []int) {
 	return file_signerv1_signer_proto_rawDescGZIP(), []int{13}
 }
 
+// SignHashesRequest spends a consent over hashes. What is to be built around
+// them, for each in their order, or nothing.
+type SignHashesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sad           string                 `protobuf:"bytes,1,opt,name=sad,proto3" json:"sad,omitempty"`
+	Scheme        string                 `protobuf:"bytes,2,opt,name=scheme,proto3" json:"scheme,omitempty"`
+	Around        []*Around              `protobuf:"bytes,3,rep,name=around,proto3" json:"around,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignHashesRequest) Reset() {
+	*x = SignHashesRequest{}
+	mi := &file_signerv1_signer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignHashesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignHashesRequest) ProtoMessage() {}
+
+func (x *SignHashesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignHashesRequest.ProtoReflect.Descriptor instead.
+func (*SignHashesRequest) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SignHashesRequest) GetSad() string {
+	if x != nil {
+		return x.Sad
+	}
+	return ""
+}
+
+func (x *SignHashesRequest) GetScheme() string {
+	if x != nil {
+		return x.Scheme
+	}
+	return ""
+}
+
+func (x *SignHashesRequest) GetAround() []*Around {
+	if x != nil {
+		return x.Around
+	}
+	return nil
+}
+
+type Around struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Format        string                 `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"` // of what the signature covers, where that is not the hash itself
+	MimeType      string                 `protobuf:"bytes,3,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"`
+	Commitment    string                 `protobuf:"bytes,4,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	Country       string                 `protobuf:"bytes,5,opt,name=country,proto3" json:"country,omitempty"`
+	Locality      string                 `protobuf:"bytes,6,opt,name=locality,proto3" json:"locality,omitempty"`
+	Policy        string                 `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Around) Reset() {
+	*x = Around{}
+	mi := &file_signerv1_signer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Around) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Around) ProtoMessage() {}
+
+func (x *Around) ProtoReflect() protoreflect.Message {
+	mi := &file_signerv1_signer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Around.ProtoReflect.Descriptor instead.
+func (*Around) Descriptor() ([]byte, []int) {
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Around) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *Around) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Around) GetMimeType() string {
+	if x != nil {
+		return x.MimeType
+	}
+	return ""
+}
+
+func (x *Around) GetCommitment() string {
+	if x != nil {
+		return x.Commitment
+	}
+	return ""
+}
+
+func (x *Around) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *Around) GetLocality() string {
+	if x != nil {
+		return x.Locality
+	}
+	return ""
+}
+
+func (x *Around) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
 type RefuseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
@@ -763,7 +917,7 @@ type RefuseRequest struct {
 
 func (x *RefuseRequest) Reset() {
 	*x = RefuseRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[14]
+	mi := &file_signerv1_signer_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +929,7 @@ func (x *RefuseRequest) String() string {
 func (*RefuseRequest) ProtoMessage() {}
 
 func (x *RefuseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[14]
+	mi := &file_signerv1_signer_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +942,7 @@ func (x *RefuseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefuseRequest.ProtoReflect.Descriptor instead.
 func (*RefuseRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{14}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RefuseRequest) GetTicket() string {
@@ -806,7 +960,7 @@ type RefuseResponse struct {
 
 func (x *RefuseResponse) Reset() {
 	*x = RefuseResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[15]
+	mi := &file_signerv1_signer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +972,7 @@ func (x *RefuseResponse) String() string {
 func (*RefuseResponse) ProtoMessage() {}
 
 func (x *RefuseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[15]
+	mi := &file_signerv1_signer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +985,7 @@ func (x *RefuseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefuseResponse.ProtoReflect.Descriptor instead.
 func (*RefuseResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{15}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{17}
 }
 
 type PerformRequest struct {
@@ -844,7 +998,7 @@ type PerformRequest struct {
 
 func (x *PerformRequest) Reset() {
 	*x = PerformRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[16]
+	mi := &file_signerv1_signer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +1010,7 @@ func (x *PerformRequest) String() string {
 func (*PerformRequest) ProtoMessage() {}
 
 func (x *PerformRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[16]
+	mi := &file_signerv1_signer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +1023,7 @@ func (x *PerformRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PerformRequest.ProtoReflect.Descriptor instead.
 func (*PerformRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{16}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PerformRequest) GetOffice() string {
@@ -895,7 +1049,7 @@ type PerformResponse struct {
 
 func (x *PerformResponse) Reset() {
 	*x = PerformResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[17]
+	mi := &file_signerv1_signer_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1061,7 @@ func (x *PerformResponse) String() string {
 func (*PerformResponse) ProtoMessage() {}
 
 func (x *PerformResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[17]
+	mi := &file_signerv1_signer_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1074,7 @@ func (x *PerformResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PerformResponse.ProtoReflect.Descriptor instead.
 func (*PerformResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{17}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PerformResponse) GetReceipt() *Receipt {
@@ -943,7 +1097,7 @@ type Receipt struct {
 
 func (x *Receipt) Reset() {
 	*x = Receipt{}
-	mi := &file_signerv1_signer_proto_msgTypes[18]
+	mi := &file_signerv1_signer_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1109,7 @@ func (x *Receipt) String() string {
 func (*Receipt) ProtoMessage() {}
 
 func (x *Receipt) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[18]
+	mi := &file_signerv1_signer_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1122,7 @@ func (x *Receipt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Receipt.ProtoReflect.Descriptor instead.
 func (*Receipt) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{18}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Receipt) GetCitizenId() string {
@@ -1011,7 +1165,7 @@ type StartActivationRequest struct {
 
 func (x *StartActivationRequest) Reset() {
 	*x = StartActivationRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[19]
+	mi := &file_signerv1_signer_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1177,7 @@ func (x *StartActivationRequest) String() string {
 func (*StartActivationRequest) ProtoMessage() {}
 
 func (x *StartActivationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[19]
+	mi := &file_signerv1_signer_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1190,7 @@ func (x *StartActivationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActivationRequest.ProtoReflect.Descriptor instead.
 func (*StartActivationRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{19}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StartActivationRequest) GetIdentifier() string {
@@ -1077,7 +1231,7 @@ type StartActivationResponse struct {
 
 func (x *StartActivationResponse) Reset() {
 	*x = StartActivationResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[20]
+	mi := &file_signerv1_signer_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1243,7 @@ func (x *StartActivationResponse) String() string {
 func (*StartActivationResponse) ProtoMessage() {}
 
 func (x *StartActivationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[20]
+	mi := &file_signerv1_signer_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1256,7 @@ func (x *StartActivationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActivationResponse.ProtoReflect.Descriptor instead.
 func (*StartActivationResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{20}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartActivationResponse) GetSession() *Session {
@@ -1130,7 +1284,7 @@ type ConfirmRequest struct {
 
 func (x *ConfirmRequest) Reset() {
 	*x = ConfirmRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[21]
+	mi := &file_signerv1_signer_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1296,7 @@ func (x *ConfirmRequest) String() string {
 func (*ConfirmRequest) ProtoMessage() {}
 
 func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[21]
+	mi := &file_signerv1_signer_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1309,7 @@ func (x *ConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{21}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfirmRequest) GetTicket() string {
@@ -1180,7 +1334,7 @@ type ConfirmResponse struct {
 
 func (x *ConfirmResponse) Reset() {
 	*x = ConfirmResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[22]
+	mi := &file_signerv1_signer_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1346,7 @@ func (x *ConfirmResponse) String() string {
 func (*ConfirmResponse) ProtoMessage() {}
 
 func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[22]
+	mi := &file_signerv1_signer_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1359,7 @@ func (x *ConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{22}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{24}
 }
 
 type SetPasswordRequest struct {
@@ -1218,7 +1372,7 @@ type SetPasswordRequest struct {
 
 func (x *SetPasswordRequest) Reset() {
 	*x = SetPasswordRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[23]
+	mi := &file_signerv1_signer_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1384,7 @@ func (x *SetPasswordRequest) String() string {
 func (*SetPasswordRequest) ProtoMessage() {}
 
 func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[23]
+	mi := &file_signerv1_signer_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1397,7 @@ func (x *SetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*SetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{23}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetPasswordRequest) GetTicket() string {
@@ -1268,7 +1422,7 @@ type SetPasswordResponse struct {
 
 func (x *SetPasswordResponse) Reset() {
 	*x = SetPasswordResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[24]
+	mi := &file_signerv1_signer_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1434,7 @@ func (x *SetPasswordResponse) String() string {
 func (*SetPasswordResponse) ProtoMessage() {}
 
 func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[24]
+	mi := &file_signerv1_signer_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1447,7 @@ func (x *SetPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPasswordResponse.ProtoReflect.Descriptor instead.
 func (*SetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{24}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
 }
 
 // ChangeCertificateRequest answers the code of a revocation, suspension or
@@ -1310,7 +1464,7 @@ type ChangeCertificateRequest struct {
 
 func (x *ChangeCertificateRequest) Reset() {
 	*x = ChangeCertificateRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[25]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1476,7 @@ func (x *ChangeCertificateRequest) String() string {
 func (*ChangeCertificateRequest) ProtoMessage() {}
 
 func (x *ChangeCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[25]
+	mi := &file_signerv1_signer_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1489,7 @@ func (x *ChangeCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCertificateRequest.ProtoReflect.Descriptor instead.
 func (*ChangeCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{25}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ChangeCertificateRequest) GetTicket() string {
@@ -1374,7 +1528,7 @@ type ChangeCertificateResponse struct {
 
 func (x *ChangeCertificateResponse) Reset() {
 	*x = ChangeCertificateResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[26]
+	mi := &file_signerv1_signer_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1540,7 @@ func (x *ChangeCertificateResponse) String() string {
 func (*ChangeCertificateResponse) ProtoMessage() {}
 
 func (x *ChangeCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[26]
+	mi := &file_signerv1_signer_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1553,7 @@ func (x *ChangeCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCertificateResponse.ProtoReflect.Descriptor instead.
 func (*ChangeCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{26}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{28}
 }
 
 type OCSPRequest struct {
@@ -1411,7 +1565,7 @@ type OCSPRequest struct {
 
 func (x *OCSPRequest) Reset() {
 	*x = OCSPRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1577,7 @@ func (x *OCSPRequest) String() string {
 func (*OCSPRequest) ProtoMessage() {}
 
 func (x *OCSPRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[27]
+	mi := &file_signerv1_signer_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1590,7 @@ func (x *OCSPRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCSPRequest.ProtoReflect.Descriptor instead.
 func (*OCSPRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{27}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OCSPRequest) GetRequest() []byte {
@@ -1462,7 +1616,7 @@ type OCSPResponse struct {
 
 func (x *OCSPResponse) Reset() {
 	*x = OCSPResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[28]
+	mi := &file_signerv1_signer_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1628,7 @@ func (x *OCSPResponse) String() string {
 func (*OCSPResponse) ProtoMessage() {}
 
 func (x *OCSPResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[28]
+	mi := &file_signerv1_signer_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1641,7 @@ func (x *OCSPResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OCSPResponse.ProtoReflect.Descriptor instead.
 func (*OCSPResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{28}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OCSPResponse) GetResponse() []byte {
@@ -1534,7 +1688,7 @@ type TimeStampRequest struct {
 
 func (x *TimeStampRequest) Reset() {
 	*x = TimeStampRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[29]
+	mi := &file_signerv1_signer_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1546,7 +1700,7 @@ func (x *TimeStampRequest) String() string {
 func (*TimeStampRequest) ProtoMessage() {}
 
 func (x *TimeStampRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[29]
+	mi := &file_signerv1_signer_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1559,7 +1713,7 @@ func (x *TimeStampRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeStampRequest.ProtoReflect.Descriptor instead.
 func (*TimeStampRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{29}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TimeStampRequest) GetQuery() []byte {
@@ -1578,7 +1732,7 @@ type TimeStampResponse struct {
 
 func (x *TimeStampResponse) Reset() {
 	*x = TimeStampResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[30]
+	mi := &file_signerv1_signer_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1744,7 @@ func (x *TimeStampResponse) String() string {
 func (*TimeStampResponse) ProtoMessage() {}
 
 func (x *TimeStampResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[30]
+	mi := &file_signerv1_signer_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1757,7 @@ func (x *TimeStampResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeStampResponse.ProtoReflect.Descriptor instead.
 func (*TimeStampResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{30}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TimeStampResponse) GetResponse() []byte {
@@ -1618,13 +1772,14 @@ type RecordAuditRequest struct {
 	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`           // audit.queried, auditor.logged_in, …
 	Operation     string                 `protobuf:"bytes,2,opt,name=operation,proto3" json:"operation,omitempty"` // the auditor's id
 	Payload       []byte                 `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`     // JSON
+	Person        string                 `protobuf:"bytes,4,opt,name=person,proto3" json:"person,omitempty"`       // DNI or NIE of whom it is about, if of one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordAuditRequest) Reset() {
 	*x = RecordAuditRequest{}
-	mi := &file_signerv1_signer_proto_msgTypes[31]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1791,7 @@ func (x *RecordAuditRequest) String() string {
 func (*RecordAuditRequest) ProtoMessage() {}
 
 func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[31]
+	mi := &file_signerv1_signer_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1804,7 @@ func (x *RecordAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditRequest.ProtoReflect.Descriptor instead.
 func (*RecordAuditRequest) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{31}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecordAuditRequest) GetType() string {
@@ -1673,6 +1828,13 @@ func (x *RecordAuditRequest) GetPayload() []byte {
 	return nil
 }
 
+func (x *RecordAuditRequest) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
 type RecordAuditResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seq           int64                  `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"` // number of the entry
@@ -1682,7 +1844,7 @@ type RecordAuditResponse struct {
 
 func (x *RecordAuditResponse) Reset() {
 	*x = RecordAuditResponse{}
-	mi := &file_signerv1_signer_proto_msgTypes[32]
+	mi := &file_signerv1_signer_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1856,7 @@ func (x *RecordAuditResponse) String() string {
 func (*RecordAuditResponse) ProtoMessage() {}
 
 func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[32]
+	mi := &file_signerv1_signer_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1869,7 @@ func (x *RecordAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAuditResponse.ProtoReflect.Descriptor instead.
 func (*RecordAuditResponse) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{32}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RecordAuditResponse) GetSeq() int64 {
@@ -1731,7 +1893,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1905,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_signerv1_signer_proto_msgTypes[33]
+	mi := &file_signerv1_signer_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1918,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_signerv1_signer_proto_rawDescGZIP(), []int{33}
+	return file_signerv1_signer_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1842,7 +2004,21 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x1f\n" +
 	"\vSignRequest\x12\x10\n" +
 	"\x03sad\x18\x01 \x01(\tR\x03sad\"\x0e\n" +
-	"\fSignResponse\"'\n" +
+	"\fSignResponse\"p\n" +
+	"\x11SignHashesRequest\x12\x10\n" +
+	"\x03sad\x18\x01 \x01(\tR\x03sad\x12\x16\n" +
+	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x121\n" +
+	"\x06around\x18\x03 \x03(\v2\x19.rubrica.signer.v1.AroundR\x06around\"\xc3\x01\n" +
+	"\x06Around\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x1b\n" +
+	"\tmime_type\x18\x03 \x01(\tR\bmimeType\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x04 \x01(\tR\n" +
+	"commitment\x12\x18\n" +
+	"\acountry\x18\x05 \x01(\tR\acountry\x12\x1a\n" +
+	"\blocality\x18\x06 \x01(\tR\blocality\x12\x16\n" +
+	"\x06policy\x18\a \x01(\tR\x06policy\"'\n" +
 	"\rRefuseRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\"\x10\n" +
 	"\x0eRefuseResponse\":\n" +
@@ -1895,11 +2071,12 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x10TimeStampRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\fR\x05query\"/\n" +
 	"\x11TimeStampResponse\x12\x1a\n" +
-	"\bresponse\x18\x01 \x01(\fR\bresponse\"`\n" +
+	"\bresponse\x18\x01 \x01(\fR\bresponse\"x\n" +
 	"\x12RecordAuditRequest\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x18\n" +
-	"\apayload\x18\x03 \x01(\fR\apayload\"'\n" +
+	"\apayload\x18\x03 \x01(\fR\apayload\x12\x16\n" +
+	"\x06person\x18\x04 \x01(\tR\x06person\"'\n" +
 	"\x13RecordAuditResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\"\xd6\x01\n" +
 	"\aRefusal\x12\x12\n" +
@@ -1909,14 +2086,16 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xdf\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xb4\x05\n" +
 	"\x10ActivationModule\x12G\n" +
 	"\x04Open\x12\x1e.rubrica.signer.v1.OpenRequest\x1a\x1f.rubrica.signer.v1.OpenResponse\x12S\n" +
 	"\bIdentify\x12\".rubrica.signer.v1.IdentifyRequest\x1a#.rubrica.signer.v1.IdentifyResponse\x12S\n" +
 	"\bSendCode\x12\".rubrica.signer.v1.SendCodeRequest\x1a#.rubrica.signer.v1.SendCodeResponse\x12h\n" +
 	"\x0fIssueCredential\x12).rubrica.signer.v1.IssueCredentialRequest\x1a*.rubrica.signer.v1.IssueCredentialResponse\x12V\n" +
 	"\tAuthorise\x12#.rubrica.signer.v1.AuthoriseRequest\x1a$.rubrica.signer.v1.AuthoriseResponse\x12G\n" +
-	"\x04Sign\x12\x1e.rubrica.signer.v1.SignRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12M\n" +
+	"\x04Sign\x12\x1e.rubrica.signer.v1.SignRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12S\n" +
+	"\n" +
+	"SignHashes\x12$.rubrica.signer.v1.SignHashesRequest\x1a\x1f.rubrica.signer.v1.SignResponse\x12M\n" +
 	"\x06Refuse\x12 .rubrica.signer.v1.RefuseRequest\x1a!.rubrica.signer.v1.RefuseResponse2\xad\x01\n" +
 	"\n" +
 	"Validation\x12G\n" +
@@ -1943,7 +2122,7 @@ func file_signerv1_signer_proto_rawDescGZIP() []byte {
 	return file_signerv1_signer_proto_rawDescData
 }
 
-var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_signerv1_signer_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_signerv1_signer_proto_goTypes = []any{
 	(*OpenRequest)(nil),               // 0: rubrica.signer.v1.OpenRequest
 	(*OpenResponse)(nil),              // 1: rubrica.signer.v1.OpenResponse
@@ -1959,80 +2138,85 @@ var file_signerv1_signer_proto_goTypes = []any{
 	(*AuthoriseResponse)(nil),         // 11: rubrica.signer.v1.AuthoriseResponse
 	(*SignRequest)(nil),               // 12: rubrica.signer.v1.SignRequest
 	(*SignResponse)(nil),              // 13: rubrica.signer.v1.SignResponse
-	(*RefuseRequest)(nil),             // 14: rubrica.signer.v1.RefuseRequest
-	(*RefuseResponse)(nil),            // 15: rubrica.signer.v1.RefuseResponse
-	(*PerformRequest)(nil),            // 16: rubrica.signer.v1.PerformRequest
-	(*PerformResponse)(nil),           // 17: rubrica.signer.v1.PerformResponse
-	(*Receipt)(nil),                   // 18: rubrica.signer.v1.Receipt
-	(*StartActivationRequest)(nil),    // 19: rubrica.signer.v1.StartActivationRequest
-	(*StartActivationResponse)(nil),   // 20: rubrica.signer.v1.StartActivationResponse
-	(*ConfirmRequest)(nil),            // 21: rubrica.signer.v1.ConfirmRequest
-	(*ConfirmResponse)(nil),           // 22: rubrica.signer.v1.ConfirmResponse
-	(*SetPasswordRequest)(nil),        // 23: rubrica.signer.v1.SetPasswordRequest
-	(*SetPasswordResponse)(nil),       // 24: rubrica.signer.v1.SetPasswordResponse
-	(*ChangeCertificateRequest)(nil),  // 25: rubrica.signer.v1.ChangeCertificateRequest
-	(*ChangeCertificateResponse)(nil), // 26: rubrica.signer.v1.ChangeCertificateResponse
-	(*OCSPRequest)(nil),               // 27: rubrica.signer.v1.OCSPRequest
-	(*OCSPResponse)(nil),              // 28: rubrica.signer.v1.OCSPResponse
-	(*TimeStampRequest)(nil),          // 29: rubrica.signer.v1.TimeStampRequest
-	(*TimeStampResponse)(nil),         // 30: rubrica.signer.v1.TimeStampResponse
-	(*RecordAuditRequest)(nil),        // 31: rubrica.signer.v1.RecordAuditRequest
-	(*RecordAuditResponse)(nil),       // 32: rubrica.signer.v1.RecordAuditResponse
-	(*Refusal)(nil),                   // 33: rubrica.signer.v1.Refusal
-	nil,                               // 34: rubrica.signer.v1.Refusal.ParamsEntry
-	(*timestamppb.Timestamp)(nil),     // 35: google.protobuf.Timestamp
+	(*SignHashesRequest)(nil),         // 14: rubrica.signer.v1.SignHashesRequest
+	(*Around)(nil),                    // 15: rubrica.signer.v1.Around
+	(*RefuseRequest)(nil),             // 16: rubrica.signer.v1.RefuseRequest
+	(*RefuseResponse)(nil),            // 17: rubrica.signer.v1.RefuseResponse
+	(*PerformRequest)(nil),            // 18: rubrica.signer.v1.PerformRequest
+	(*PerformResponse)(nil),           // 19: rubrica.signer.v1.PerformResponse
+	(*Receipt)(nil),                   // 20: rubrica.signer.v1.Receipt
+	(*StartActivationRequest)(nil),    // 21: rubrica.signer.v1.StartActivationRequest
+	(*StartActivationResponse)(nil),   // 22: rubrica.signer.v1.StartActivationResponse
+	(*ConfirmRequest)(nil),            // 23: rubrica.signer.v1.ConfirmRequest
+	(*ConfirmResponse)(nil),           // 24: rubrica.signer.v1.ConfirmResponse
+	(*SetPasswordRequest)(nil),        // 25: rubrica.signer.v1.SetPasswordRequest
+	(*SetPasswordResponse)(nil),       // 26: rubrica.signer.v1.SetPasswordResponse
+	(*ChangeCertificateRequest)(nil),  // 27: rubrica.signer.v1.ChangeCertificateRequest
+	(*ChangeCertificateResponse)(nil), // 28: rubrica.signer.v1.ChangeCertificateResponse
+	(*OCSPRequest)(nil),               // 29: rubrica.signer.v1.OCSPRequest
+	(*OCSPResponse)(nil),              // 30: rubrica.signer.v1.OCSPResponse
+	(*TimeStampRequest)(nil),          // 31: rubrica.signer.v1.TimeStampRequest
+	(*TimeStampResponse)(nil),         // 32: rubrica.signer.v1.TimeStampResponse
+	(*RecordAuditRequest)(nil),        // 33: rubrica.signer.v1.RecordAuditRequest
+	(*RecordAuditResponse)(nil),       // 34: rubrica.signer.v1.RecordAuditResponse
+	(*Refusal)(nil),                   // 35: rubrica.signer.v1.Refusal
+	nil,                               // 36: rubrica.signer.v1.Refusal.ParamsEntry
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
 }
 var file_signerv1_signer_proto_depIdxs = []int32{
 	4,  // 0: rubrica.signer.v1.IdentifyResponse.session:type_name -> rubrica.signer.v1.Session
-	35, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 1: rubrica.signer.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	7,  // 2: rubrica.signer.v1.SendCodeResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	35, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
-	35, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
-	35, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
+	37, // 3: rubrica.signer.v1.Challenge.sent_at:type_name -> google.protobuf.Timestamp
+	37, // 4: rubrica.signer.v1.Challenge.expires_at:type_name -> google.protobuf.Timestamp
+	37, // 5: rubrica.signer.v1.Challenge.resend_at:type_name -> google.protobuf.Timestamp
 	4,  // 6: rubrica.signer.v1.IssueCredentialResponse.session:type_name -> rubrica.signer.v1.Session
-	35, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
-	18, // 8: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
-	35, // 9: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
-	4,  // 10: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
-	7,  // 11: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
-	35, // 12: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
-	35, // 13: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
-	34, // 14: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
-	0,  // 15: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
-	2,  // 16: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
-	5,  // 17: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
-	8,  // 18: rubrica.signer.v1.ActivationModule.IssueCredential:input_type -> rubrica.signer.v1.IssueCredentialRequest
-	10, // 19: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
-	12, // 20: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
-	14, // 21: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
-	27, // 22: rubrica.signer.v1.Validation.OCSP:input_type -> rubrica.signer.v1.OCSPRequest
-	29, // 23: rubrica.signer.v1.Validation.TimeStamp:input_type -> rubrica.signer.v1.TimeStampRequest
-	16, // 24: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
-	19, // 25: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
-	21, // 26: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
-	23, // 27: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
-	25, // 28: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
-	31, // 29: rubrica.signer.v1.AuditLog.RecordAudit:input_type -> rubrica.signer.v1.RecordAuditRequest
-	1,  // 30: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
-	3,  // 31: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
-	6,  // 32: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
-	9,  // 33: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
-	11, // 34: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
-	13, // 35: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
-	15, // 36: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
-	28, // 37: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
-	30, // 38: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
-	17, // 39: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
-	20, // 40: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
-	22, // 41: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
-	24, // 42: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
-	26, // 43: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
-	32, // 44: rubrica.signer.v1.AuditLog.RecordAudit:output_type -> rubrica.signer.v1.RecordAuditResponse
-	30, // [30:45] is the sub-list for method output_type
-	15, // [15:30] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	37, // 7: rubrica.signer.v1.AuthoriseResponse.expires_at:type_name -> google.protobuf.Timestamp
+	15, // 8: rubrica.signer.v1.SignHashesRequest.around:type_name -> rubrica.signer.v1.Around
+	20, // 9: rubrica.signer.v1.PerformResponse.receipt:type_name -> rubrica.signer.v1.Receipt
+	37, // 10: rubrica.signer.v1.Receipt.registered_at:type_name -> google.protobuf.Timestamp
+	4,  // 11: rubrica.signer.v1.StartActivationResponse.session:type_name -> rubrica.signer.v1.Session
+	7,  // 12: rubrica.signer.v1.StartActivationResponse.challenge:type_name -> rubrica.signer.v1.Challenge
+	37, // 13: rubrica.signer.v1.OCSPResponse.this_update:type_name -> google.protobuf.Timestamp
+	37, // 14: rubrica.signer.v1.OCSPResponse.next_update:type_name -> google.protobuf.Timestamp
+	36, // 15: rubrica.signer.v1.Refusal.params:type_name -> rubrica.signer.v1.Refusal.ParamsEntry
+	0,  // 16: rubrica.signer.v1.ActivationModule.Open:input_type -> rubrica.signer.v1.OpenRequest
+	2,  // 17: rubrica.signer.v1.ActivationModule.Identify:input_type -> rubrica.signer.v1.IdentifyRequest
+	5,  // 18: rubrica.signer.v1.ActivationModule.SendCode:input_type -> rubrica.signer.v1.SendCodeRequest
+	8,  // 19: rubrica.signer.v1.ActivationModule.IssueCredential:input_type -> rubrica.signer.v1.IssueCredentialRequest
+	10, // 20: rubrica.signer.v1.ActivationModule.Authorise:input_type -> rubrica.signer.v1.AuthoriseRequest
+	12, // 21: rubrica.signer.v1.ActivationModule.Sign:input_type -> rubrica.signer.v1.SignRequest
+	14, // 22: rubrica.signer.v1.ActivationModule.SignHashes:input_type -> rubrica.signer.v1.SignHashesRequest
+	16, // 23: rubrica.signer.v1.ActivationModule.Refuse:input_type -> rubrica.signer.v1.RefuseRequest
+	29, // 24: rubrica.signer.v1.Validation.OCSP:input_type -> rubrica.signer.v1.OCSPRequest
+	31, // 25: rubrica.signer.v1.Validation.TimeStamp:input_type -> rubrica.signer.v1.TimeStampRequest
+	18, // 26: rubrica.signer.v1.CitizenRegister.Perform:input_type -> rubrica.signer.v1.PerformRequest
+	21, // 27: rubrica.signer.v1.CitizenRegister.StartActivation:input_type -> rubrica.signer.v1.StartActivationRequest
+	23, // 28: rubrica.signer.v1.CitizenRegister.Confirm:input_type -> rubrica.signer.v1.ConfirmRequest
+	25, // 29: rubrica.signer.v1.CitizenRegister.SetPassword:input_type -> rubrica.signer.v1.SetPasswordRequest
+	27, // 30: rubrica.signer.v1.CitizenRegister.ChangeCertificate:input_type -> rubrica.signer.v1.ChangeCertificateRequest
+	33, // 31: rubrica.signer.v1.AuditLog.RecordAudit:input_type -> rubrica.signer.v1.RecordAuditRequest
+	1,  // 32: rubrica.signer.v1.ActivationModule.Open:output_type -> rubrica.signer.v1.OpenResponse
+	3,  // 33: rubrica.signer.v1.ActivationModule.Identify:output_type -> rubrica.signer.v1.IdentifyResponse
+	6,  // 34: rubrica.signer.v1.ActivationModule.SendCode:output_type -> rubrica.signer.v1.SendCodeResponse
+	9,  // 35: rubrica.signer.v1.ActivationModule.IssueCredential:output_type -> rubrica.signer.v1.IssueCredentialResponse
+	11, // 36: rubrica.signer.v1.ActivationModule.Authorise:output_type -> rubrica.signer.v1.AuthoriseResponse
+	13, // 37: rubrica.signer.v1.ActivationModule.Sign:output_type -> rubrica.signer.v1.SignResponse
+	13, // 38: rubrica.signer.v1.ActivationModule.SignHashes:output_type -> rubrica.signer.v1.SignResponse
+	17, // 39: rubrica.signer.v1.ActivationModule.Refuse:output_type -> rubrica.signer.v1.RefuseResponse
+	30, // 40: rubrica.signer.v1.Validation.OCSP:output_type -> rubrica.signer.v1.OCSPResponse
+	32, // 41: rubrica.signer.v1.Validation.TimeStamp:output_type -> rubrica.signer.v1.TimeStampResponse
+	19, // 42: rubrica.signer.v1.CitizenRegister.Perform:output_type -> rubrica.signer.v1.PerformResponse
+	22, // 43: rubrica.signer.v1.CitizenRegister.StartActivation:output_type -> rubrica.signer.v1.StartActivationResponse
+	24, // 44: rubrica.signer.v1.CitizenRegister.Confirm:output_type -> rubrica.signer.v1.ConfirmResponse
+	26, // 45: rubrica.signer.v1.CitizenRegister.SetPassword:output_type -> rubrica.signer.v1.SetPasswordResponse
+	28, // 46: rubrica.signer.v1.CitizenRegister.ChangeCertificate:output_type -> rubrica.signer.v1.ChangeCertificateResponse
+	34, // 47: rubrica.signer.v1.AuditLog.RecordAudit:output_type -> rubrica.signer.v1.RecordAuditResponse
+	32, // [32:48] is the sub-list for method output_type
+	16, // [16:32] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_signerv1_signer_proto_init() }
@@ -2046,7 +2230,7 @@ func file_signerv1_signer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signerv1_signer_proto_rawDesc), len(file_signerv1_signer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -61,6 +61,11 @@ const (
 	CitizenProfileOpenIncidentProcedure = "/rubrica.signer.v1.CitizenProfile/OpenIncident"
 	// CitizenProfileReadLogProcedure is the fully-qualified name of the CitizenProfile's ReadLog RPC.
 	CitizenProfileReadLogProcedure = "/rubrica.signer.v1.CitizenProfile/ReadLog"
+	// CitizenProfileLeaveProcedure is the fully-qualified name of the CitizenProfile's Leave RPC.
+	CitizenProfileLeaveProcedure = "/rubrica.signer.v1.CitizenProfile/Leave"
+	// CitizenProfileTakeDocumentProcedure is the fully-qualified name of the CitizenProfile's
+	// TakeDocument RPC.
+	CitizenProfileTakeDocumentProcedure = "/rubrica.signer.v1.CitizenProfile/TakeDocument"
 )
 
 // CitizenProfileClient is a client for the rubrica.signer.v1.CitizenProfile service.
@@ -74,6 +79,8 @@ type CitizenProfileClient interface {
 	SetNotices(context.Context, *connect.Request[signerv1.SetNoticesRequest]) (*connect.Response[signerv1.SetNoticesResponse], error)
 	OpenIncident(context.Context, *connect.Request[signerv1.OpenIncidentRequest]) (*connect.Response[signerv1.OpenIncidentResponse], error)
 	ReadLog(context.Context, *connect.Request[signerv1.ReadLogRequest]) (*connect.Response[signerv1.ReadLogResponse], error)
+	Leave(context.Context, *connect.Request[signerv1.LeaveRequest]) (*connect.Response[signerv1.LeaveResponse], error)
+	TakeDocument(context.Context, *connect.Request[signerv1.TakeDocumentRequest]) (*connect.Response[signerv1.TakeDocumentResponse], error)
 }
 
 // NewCitizenProfileClient constructs a client for the rubrica.signer.v1.CitizenProfile service. By
@@ -141,6 +148,18 @@ func NewCitizenProfileClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(citizenProfileMethods.ByName("ReadLog")),
 			connect.WithClientOptions(opts...),
 		),
+		leave: connect.NewClient[signerv1.LeaveRequest, signerv1.LeaveResponse](
+			httpClient,
+			baseURL+CitizenProfileLeaveProcedure,
+			connect.WithSchema(citizenProfileMethods.ByName("Leave")),
+			connect.WithClientOptions(opts...),
+		),
+		takeDocument: connect.NewClient[signerv1.TakeDocumentRequest, signerv1.TakeDocumentResponse](
+			httpClient,
+			baseURL+CitizenProfileTakeDocumentProcedure,
+			connect.WithSchema(citizenProfileMethods.ByName("TakeDocument")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -155,6 +174,8 @@ type citizenProfileClient struct {
 	setNotices     *connect.Client[signerv1.SetNoticesRequest, signerv1.SetNoticesResponse]
 	openIncident   *connect.Client[signerv1.OpenIncidentRequest, signerv1.OpenIncidentResponse]
 	readLog        *connect.Client[signerv1.ReadLogRequest, signerv1.ReadLogResponse]
+	leave          *connect.Client[signerv1.LeaveRequest, signerv1.LeaveResponse]
+	takeDocument   *connect.Client[signerv1.TakeDocumentRequest, signerv1.TakeDocumentResponse]
 }
 
 // ChangePassword calls rubrica.signer.v1.CitizenProfile.ChangePassword.
@@ -202,6 +223,16 @@ func (c *citizenProfileClient) ReadLog(ctx context.Context, req *connect.Request
 	return c.readLog.CallUnary(ctx, req)
 }
 
+// Leave calls rubrica.signer.v1.CitizenProfile.Leave.
+func (c *citizenProfileClient) Leave(ctx context.Context, req *connect.Request[signerv1.LeaveRequest]) (*connect.Response[signerv1.LeaveResponse], error) {
+	return c.leave.CallUnary(ctx, req)
+}
+
+// TakeDocument calls rubrica.signer.v1.CitizenProfile.TakeDocument.
+func (c *citizenProfileClient) TakeDocument(ctx context.Context, req *connect.Request[signerv1.TakeDocumentRequest]) (*connect.Response[signerv1.TakeDocumentResponse], error) {
+	return c.takeDocument.CallUnary(ctx, req)
+}
+
 // CitizenProfileHandler is an implementation of the rubrica.signer.v1.CitizenProfile service.
 type CitizenProfileHandler interface {
 	ChangePassword(context.Context, *connect.Request[signerv1.ChangePasswordRequest]) (*connect.Response[signerv1.ChangePasswordResponse], error)
@@ -213,6 +244,8 @@ type CitizenProfileHandler interface {
 	SetNotices(context.Context, *connect.Request[signerv1.SetNoticesRequest]) (*connect.Response[signerv1.SetNoticesResponse], error)
 	OpenIncident(context.Context, *connect.Request[signerv1.OpenIncidentRequest]) (*connect.Response[signerv1.OpenIncidentResponse], error)
 	ReadLog(context.Context, *connect.Request[signerv1.ReadLogRequest]) (*connect.Response[signerv1.ReadLogResponse], error)
+	Leave(context.Context, *connect.Request[signerv1.LeaveRequest]) (*connect.Response[signerv1.LeaveResponse], error)
+	TakeDocument(context.Context, *connect.Request[signerv1.TakeDocumentRequest]) (*connect.Response[signerv1.TakeDocumentResponse], error)
 }
 
 // NewCitizenProfileHandler builds an HTTP handler from the service implementation. It returns the
@@ -276,6 +309,18 @@ func NewCitizenProfileHandler(svc CitizenProfileHandler, opts ...connect.Handler
 		connect.WithSchema(citizenProfileMethods.ByName("ReadLog")),
 		connect.WithHandlerOptions(opts...),
 	)
+	citizenProfileLeaveHandler := connect.NewUnaryHandler(
+		CitizenProfileLeaveProcedure,
+		svc.Leave,
+		connect.WithSchema(citizenProfileMethods.ByName("Leave")),
+		connect.WithHandlerOptions(opts...),
+	)
+	citizenProfileTakeDocumentHandler := connect.NewUnaryHandler(
+		CitizenProfileTakeDocumentProcedure,
+		svc.TakeDocument,
+		connect.WithSchema(citizenProfileMethods.ByName("TakeDocument")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/rubrica.signer.v1.CitizenProfile/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case CitizenProfileChangePasswordProcedure:
@@ -296,6 +341,10 @@ func NewCitizenProfileHandler(svc CitizenProfileHandler, opts ...connect.Handler
 			citizenProfileOpenIncidentHandler.ServeHTTP(w, r)
 		case CitizenProfileReadLogProcedure:
 			citizenProfileReadLogHandler.ServeHTTP(w, r)
+		case CitizenProfileLeaveProcedure:
+			citizenProfileLeaveHandler.ServeHTTP(w, r)
+		case CitizenProfileTakeDocumentProcedure:
+			citizenProfileTakeDocumentHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -339,4 +388,12 @@ func (UnimplementedCitizenProfileHandler) OpenIncident(context.Context, *connect
 
 func (UnimplementedCitizenProfileHandler) ReadLog(context.Context, *connect.Request[signerv1.ReadLogRequest]) (*connect.Response[signerv1.ReadLogResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenProfile.ReadLog is not implemented"))
+}
+
+func (UnimplementedCitizenProfileHandler) Leave(context.Context, *connect.Request[signerv1.LeaveRequest]) (*connect.Response[signerv1.LeaveResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenProfile.Leave is not implemented"))
+}
+
+func (UnimplementedCitizenProfileHandler) TakeDocument(context.Context, *connect.Request[signerv1.TakeDocumentRequest]) (*connect.Response[signerv1.TakeDocumentResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.CitizenProfile.TakeDocument is not implemented"))
 }

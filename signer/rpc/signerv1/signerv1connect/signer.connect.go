@@ -59,6 +59,9 @@ const (
 	ActivationModuleAuthoriseProcedure = "/rubrica.signer.v1.ActivationModule/Authorise"
 	// ActivationModuleSignProcedure is the fully-qualified name of the ActivationModule's Sign RPC.
 	ActivationModuleSignProcedure = "/rubrica.signer.v1.ActivationModule/Sign"
+	// ActivationModuleSignHashesProcedure is the fully-qualified name of the ActivationModule's
+	// SignHashes RPC.
+	ActivationModuleSignHashesProcedure = "/rubrica.signer.v1.ActivationModule/SignHashes"
 	// ActivationModuleRefuseProcedure is the fully-qualified name of the ActivationModule's Refuse RPC.
 	ActivationModuleRefuseProcedure = "/rubrica.signer.v1.ActivationModule/Refuse"
 	// ValidationOCSPProcedure is the fully-qualified name of the Validation's OCSP RPC.
@@ -90,6 +93,7 @@ type ActivationModuleClient interface {
 	IssueCredential(context.Context, *connect.Request[signerv1.IssueCredentialRequest]) (*connect.Response[signerv1.IssueCredentialResponse], error)
 	Authorise(context.Context, *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error)
 	Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error)
+	SignHashes(context.Context, *connect.Request[signerv1.SignHashesRequest]) (*connect.Response[signerv1.SignResponse], error)
 	Refuse(context.Context, *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error)
 }
 
@@ -140,6 +144,12 @@ func NewActivationModuleClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(activationModuleMethods.ByName("Sign")),
 			connect.WithClientOptions(opts...),
 		),
+		signHashes: connect.NewClient[signerv1.SignHashesRequest, signerv1.SignResponse](
+			httpClient,
+			baseURL+ActivationModuleSignHashesProcedure,
+			connect.WithSchema(activationModuleMethods.ByName("SignHashes")),
+			connect.WithClientOptions(opts...),
+		),
 		refuse: connect.NewClient[signerv1.RefuseRequest, signerv1.RefuseResponse](
 			httpClient,
 			baseURL+ActivationModuleRefuseProcedure,
@@ -157,6 +167,7 @@ type activationModuleClient struct {
 	issueCredential *connect.Client[signerv1.IssueCredentialRequest, signerv1.IssueCredentialResponse]
 	authorise       *connect.Client[signerv1.AuthoriseRequest, signerv1.AuthoriseResponse]
 	sign            *connect.Client[signerv1.SignRequest, signerv1.SignResponse]
+	signHashes      *connect.Client[signerv1.SignHashesRequest, signerv1.SignResponse]
 	refuse          *connect.Client[signerv1.RefuseRequest, signerv1.RefuseResponse]
 }
 
@@ -190,6 +201,11 @@ func (c *activationModuleClient) Sign(ctx context.Context, req *connect.Request[
 	return c.sign.CallUnary(ctx, req)
 }
 
+// SignHashes calls rubrica.signer.v1.ActivationModule.SignHashes.
+func (c *activationModuleClient) SignHashes(ctx context.Context, req *connect.Request[signerv1.SignHashesRequest]) (*connect.Response[signerv1.SignResponse], error) {
+	return c.signHashes.CallUnary(ctx, req)
+}
+
 // Refuse calls rubrica.signer.v1.ActivationModule.Refuse.
 func (c *activationModuleClient) Refuse(ctx context.Context, req *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error) {
 	return c.refuse.CallUnary(ctx, req)
@@ -203,6 +219,7 @@ type ActivationModuleHandler interface {
 	IssueCredential(context.Context, *connect.Request[signerv1.IssueCredentialRequest]) (*connect.Response[signerv1.IssueCredentialResponse], error)
 	Authorise(context.Context, *connect.Request[signerv1.AuthoriseRequest]) (*connect.Response[signerv1.AuthoriseResponse], error)
 	Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error)
+	SignHashes(context.Context, *connect.Request[signerv1.SignHashesRequest]) (*connect.Response[signerv1.SignResponse], error)
 	Refuse(context.Context, *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error)
 }
 
@@ -249,6 +266,12 @@ func NewActivationModuleHandler(svc ActivationModuleHandler, opts ...connect.Han
 		connect.WithSchema(activationModuleMethods.ByName("Sign")),
 		connect.WithHandlerOptions(opts...),
 	)
+	activationModuleSignHashesHandler := connect.NewUnaryHandler(
+		ActivationModuleSignHashesProcedure,
+		svc.SignHashes,
+		connect.WithSchema(activationModuleMethods.ByName("SignHashes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	activationModuleRefuseHandler := connect.NewUnaryHandler(
 		ActivationModuleRefuseProcedure,
 		svc.Refuse,
@@ -269,6 +292,8 @@ func NewActivationModuleHandler(svc ActivationModuleHandler, opts ...connect.Han
 			activationModuleAuthoriseHandler.ServeHTTP(w, r)
 		case ActivationModuleSignProcedure:
 			activationModuleSignHandler.ServeHTTP(w, r)
+		case ActivationModuleSignHashesProcedure:
+			activationModuleSignHashesHandler.ServeHTTP(w, r)
 		case ActivationModuleRefuseProcedure:
 			activationModuleRefuseHandler.ServeHTTP(w, r)
 		default:
@@ -302,6 +327,10 @@ func (UnimplementedActivationModuleHandler) Authorise(context.Context, *connect.
 
 func (UnimplementedActivationModuleHandler) Sign(context.Context, *connect.Request[signerv1.SignRequest]) (*connect.Response[signerv1.SignResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.Sign is not implemented"))
+}
+
+func (UnimplementedActivationModuleHandler) SignHashes(context.Context, *connect.Request[signerv1.SignHashesRequest]) (*connect.Response[signerv1.SignResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("rubrica.signer.v1.ActivationModule.SignHashes is not implemented"))
 }
 
 func (UnimplementedActivationModuleHandler) Refuse(context.Context, *connect.Request[signerv1.RefuseRequest]) (*connect.Response[signerv1.RefuseResponse], error) {

@@ -27,7 +27,14 @@ const (
 	ScopeRegistration = "registration"       // offices: register citizens
 	ScopeVideo        = "registration:video" // providers: hand in video identifications
 	ScopeAudit        = "audit"              // auditors' programs: ask the log, at a door of its own
+	ScopeService      = "service"            // Cloud Signature Consortium: whatever needs no signature
+	ScopeCredential   = "credential"         // Cloud Signature Consortium: one signature, by a citizen's consent
 )
+
+// ApplicationScopes are those that applications and offices may have.
+func ApplicationScopes() []string {
+	return []string{ScopeSignature, ScopeRegistration, ScopeVideo, ScopeService, ScopeCredential}
+}
 
 const (
 	tokenPath = "/oauth/token" //nolint:gosec // an address, no token
@@ -73,7 +80,8 @@ type oauthError struct {
 
 func (e *oauthError) Error() string { return "oauth: " + e.Code + ": " + e.Description }
 
-// token is the client credentials grant (RFC 6749, section 4.4).
+// token is the client credentials grant (RFC 6749, section 4.4), for a site that
+// issues tokens itself: the staff doors. Applications go to api/oauth.
 func (s *Site) token(c echo.Context) error {
 	answer, err := s.grant(c.Request())
 	var refused *oauthError

@@ -1,0 +1,211 @@
+package csc_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cms"
+)
+
+func pdf(t *testing.T) []byte {
+	t.Helper()
+	return must[[]byte](t)(os.ReadFile(filepath.Join("..", "..", "testdata", "pdf", "pdf-lib.pdf")))
+}
+
+type signed struct {
+	Documents      []string `json:"DocumentWithSignature"`
+	Objects        []string `json:"SignatureObject"`
+	ResponseID     string   `json:"responseID"`
+	ValidationInfo *struct {
+		Certificates []string
+	}
+}
+
+// Whole documents, of both formats in one call and at every level: a foreign
+// program finds their signatures good.
+func signDocuments(h *house) {
+	for _, level := range []string{"AdES-B-B", "Ades-B-LTA"} {
+		paper, note := pdf(h.T), []byte("Leída y conforme.")
+		token := h.consent(paper, note)
+		var got signed
+		h.call("v2/signatures/signDoc", token, map[string]any{"credentialID": h.credential.ID, "returnValidationInfo": true, "documents": []any{
+			map[string]any{
+				"document": b64(note), "signature_format": "C", "conformance_level": level, "signAlgo": sha256WithRSA, "signed_envelope_property": "Detached",
+				"signed_props": []any{map[string]any{"attribute_name": "mime-type", "attribute_value": b64([]byte("text/plain"))}},
+			},
+			map[string]any{
+				"document": b64(paper), "signature_format": "P", "conformance_level": level, "signAlgo": sha256WithRSA, "signed_envelope_property": "Revision",
+				"signed_props": []any{map[string]any{"attribute_name": "Reason", "attribute_value": b64([]byte("Conforme"))}},
+			},
+		}}, &got)
+		if len(got.Documents) != 1 || len(got.Objects) != 1 || got.ValidationInfo == nil || len(got.ValidationInfo.Certificates) != 3 {
+			h.Fatalf("got %d documents, %d objects, %v", len(got.Documents), len(got.Objects), got.ValidationInfo)
+		}
+		dir := h.TempDir()
+		write := func(name string, content []byte) string {
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				h.Fatal(err)
+			}
+			return path
+		}
+		out, err := exec.CommandContext(h.Context(), "pdfsig", "-nocert", write("signed.pdf", unb64(h.T, got.Documents[0]))).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "Signature is Valid.") {
+			h.Errorf("%s: pdfsig: %v\n%s", level, err, out)
+		}
+		out, err = exec.CommandContext(h.Context(), "openssl", "cms", "-verify", "-noverify", "-binary", "-inform", "DER", "-in", write("note.p7s", unb64(h.T, got.Objects[0])), "-content", write("note.txt", note), "-out", os.DevNull).CombinedOutput()
+		if err != nil {
+			h.Errorf("%s: openssl: %v\n%s", level, err, out)
+		}
+	}
+	h.spoiltDocuments()
+}
+
+// spoiltDocuments are calls that end before the consent is spent.
+func (h *house) spoiltDocuments() {
+	h.Helper()
+	paper := pdf(h.T)
+	token := h.consent(paper)
+	good := map[string]any{"document": b64(paper), "signature_format": "P", "signAlgo": sha256WithRSA}
+	digest := map[string]any{"hashes": []any{b64(digestOf(paper))}, "hashAlgorithmOID": signer.SHA256, "signature_format": "C", "signAlgo": "1.2.840.113549.1.1.1"}
+	prop := func(name string, value any) []any {
+		return []any{map[string]any{"attribute_name": name, "attribute_value": value}}
+	}
+	for _, test := range []struct {
+		documents, digests any
+		want               string
+	}{
+		{nil, nil, "400 invalid_request Empty documentDigests and documents objects"},
+		{[]any{good}, []any{digest}, "400 invalid_request Both documentDigests and documents parameters passed"},
+		{[]any{}, nil, "400 invalid_request Empty documentDigests and documents objects"},
+		{"x", nil, "400 invalid_request Invalid array parameter documents"},
+		{[]any{7}, nil, "400 invalid_request Invalid array parameter documents"},
+		{nil, map[string]any{}, "400 invalid_request Invalid object parameter documentDigests"},
+		{nil, []any{with(digest, "hashes", []any{"!"})}, "400 invalid_request Invalid Base64 hashes string parameter"},
+		{nil, []any{with(digest, "hashes", []any{b64(paper[:32])})}, "400 invalid_request documentDigests or documents are not authorized by the SAD"},
+		{nil, []any{with(digest, "hashes", []any{b64(paper[:33])})}, "400 invalid_request Invalid digest value length"},
+		{nil, []any{with(digest, "signAlgo", sha256WithRSA, "hashAlgorithmOID", signer.SHA512)}, "400 invalid_request String parameter hashAlgorithmOID contradicts with signAlgo parameter"},
+		{nil, []any{with(digest, "hashAlgorithmOID", nil)}, "400 invalid_request Missing (or invalid type) string parameter hashAlgorithmOID"},
+		{nil, []any{with(digest, "conformance_level", "Ades-B-LTA")}, "400 invalid_request Invalid parameter conformance_level"},
+		{nil, []any{with(digest, "signed_envelope_property", "Attached")}, "400 invalid_request Invalid parameter signed_envelope_property"},
+		{[]any{with(good, "document", "!")}, nil, "400 invalid_request Invalid Base64 documents string parameter"},
+		{[]any{with(good, "document", nil)}, nil, "400 invalid_request Invalid Base64 documents string parameter"},
+		{[]any{with(good, "document", b64([]byte("another")))}, nil, "403 invalid_hash Document or documentDigest does not match authorized hash"},
+		{[]any{with(good, "signAlgo", nil)}, nil, "400 invalid_request Missing (or invalid type) string parameter signAlgo"},
+		{[]any{with(good, "signature_format", "X")}, nil, "400 invalid_request Invalid parameter signature_format"},
+		{[]any{with(good, "signature_format", "J")}, nil, "400 invalid_request Invalid parameter signature_format"},
+		{[]any{with(good, "signature_format", nil)}, nil, "400 invalid_request Invalid parameter signature_format"},
+		{[]any{with(good, "conformance_level", "Ades-B-X")}, nil, "400 invalid_request Invalid parameter conformance_level"},
+		{[]any{with(good, "conformance_level", 7)}, nil, "400 invalid_request Invalid parameter conformance_level"},
+		{[]any{with(good, "signed_envelope_property", "Detached")}, nil, "400 invalid_request Invalid parameter signed_envelope_property"},
+		{[]any{with(good, "signed_props", prop("mime-type", b64([]byte("text/plain"))))}, nil, "400 invalid_request Invalid parameter signed_props (mime-type)"},
+		{[]any{with(good, "signed_props", prop("content-hints", b64([]byte("x"))))}, nil, "400 invalid_request Invalid parameter signed_props (content-hints)"},
+		{[]any{with(good, "signed_props", prop("Reason", "!"))}, nil, "400 invalid_request Invalid parameter signed_props (Reason)"},
+		{[]any{with(good, "signed_props", 7)}, nil, "400 invalid_request Invalid parameter signed_props"},
+	} {
+		body := map[string]any{"credentialID": h.credential.ID}
+		if test.documents != nil {
+			body["documents"] = test.documents
+		}
+		if test.digests != nil {
+			body["documentDigests"] = test.digests
+		}
+		h.refused("v2/signatures/signDoc", token, body, test.want)
+	}
+	h.refused("v2/signatures/signDoc", token, map[string]any{"credentialID": h.credential.ID, "documents": []any{good}, "operationMode": "A"}, "400 invalid_request Invalid parameter operationMode")
+	var got signed
+	h.call("v2/signatures/signDoc", token, map[string]any{"credentialID": h.credential.ID, "documents": []any{good}}, &got)
+	if len(got.Documents) != 1 {
+		h.Errorf("as it should be: %+v", got)
+	}
+	h.refused("v2/signatures/signDoc", token, map[string]any{"credentialID": h.credential.ID, "documents": []any{good}}, "400 invalid_request Invalid parameter SAD")
+}
+
+// Of digests only signatures come back, at once or later.
+func signDigests(h *house) {
+	one, two := []byte("uno"), []byte("dos")
+	digests := []map[string]any{
+		{"hashes": []any{b64(digestOf(two))}, "hashAlgorithmOID": signer.SHA256, "signature_format": "P", "conformance_level": "Ades-B-T", "signAlgo": sha256WithRSA},
+		{"hashes": []any{b64(digestOf(one))}, "hashAlgorithmOID": signer.SHA256, "signature_format": "C", "conformance_level": "Ades-LT", "signAlgo": sha256WithRSA},
+	}
+	check := func(objects []string) {
+		h.Helper()
+		certificate := must[*x509.Certificate](h.T)(x509.ParseCertificate(h.credential.Certificate.DER))
+		if len(objects) != 2 {
+			h.Fatalf("%d signatures, want 2", len(objects))
+		}
+		for i, content := range [][]byte{two, one} {
+			m := must[*cms.Message](h.T)(cms.Open(strings.NewReader(string(unb64(h.T, objects[i]))), int64(len(unb64(h.T, objects[i])))))
+			if err := m.Signers[0].Verify(certificate, digestOf(content)); err != nil {
+				h.Errorf("signature %d: %v", i+1, err)
+			}
+		}
+	}
+	var got signed
+	h.call("v2/signatures/signDoc", h.consent(one, two), map[string]any{"credentialID": h.credential.ID, "documentDigests": digests}, &got)
+	check(got.Objects)
+
+	token := h.consent(one, two)
+	h.refused("v2/signatures/signDoc", token, map[string]any{"credentialID": h.credential.ID, "documentDigests": digests[:1]}, "400 invalid_request documentDigests or documents are not authorized by the SAD")
+	// No list of the root's is published here: B-T is as far as it goes.
+	digests[1] = with(digests[1], "conformance_level", "Ades-T")
+	ask := map[string]any{"credentialID": h.credential.ID, "documentDigests": digests, "operationMode": "A"}
+	h.call("v2/signatures/signDoc", token, ask, &got)
+	got.Objects = nil
+	poll := map[string]any{"requestID": got.ResponseID}
+	const unknown = "400 invalid_request Invalid parameter requestID"
+	// It stays to be fetched while the level that was asked for is not there.
+	h.stamps.down.Store(true)
+	for range 2 {
+		h.answers("no time-stamps", h.post("v2/signatures/signPolling", token, text2(poll)), "202 accepted_request The previous async request has been accepted but not yet completed")
+	}
+	h.stamps.down.Store(false)
+	h.refused("v2/signatures/signPolling", "other", poll, unknown)
+	request, _, _ := strings.Cut(got.ResponseID, ".")
+	for _, spoilt := range []string{".C.1.1PB-LT.2CB-LT", ".C.1.1CB-LTA.2CB-LT", ".C.1.1CB-T", ".C.1", ".C.x.1CB-T.2CB-T", ".C.1.1XB-T.2CB-T", ".C.1.1CB-X.2CB-T"} {
+		h.refused("v2/signatures/signPolling", "service", map[string]any{"requestID": request + spoilt}, unknown)
+	}
+	h.clock.advance(2 * time.Minute)
+	h.call("v2/signatures/signPolling", "service", poll, &got)
+	check(got.Objects)
+	h.levels(got.Objects, true)
+	h.refused("v2/signatures/signPolling", "service", poll, unknown)
+
+	// Whoever has waited long enough gets what there is.
+	token = h.consent(one, two)
+	h.call("v2/signatures/signDoc", token, with(ask, "validity_period", 60_000), &got)
+	got.Objects = nil
+	h.stamps.down.Store(true)
+	defer h.stamps.down.Store(false)
+	h.clock.advance(2 * time.Minute)
+	h.call("v2/signatures/signPolling", "service", map[string]any{"requestID": got.ResponseID}, &got)
+	check(got.Objects)
+	h.levels(got.Objects, false)
+
+	// Bare values have no level to be lifted to.
+	token = h.consent(one)
+	h.call("v2/signatures/signHash", token, map[string]any{
+		"credentialID": h.credential.ID, "hashes": []string{b64(digestOf(one))}, "signAlgo": sha256WithRSA, "operationMode": "A",
+	}, &got)
+	request, _, _ = strings.Cut(got.ResponseID, ".")
+	h.refused("v2/signatures/signPolling", "service", map[string]any{"requestID": request + ".C.1.1CB-T"}, unknown)
+}
+
+// levels looks for the time-stamps of signatures (EN 319 122-1, 5.3).
+func (h *house) levels(objects []string, stamped bool) {
+	h.Helper()
+	signatureTimeStamp := must[[]byte](h.T)(asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}))
+	for i, object := range objects {
+		if got := bytes.Contains(unb64(h.T, object), signatureTimeStamp); got != stamped {
+			h.Errorf("signature %d: a time-stamp is there: %v, want %v", i+1, got, stamped)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package csc_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// method is a call that would be answered, and what is said of each of its
+// parameters when it is not as it should be.
+type method struct {
+	path, token string
+	base        map[string]any
+	// missing, wrong and empty are the answers to a parameter that is left out
+	// (or null), of another type, and empty; "" means that it is let through.
+	parameters map[string]spoilt
+}
+
+type spoilt struct{ missing, wrong, empty string }
+
+// let is an answer to which the parameter in question is no matter.
+const let = ""
+
+func text(name string) spoilt {
+	m := "Missing (or invalid type) string parameter " + name
+	return spoilt{m, m, "Invalid parameter " + name}
+}
+
+func optional(name string) spoilt { return spoilt{let, "Invalid parameter " + name, let} }
+
+func flag(name string) spoilt {
+	return spoilt{let, "Invalid parameter " + name, "Invalid parameter " + name}
+}
+
+func array() spoilt {
+	m := "Missing (or invalid type) array parameter hash"
+	return spoilt{m, m, m}
+}
+
+// methods are all of them. The consent is one that is never spent: signing
+// methods end at a parameter in each of these calls.
+func (h *house) methods(sad string) []method {
+	id, hash := h.credential.ID, b64(digestOf([]byte("uno")))
+	hashes := []any{hash}
+	data := optional("clientData")
+	signHash1 := map[string]any{"credentialID": id, "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.1", "hashAlgo": signer.SHA256, "clientData": "x"}
+	signHash2 := map[string]any{
+		"credentialID": id, "SAD": sad, "hashes": hashes, "signAlgo": "1.2.840.113549.1.1.1", "hashAlgorithmOID": signer.SHA256, "clientData": "x",
+		"operationMode": "A", "validity_period": 1000, "response_uri": "https://sede.example/aviso",
+	}
+	views := map[string]spoilt{
+		"certificates": {let, "Invalid parameter certificates", "Invalid parameter certificates"},
+		"certInfo":     flag("certInfo"), "authInfo": flag("authInfo"), "lang": optional("lang"), "clientData": data,
+	}
+	and := func(more map[string]spoilt) map[string]spoilt {
+		out := map[string]spoilt{}
+		for _, from := range []map[string]spoilt{views, more} {
+			maps.Copy(out, from)
+		}
+		return out
+	}
+	return []method{
+		{"v1/info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
+		{"v2/info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
+		{"v1/credentials/list", "service", map[string]any{"userID": ana, "maxResults": 3, "clientData": "x"}, map[string]spoilt{
+			"userID": text("userID"), "clientData": data,
+			"maxResults": {let, "Invalid parameter maxResults", "Invalid parameter maxResults"},
+		}},
+		{"v2/credentials/list", "service", map[string]any{
+			"userID": ana, "maxResults": 3, "credentialInfo": true, "certificates": "single", "certInfo": true, "authInfo": true, "onlyValid": true,
+			"lang": "es", "clientData": "x",
+		}, and(map[string]spoilt{
+			"userID": text("userID"), "onlyValid": flag("onlyValid"), "credentialInfo": flag("credentialInfo"),
+			"maxResults": {let, "Invalid parameter maxResults", "Invalid parameter maxResults"},
+		})},
+		{
+			"v1/credentials/info", "service",
+			map[string]any{"credentialID": id, "certificates": "none", "certInfo": true, "authInfo": true, "lang": "es", "clientData": "x"},
+			and(map[string]spoilt{"credentialID": text("credentialID")}),
+		},
+		{
+			"v2/credentials/info", "service",
+			map[string]any{"credentialID": id, "certificates": "none", "certInfo": true, "authInfo": true, "lang": "es", "clientData": "x"},
+			and(map[string]spoilt{"credentialID": text("credentialID")}),
+		},
+		{"v1/credentials/authorize", "service", map[string]any{"credentialID": id, "numSignatures": 1, "hash": hashes, "description": "x", "clientData": "x"}, map[string]spoilt{
+			"credentialID": text("credentialID"), "hash": array(), "description": optional("description"), "clientData": data,
+			"numSignatures": {
+				"Missing (or invalid type) integer parameter numSignatures", "Missing (or invalid type) integer parameter numSignatures",
+				"Missing (or invalid type) integer parameter numSignatures",
+			},
+		}},
+		{"v2/credentials/authorize", "service", map[string]any{"credentialID": id, "numSignatures": 1, "hashes": hashes, "hashAlgorithmOID": signer.SHA256, "clientData": "x"}, map[string]spoilt{
+			"credentialID": text("credentialID"), "hashes": array(), "hashAlgorithmOID": text("hashAlgorithmOID"), "clientData": data,
+		}},
+		{"v2/credentials/authorizeCheck", "service", map[string]any{"handle": "x"}, map[string]spoilt{"handle": text("handle")}},
+		{"v2/credentials/getChallenge", "service", map[string]any{"credentialID": id, "authObjectID": "OTP"}, map[string]spoilt{
+			"credentialID": text("credentialID"), "authObjectID": text("authObjectID"),
+		}},
+		{"v1/credentials/sendOTP", "service", map[string]any{"credentialID": id, "clientData": "x"}, map[string]spoilt{"credentialID": text("credentialID"), "clientData": data}},
+		{"v1/credentials/extendTransaction", "service", map[string]any{"credentialID": id, "SAD": sad, "hash": hashes, "clientData": "x"}, map[string]spoilt{
+			"credentialID": text("credentialID"), "SAD": text("SAD"), "hash": array(), "clientData": data,
+		}},
+		{"v2/credentials/extendTransaction", "service", map[string]any{"credentialID": id, "SAD": sad, "hashes": hashes, "hashAlgorithmOID": signer.SHA256, "clientData": "x"}, map[string]spoilt{
+			"credentialID": text("credentialID"), "SAD": text("SAD"), "hashes": array(), "hashAlgorithmOID": text("hashAlgorithmOID"), "clientData": data,
+		}},
+		{"v1/signatures/signHash", "service", with(signHash1, "clientData", 7), map[string]spoilt{
+			"credentialID": text("credentialID"), "SAD": text("SAD"), "hash": array(), "signAlgo": text("signAlgo"), "hashAlgo": text("hashAlgo"),
+		}},
+		{"v2/signatures/signHash", "service", with(signHash2, "clientData", 7), map[string]spoilt{
+			"credentialID": text("credentialID"), "SAD": text("SAD"), "hashes": array(), "signAlgo": text("signAlgo"), "hashAlgorithmOID": text("hashAlgorithmOID"),
+			"operationMode":   {"Invalid parameter response_uri", "Invalid parameter operationMode", "Invalid parameter response_uri"},
+			"validity_period": {let, "Invalid parameter validity_period", "Invalid parameter validity_period"},
+			"response_uri":    {let, "Invalid parameter response_uri", "Invalid parameter response_uri"},
+		}},
+		{"v2/signatures/signPolling", "service", map[string]any{"requestID": "x"}, map[string]spoilt{"requestID": text("requestID")}},
+		{"v1/signatures/timestamp", "service", map[string]any{"hash": hash, "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"}, map[string]spoilt{
+			"hash":     {"Missing (or invalid type) string parameter hash", "Missing (or invalid type) string parameter hash", "Empty hash parameter"},
+			"hashAlgo": {"Invalid parameter hashAlgo", "Invalid parameter hashAlgo", "Invalid parameter hashAlgo"},
+			"nonce":    {let, "Invalid parameter nonce", "Invalid parameter nonce"}, "clientData": data,
+		}},
+	}
+}
+
+// Every method and every parameter of it: missing, null, of another type, empty,
+// huge, twice, unknown.
+func parameters(h *house) {
+	sad := h.consent([]byte("uno"))
+	for _, m := range h.methods(sad) {
+		usual := h.post(m.path, m.token, text2(m.base))
+		if usual.status >= 500 {
+			h.Fatalf("%s: %d %s", m.path, usual.status, usual.body)
+		}
+		says := func(what string, got reply, want string) {
+			h.Helper()
+			if want != let {
+				h.answers(m.path+": "+what, got, "400 invalid_request "+want)
+				return
+			}
+			if got.status != usual.status {
+				h.Errorf("%s: %s: got %d %s, want it let through (%d)", m.path, what, got.status, got.body, usual.status)
+			}
+		}
+		for name, s := range m.parameters {
+			says(name+" missing", h.post(m.path, m.token, text2(with(m.base, name, nil))), s.missing)
+			says(name+" null", h.post(m.path, m.token, text2(with(m.base, name, json.RawMessage("null")))), s.missing)
+			for _, other := range []any{7.5, []any{map[string]any{}}, map[string]any{"a": []any{1}}} {
+				if _, list := other.([]any); list && strings.HasPrefix(name, "hash") && s.missing == array().missing {
+					continue // it is one
+				}
+				says(fmt.Sprint(name, " as ", other), h.post(m.path, m.token, text2(with(m.base, name, other))), s.wrong)
+			}
+			says(name+" empty", h.post(m.path, m.token, text2(with(m.base, name, ""))), s.empty)
+			twice := strings.TrimSuffix(text2(m.base), "}") + "," + text2(map[string]any{name: m.base[name]})[1:]
+			h.answers(m.path+": "+name+" twice", h.post(m.path, m.token, twice), "400 invalid_request The request is not a JSON object")
+			huge := h.post(m.path, m.token, text2(with(m.base, name, strings.Repeat("x", 30<<10))))
+			if huge.status >= 500 {
+				h.Errorf("%s: %s huge: %d %s", m.path, name, huge.status, huge.body)
+			}
+		}
+		says("another member", h.post(m.path, m.token, text2(with(m.base, "unknown", []any{1}))), let)
+	}
+	h.values(sad)
+}
+
+// values are parameters of the right type and the wrong value.
+func (h *house) values(sad string) {
+	h.Helper()
+	id, digest := h.credential.ID, digestOf([]byte("uno"))
+	sign := map[string]any{"credentialID": id, "SAD": sad, "hashes": []any{b64(digest)}, "signAlgo": sha256WithRSA, "clientData": 7}
+	authorize := map[string]any{"credentialID": id, "numSignatures": 1, "hashes": []any{b64(digest)}, "hashAlgorithmOID": signer.SHA256}
+	stamp := map[string]any{"hash": b64(digest), "hashAlgo": signer.SHA256}
+	const (
+		hashPath, authorizePath, stampPath = "v2/signatures/signHash", "v2/credentials/authorize", "v2/signatures/timestamp"
+		base64                             = "Invalid Base64 hash string parameter"
+		length                             = "Invalid digest value length"
+	)
+	for _, test := range []struct {
+		path string
+		base map[string]any
+		name string
+		as   any
+		want string
+	}{
+		{authorizePath, authorize, "numSignatures", 0, "Invalid value for parameter numSignatures"},
+		{authorizePath, authorize, "numSignatures", -1, "Invalid value for parameter numSignatures"},
+		{authorizePath, authorize, "numSignatures", 1 << 31, "Numbers of signatures is too high"},
+		{authorizePath, authorize, "numSignatures", 101, "Numbers of signatures is too high"},
+		{authorizePath, authorize, "numSignatures", json.RawMessage("1e400"), "Missing (or invalid type) integer parameter numSignatures"},
+		{authorizePath, authorize, "hashes", []any{}, "Empty hash array"},
+		{authorizePath, authorize, "hashes", []any{7}, base64},
+		{authorizePath, authorize, "hashAlgorithmOID", signer.SHA512, length},
+		{authorizePath, authorize, "hashAlgorithmOID", "1.3.14.3.2.26", "Invalid parameter hashAlgorithmOID"},
+		{authorizePath, authorize, "credentialID", "nobody's", "Invalid parameter credentialID"},
+		{authorizePath, authorize, "credentialID", id, "Invalid parameter credentialID"}, // it is of mode oauth2code
+		{hashPath, sign, "hashes", []any{}, "Empty hash array"},
+		{hashPath, sign, "hashes", []any{"-_" + b64(digest)[2:]}, base64},
+		{hashPath, sign, "hashes", []any{strings.TrimRight(b64(digest), "=")}, base64},
+		{hashPath, sign, "hashes", []any{b64(digest) + "\n"}, base64},
+		{hashPath, sign, "hashes", []any{""}, base64},
+		{hashPath, sign, "hashes", []any{b64(digest), nil}, base64},
+		{hashPath, sign, "hashes", []any{b64(digest[:31])}, "Hash is not authorized by the SAD"},
+		{hashPath, sign, "signAlgo", "1.2.840.113549.1.1.5", "Invalid parameter signAlgo"},
+		{hashPath, sign, "signAlgo", "none", "Invalid parameter signAlgo"},
+		{hashPath, sign, "signAlgo", "1.2.840.113549.1.1.13", length},
+		{hashPath, sign, "hashAlgorithmOID", signer.SHA512, "Invalid parameter hashAlgorithmOID"},
+		{hashPath, sign, "hashAlgorithmOID", "2.16.840.1.101.3.4.2.8", "Invalid parameter hashAlgorithmOID"},
+		{hashPath, sign, "signAlgoParams", 7, "Missing (or invalid type) string parameter signAlgoParams"},
+		{hashPath, sign, "operationMode", "B", "Invalid parameter operationMode"},
+		{hashPath, sign, "validity_period", 0, "Out of bounds parameter validity_period"},
+		{hashPath, sign, "validity_period", 1 << 40, "Out of bounds parameter validity_period"},
+		{hashPath, sign, "response_uri", "https://sede.example/", "Invalid parameter response_uri"}, // not asynchronous
+		{hashPath, with(sign, "operationMode", "A"), "response_uri", "http://sede.example/", "Invalid parameter response_uri"},
+		{hashPath, with(sign, "operationMode", "A"), "response_uri", "https://a:b@sede.example/", "Invalid parameter response_uri"},
+		{hashPath, sign, "credentialID", strings.Repeat("x", 300), "Invalid parameter credentialID"},
+		{hashPath, sign, "SAD", "a b", "Invalid parameter SAD"},
+		{hashPath, sign, "SAD", "\x00", "Invalid parameter SAD"},
+		{"v2/credentials/info", map[string]any{"credentialID": "\x00"}, "certInfo", true, "Invalid parameter credentialID"},
+		{"v2/credentials/list", map[string]any{"userID": ana}, "pageToken", "2", "Invalid parameter pageToken"},
+		{"v2/credentials/list", map[string]any{"userID": ana}, "maxResults", 0, "Invalid parameter maxResults"},
+		{"v2/credentials/list", map[string]any{}, "userID", "12345678A", "Invalid parameter userID"},
+		{"v2/credentials/list", map[string]any{"userID": ana}, "certificates", "all", "Invalid parameter certificates"},
+		{stampPath, stamp, "hash", "!", base64},
+		{stampPath, stamp, "hash", b64(digest[:20]), length},
+		{stampPath, stamp, "hashAlgo", "1.3.14.3.2.26", "Invalid parameter hashAlgo"},
+		{stampPath, stamp, "nonce", "xyz", "Invalid parameter nonce"},
+		{stampPath, stamp, "nonce", "-1", "Invalid parameter nonce"},
+		{stampPath, stamp, "nonce", strings.Repeat("f", 1000), "Invalid parameter nonce"},
+	} {
+		h.refused(test.path, "service", with(test.base, test.name, test.as), "400 invalid_request "+test.want)
+	}
+}
+
+// forms are answers that come before any method: each is in this door's form.
+func forms(h *house) {
+	const all = "v2/credentials/info"
+	const json8 = "application/json; charset=utf-8"
+	ordinary := map[string]string{"Content-Type": json8, "Authorization": "Bearer service"}
+	deep := strings.Repeat(`{"a":[`, 5000) + "1" + strings.Repeat(`]}`, 5000)
+	h.answers("no token", h.post(all, "", "{}"), "400 invalid_request Malformed authorization header")
+	for _, value := range []string{"Basic YTpi", "Bearer", "Bearer ", "service"} {
+		got := h.send1(http.MethodPost, all, strings.NewReader("{}"), map[string]string{"Content-Type": json8, "Authorization": value})
+		h.answers(value, got, "400 invalid_request Malformed authorization header")
+	}
+	h.answers("unknown token", h.post(all, "nobody", "{}"), "401 invalid_token The access token is expired, revoked, or not a token")
+	h.answers("nothing there", h.post("v2/credentials/nothing", "service", "{}"), "404 invalid_request There is no such method")
+	h.answers("of version 2", h.post("v1/signatures/signDoc", "service", "{}"), "404 invalid_request There is no such method")
+	h.answers("GET", h.send1(http.MethodGet, all, nil, ordinary), "405 invalid_request Methods of this interface are called by POST")
+	for name, body := range map[string]string{
+		"no JSON": "{", "an array": "[]", "a string": `"x"`, "null": "null", "two": "{}{}", "not UTF-8": "{\"a\":\"\xff\"}", "twice within": `{"a":{"b":1,"b":2}}`,
+	} {
+		h.answers(name, h.post(all, "service", body), "400 invalid_request The request is not a JSON object")
+	}
+	h.answers("10,000 deep", h.post(all, "service", deep), "400 invalid_request The request is nested too deeply")
+	for _, kind := range []string{"text/plain", "application/xml", "application/x-www-form-urlencoded", ""} {
+		got := h.send1(http.MethodPost, all, strings.NewReader("{}"), map[string]string{"Content-Type": kind, "Authorization": "Bearer service"})
+		h.answers(kind, got, "415 invalid_request The request is not application/json")
+	}
+	got := h.send1(http.MethodPost, all, io.LimitReader(endless{}, 1<<20), ordinary)
+	h.answers("1 MB", got, "413 invalid_request The request is too large")
+	if !slices.Contains(got.header.Values("Cache-Control"), "no-store") {
+		h.Errorf("Cache-Control is %q, want no-store", got.header.Get("Cache-Control"))
+	}
+	if strings.Contains(h.journal.String(), "Bearer") || strings.Contains(h.journal.String(), "credential-") {
+		h.Error("a token stands in the log")
+	}
+}
+
+// endless is a body of blanks.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func text2(o map[string]any) string {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}

@@ -1,0 +1,62 @@
+package desk
+
+import (
+	"context"
+
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+type applications interface {
+	// Applications lists all clients, Application reads one
+	// (policies.ApplicationUnknown).
+	Applications(ctx context.Context) ([]signer.RegisteredClient, error)
+	Application(ctx context.Context, id string) (signer.RegisteredClient, error)
+}
+
+// supervise admits supervisors alone.
+func (a *Asking) supervise() error {
+	if err := a.admit(); err != nil {
+		return err
+	}
+	if a.Officer.Role != RoleSupervisor {
+		return policies.Refuse(policies.RoleMissing, "role", RoleSupervisor)
+	}
+	return nil
+}
+
+// Applications are the applications and offices that the deployment knows.
+func (s *Service) Applications(ctx context.Context, a Asking) ([]signer.RegisteredClient, error) {
+	if err := a.supervise(); err != nil {
+		return nil, err
+	}
+	if err := s.looked(ctx, a, "applications"); err != nil {
+		return nil, err
+	}
+	return s.Store.Applications(ctx)
+}
+
+// Application opens one.
+func (s *Service) Application(ctx context.Context, a Asking, id string) (signer.RegisteredClient, error) {
+	if err := a.supervise(); err != nil {
+		return signer.RegisteredClient{}, err
+	}
+	r, err := s.Store.Application(ctx, id)
+	if err != nil {
+		return r, err
+	}
+	return r, s.looked(ctx, a, "application", "subject", id)
+}
+
+// ChangeApplication has a change made. What cannot be read of it is refused as
+// policies.QueryInvalid, with the reason.
+func (s *Service) ChangeApplication(ctx context.Context, a Asking, c citizen.ApplicationChange) error {
+	if err := a.supervise(); err != nil {
+		return err
+	}
+	c.By = a.Officer.ID
+	wanted := statement{Act: citizen.ActChangeApplication, Officer: signature(a.Officer), Application: &c, Reason: a.Reason}
+	_, err := s.perform(ctx, a, wanted, about{subject: c.Application})
+	return err
+}

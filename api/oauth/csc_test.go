@@ -1,0 +1,148 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/api/csc"
+	"github.com/rubrica-firma/rubrica/api/oauth"
+	"github.com/rubrica-firma/rubrica/signer"
+)
+
+// door is that of the Cloud Signature Consortium over this server.
+type door struct{ *oauth.Server }
+
+func (d door) Consent(ctx context.Context, token string) (csc.Consent, error) {
+	found, err := d.Server.Consent(ctx, token)
+	return csc.Consent{ClientID: found.ClientID, SAD: found.SAD, ExpiresAt: found.ExpiresAt}, err
+}
+
+func (d door) Carry(ctx context.Context, c csc.Consent) (string, error) {
+	return d.Server.Carry(ctx, oauth.Consent{ClientID: c.ClientID, SAD: c.SAD, ExpiresAt: c.ExpiresAt})
+}
+
+func (h *house) door(now func() time.Time) *csc.Door {
+	return csc.New(csc.Config{
+		Store: h.public, Authority: door{h.server}, Name: "Rúbrica", Logo: "/logo.svg", Region: "ES", Description: "Firma",
+		DocumentBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler), Now: now,
+	})
+}
+
+// A token that is bound to a key is no good at the door without a proof of that
+// key for this very call.
+func TestDPoPAtTheDoor(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a, other := h.add("sede", nil), h.add("otra", nil)
+	token := h.redeem(a, redeeming(h.service(a))).text("access_token")
+	const list, info = "/csc/v2/credentials/list", "/csc/v2/credentials/info"
+	call := func(scheme string, proofs ...string) reply {
+		t.Helper()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, list, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", scheme+" "+token)
+		for _, proof := range proofs {
+			r.Header.Add("DPoP", proof)
+		}
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r)
+		return replyOf(w)
+	}
+	proof := func(changes ...string) string {
+		claims := map[string]any{"htm": "POST", "htu": issuer + list, "jti": rand.Text(), "iat": time.Now().Unix(), "ath": challengeOf(token)}
+		for i := 0; i < len(changes); i += 2 {
+			claims[changes[i]] = changes[i+1]
+		}
+		return h.proofOf(a, claims)
+	}
+	good := proof()
+	if got := call("DPoP", good); got.status != http.StatusOK {
+		t.Fatalf("a good proof: got %d %s", got.status, got.body)
+	}
+	for name, proofs := range map[string][]string{
+		"replayed": {good}, "none": nil, "two": {proof(), proof()},
+		"another address": {proof("htu", issuer+info)}, "version 1": {proof("htu", issuer+"/csc/v1/credentials/list")},
+		"another host": {proof("htu", "https://otra.example.es"+list)}, "another method": {proof("htm", "GET")},
+		"another token": {proof("ath", challengeOf("x"))},
+		"another's key": {h.proof(other, http.MethodPost, issuer+list, token)}, "the server's": {h.proof(a, http.MethodPost, issuer+"/oauth/token", token)},
+	} {
+		wantError(t, name, call("DPoP", proofs...), 401, "invalid_token")
+	}
+	wantError(t, "borne by anybody", call("Bearer"), 401, "invalid_token")
+	wantError(t, "borne by anybody, with a proof", call("Bearer", proof()), 401, "invalid_token")
+}
+
+// At the door's address of the token endpoint a proof is of that address.
+func TestDPoPAtTheAlias(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", func(c *signer.Client) { c.Switches = []string{signer.SwitchCSC1} })
+	for _, path := range []string{"/csc/v1/oauth2/token", "/csc/v2/oauth2/token"} {
+		ask := func(proof string) reply {
+			return h.ask(http.MethodPost, path, h.asserted(a, redeeming(h.service(a))), "DPoP", proof)
+		}
+		good := h.proof(a, http.MethodPost, issuer+path, "")
+		got := ask(good)
+		if got.status != http.StatusOK || got.text("token_type") != "DPoP" || got.text("scope") != api.ScopeService {
+			t.Fatalf("%s: got %d %s, want a token bound to the key", path, got.status, got.body)
+		}
+		if r := h.whoami(a, got.text("access_token")); r.status != http.StatusOK {
+			t.Errorf("%s: its token: got %d %s", path, r.status, r.body)
+		}
+		for name, proof := range map[string]string{
+			"replayed": good, "of the server's own": h.proof(a, http.MethodPost, issuer+"/oauth/token", ""),
+			"of another method": h.proof(a, http.MethodGet, issuer+path, ""), "of another": h.proof(a, http.MethodPost, issuer+path+"/x", ""),
+			"of another host": h.proof(a, http.MethodPost, "https://otra.example.es"+path, ""),
+		} {
+			wantError(t, path+": "+name, ask(proof), 400, "invalid_dpop_proof")
+		}
+	}
+	wantError(t, "at the server's own, of the door's", h.ask(http.MethodPost, "/oauth/token", h.asserted(a, redeeming(h.service(a))),
+		"DPoP", h.proof(a, http.MethodPost, issuer+"/csc/v2/oauth2/token", "")), 400, "invalid_dpop_proof")
+}
+
+// numSignatures has to be the number of hashes, wherever it is said.
+func TestNumSignatures(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", func(c *signer.Client) { c.Switches = []string{signer.SwitchCSC1} })
+	hash := strings.Repeat("A", 43)
+	for path, hashes := range map[string]string{"/csc/v1/oauth2/pushed_authorize": "hash", "/csc/v2/oauth2/pushed_authorize": "hashes"} {
+		for number, want := range map[string]int{
+			"1": 1, "2": 2, "100": 100, "0": -1, "-1": -1, "2147483648": -1, "9223372036854775808": -1, "1.0": -1, "uno": -1, "": 3,
+		} {
+			v := asking(api.ScopeService)
+			v.Set("scope", api.ScopeCredential)
+			v.Set("credentialID", "cred-1")
+			v.Set("hashAlgorithmOID", signer.SHA256)
+			v.Set("numSignatures", number)
+			right := max(1, want)
+			for _, n := range []int{right, right + 1} {
+				v.Set(hashes, distinct(hash, n))
+				got := h.ask(http.MethodPost, path, h.asserted(a, v))
+				if good := want == n || number == "" && n <= 100; good != (got.status == http.StatusCreated) {
+					t.Errorf("%s: %q for %d hashes: got %d %s", path, number, n, got.status, got.body)
+				} else if !good {
+					wantError(t, path+": "+number, got, 400, "invalid_authorization_details")
+				}
+			}
+		}
+	}
+}
+
+// distinct are n hashes, no two alike.
+func distinct(hash string, n int) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	out := make([]string, n)
+	for i := range out {
+		out[i] = string(alphabet[i/64]) + string(alphabet[i%64]) + hash[2:]
+	}
+	return strings.Join(out, ",")
+}

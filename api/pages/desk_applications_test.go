@@ -1,0 +1,126 @@
+package pages_test
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rubrica-firma/rubrica/api/desk"
+	"github.com/rubrica-firma/rubrica/citizen"
+	"github.com/rubrica-firma/rubrica/policies"
+	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/signer/cades"
+)
+
+func (k *counter) Applications(_ context.Context, a desk.Asking) ([]signer.RegisteredClient, error) {
+	k.asked = append(k.asked, a)
+	return []signer.RegisteredClient{k.application}, nil
+}
+
+func (k *counter) Application(_ context.Context, a desk.Asking, id string) (signer.RegisteredClient, error) {
+	k.asked = append(k.asked, a)
+	if id != k.application.ID {
+		return signer.RegisteredClient{}, policies.Refuse(policies.ApplicationUnknown)
+	}
+	return k.application, nil
+}
+
+func (k *counter) ChangeApplication(_ context.Context, a desk.Asking, c citizen.ApplicationChange) error {
+	if k.refuses != nil {
+		return k.refuses
+	}
+	k.asked, k.changes = append(k.asked, a), append(k.changes, c)
+	return nil
+}
+
+// TestDeskApplications administers an application: each change by a form that
+// says what it does, with a reason, and only by a supervisor.
+func TestDeskApplications(t *testing.T) {
+	t.Parallel()
+	h := newDeskHouse(t)
+	now := time.Now()
+	h.counter.application = signer.RegisteredClient{
+		ID: "sede", Name: "Sede <b>", Organisation: "Gijón", Scopes: []string{"signature"}, Contact: "sede@example.es",
+		ReturnAddresses: []string{"https://sede.example.es/vuelta?a=1&b=2"}, Switches: []string{signer.SwitchNoPAR},
+		Doors: []string{signer.DoorREST}, Levels: []cades.Level{cades.BT}, Calls: 7,
+		Keys: []signer.ClientKey{
+			{ID: "old", NotBefore: now.AddDate(-2, 0, 0), NotAfter: now.AddDate(0, 0, 3), AddedAt: now.AddDate(-2, 0, 0)},
+			{ID: "new", NotBefore: now.AddDate(0, 0, 1), NotAfter: now.AddDate(2, 0, 0), AddedAt: now},
+		},
+		Certificates: []signer.ClientCertificate{{SHA256: []byte{0xab, 0xcd}, NotBefore: now.AddDate(-2, 0, 0), NotAfter: now.AddDate(-1, 0, 0), AddedAt: now}},
+		Enabled:      true, CreatedAt: now.AddDate(-2, 0, 0),
+	}
+	h.want(h.get("/mesa/aplicaciones"), 200, "", "Sede &lt;b&gt;", "/mesa/aplicaciones/sede", "Puede entrar", `accesskey="8"`)
+	h.want(h.get("/mesa/aplicaciones/sede"), 200, "", "sede@example.es", "Termina pronto", "Aún no vale", "Ya no vale", "abcd", "REST", "B-T (con sello de tiempo)",
+		"https://sede.example.es/vuelta?a=1&b=2", "/mesa/aplicaciones/sede/quitar-clave?de=old", "/mesa/aplicaciones/sede/desactivar", "/mesa/aplicaciones/sede/exigir?de=no-par", "/mesa/aplicaciones/sede/relajar?de=secret")
+	for _, path := range []string{"/nadie", "/nadie/contacto", "/sede/otra-cosa", "/sede/quitar-clave", "/sede/quitar-clave?de=nokey", "/sede/quitar-direccion?de=https%3A%2F%2Fx%2F", "/sede/relajar?de=no-par", "/sede/exigir?de=secret"} {
+		if a := h.get("/mesa/aplicaciones" + path); a.status != http.StatusNotFound {
+			t.Errorf("%s: got %d, want 404", path, a.status)
+		}
+	}
+	for slug, sentences := range map[string][]string{
+		"contacto":                   {`value="sede@example.es"`, deskReason},
+		"limites":                    {`name="puertas" type="checkbox" value="rest" autocomplete="off" checked`, `value="7"`},
+		"clave":                      {"<textarea", `type="date"`},
+		"quitar-clave?de=old":        {"old", "nadie podrá entrar con esta clave"},
+		"relajar?de=secret":          {"Entrar con un secreto", "menos protegidas"},
+		"desactivar":                 {"se rechazan todas sus llamadas", "Desactivar ahora"},
+		"quitar-certificado?de=abcd": {"abcd"},
+	} {
+		h.want(h.get("/mesa/aplicaciones/sede/"+slug), 200, "", sentences...)
+	}
+
+	const at = "/mesa/aplicaciones/sede/"
+	h.want(h.post(at+"desactivar", map[string]string{"motivo": "no"}), 422, "", "Falta el motivo")
+	h.want(h.post(at+"clave", map[string]string{"clave": "x", "desde": "2027-01-02", "hasta": "2027-01-01", "motivo": deskReason}), 422, "", "Revise las fechas", ">x</textarea>")
+	h.want(h.post(at+"limites", map[string]string{"llamadas": "-1", "motivo": deskReason}), 422, "", "No es un número de llamadas")
+	if len(h.counter.changes) > 0 {
+		t.Fatalf("got %v changed, want nothing", h.counter.changes)
+	}
+	for _, do := range []struct {
+		slug   string
+		fields map[string]string
+		want   citizen.ApplicationChange
+	}{
+		{"contacto", map[string]string{"contacto": " 985 000 000 "}, citizen.ApplicationChange{What: citizen.ApplicationContact, Value: "985 000 000"}},
+		{"limites", map[string]string{"puertas": "csc-v2", "formatos": "hash", "niveles": "B-LT", "llamadas": "30"}, citizen.ApplicationChange{What: citizen.ApplicationLimits, Doors: []string{"csc-v2"}, Formats: []string{"hash"}, Levels: []string{"B-LT"}, Calls: 30}},
+		{"direccion", map[string]string{"direccion": "https://sede.example.es/otra"}, citizen.ApplicationChange{What: citizen.RedirectAdded, Value: "https://sede.example.es/otra"}},
+		{"quitar-direccion?de=https%3A%2F%2Fsede.example.es%2Fvuelta%3Fa%3D1%26b%3D2", nil, citizen.ApplicationChange{What: citizen.RedirectRemoved, Value: "https://sede.example.es/vuelta?a=1&b=2"}},
+		{"clave", map[string]string{"clave": "-----BEGIN", "desde": "2027-01-01", "hasta": "2028-01-01"}, citizen.ApplicationChange{What: citizen.KeyAdded, Value: "-----BEGIN", From: "2027-01-01", Until: "2028-01-01"}},
+		{"quitar-clave?de=old", nil, citizen.ApplicationChange{What: citizen.KeyRemoved, Value: "old"}},
+		{"certificado", map[string]string{"certificado": "-----BEGIN"}, citizen.ApplicationChange{What: citizen.CertificateAdded, Value: "-----BEGIN"}},
+		{"quitar-certificado?de=abcd", nil, citizen.ApplicationChange{What: citizen.CertificateRemoved, Value: "abcd"}},
+		{"relajar?de=csc-v1", nil, citizen.ApplicationChange{What: citizen.ApplicationSwitchedOn, Value: "csc-v1"}},
+		{"exigir?de=no-par", nil, citizen.ApplicationChange{What: citizen.ApplicationSwitchedOff, Value: "no-par"}},
+		{"desactivar", nil, citizen.ApplicationChange{What: citizen.ApplicationDisabled}},
+		{"activar", nil, citizen.ApplicationChange{What: citizen.ApplicationEnabled}},
+	} {
+		fields := map[string]string{"motivo": "Incidencia 2026/77"}
+		maps.Copy(fields, do.fields)
+		h.counter.changes = nil
+		a := h.post(at+do.slug, fields)
+		if a.status != http.StatusSeeOther {
+			t.Fatalf("%s: got %d: %s", do.slug, a.status, told(a.body))
+		}
+		do.want.Application = "sede"
+		if diff := cmp.Diff([]citizen.ApplicationChange{do.want}, h.counter.changes); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", do.slug, diff)
+		}
+		if got := h.counter.asked[len(h.counter.asked)-1].Reason; got != "Incidencia 2026/77" {
+			t.Errorf("%s: got reason %q", do.slug, got)
+		}
+		h.want(h.get(a.location), 200, "", `role="status"`)
+	}
+	h.counter.refuses = policies.Refuse(policies.QueryInvalid, "reason", "client_key")
+	h.want(h.post(at+"clave", map[string]string{"clave": "PRIVATE", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason}), 422, "", "Eso no es una clave pública", `id="clave-problem"`)
+	h.officers.visit.Account.Role = desk.RoleOfficer
+	for _, path := range []string{"", "/sede", "/sede/desactivar"} {
+		if a := h.get("/mesa/aplicaciones" + path); a.status != http.StatusForbidden {
+			t.Errorf("%q for an officer: got %d, want 403", path, a.status)
+		}
+	}
+}
