@@ -201,7 +201,8 @@ func TestDesk(t *testing.T) {
 	// A whole registration by keyboard, from a search that finds nobody.
 	dni := person{document: "dni", Citizen: stranger(t)}
 	marcos.reach("busqueda")
-	marcos.keys(dni.Identifier + kb.Enter)
+	marcos.keys(dni.Identifier)
+	marcos.enters()
 	marcos.at("/mesa", "Buscar a una persona")
 	marcos.says("Falta el motivo")
 	marcos.reach("motivo")
