@@ -211,7 +211,9 @@ func (e *environment) stop(sig syscall.Signal) error {
 	return fmt.Errorf("after %v processes are left: %v", sig, left)
 }
 
-// parentOf is 0 for a process that is gone or a zombie.
+// parentOf is 0 for a process that is gone or a zombie. One whose first thread
+// alone is dead still listens where it did (proc(5): 3, state; 4, ppid; 20,
+// num_threads).
 func parentOf(pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -219,7 +221,7 @@ func parentOf(pid int) int {
 	}
 	_, after, _ := strings.Cut(string(text), ") ") // the name may hold anything
 	fields := strings.Fields(after)
-	if len(fields) < 2 || fields[0] == "Z" {
+	if len(fields) < 18 || fields[0] == "Z" && fields[17] <= "1" {
 		return 0
 	}
 	parent, err := strconv.Atoi(fields[1])
