@@ -99,7 +99,7 @@ func start(ctx context.Context) (stop func(), err error) {
 		SocketDir: filepath.Join(dir, "s"),
 		Settings: map[string]string{
 			"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off",
-			"shared_buffers": "32MB", "max_connections": "400",
+			"shared_buffers": "32MB", "max_connections": "400", "jit": "off",
 			"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB",
 		},
 		Log:      log,
@@ -260,8 +260,10 @@ func createOwner(ctx context.Context, admin *pgx.Conn) error {
 	return nil
 }
 
+// create copies a database file by file: through the log, which is the default,
+// takes four times as long.
 func create(ctx context.Context, admin *pgx.Conn, name, source string) error {
-	_, err := admin.Exec(ctx, "CREATE DATABASE "+identifier(name)+" TEMPLATE "+identifier(source)+" OWNER "+owner)
+	_, err := admin.Exec(ctx, "CREATE DATABASE "+identifier(name)+" TEMPLATE "+identifier(source)+" OWNER "+owner+" STRATEGY file_copy")
 	if err != nil {
 		return fmt.Errorf("creating database %s from %s: %w", name, source, err)
 	}
