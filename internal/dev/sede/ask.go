@@ -119,6 +119,8 @@ func events() map[string]string {
 	return map[string]string{
 		"signature_request.signed": "Firmada", "signature_request.refused": "Rechazada", "signature_request.expired": "Caducada",
 		"signature_request.interrupted": "Interrumpida", "signature_request.level_reached": "Nivel alcanzado",
+		"signature_request.withdrawn": "Retirada", "envelope.completed": "Todos han firmado", "envelope.rejected": "Alguien lo ha rechazado",
+		"envelope.expired": "Alguien no ha firmado a tiempo", "envelope.cancelled": "Anulada, sin esperar a todos",
 	}
 }
 

@@ -142,7 +142,7 @@ func TestNotices(t *testing.T) {
 		want      int
 		page      string
 	}{
-		{"the service's", "k", 0, func(*http.Request) {}, http.StatusNoContent, "Firma comprobada"},
+		{"the service's", "k", 0, func(*http.Request) {}, http.StatusNoContent, "<code>req-1</code>, pedida fuera de esta página"},
 		{"once more", "k", 0, func(*http.Request) {}, http.StatusNoContent, "2 veces"},
 		{"not signed", "k", 0, func(r *http.Request) { r.Header.Del("Signature") }, http.StatusBadRequest, "no está firmado"},
 		{"another content", "k", 0, func(r *http.Request) { r.Header.Set("Content-Digest", "sha-256=:x:") }, http.StatusBadRequest, "la firma no es correcta"},

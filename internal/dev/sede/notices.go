@@ -32,7 +32,7 @@ type notice struct {
 	Problem string // why it is not the service's; empty if it is
 	Key     string
 	Times   int  // it came with the same id
-	Known   bool // the sede has the request; not so of what the other door asked for
+	Known   bool // the sede has the request, under the id that the service gave it
 }
 
 type event struct {
@@ -41,6 +41,8 @@ type event struct {
 	RequestID string `json:"request_id"`
 	State     string `json:"state"`
 	Sequence  int    `json:"sequence"`
+
+	EnvelopeID string `json:"envelope_id"` // in the place of RequestID
 }
 
 // notices are the last ones, the newest first.
