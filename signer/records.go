@@ -173,7 +173,7 @@ type ChallengeRow struct {
 	TicketHash  []byte
 	Purpose     Purpose
 	RequestID   string
-	Application string // of the request, read beside the row
+	Application string // of the request, or that has asked for the affair
 	CitizenID   string
 	Identifier  string // of the citizen, read beside the row
 	Phone       string
@@ -348,13 +348,13 @@ type Store interface {
 
 	// Authorise consumes code and ticket and stores the authorisation, if the
 	// record is still at the version it was read at. Within an envelope, it refuses
-	// what another signature has come into (DocumentChanged).
+	// what another signature has come into (DocumentChanged), or is coming (Busy).
 	Authorise(ctx context.Context, c Consent, e audit.Entry) error
 	// Authorisation reads one that waits to be spent (AuthorisationInvalid).
 	Authorisation(ctx context.Context, sadHash []byte) (Authorisation, error)
 	// BeginSignature spends the authorisation and moves pending → signing, all
 	// if nothing has changed meanwhile. Of an envelope's requests over PDFs one is
-	// signing at a time (DocumentChanged).
+	// signing at a time (Busy).
 	BeginSignature(ctx context.Context, i Intent, e audit.Entry) error
 	// FinishSignature ends the intent and stores one CMS a document.
 	FinishSignature(ctx context.Context, i Intent, cms [][]byte, n Notice, e audit.Entry) error

@@ -229,15 +229,20 @@ func (db *DB) WithdrawRequest(ctx context.Context, id string, e audit.Entry) err
 	})
 }
 
-// courtesy is for how long a consent that was given keeps the others of its
-// envelope waiting: its key is used at once, unless a process dies.
-const courtesy = time.Minute
+const (
+	// courtesy is for how long a consent that was given keeps the others of its
+	// envelope waiting: its key is used at once, unless a process dies. That two
+	// keys are not used together does not hang on it: BeginSignature asks again.
+	courtesy = 15 * time.Second
+	// anotherTurn is when to try again: whoever signs is done by then, or has died.
+	anotherTurn = 10 * time.Second
+)
 
 // inTurn refuses a consent within an envelope that has ended
-// (policies.RequestState), and one to a PDF that is no longer, or in a moment will
-// no longer be, what its citizen has looked at (policies.DocumentChanged). Those
-// of one envelope are looked at one after the other; a request that stands alone
-// is not asked about.
+// (policies.RequestState), one to a PDF that is no longer what its citizen has
+// looked at (policies.DocumentChanged), and one while somebody else signs it
+// (policies.Busy). Those of one envelope are looked at one after the other; a
+// request that stands alone is not asked about.
 func inTurn(ctx context.Context, tx pgx.Tx, envelope, requestID string, at time.Time) error {
 	if envelope == "" {
 		return nil
@@ -245,7 +250,7 @@ func inTurn(ctx context.Context, tx pgx.Tx, envelope, requestID string, at time.
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(@envelope, 1))`, pgx.NamedArgs{"envelope": envelope}); err != nil {
 		return err
 	}
-	var live, fresh bool
+	var live, fresh, free bool
 	err := tx.QueryRow(ctx, `
 		WITH others AS (
 			SELECT r.id, r.state
@@ -260,16 +265,16 @@ func inTurn(ctx context.Context, tx pgx.Tx, envelope, requestID string, at time.
 		SELECT
 			(SELECT state = 'pending' FROM envelopes WHERE id = @envelope)
 				AND NOT EXISTS (SELECT FROM others WHERE state IN ('refused', 'expired', 'withdrawn')),
+			NOT EXISTS (SELECT FROM papers WHERE revision <> (SELECT count(*) FROM others WHERE state = 'signed')),
 			NOT EXISTS (SELECT FROM papers) OR (
-				NOT EXISTS (SELECT FROM papers WHERE revision <> (SELECT count(*) FROM others WHERE state = 'signed'))
-				AND NOT EXISTS (SELECT FROM others WHERE state = 'signing')
+				NOT EXISTS (SELECT FROM others WHERE state = 'signing')
 				AND NOT EXISTS (
 					SELECT
 					FROM authorisations a
 					JOIN others o ON o.id = a.request_id
 					WHERE a.state = 'authorised' AND a.expires_at > @at AND a.created_at > @lately
 				)
-			)`, pgx.NamedArgs{"envelope": envelope, "request": requestID, "at": at, "lately": at.Add(-courtesy)}).Scan(&live, &fresh)
+			)`, pgx.NamedArgs{"envelope": envelope, "request": requestID, "at": at, "lately": at.Add(-courtesy)}).Scan(&live, &fresh, &free)
 	switch {
 	case err != nil:
 		return err
@@ -277,6 +282,8 @@ func inTurn(ctx context.Context, tx pgx.Tx, envelope, requestID string, at time.
 		return policies.Refuse(policies.RequestState, "state", string(signer.Withdrawn))
 	case !fresh:
 		return policies.Refuse(policies.DocumentChanged, "reason", "signed")
+	case !free:
+		return policies.Refuse(policies.Busy, "reason", "cosigner").After(anotherTurn)
 	}
 	return nil
 }

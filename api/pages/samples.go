@@ -182,6 +182,7 @@ func (s *sampler) confirmation() {
 	s.add("uno", confirm(asked(), 1))
 	s.add("varios", confirm(asked(), 3))
 	s.add("codigo", confirm(asked(wrongCode()), 1))
+	s.add("con_otros", confirm(asked(Problem{"", policies.Refuse(policies.Busy, "reason", "cosigner").After(10 * time.Second)}), 1))
 	late := confirm(asked(Problem{FieldCode, policies.Refuse(policies.CodeExpired, "minutes", "5")}), 1)
 	late.Now, late.AgainIn, late.Delivered = late.ExpiresAt, 0, false
 	s.add("caducado", late)
