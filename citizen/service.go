@@ -246,7 +246,8 @@ func (s *Service) Register(ctx context.Context, a Application) (Receipt, error) 
 	if err != nil {
 		return Receipt{}, err
 	}
-	again := c.Version > 0
+	// A stranger whose death was reported, wrongly, has a record and no registration.
+	again := c.Registration.Mode != ""
 	c.GivenName, c.Surnames, c.Phone, c.Email = a.Name.Given(), a.Name.Surnames(), a.Phone.String(), a.Email.String()
 	c.Locale, c.Status, c.DocumentUntil = a.Locale, signer.Registered, a.DocumentUntil
 	c.PhoneChangedAt, c.Associated, c.Notices = time.Time{}, nil, signer.NoticesMail

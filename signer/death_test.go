@@ -81,6 +81,9 @@ func TestDeathOfAStranger(t *testing.T) {
 	r.well("correcting", r.register.CorrectDeath(t.Context(), id, order()))
 	r.clock.advance(time.Hour)
 	r.activate(ana, anaPhone)
+	if n := r.count(`SELECT count(*) FROM log_entries WHERE type = 'registration.created' AND person = $1 AND NOT convert_from(payload, 'UTF8')::jsonb ? 'again'`, ana); n != 1 {
+		t.Errorf("got %d first registrations in the log, want 1", n)
+	}
 	r.invariants()
 }
 

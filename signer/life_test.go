@@ -412,6 +412,9 @@ func TestDeath(t *testing.T) {
 		s.clock.advance(time.Hour)
 		receipt, err := s.register.Register(s.Context(), s.person(ana, anaPhone))
 		s.well("registering somebody who lives", err)
+		if n := s.count(`SELECT count(*) FROM log_entries WHERE type = 'registration.created' AND operation = $1 AND convert_from(payload, 'UTF8')::jsonb ? 'again'`, c.ID); n != 1 {
+			s.Errorf("%d registrations again, want 1", n)
+		}
 		s.enter(s.person(ana, anaPhone), receipt.ActivationCode, second)
 		s.signs(ana, second)
 	})
