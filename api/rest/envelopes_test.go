@@ -140,6 +140,7 @@ func TestEnvelopes(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		wantRefusal(t, s.call(t, method, where, strings.NewReader(""), theirs), policies.RequestUnknown)
 	}
+	wantRefusal(t, s.call(t, http.MethodGet, where+"/documents/1", strings.NewReader(""), theirs), policies.RequestUnknown)
 }
 
 // envelopeProblems are how those about several signers come about.
