@@ -191,7 +191,7 @@ func (p Public) EndEnvelope(ctx context.Context, id string, state signer.Envelop
 		if err := p.db.announceEnvelope(ctx, tx, id, state, now); err != nil {
 			return err
 		}
-		return p.db.settle(ctx, tx, id, now)
+		return p.db.goOn(ctx, tx, id, now)
 	})
 }
 
@@ -322,17 +322,20 @@ func (db *DB) tell(ctx context.Context, tx pgx.Tx, requestID string, event signe
 	return db.goOn(ctx, tx, envelope, at)
 }
 
-// goOn has an envelope, if there is one, do what follows from an outcome.
+// goOn has an envelope, if there is one, do what follows from an outcome. A
+// second look finds what a process that died has left of the first.
 func (db *DB) goOn(ctx context.Context, tx pgx.Tx, envelopeID string, at time.Time) error {
 	if envelopeID == "" {
 		return nil
 	}
-	return db.settle(ctx, tx, envelopeID, at)
+	return db.settle(ctx, tx, envelopeID, at, at.Add(settlingDelay))
 }
 
-func (db *DB) settle(ctx context.Context, tx pgx.Tx, envelopeID string, at time.Time) error {
-	if _, err := db.jobs.InsertTx(ctx, tx, EnvelopeJob{envelopeID}, &river.InsertOpts{ScheduledAt: at}); err != nil {
-		return fmt.Errorf("enqueueing an envelope: %w", err)
+func (db *DB) settle(ctx context.Context, tx pgx.Tx, envelopeID string, looks ...time.Time) error {
+	for _, at := range looks {
+		if _, err := db.jobs.InsertTx(ctx, tx, EnvelopeJob{envelopeID}, &river.InsertOpts{ScheduledAt: at}); err != nil {
+			return fmt.Errorf("enqueueing an envelope: %w", err)
+		}
 	}
 	return nil
 }

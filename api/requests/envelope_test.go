@@ -556,8 +556,8 @@ func TestEnvelopeNextOnce(t *testing.T) {
 	r.want(r.look(e.ID), "pending signed pending ")
 	r.want(r.settle(e.ID), "pending signed pending ")
 	var jobs int
-	if err := r.owner.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE kind = 'envelope'`).Scan(&jobs); err != nil || jobs != 2 {
-		t.Errorf("got %d jobs, %v; want one for what was stored and one for its outcome", jobs, err)
+	if err := r.owner.QueryRow(t.Context(), `SELECT count(*) FROM river_job WHERE kind = 'envelope'`).Scan(&jobs); err != nil || jobs != 3 {
+		t.Errorf("got %d jobs, %v; want one for what was stored and two for its outcome", jobs, err)
 	}
 }
 

@@ -185,8 +185,9 @@ func (c *APICommand) core(ctx context.Context, p *parts) error {
 	if err != nil {
 		return fmt.Errorf("reading document-rules: %w", err)
 	}
+	module := announced(p.client)
 	p.core = requests.New(requests.Config{
-		Store: p.public, Envelopes: p.public, Opener: announced(p.client), Withdrawer: p.client, Worker: p.worker, Augmenter: with.augmenter, Trust: with.trust,
+		Store: p.public, Envelopes: p.public, Opener: module, Withdrawer: module, Worker: p.worker, Augmenter: with.augmenter, Trust: with.trust,
 		Rules: c.rules(), Documents: judgement, Limits: requests.DefaultLimits(), Sandbox: c.Sandbox,
 		Logger: p.logger, Now: time.Now,
 	})

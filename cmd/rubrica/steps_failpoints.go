@@ -61,6 +61,12 @@ func (a announcing) Sign(ctx context.Context, sad signer.SAD) error {
 	return err
 }
 
+// Withdraw implements requests.Withdrawer.
+func (a announcing) Withdraw(ctx context.Context, requestID string) error {
+	a.step("envelope/ended")
+	return a.Client.Withdraw(ctx, requestID)
+}
+
 // answering announces the step when a form or a call has been handled and its
 // answer, if it is short, still waits in the server's buffer.
 func answering(process, name string, h http.Handler) http.Handler {

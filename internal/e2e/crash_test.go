@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rubrica-firma/rubrica/api/rest/client"
 	"github.com/rubrica-firma/rubrica/internal/failpoint"
 	"github.com/rubrica-firma/rubrica/internal/thread"
 )
@@ -58,6 +59,7 @@ func TestCrashAtSteps(t *testing.T) {
 	for i := range people {
 		people[i] = certified(t)
 	}
+	cancelled(t, enveloped(t, client.Parallel, people...))
 	if got, want := reached(), allSteps(); !slices.Equal(got, want) {
 		t.Fatalf("got the steps %v in a whole ceremony, want %v", got, want)
 	}
@@ -65,6 +67,9 @@ func TestCrashAtSteps(t *testing.T) {
 	var reports []stepReport
 	for _, process := range []string{"api", "signer"} {
 		for _, step := range failpoint.Steps(process) {
+			if strings.HasPrefix(step, "envelope/") {
+				continue // TestCrashEnvelope
+			}
 			t.Run(process+" "+strings.ReplaceAll(step, "/", "-"), func(t *testing.T) {
 				r := stepReport{Process: process, Step: step, Entries: map[string]int{}}
 				for n := range times {
@@ -80,6 +85,49 @@ func TestCrashAtSteps(t *testing.T) {
 		}
 	}
 	publish(t, reports)
+}
+
+// TestCrashEnvelope kills api in the midst of what follows from an outcome: the
+// next signer's request is stored and not opened; the envelope has ended, and one
+// of two requests, or both, wait in vain. Another look brings it to its end.
+func TestCrashEnvelope(t *testing.T) {
+	times := deaths(t)
+	ana, bea := certified(t), certified(t)
+	for range times {
+		e := enveloped(t, client.Sequential, ana, bea)
+		first := &walker{Citizen: ana, browser: plainBrowser(t), request: &client.SignatureRequest{ID: *e.Signers[0].RequestID, SigningURL: *e.Signers[0].SigningURL}}
+		dies(t, "request/stored", 1, func() error { return first.persevere(t.Context()) })
+		e = comes(t, e.ID, func(e *client.Envelope) bool { return e.Signers[1].SigningURL != nil })
+		signs(t, bea, e, 2)
+		completed(t, e.ID)
+	}
+	for n := range min(times, 2) {
+		e := enveloped(t, client.Parallel, ana, bea)
+		dies(t, "envelope/ended", 1+n, func() error {
+			_, _ = shared.world.Sede.CancelEnvelopeWithResponse(t.Context(), e.ID) // whatever the answer is
+			return nil
+		})
+		comes(t, e.ID, func(e *client.Envelope) bool {
+			return e.State == client.EnvelopeCancelled && e.Signers[0].State == client.SignerWithdrawn && e.Signers[1].State == client.SignerWithdrawn
+		})
+	}
+	checkInvariants(t)
+}
+
+// dies has api come to a step for the nth time in what do begins, and waits for
+// both.
+func dies(t *testing.T, step string, nth int, do func() error) {
+	t.Helper()
+	was := pidOf(t, "api")
+	if err := failpoint.Arm(shared.failpoint, "api", step, nth); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	shared.recovered(t, "api", was, awaitDeath(t))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }
 
 // allSteps are those of both processes, sorted, as the trace has them.

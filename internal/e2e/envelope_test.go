@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rubrica-firma/rubrica/api/rest/client"
@@ -26,6 +27,11 @@ func TestSeveralSign(t *testing.T) {
 	e = comes(t, e.ID, func(e *client.Envelope) bool { return e.Signers[1].SigningURL != nil })
 	signs(t, bea, e, 2)
 	completed(t, e.ID)
+	eventually(t, "the sede is told that all have signed", func() bool {
+		b := plainBrowser(t)
+		open(t, b, shared.sede+"/avisos")
+		return strings.Contains(b.Text(), e.ID)
+	})
 
 	e = enveloped(t, client.Parallel, ana, bea)
 	b, digits := confirming(t, bea, &client.SignatureRequest{ID: *e.Signers[1].RequestID, SigningURL: *e.Signers[1].SigningURL})
@@ -36,10 +42,7 @@ func TestSeveralSign(t *testing.T) {
 	completed(t, e.ID)
 
 	e = enveloped(t, client.Parallel, ana, bea)
-	answer, err := shared.world.Sede.CancelEnvelopeWithResponse(t.Context(), e.ID)
-	if err := client.Check(answer, err); err != nil {
-		t.Fatal(err)
-	}
+	cancelled(t, e)
 	comes(t, e.ID, func(e *client.Envelope) bool { return e.State == client.EnvelopeCancelled })
 	b = plainBrowser(t)
 	open(t, b, *e.Signers[0].SigningURL)
@@ -59,6 +62,14 @@ func enveloped(t *testing.T, order client.EnvelopeOrder, people ...*thread.Citiz
 		t.Fatal(err)
 	}
 	return answer.JSON201
+}
+
+func cancelled(t *testing.T, e *client.Envelope) {
+	t.Helper()
+	answer, err := shared.world.Sede.CancelEnvelopeWithResponse(t.Context(), e.ID)
+	if err := client.Check(answer, err); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func signs(t *testing.T, c *thread.Citizen, e *client.Envelope, position int) {

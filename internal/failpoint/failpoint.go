@@ -29,6 +29,7 @@ func Steps(process string) []string {
 			"consent/given",      // the code was posted; nothing was asked of the signer
 			"consent/authorised", // the authorisation exists in this process alone
 			"consent/signed",     // the signature is; the browser does not know
+			"envelope/ended",     // the envelope has; whoever has not signed may still do
 			"http/answering",     // any form or call was carried out and not yet answered
 		},
 		"signer": {
