@@ -192,8 +192,9 @@ func recording(t *testing.T, id string, c *thread.Citizen) {
 }
 
 // TestDesk is a morning at an office: two officers, one with a passkey and one
-// with a certificate, register, search, act, confirm for each other, and look at
-// recordings and incidents. Everything they look at is in the log, with why.
+// with a certificate, register, search, act, confirm for each other, look at
+// recordings and incidents, and administer an application. Everything they look at
+// is in the log, with why.
 func TestDesk(t *testing.T) {
 	t.Parallel()
 	marcos, rosa := invited(t), supervisor(t)
@@ -250,6 +251,7 @@ func TestDesk(t *testing.T) {
 	marcos.videos()
 	marcos.incident(file)
 	marcos.logged(dni)
+	rosa.administers()
 }
 
 // asNIE is a NIE with the digits of a DNI.
