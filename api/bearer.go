@@ -33,7 +33,8 @@ type Grant struct {
 	// empty if the application speaks for itself.
 	Subject    string
 	Identifier string
-	// RequestID and CredentialID are what a token of ScopeCredential is good for.
+	// RequestID and CredentialID are what a token of ScopeCredential is good for,
+	// CredentialID alone what one of ScopeCreation or ScopeDeletion is.
 	RequestID    string
 	CredentialID string
 	ExpiresAt    time.Time
@@ -103,8 +104,9 @@ func (s *Site) bearer(c echo.Context, anyOf []string) (Grant, error) {
 	g.Token = token
 	// What a token once said is not enough: the application, and this door, must
 	// still have the scope.
+	offered := Offered(g.Client)
 	good := slices.DeleteFunc(slices.Clone(g.Scopes), func(scope string) bool {
-		return !slices.Contains(g.Client.Scopes, scope) || !slices.Contains(s.Scopes, scope)
+		return !slices.Contains(offered, scope) || !slices.Contains(s.Scopes, scope)
 	})
 	if len(good) == 0 || len(anyOf) > 0 && !slices.ContainsFunc(anyOf, func(scope string) bool { return slices.Contains(good, scope) }) {
 		h.Set(echo.HeaderWWWAuthenticate, challenge("insufficient_scope", anyOf))

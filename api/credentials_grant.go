@@ -29,11 +29,25 @@ const (
 	ScopeAudit        = "audit"              // auditors' programs: ask the log, at a door of its own
 	ScopeService      = "service"            // Cloud Signature Consortium: whatever needs no signature
 	ScopeCredential   = "credential"         // Cloud Signature Consortium: one signature, by a citizen's consent
+
+	// Cloud Signature Consortium: to hear that the citizen has had a certificate
+	// made, or has given it up, because the application asked. They come with
+	// signer.SwitchCredentials.
+	ScopeCreation = "credential_creation"
+	ScopeDeletion = "credential_deletion"
 )
 
 // ApplicationScopes are those that applications and offices may have.
 func ApplicationScopes() []string {
-	return []string{ScopeSignature, ScopeRegistration, ScopeVideo, ScopeService, ScopeCredential}
+	return []string{ScopeSignature, ScopeRegistration, ScopeVideo, ScopeService, ScopeCredential, ScopeCreation, ScopeDeletion}
+}
+
+// Offered are the scopes that an application may ask for.
+func Offered(c signer.Client) []string {
+	if !c.Has(signer.SwitchCredentials) {
+		return c.Scopes
+	}
+	return slices.Concat(c.Scopes, []string{ScopeCreation, ScopeDeletion})
 }
 
 const (

@@ -72,7 +72,7 @@ func certificateSchemas() []Schema {
 		{CertificateReleased, ResultSucceeded, "The hold is lifted.", []Field{
 			serial(), optional("issuer", KindString, "the authority"), optional("credential", KindString, "id of the credential that holds the key"), cause,
 		}},
-		{KeyRevoked, ResultSucceeded, "An office or the citizen had certificates revoked and the key destroyed.", held()},
+		{KeyRevoked, ResultSucceeded, "An office or the citizen had certificates revoked and the key destroyed.", with(held(), application())},
 		{KeySuspended, ResultSucceeded, "An office or the citizen had the certificate suspended.", held()},
 		{KeyReleased, ResultSucceeded, "An office or the citizen had the suspension lifted.", held()},
 		{KeyGenerated, ResultSucceeded, "A key pair was made: of a citizen, or in a ceremony of the service.", with([]Field{

@@ -49,6 +49,6 @@ func (s *Service) ChangeCertificate(ctx context.Context, ch CertificateChange) e
 		return policies.Refuse(policies.SessionExpired)
 	}
 	t.from, t.reason = []signer.CitizenStatus{signer.Active}, ch.Reason
-	t.challengeID, t.ticketHash = challenge.ID, row.Hash
+	t.challengeID, t.ticketHash, t.application = challenge.ID, row.Hash, challenge.Application
 	return s.carry(ctx, c, k, Order{Reason: string(ch.Purpose)}, t)
 }

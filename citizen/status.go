@@ -130,6 +130,8 @@ type transition struct {
 	// What the citizen confirmed with.
 	challengeID string
 	ticketHash  []byte
+	// application has asked the citizen for it; empty: nobody has.
+	application string
 }
 
 // entry tells of it: by whom, why, and with what it was confirmed.
@@ -140,6 +142,9 @@ func (t transition) entry(c signer.Citizen, o Order, m Move, now time.Time) audi
 	}
 	if t.challengeID != "" {
 		payload["challenge"], payload["factors"] = t.challengeID, []string{"knowledge", "possession"}
+	}
+	if t.application != "" {
+		payload["application"] = t.application
 	}
 	if m.Serial != "" {
 		payload["serial"] = m.Serial

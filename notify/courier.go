@@ -49,6 +49,9 @@ func (c *Courier) Tell(ctx context.Context, m signer.NoticeMessage) error {
 
 func (c *Courier) compose(m signer.CodeMessage) catalogue.SMS {
 	s := catalogue.SMS{Application: c.Service, Code: m.Code.Reveal(), Host: c.Host}
+	if m.RequestID == "" && m.Organisation != "" { // an affair that somebody has asked for
+		s.Application = m.Organisation
+	}
 	switch m.Purpose {
 	case signer.ForActivation:
 		s.Kind = catalogue.SMSActivation

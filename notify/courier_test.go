@@ -31,7 +31,7 @@ func message(t *testing.T, purpose signer.Purpose) signer.CodeMessage {
 		t.Fatal(err)
 	}
 	return signer.CodeMessage{
-		ID: "challenge", Phone: "+34600000421", Locale: "es", Purpose: purpose, Code: code,
+		ID: "challenge", RequestID: "request", Phone: "+34600000421", Locale: "es", Purpose: purpose, Code: code,
 		Organisation: "Ayuntamiento de Gijón", Application: "Sede", Title: "Solicitud de ayuda", Documents: 1, Reference: "K7QF",
 	}
 }
@@ -54,6 +54,12 @@ func deliver(t *testing.T, m signer.CodeMessage) string {
 func TestCourier(t *testing.T) {
 	t.Parallel()
 	const last = "\n@firma.example.es #12345678"
+	asked := message(t, signer.ForRevocation) // by an application, for an affair
+	asked.RequestID = ""
+	const errand = "Ayuntamiento de Gijon: revocar para siempre su certificado de firma. Codigo 1234 5678. No lo comparta."
+	if got := deliver(t, asked); got != errand+last {
+		t.Errorf("SMS of an errand:\n got %q\nwant %q", got, errand+last)
+	}
 	for _, test := range []struct {
 		name      string
 		purpose   signer.Purpose

@@ -24,8 +24,17 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 	if err != nil {
 		return Challenge{}, err
 	}
-	message := CodeMessage{RequestID: row.RequestID, Purpose: order.Purpose, Phone: citizen.Phone, Locale: citizen.Locale}
-	challenge := ChallengeRow{TicketHash: row.Hash, Purpose: order.Purpose, RequestID: row.RequestID, CitizenID: citizen.ID, Phone: citizen.Phone}
+	app, err := s.errand(ctx, row, order)
+	if err != nil {
+		return Challenge{}, err
+	}
+	message := CodeMessage{
+		RequestID: row.RequestID, Purpose: order.Purpose, Phone: citizen.Phone, Locale: citizen.Locale,
+		Organisation: app.Organisation, Application: app.Name,
+	}
+	challenge := ChallengeRow{
+		TicketHash: row.Hash, Purpose: order.Purpose, RequestID: row.RequestID, Application: app.ID, CitizenID: citizen.ID, Phone: citizen.Phone,
+	}
 	var entries []audit.Entry
 
 	switch order.Purpose {
@@ -41,7 +50,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 			if err := s.Vault.Genuine(ctx, row, order.Ticket); err != nil {
 				return Challenge{}, err
 			}
-			if _, err := s.grant(ctx, citizen.own(), citizen, credential, now); err != nil {
+			if _, err := s.grant(ctx, challenge, citizen, credential, now); err != nil {
 				return Challenge{}, err
 			}
 			break
@@ -60,7 +69,7 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		message.Organisation, message.Application = request.Application.Organisation, request.Application.Name
 		message.Title, message.Documents = request.Title, len(request.Documents)
 		if order.Purpose == ForCertificate {
-			_, err = s.grant(ctx, request.matter(), citizen, credential, now)
+			_, err = s.grant(ctx, challenge, citizen, credential, now)
 		} else {
 			challenge.Documents, err = s.authorisable(ctx, request, row, citizen, credential, now)
 			challenge.Reference = Reference(challenge.Documents)
@@ -74,6 +83,18 @@ func (s *Service) SendCode(ctx context.Context, order CodeOrder) (Challenge, err
 		return Challenge{}, fmt.Errorf("purpose %q: %w", order.Purpose, policies.Refuse(policies.RequestMalformed))
 	}
 	return s.send(ctx, citizen, challenge, message, entries)
+}
+
+// errand is the application that has asked for the affair that a code is for, the
+// zero value where none has (DoorNotAllowed).
+func (s *Service) errand(ctx context.Context, row TicketRow, order CodeOrder) (Client, error) {
+	if order.ApplicationID == "" {
+		return Client{}, nil
+	}
+	if row.Purpose != ForAffairs || order.Purpose != ForCertificate && order.Purpose != ForRevocation {
+		return Client{}, policies.Refuse(policies.RequestMalformed)
+	}
+	return s.switched(ctx, order.ApplicationID, SwitchCredentials)
 }
 
 // own reports why no code for an affair of the citizen's own may be sent, nil if
@@ -220,6 +241,9 @@ func (v *Vault) checkCode(ctx context.Context, ch ChallengeRow, code Code) ([]by
 	fields := []string{
 		"code", ch.ID, hexOf(ch.TicketHash), string(ch.Purpose), ch.RequestID, ch.CitizenID, ch.Phone, ch.Reference,
 		instant(ch.CreatedAt), instant(ch.ExpiresAt),
+	}
+	if ch.errand() {
+		fields = append(fields, "errand", ch.Application)
 	}
 	fields = append(fields, boundFields(ch.Documents)...)
 	return v.keys.MAC(ctx, Pepper.Label(ch.Pepper), bind(append(fields, code.digits)...))

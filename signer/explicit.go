@@ -23,18 +23,19 @@ type ExplicitOrder struct {
 // admitExplicit refuses explicit mode unless deployment and application have it
 // switched on (DoorNotAllowed).
 func (s *Service) admitExplicit(ctx context.Context, applicationID string) (Client, error) {
-	off := policies.Refuse(policies.DoorNotAllowed, "door", SwitchExplicit)
 	if !s.Explicit {
-		return Client{}, off
+		return Client{}, policies.Refuse(policies.DoorNotAllowed, "door", SwitchExplicit)
 	}
+	return s.switched(ctx, applicationID, SwitchExplicit)
+}
+
+// switched is an application that has a switch on (DoorNotAllowed).
+func (s *Service) switched(ctx context.Context, applicationID, name string) (Client, error) {
 	c, enabled, err := s.Store.Application(ctx, applicationID)
-	if err != nil {
-		return c, err
+	if err == nil && !(enabled && c.Has(name)) {
+		err = policies.Refuse(policies.DoorNotAllowed, "door", name)
 	}
-	if !enabled || !c.Has(SwitchExplicit) {
-		return c, off
-	}
-	return c, nil
+	return c, err
 }
 
 // SendExplicitCode sends the citizen a code that is good for this application and

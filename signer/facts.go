@@ -21,9 +21,6 @@ func (r Request) matter() matter {
 	return matter{operation: r.ID, application: r.Application.ID, documents: r.tell(Document.identified)}
 }
 
-// own is an affair without a request.
-func (c Citizen) own() matter { return matter{operation: c.ID} }
-
 // facts adds what there is of a matter.
 func (m matter) facts(f facts) facts {
 	if m.application != "" {
@@ -147,6 +144,10 @@ func (ch ChallengeRow) facts() facts {
 	}
 	return f
 }
+
+// errand is whether an application has asked for what the code is for, without a
+// request.
+func (ch ChallengeRow) errand() bool { return ch.RequestID == "" && ch.Application != "" }
 
 // refused adds a try that was not the right one.
 func (ch ChallengeRow) refused(code policies.Code) facts {

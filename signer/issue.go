@@ -13,18 +13,20 @@ import (
 	"github.com/rubrica-firma/rubrica/policies"
 )
 
-// grant asks the rules for a certificate; a no is logged before it is told.
-func (s *Service) grant(ctx context.Context, m matter, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
+// grant asks the rules for the certificate that a code is for; a no is logged
+// before it is told. One that an application has asked for follows no other: to
+// renew is the citizen's own affair.
+func (s *Service) grant(ctx context.Context, ch ChallengeRow, c Citizen, k *Credential, now time.Time) (policies.Grant, error) {
 	decide := policies.IssueCertificate
 	switch {
-	case k == nil || !k.Certified(now):
+	case ch.errand() || k == nil || !k.Certified(now):
 	case s.outdated(k):
 		decide = policies.Reissue
 	default:
 		decide = policies.Renew
 	}
 	grant, err := decide(Facts(c, k, now), s.Rules)
-	return grant, s.recordDenial(ctx, audit.CertificateRefused, matter{operation: m.operation, application: m.application}, c, err)
+	return grant, s.recordDenial(ctx, audit.CertificateRefused, matter{operation: operation(ch), application: ch.Application}, c, err)
 }
 
 // maySign asks the rules for a signature; a no is logged before it is told.
@@ -91,7 +93,7 @@ func (s *Service) IssueCredential(ctx context.Context, answer Answer) (Session, 
 	if err != nil {
 		return Session{}, err
 	}
-	grant, err := s.grant(ctx, matter{operation: row.operation(), application: challenge.Application}, citizen, credential, now)
+	grant, err := s.grant(ctx, challenge, citizen, credential, now)
 	if err != nil {
 		return Session{}, err
 	}

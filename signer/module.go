@@ -81,6 +81,9 @@ const (
 type CodeOrder struct {
 	Ticket  Ticket
 	Purpose Purpose
+	// ApplicationID is who has asked the citizen for an affair: ForCertificate or
+	// ForRevocation. Empty: nobody has.
+	ApplicationID string
 }
 
 // Challenge is a code that was sent, as far as the page may know it.

@@ -22,11 +22,14 @@ const (
 	SwitchCSC1 = "csc-v1"
 	// SwitchExplicit admits factors that pass through the application (SCAL1).
 	SwitchExplicit = "explicit"
+	// SwitchCredentials lets the application ask citizens to have their certificate
+	// made or to give it up.
+	SwitchCredentials = "credentials"
 )
 
 // Switches are all of them.
 func Switches() []string {
-	return []string{SwitchSecret, SwitchNoPAR, SwitchUnbound, SwitchCSC1, SwitchExplicit}
+	return []string{SwitchSecret, SwitchNoPAR, SwitchUnbound, SwitchCSC1, SwitchExplicit, SwitchCredentials}
 }
 
 // The doors for applications. What citizens grant, codes and their tokens, is had

@@ -79,6 +79,8 @@ type Visitor struct {
 	SpentAt   time.Time
 	ExpiresAt time.Time
 	Citizen   Citizen
+	// CredentialID is the credential that the session opened, there still or not.
+	CredentialID string
 	// Certified is whether the citizen can sign now.
 	Certified  bool
 	Credential *Credential // without its box

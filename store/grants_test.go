@@ -277,7 +277,7 @@ func TestPublicSideColumns(t *testing.T) {
 			"envelope_signers": "envelope_id identifier locale options position request_id title",
 			"documents":        "attributes content_id findings format given hash layout level media_type name options ordinal pages request_id sha256 size update",
 			"handed_out":       "at ordinal request_id",
-			"oauth_grants":     "application_id code code_used_at consent_id created_at credential_id data expires_at id refresh refreshable request_id revoked_at sad sad_expires_at scopes session subject",
+			"oauth_grants":     "application_id code code_used_at consent_id created_at credential_id data expires_at id refresh refreshable request_id revoked_at sad sad_expires_at scopes session spent_at subject",
 			"oauth_proofs":     "expires_at hash",
 			"oauth_sessions":   "application_id data ended_at expires_at hash request_id request_uri subject used_at",
 			"requests":         "application_id body_hash created_at expires_at id idempotency_key identifier locale particulars rejected return_url title",
@@ -287,7 +287,7 @@ func TestPublicSideColumns(t *testing.T) {
 		},
 		"UPDATE": {
 			"access_tokens":  "revoked_at sad",
-			"oauth_grants":   "code_used_at data expires_at refresh revoked_at sad",
+			"oauth_grants":   "code_used_at data expires_at refresh revoked_at sad spent_at",
 			"oauth_sessions": "data ended_at expires_at hash request_id subject used_at",
 			"requests":       "purged_at",
 

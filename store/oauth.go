@@ -185,6 +185,17 @@ func (p Public) RenewGrant(ctx context.Context, g signer.OAuthGrant) error {
 	})
 }
 
+// SpendGrant uses a grant up that is good for one answer
+// (policies.AuthorisationInvalid).
+func (p Public) SpendGrant(ctx context.Context, id string, now time.Time) error {
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.AuthorisationInvalid), `
+			UPDATE oauth_grants
+			SET spent_at = @now
+			WHERE id = @id AND spent_at IS NULL AND revoked_at IS NULL`, pgx.NamedArgs{"id": id, "now": now})
+	})
+}
+
 // RevokeGrant ends a grant and all its tokens. To revoke twice is no error.
 func (p Public) RevokeGrant(ctx context.Context, id string, now time.Time) error {
 	return p.db.inTx(ctx, func(tx pgx.Tx) error {

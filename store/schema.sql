@@ -76,7 +76,7 @@ CREATE TABLE applications (
     CONSTRAINT applications_levels CHECK ((levels <@ ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text])),
     CONSTRAINT applications_office CHECK ((num_nulls(public_key, seal, seal_epoch) = ANY (ARRAY[0, 3]))),
     CONSTRAINT applications_secret CHECK (((secret_hash IS NOT NULL) OR (NOT ('secret'::text = ANY (switches))))),
-    CONSTRAINT applications_switches CHECK ((switches <@ ARRAY['secret'::text, 'no-par'::text, 'no-sender-constraint'::text, 'csc-v1'::text, 'explicit'::text]))
+    CONSTRAINT applications_switches CHECK ((switches <@ ARRAY['secret'::text, 'no-par'::text, 'no-sender-constraint'::text, 'csc-v1'::text, 'explicit'::text, 'credentials'::text]))
 );
 
 COMMENT ON COLUMN applications.id IS 'OAuth 2 client id';
@@ -364,6 +364,7 @@ CREATE TABLE challenges (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     pepper_epoch integer DEFAULT 1 NOT NULL,
+    application_id text,
     CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['activation'::text, 'certificate'::text, 'signature'::text, 'password'::text, 'revocation'::text, 'suspension'::text, 'release'::text, 'deregistration'::text, 'email'::text, 'association'::text]))),
     CONSTRAINT challenges_state CHECK ((state = ANY (ARRAY['prepared'::text, 'sent'::text, 'failed'::text, 'consumed'::text, 'superseded'::text, 'exhausted'::text])))
 );
@@ -371,6 +372,8 @@ CREATE TABLE challenges (
 COMMENT ON COLUMN challenges.mac IS 'HSM HMAC of the code and of everything that the code stands for';
 
 COMMENT ON COLUMN challenges.documents IS 'the exact ordered documents that the code authorises';
+
+COMMENT ON COLUMN challenges.application_id IS 'who has asked for what it confirms; null: the citizen alone';
 
 CREATE TABLE citizens (
     id text NOT NULL,
@@ -837,7 +840,8 @@ CREATE TABLE oauth_grants (
     created_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
-    consent_id text
+    consent_id text,
+    spent_at timestamp with time zone
 );
 
 COMMENT ON TABLE oauth_grants IS 'what was granted to an application: by a citizen, or to itself';
@@ -853,6 +857,8 @@ COMMENT ON COLUMN oauth_grants.sad IS 'AES-256-GCM under a key that comes of the
 COMMENT ON COLUMN oauth_grants.expires_at IS 'when nothing of it is left to be used';
 
 COMMENT ON COLUMN oauth_grants.consent_id IS 'the consent that it rests on: with it, it ends';
+
+COMMENT ON COLUMN oauth_grants.spent_at IS 'when its application asked for the one answer that it is good for (scopes credential_creation and credential_deletion)';
 
 CREATE TABLE oauth_proofs (
     hash bytea NOT NULL,
@@ -1716,6 +1722,9 @@ ALTER TABLE ONLY certificates
     ADD CONSTRAINT certificates_shard FOREIGN KEY (shard) REFERENCES crl_shards(name);
 
 ALTER TABLE ONLY challenges
+    ADD CONSTRAINT challenges_application_id_fkey FOREIGN KEY (application_id) REFERENCES applications(id);
+
+ALTER TABLE ONLY challenges
     ADD CONSTRAINT challenges_citizen_id_fkey FOREIGN KEY (citizen_id) REFERENCES citizens(id);
 
 ALTER TABLE ONLY content_pieces
@@ -2064,6 +2073,7 @@ GRANT UPDATE(revoked_at) ON TABLE oauth_grants TO rubrica_api;
 GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE oauth_grants TO rubrica_signer;
 GRANT UPDATE(expires_at) ON TABLE oauth_grants TO rubrica_api;
 GRANT SELECT(consent_id) ON TABLE oauth_grants TO rubrica_signer;
+GRANT UPDATE(spent_at) ON TABLE oauth_grants TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE oauth_proofs TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE oauth_sessions TO rubrica_api;
 GRANT UPDATE(hash) ON TABLE oauth_sessions TO rubrica_api;

@@ -142,6 +142,7 @@ func (db *DB) PrepareChallenge(ctx context.Context, c signer.ChallengeRow, pace 
 			"ticket":  c.TicketHash,
 			"purpose": c.Purpose,
 			"request": orNull(c.RequestID),
+			"app":     orNull(c.Application),
 			"citizen": c.CitizenID,
 			"phone":   c.Phone,
 			"pepper":  c.Pepper,
@@ -176,8 +177,8 @@ func (db *DB) PrepareChallenge(ctx context.Context, c signer.ChallengeRow, pace 
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			INSERT INTO challenges (id, ticket_hash, purpose, request_id, citizen_id, phone, pepper_epoch, mac, reference, documents, state, created_at, expires_at)
-			VALUES (@id, @ticket, @purpose, @request, @citizen, @phone, @pepper, @mac, @ref, @docs, @state, @now, @expires)`, args); err != nil {
+			INSERT INTO challenges (id, ticket_hash, purpose, request_id, application_id, citizen_id, phone, pepper_epoch, mac, reference, documents, state, created_at, expires_at)
+			VALUES (@id, @ticket, @purpose, @request, @app, @citizen, @phone, @pepper, @mac, @ref, @docs, @state, @now, @expires)`, args); err != nil {
 			return err
 		}
 		return db.record(ctx, tx, entries...)
@@ -240,7 +241,7 @@ func newestChallenge(ctx context.Context, tx pgx.Tx, try signer.Try) (signer.Cha
 			h.ticket_hash,
 			h.purpose,
 			coalesce(h.request_id, ''),
-			coalesce(r.application_id, ''),
+			coalesce(r.application_id, h.application_id, ''),
 			h.citizen_id,
 			c.identifier,
 			h.phone,

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/requests"
@@ -190,34 +189,6 @@ func (d *Door) extend(ctx context.Context, c call) (answer, error) {
 	}
 	left := math.Floor(consent.ExpiresAt.Sub(d.Now()).Seconds())
 	return ok(transaction{SAD: consent.token, ExpiresIn: max(0, int(left))})
-}
-
-// create and remove: certificates are made and given up by their citizens, on
-// our pages. The scopes for it are granted to nobody.
-func (d *Door) create(_ context.Context, c call) (answer, error) {
-	in, ok := c.body.within("credentialCreationRequest")
-	if !ok {
-		return answer{}, missing("object", "credentialCreationRequest")
-	}
-	if _, err := in.must("certificatePolicy"); err != nil {
-		return answer{}, err
-	}
-	return answer{}, notGranted("credential_creation")
-}
-
-func (d *Door) remove(_ context.Context, c call) (answer, error) {
-	in, ok := c.body.within("credentialDeletionRequest")
-	if !ok {
-		return answer{}, missing("object", "credentialDeletionRequest")
-	}
-	if _, err := in.must("credentialID"); err != nil {
-		return answer{}, err
-	}
-	return answer{}, notGranted("credential_deletion")
-}
-
-func notGranted(scope string) *fault {
-	return &fault{http.StatusForbidden, "insufficient_scope", "The scope " + scope + " is not granted to applications"}
 }
 
 // longestWait bounds validity_period: how long an asynchronous answer may wait.

@@ -34,6 +34,9 @@ type Authority interface {
 	Consent(ctx context.Context, token string) (Consent, error)
 	// Revoke ends a token of the application; an unknown one is no error.
 	Revoke(ctx context.Context, clientID, token string) error
+	// Spend uses a grant up that is good for one answer
+	// (policies.AuthorisationInvalid).
+	Spend(ctx context.Context, grantID string) error
 	// Carry gives a token that carries a consent and is good for nothing else.
 	Carry(ctx context.Context, c Consent) (token string, err error)
 }
@@ -167,8 +170,8 @@ func endpoints() []endpoint {
 		{path: "credentials/getChallenge", versions: two, scopes: service, need: needExplicit, serve: (*Door).challenge},
 		{path: "credentials/sendOTP", versions: one, scopes: service, need: needExplicit, serve: (*Door).sendOTP},
 		{path: "credentials/extendTransaction", versions: both, scopes: any, serve: (*Door).extend},
-		{path: "credentials/create", versions: two, scopes: any, need: needMore, serve: (*Door).create},
-		{path: "credentials/delete", versions: two, scopes: any, need: needMore, serve: (*Door).remove},
+		{path: "credentials/create", versions: two, scopes: []string{api.ScopeCreation}, serve: (*Door).create},
+		{path: "credentials/delete", versions: two, scopes: []string{api.ScopeDeletion}, serve: (*Door).remove},
 		{path: "signatures/signHash", versions: both, scopes: any, serve: (*Door).signHash},
 		{path: "signatures/signDoc", versions: two, scopes: any, large: true, serve: (*Door).signDoc},
 		{path: "signatures/signPolling", versions: two, scopes: any, serve: (*Door).signPolling},

@@ -28,7 +28,7 @@ func TestDoor(t *testing.T) { //nolint:tparallel // they share one clock
 	for name, test := range map[string]func(*house){
 		"info": info, "credentials": credentials, "sign hash": signHash, "once": once, "hundred": hundred, "PSS": pss, "asynchronous": asynchronous,
 		"time-stamp": timeStamp, "login": login, "strangers": strangers, "documents": signDocuments, "digests": signDigests, "extend": extend,
-		"parameters": parameters, "forms of error": forms, "together": together, "expired": expired, "edge": edge, "closed": closed, "account tokens": accountTokens,
+		"parameters": parameters, "forms of error": forms, "together": together, "expired": expired, "edge": edge, "closed": closed, "account tokens": accountTokens, "errands": errands,
 	} {
 		t.Run(name, func(t *testing.T) {
 			of := *h
@@ -67,10 +67,11 @@ func info(h *house) {
 	if got, want := []any{one["specs"], two["specs"], one["lang"], two["lang"]}, []any{"1.0.4.0", "2.0.0.2", "es", "en"}; !cmp.Equal(got, want) {
 		h.Errorf("got %v, want %v", got, want)
 	}
-	always := []any{"info", "auth/login", "auth/revoke", "credentials/list", "credentials/info", "credentials/extendTransaction", "signatures/signHash"}
+	always := []any{"info", "auth/login", "auth/revoke", "credentials/list", "credentials/info", "credentials/extendTransaction"}
+	errands, hash := []any{"credentials/create", "credentials/delete"}, []any{"signatures/signHash"}
 	oauth := []any{"signatures/timestamp", "oauth2/authorize", "oauth2/token", "oauth2/revoke"}
 	for v, want := range [][]any{
-		slices.Concat(always, oauth), slices.Concat(always, []any{"signatures/signDoc", "signatures/signPolling"}, oauth, []any{"oauth2/pushed_authorize"}),
+		slices.Concat(always, hash, oauth), slices.Concat(always, errands, hash, []any{"signatures/signDoc", "signatures/signPolling"}, oauth, []any{"oauth2/pushed_authorize"}),
 	} {
 		if diff := cmp.Diff(want, []map[string]any{one, two}[v]["methods"]); diff != "" {
 			h.Errorf("v%d: methods (-want +got):\n%s", v+1, diff)
@@ -385,10 +386,6 @@ func strangers(h *house) {
 	h.limited(sad, func(c *signer.Client) { c.Switches = nil })
 	h.refused("v1/credentials/info", sad, map[string]any{}, "403 access_denied The application may not do this (door_not_allowed)")
 	h.refused("v2/credentials/list", "credential", nil, "403 insufficient_scope The access token does not reach this far")
-	h.refused("v2/credentials/create", "service", map[string]any{"credentialCreationRequest": map[string]any{"certificatePolicy": "0.4.0.2042.1.2"}},
-		"403 insufficient_scope The scope credential_creation is not granted to applications")
-	h.refused("v2/credentials/delete", "service", map[string]any{"credentialDeletionRequest": map[string]any{"credentialID": h.credential.ID}},
-		"403 insufficient_scope The scope credential_deletion is not granted to applications")
 	r := must[signer.Request](h.T)(h.public.Request(h.Context(), h.tokens.consents[sad].RequestID))
 	if got, want := r.State, signer.Pending; got != want {
 		h.Errorf("the request is %s, want %s", got, want)

@@ -214,7 +214,11 @@ func (v version) translated(in url.Values) url.Values {
 	out := url.Values{}
 	for name, values := range in {
 		switch name {
-		case "credentialID", "signatureQualifier", "numSignatures", "hash", "hashes", "hashAlgorithmOID", "account_token", "clientData":
+		case "credentialID":
+			if in.Get("scope") == api.ScopeDeletion {
+				out[name] = values
+			}
+		case "signatureQualifier", "numSignatures", "hash", "hashes", "hashAlgorithmOID", "account_token", "clientData":
 		default:
 			out[name] = values
 		}

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,7 @@ type tokens struct {
 	mu       sync.Mutex
 	grants   map[string]api.Grant
 	consents map[string]csc.Consent
+	spent    []string
 	now      func() time.Time
 }
 
@@ -158,6 +160,20 @@ func (s *tokens) Room(site *api.Site) {
 	e.GET("/oauth/authorize", echoes)
 	e.POST("/oauth/par", echoes)
 	e.POST("/oauth/revoke", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+}
+
+// Spend uses a grant up, but for those without an id.
+func (s *tokens) Spend(_ context.Context, grantID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if grantID == "" {
+		return nil
+	}
+	if slices.Contains(s.spent, grantID) {
+		return policies.Refuse(policies.AuthorisationInvalid)
+	}
+	s.spent = append(s.spent, grantID)
+	return nil
 }
 
 func (s *tokens) Carry(_ context.Context, c csc.Consent) (string, error) {
@@ -275,7 +291,7 @@ func (h *house) applications(db *store.DB) {
 	h.app = signer.Client{
 		ID: "app", Name: "Sede", Organisation: "Ayuntamiento de Valdehierro",
 		SecretHash: api.SecretHash(secret), Scopes: scopes, ReturnAddresses: []string{"https://sede.example/vuelta"},
-		Switches: []string{signer.SwitchCSC1, signer.SwitchExplicit, signer.SwitchSecret},
+		Switches: []string{signer.SwitchCSC1, signer.SwitchExplicit, signer.SwitchSecret, signer.SwitchCredentials},
 	}
 	h.other, h.modern = h.app, h.app
 	h.other.ID, h.other.SecretHash, h.other.Switches = "other", make([]byte, 32), []string{signer.SwitchCSC1, signer.SwitchExplicit}
@@ -420,6 +436,12 @@ func (h *house) limited(token string, change func(*signer.Client)) {
 	h.tokens.grants[token] = g
 }
 
+// errand is what the citizen has done for the application: the certificate that is
+// there was made, or has been given up.
+func (h *house) errand(id, scope string) api.Grant {
+	return api.Grant{ID: id, Client: h.app, Scopes: []string{scope}, Subject: h.citizen.ID, Identifier: ana, CredentialID: h.credential.ID}
+}
+
 var words = sync.OnceValues(catalogue.New)
 
 func (h *house) serve(authority catest.Authority) {
@@ -435,6 +457,9 @@ func (h *house) serve(authority catest.Authority) {
 		"stranger":   {Client: h.app, Scopes: service, Subject: "somebody", Identifier: "87654321X"},
 		"elsewhere":  {Client: elsewhere, Scopes: service},
 		"credential": {Client: h.app, Scopes: []string{api.ScopeCredential}},
+		"created":    h.errand("", api.ScopeCreation),
+		"deleted":    h.errand("", api.ScopeDeletion),
+		"unheard":    h.errand("unheard", api.ScopeCreation),
 	}}
 	h.door = csc.New(csc.Config{
 		Store: h.public, Authority: h.tokens, Signatures: h.service, Module: h.module, TimeStamps: authority,

@@ -43,12 +43,18 @@ func array() spoilt {
 	return spoilt{m, m, m}
 }
 
+func structure(name string) spoilt {
+	m := "Missing (or invalid type) object parameter " + name
+	return spoilt{m, m, m}
+}
+
 // methods are all of them. The consent is one that is never spent: signing
 // methods end at a parameter in each of these calls.
 func (h *house) methods(sad string) []method {
 	id, hash := h.credential.ID, b64(digestOf([]byte("uno")))
 	hashes := []any{hash}
 	data := optional("clientData")
+	_, create := h.wish()
 	signHash1 := map[string]any{"credentialID": id, "SAD": sad, "hash": hashes, "signAlgo": "1.2.840.113549.1.1.1", "hashAlgo": signer.SHA256, "clientData": "x"}
 	signHash2 := map[string]any{
 		"credentialID": id, "SAD": sad, "hashes": hashes, "signAlgo": "1.2.840.113549.1.1.1", "hashAlgorithmOID": signer.SHA256, "clientData": "x",
@@ -119,6 +125,12 @@ func (h *house) methods(sad string) []method {
 			"validity_period": {let, "Invalid parameter validity_period", "Invalid parameter validity_period"},
 			"response_uri":    {let, "Invalid parameter response_uri", "Invalid parameter response_uri"},
 		}},
+		{"v2/credentials/create", "created", with(create, "clientData", "x", "authInfo", true, "lang", "es"), and(map[string]spoilt{
+			"credentialCreationRequest": structure("credentialCreationRequest"), "credentialInfo": flag("credentialInfo"),
+		})},
+		{"v2/credentials/delete", "deleted", map[string]any{"credentialDeletionRequest": map[string]any{"credentialID": id}, "clientData": "x"}, map[string]spoilt{
+			"credentialDeletionRequest": structure("credentialDeletionRequest"), "clientData": data,
+		}},
 		{"v2/signatures/signPolling", "service", map[string]any{"requestID": "x"}, map[string]spoilt{"requestID": text("requestID")}},
 		{"v1/signatures/timestamp", "service", map[string]any{"hash": hash, "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"}, map[string]spoilt{
 			"hash":     {"Missing (or invalid type) string parameter hash", "Missing (or invalid type) string parameter hash", "Empty hash parameter"},
@@ -153,6 +165,9 @@ func parameters(h *house) {
 			for _, other := range []any{7.5, []any{map[string]any{}}, map[string]any{"a": []any{1}}} {
 				if _, list := other.([]any); list && strings.HasPrefix(name, "hash") && s.missing == array().missing {
 					continue // it is one
+				}
+				if _, object := other.(map[string]any); object && s == structure(name) {
+					continue // likewise
 				}
 				says(fmt.Sprint(name, " as ", other), h.post(m.path, m.token, text2(with(m.base, name, other))), s.wrong)
 			}

@@ -88,15 +88,22 @@ func (s *Server) keys(app signer.Client) ([]goidc.JSONWebKey, error) {
 
 // offered are an application's scopes that this server grants.
 func (s *Server) offered(app signer.Client) []string {
-	return slices.DeleteFunc(slices.Clone(app.Scopes), func(scope string) bool { return !slices.Contains(s.scopes, scope) })
+	return slices.DeleteFunc(slices.Clone(api.Offered(app)), func(scope string) bool { return !slices.Contains(s.scopes, scope) })
 }
 
 // ofCitizens are the scopes that a citizen grants.
-func ofCitizens(scope string) bool { return scope == api.ScopeService || scope == api.ScopeCredential }
+func ofCitizens(scope string) bool { return scope == api.ScopeService || single(scope) }
+
+// single are those of them that are good for one thing, and nobody else's to grant.
+func single(scope string) bool { return scope == api.ScopeCredential || isErrand(scope) }
+
+// isErrand is whether a scope asks for something to be done with the citizen's
+// certificate, which the citizen does on our pages.
+func isErrand(scope string) bool { return scope == api.ScopeCreation || scope == api.ScopeDeletion }
 
 func grantTypes(app signer.Client) []goidc.GrantType {
 	types := []goidc.GrantType{goidc.GrantClientCredentials}
-	if slices.ContainsFunc(app.Scopes, ofCitizens) && app.Enter(signer.DoorOAuth) == nil {
+	if slices.ContainsFunc(api.Offered(app), ofCitizens) && app.Enter(signer.DoorOAuth) == nil {
 		types = append(types, goidc.GrantAuthorizationCode, goidc.GrantRefreshToken)
 	}
 	return types

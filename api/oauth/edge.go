@@ -71,11 +71,11 @@ func (s *Server) serve(site *api.Site) echo.HandlerFunc {
 	}
 }
 
-// copy sends a good answer on. That of a token for a signature says with which
-// credential, as Cloud Signature Consortium 2.0.0.2, section 8.4.4, asks.
+// copy sends a good answer on. That of a token for one credential says for which,
+// as Cloud Signature Consortium 2.0.0.2, section 8.4.4, asks.
 func (a *answer) copy(c echo.Context, v *visit) error {
 	c.Response().Header().Set("Pragma", "no-cache") // RFC 6749, section 5.1
-	if v.sad != nil && v.granted != nil {
+	if v.code && v.granted.CredentialID != "" {
 		var token map[string]any
 		if err := json.Unmarshal(a.body.Bytes(), &token); err != nil {
 			return fmt.Errorf("reading an answer: %w", err)
@@ -224,7 +224,7 @@ func (v *visit) readOwn(parameters url.Values) error {
 	for name, value := range parameters {
 		own[name] = value[0]
 	}
-	for name, to := range map[string]*string{"description": &v.title, "lang": &v.locale} {
+	for name, to := range map[string]*string{"description": &v.title, "lang": &v.locale, "credentialID": &v.named} {
 		if parameters.Get(name) == "" {
 			continue
 		}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -35,7 +36,11 @@ func (s *Server) pushed(ctx context.Context, as *goidc.AuthnSession, _ *goidc.Cl
 
 // note keeps what go-oidc knows no place for.
 func (*Server) note(v *visit, as *goidc.AuthnSession) {
-	for name, value := range map[string]string{memberTitle: v.title, memberLocale: v.locale} {
+	own := map[string]string{memberTitle: v.title, memberLocale: v.locale}
+	if as.Scopes == api.ScopeDeletion {
+		own[memberCredential] = v.named
+	}
+	for name, value := range own {
 		if value != "" {
 			as.Store[name] = value
 		}
@@ -50,9 +55,9 @@ func (s *Server) checkAsked(client signer.Client, as *goidc.AuthnSession) error 
 	}
 	switch {
 	case !ofCitizens(scope) || !slices.Contains(s.offered(client), scope):
-		return goidc.NewError(goidc.ErrorCodeInvalidScope, "the scope must be service or credential, and the client's")
-	case scope == api.ScopeService && len(as.AuthDetails) > 0:
-		return goidc.NewError(goidc.ErrorCodeInvalidAuthDetails, "scope service has no authorization_details")
+		return goidc.NewError(goidc.ErrorCodeInvalidScope, "the scope must be one that citizens grant, and the client's")
+	case scope != api.ScopeCredential && len(as.AuthDetails) > 0:
+		return goidc.NewError(goidc.ErrorCodeInvalidAuthDetails, "that scope has no authorization_details")
 	case scope == api.ScopeCredential:
 		if _, err := oneDetail(as.AuthDetails); err != nil {
 			return goidc.WrapError(goidc.ErrorCodeInvalidAuthDetails, "invalid authorization_details", err)
@@ -78,7 +83,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, as *goidc.AuthnSess
 	if err := s.checkAsked(v.client, as); err != nil {
 		return goidc.StatusFailure, err
 	}
-	as.Subject, v.credential = v.outcome.subject, member(as, memberCredential)
+	as.Subject, v.credential = v.outcome.subject, cmp.Or(v.outcome.errand, member(as, memberCredential))
 	return goidc.StatusSuccess, nil
 }
 
@@ -220,6 +225,8 @@ type Asked struct {
 	Title     string
 	Locale    string
 	Qualifier string // of the certificate that is asked for
+	// CredentialID is which one the citizen is to give up, empty if any will do.
+	CredentialID string
 	// RequestID is what is to be signed, empty if nothing or not yet.
 	RequestID string
 	// Return is where the application waits, Days how long it may refresh what
@@ -244,6 +251,9 @@ func (s *Server) Asked(ctx context.Context, id string) (Asked, error) {
 	if detail, err := oneDetail(as.GrantedAuthDetails); err == nil {
 		out.Qualifier = detail.Qualifier
 	}
+	if out.Scope == api.ScopeDeletion {
+		out.CredentialID = member(as, memberCredential)
+	}
 	return out, nil
 }
 
@@ -262,7 +272,24 @@ func (s *Server) asked(ctx context.Context, id string) (signer.AuthorisationSess
 		return row, nil, signer.Client{}, err
 	}
 	client, err := s.Store.Application(ctx, row.ApplicationID)
+	if err == nil && !slices.Contains(s.offered(client), as.GrantedScopes) { // it has been taken away since
+		err = policies.Refuse(policies.ScopeMissing, "scope", as.GrantedScopes)
+	}
 	return row, as, client, err
+}
+
+// Done ends an authorisation request of scope credential_creation or
+// credential_deletion: its citizen has confirmed, and what was asked for has been
+// done with that credential. Nothing is left to be done for the application.
+func (s *Server) Done(ctx context.Context, id string, who signer.Citizen, credentialID string) (string, error) {
+	row, as, _, err := s.asked(ctx, id)
+	if err == nil && !isErrand(as.GrantedScopes) {
+		err = policies.Refuse(policies.RequestState)
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.finish(ctx, row, outcome{subject: who.ID, errand: credentialID})
 }
 
 // Agree ends an authorisation request of scope service: the citizen, who has
@@ -275,7 +302,10 @@ func (s *Server) Agree(ctx context.Context, id string, who signer.Citizen, ticke
 	if err != nil {
 		return "", err
 	}
-	if as.GrantedScopes == api.ScopeService {
+	switch as.GrantedScopes {
+	case api.ScopeCreation, api.ScopeDeletion:
+		return "", policies.Refuse(policies.RequestState) // Done ends them
+	case api.ScopeService:
 		consent, err := s.Consents.Consent(ctx, signer.ConsentOrder{
 			Ticket: ticket, ApplicationID: client.ID, Scopes: strings.Fields(as.GrantedScopes),
 		})
@@ -298,13 +328,14 @@ func (s *Server) Agree(ctx context.Context, id string, who signer.Citizen, ticke
 	return s.SigningPath + member(as, memberRequest), nil
 }
 
-// Decline ends an authorisation request whose citizen does not agree.
-func (s *Server) Decline(ctx context.Context, id string) (string, error) {
+// Decline ends an authorisation request whose citizen does not agree or, if a
+// refusal says why, cannot.
+func (s *Server) Decline(ctx context.Context, id string, why *policies.Refusal) (string, error) {
 	row, _, _, err := s.asked(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	return s.finish(ctx, row, outcome{denied: true})
+	return s.finish(ctx, row, outcome{denied: why == nil, refusal: why})
 }
 
 // isSpaced is whether a text is words with one space between them, none twice.

@@ -120,7 +120,7 @@ func TestDenied(t *testing.T) {
 	h.must(err)
 	wantBack(t, address, "access_denied")
 	id := h.begin(a, h.push(a, asking(api.ScopeService)), "/autorizar/")
-	address, err = h.server.Decline(t.Context(), id)
+	address, err = h.server.Decline(t.Context(), id, nil)
 	h.must(err)
 	wantBack(t, address, "access_denied")
 	if _, err := h.server.Agree(t.Context(), id, signer.Citizen{ID: "citizen-1"}, signer.NewTicket()); err == nil {

@@ -72,7 +72,7 @@ func (g grants) row(v *visit, grant *goidc.Grant) (signer.OAuthGrant, error) {
 		row.Session, row.RequestID = v.session.Hash, v.session.RequestID
 	}
 	if v.outcome != nil {
-		row.ConsentID = v.outcome.consent
+		row.ConsentID, row.CredentialID = v.outcome.consent, v.credential
 	}
 	if grant.AuthCode != "" {
 		row.Code = hashOf(grant.AuthCode)
@@ -90,7 +90,7 @@ func (g grants) seal(v *visit, grant *goidc.Grant, row *signer.OAuthGrant) error
 	if v.outcome == nil || v.outcome.sad == nil {
 		return errors.New("a grant of a signature without its consent")
 	}
-	row.CredentialID, row.SADExpiresAt = v.credential, v.outcome.sad.until
+	row.SADExpiresAt = v.outcome.sad.until
 	b := box{under: underCode, grantID: row.ID, requestID: row.RequestID, until: row.SADExpiresAt}
 	sealed, err := b.seal(grant.AuthCode, v.outcome.sad.sad)
 	row.SAD = sealed
@@ -189,10 +189,10 @@ func (s *Server) checkGrant(ctx context.Context, kind goidc.GrantType, grant *go
 		return err
 	}
 	if grant.Scopes == "" { // RFC 6749, section 3.3: a default
-		own := slices.DeleteFunc(s.offered(v.client), func(scope string) bool { return scope == api.ScopeCredential })
+		own := slices.DeleteFunc(s.offered(v.client), single)
 		grant.Scopes = strings.Join(own, " ")
 	}
-	if grant.Scopes == "" || slices.Contains(strings.Fields(grant.Scopes), api.ScopeCredential) {
+	if grant.Scopes == "" || slices.ContainsFunc(strings.Fields(grant.Scopes), single) {
 		return goidc.NewError(goidc.ErrorCodeInvalidScope, "a citizen has to grant that scope")
 	}
 	if len(grant.AuthDetails) > 0 {
@@ -215,8 +215,8 @@ func (*Server) bound(v *visit, key, certificate string) error {
 	return nil
 }
 
-// refreshable is whether a grant may be refreshed. A signature is not granted
-// twice.
+// refreshable is whether a grant may be refreshed. What is good for one thing is
+// not granted twice.
 func refreshable(_ context.Context, _ *goidc.Client, grant *goidc.Grant) bool {
 	return grant.Scopes == api.ScopeService
 }
@@ -272,6 +272,11 @@ func (s *Server) Consent(ctx context.Context, token string) (Consent, error) {
 		out.NumSignatures = detail.NumSignatures
 	}
 	return out, err
+}
+
+// Spend uses a grant up that is good for one answer (policies.AuthorisationInvalid).
+func (s *Server) Spend(ctx context.Context, grantID string) error {
+	return s.Store.SpendGrant(ctx, grantID, s.Now())
 }
 
 // Revoke ends a token of an application's, of whichever kind. An unknown one is

@@ -64,6 +64,8 @@ type Store interface {
 	RedeemGrant(ctx context.Context, g signer.OAuthGrant, now time.Time) error
 	RenewGrant(ctx context.Context, g signer.OAuthGrant) error
 	RevokeGrant(ctx context.Context, id string, now time.Time) error
+	// SpendGrant uses up what is good for one answer (policies.AuthorisationInvalid).
+	SpendGrant(ctx context.Context, id string, now time.Time) error
 	// Grant, GrantByCode and GrantByRefresh find one (policies.RequestUnknown).
 	Grant(ctx context.Context, id string) (signer.OAuthGrant, error)
 	GrantByCode(ctx context.Context, hash []byte) (signer.OAuthGrant, error)

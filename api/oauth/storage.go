@@ -31,7 +31,7 @@ func notFound(err error, code policies.Code) error {
 // The members of a session's store.
 const (
 	memberRequest    = "request"
-	memberCredential = "credential"
+	memberCredential = "credential" // of scope credential; of credential_deletion, what its application says
 	memberTitle      = "title"
 	memberLocale     = "locale"
 )

@@ -30,12 +30,13 @@ type visit struct {
 	redirect    string // redirect_uri as it was sent
 	title       string // `description` of the authorisation request
 	locale      string // its `lang`
+	named       string // its `credentialID`
 
 	client signer.Client // that go-oidc asked for
 
 	session *signer.AuthorisationSession // that goes on, without its id
 	outcome *outcome                     // what the citizen decided
-	// credential is what the citizen signs with.
+	// credential is what the citizen signs with, has had made or has given up.
 	credential string
 	granted    *signer.OAuthGrant // that a code or a refresh token led to
 	code       bool               // it was a code
@@ -65,6 +66,7 @@ func (v *visit) spend() error {
 type outcome struct {
 	subject string            // citizen's id
 	consent string            // its id, of a grant that is over no signature
+	errand  string            // id of the credential that was made or given up
 	denied  bool              // by the citizen
 	refusal *policies.Refusal // why it cannot be granted
 	sad     *consent

@@ -5,10 +5,10 @@ package pages
 type Authorise struct {
 	Page
 	Identifier string // as typed before
-	// Signs says that the application asks for a signature, which has a page of
-	// its own after this one; otherwise it asks to see certificates.
-	Signs bool
-	Days  int // for which it may see them
+	// Goes is what has pages of its own after this one: "sign", or an affair that
+	// the application asks for. Empty: it asks to see certificates.
+	Goes string
+	Days int // for which it may see them
 
 	SubmitURL    string
 	DeclineURL   string

@@ -134,7 +134,16 @@ type AskAffair struct {
 	Issuer    string
 	Tail      string // of the mobile
 	SubmitURL string // sends the code
-	BackURL   string
+	Leave
+}
+
+// Leave is how not to do it.
+type Leave struct {
+	BackURL string // to the own certificate
+	// DeclineURL, by POST, tells the application that has asked, and is then at
+	// Site; empty: none has.
+	DeclineURL string
+	Site       string
 }
 
 // Issues is whether a certificate is made.
@@ -149,8 +158,11 @@ type AffairCode struct {
 	CodeSent  // with the mobile alone while no code has gone out
 	Affair    Affair
 	SubmitURL string
-	BackURL   string
+	Leave
 }
+
+func (l Leave) policy() []string       { return leads(l.Site) }
+func (a *AffairCode) policy() []string { return append(a.CodeSent.policy(), a.Leave.policy()...) }
 
 // Sent is whether a code is on its way.
 func (a *AffairCode) Sent() bool { return !a.SentAt.IsZero() }

@@ -34,14 +34,15 @@ type affair struct {
 	path    string
 	purpose signer.Purpose
 	name    Affair
+	asked   *errand // by whom; nil: it is the citizen's own wish
 }
 
 func affairs() []affair {
 	return []affair{
-		{certificatePath + "/nuevo", signer.ForCertificate, Renew},
-		{certificatePath + "/suspender", signer.ForSuspension, Suspend},
-		{certificatePath + "/levantar", signer.ForRelease, Release},
-		{certificatePath + "/revocar", signer.ForRevocation, Revoke},
+		{path: certificatePath + "/nuevo", purpose: signer.ForCertificate, name: Renew},
+		{path: certificatePath + "/suspender", purpose: signer.ForSuspension, name: Suspend},
+		{path: certificatePath + "/levantar", purpose: signer.ForRelease, name: Release},
+		{path: certificatePath + "/revocar", purpose: signer.ForRevocation, name: Revoke},
 	}
 }
 
@@ -86,10 +87,10 @@ func (d *Door) identifyOwn(c echo.Context) error {
 }
 
 // attending is open for pages behind the password.
-func (d *Door) attending(c echo.Context, who func(echo.Context, signer.Purpose) (visitor, error)) (visitor, bool, error) {
+func (d *Door) attending(c echo.Context, a affair, who func(echo.Context, signer.Purpose) (visitor, error)) (visitor, bool, error) {
 	v, err := who(c, signer.ForAffairs)
 	if err == nil && v.Spent {
-		return v, true, seeOther(c, step(c, affairDonePath))
+		return v, true, d.over(c, v, a)
 	}
 	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.SessionExpired {
 		return v, true, d.sessionEnded(c)
@@ -98,7 +99,7 @@ func (d *Door) attending(c echo.Context, who func(echo.Context, signer.Purpose) 
 }
 
 func (d *Door) own(c echo.Context) error {
-	v, done, err := d.attending(c, d.visitor)
+	v, done, err := d.attending(c, affair{}, d.visitor)
 	if done || err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (d *Door) ownView(c echo.Context, v visitor) *OwnCertificate {
 	}
 	view.Obstacles, view.RenewalFrom = besideTime(view.Obstacles, report.RenewalFrom)
 	for _, a := range affairs() {
-		if d.possible(v, a) {
+		if d.obstacle(v, a) == nil {
 			*view.address(a) = step(c, a.path)
 		}
 	}
@@ -210,13 +211,24 @@ func (d *Door) daysUntil(end time.Time) int {
 	return int(day(end).Sub(day(d.Now())) / (24 * time.Hour))
 }
 
-// possible is whether an affair can be done as the certificate stands.
-func (d *Door) possible(v visitor, a affair) bool {
-	if a.purpose == signer.ForCertificate {
+// obstacle is why an affair cannot be done as the certificate stands.
+func (d *Door) obstacle(v visitor, a affair) error {
+	switch {
+	case a.asked != nil:
+		return a.asked.obstacle(d, v, a)
+	case a.purpose == signer.ForCertificate:
 		_, err := d.grant(v)
-		return err == nil
+		return err
 	}
-	return signer.Changeable(a.purpose, v.Credential, d.Now()) == nil
+	return signer.Changeable(a.purpose, v.Credential, d.Now())
+}
+
+// cannot is where an affair leads that is not possible.
+func (d *Door) cannot(c echo.Context, a affair, why error) error {
+	if a.asked != nil {
+		return a.asked.cannot(c, d, why)
+	}
+	return seeOther(c, step(c, ownPath))
 }
 
 // called is the affair as its pages name it: what renews a certificate makes
@@ -247,10 +259,25 @@ func (a affair) distrusts(c echo.Context) bool {
 	return a.purpose == signer.ForRevocation && c.FormValue(reasonField) == keyReason
 }
 
+// page is what the pages of an affair have in common.
+func (a affair) page(self string, v visitor) Page {
+	page := Page{Self: self, Guard: v.guard()}
+	if a.asked != nil {
+		page.Request = a.asked.request()
+	}
+	return page
+}
+
+func (a affair) leave(c echo.Context) Leave {
+	if a.asked != nil {
+		return a.asked.leave()
+	}
+	return Leave{BackURL: step(c, ownPath)}
+}
+
 func (d *Door) affairView(c echo.Context, v visitor, a affair) *AskAffair {
 	view := &AskAffair{
-		Self: step(c, a.path), Guard: v.guard(), Affair: a.called(v), Signer: v.signer(), Tail: v.tail(),
-		SubmitURL: step(c, a.path), BackURL: step(c, ownPath),
+		Page: a.page(step(c, a.path), v), Affair: a.called(v), Signer: v.signer(), Tail: v.tail(), SubmitURL: step(c, a.path), Leave: a.leave(c),
 	}
 	if grant, err := d.grant(v); err == nil && view.Issues() {
 		view.Until, view.Issuer = grant.NotAfter, d.Issuer
@@ -259,25 +286,29 @@ func (d *Door) affairView(c echo.Context, v visitor, a affair) *AskAffair {
 }
 
 func (d *Door) askAffair(c echo.Context, a affair) error {
-	v, done, err := d.attending(c, d.visitor)
+	v, done, err := d.attending(c, a, d.visitor)
 	if done || err != nil {
 		return err
 	}
-	if !d.possible(v, a) {
-		return seeOther(c, step(c, ownPath))
+	if why := d.obstacle(v, a); why != nil {
+		return d.cannot(c, a, why)
 	}
 	return d.show(c, http.StatusOK, d.affairView(c, v, a))
 }
 
 func (d *Door) sendAffairCode(c echo.Context, a affair) error {
-	v, done, err := d.attending(c, d.posted)
+	v, done, err := d.attending(c, a, d.posted)
 	if done || err != nil {
 		return err
 	}
-	if !d.possible(v, a) {
-		return seeOther(c, step(c, ownPath))
+	if why := d.obstacle(v, a); why != nil {
+		return d.cannot(c, a, why)
 	}
-	_, err = d.Module.SendCode(c.Request().Context(), signer.CodeOrder{Ticket: v.ticket, Purpose: a.purpose})
+	order := signer.CodeOrder{Ticket: v.ticket, Purpose: a.purpose}
+	if a.asked != nil {
+		order.ApplicationID = a.asked.Client.ID
+	}
+	_, err = d.Module.SendCode(c.Request().Context(), order)
 	if err == nil {
 		return seeOther(c, a.address(c, "/codigo"))
 	}
@@ -294,7 +325,7 @@ func (d *Door) affairCodeView(c echo.Context, v visitor, a affair) (*AffairCode,
 		sent = &CodeSent{Tail: v.tail(), AgainURL: again}
 	}
 	self := a.address(c, "/codigo")
-	return &AffairCode{Self: self, Guard: v.guard(), CodeSent: *sent, Affair: a.called(v), SubmitURL: self, BackURL: step(c, ownPath)}, nil
+	return &AffairCode{Page: a.page(self, v), CodeSent: *sent, Affair: a.called(v), SubmitURL: self, Leave: a.leave(c)}, nil
 }
 
 // affairCodeAgain asks for the code, and says what was wrong with the last one.
@@ -307,7 +338,7 @@ func (d *Door) affairCodeAgain(c echo.Context, v visitor, a affair, wrong error,
 }
 
 func (d *Door) affairCode(c echo.Context, a affair) error {
-	v, done, err := d.attending(c, d.visitor)
+	v, done, err := d.attending(c, a, d.visitor)
 	if done || err != nil {
 		return err
 	}
@@ -315,23 +346,34 @@ func (d *Door) affairCode(c echo.Context, a affair) error {
 	if err != nil {
 		return err
 	}
-	if !view.Sent() || !d.possible(v, a) {
+	if !view.Sent() || d.obstacle(v, a) != nil {
 		return seeOther(c, step(c, a.path))
 	}
 	return d.show(c, http.StatusOK, view)
 }
 
 func (d *Door) carryAffair(c echo.Context, a affair) error {
-	v, done, err := d.attending(c, d.posted)
+	v, done, err := d.attending(c, a, d.posted)
 	if done || err != nil {
 		return err
 	}
 	if err := d.confirmAffair(c, v, a); err != nil {
 		// The same form posted twice: the first one may have done it by now.
 		if again, unknown := d.visitor(c, signer.ForAffairs); unknown == nil && again.Spent {
-			return seeOther(c, step(c, affairDonePath))
+			return d.over(c, again, a)
 		}
 		return d.affairCodeAgain(c, v, a, err, FieldCode)
+	}
+	if a.asked != nil {
+		return a.asked.done(c, v)
+	}
+	return d.over(c, v, a)
+}
+
+// over is where a session leads that has ended, with an affair or without.
+func (d *Door) over(c echo.Context, v visitor, a affair) error {
+	if a.asked != nil {
+		return a.asked.over(c, d, v, a)
 	}
 	return seeOther(c, step(c, affairDonePath))
 }
@@ -379,17 +421,23 @@ func (d *Door) affairDone(c echo.Context) error {
 	return d.sessionEnded(c)
 }
 
+// made asks that the certificate is there with which a session has ended: the code
+// was consumed before it was made, which may have failed since, or be under way.
+func (d *Door) made(v visitor) error {
+	if v.Credential == nil || !v.Credential.Certified(d.Now()) || v.Credential.Certificate.NotBefore.Before(v.SpentAt.Truncate(time.Second)) {
+		return policies.Refuse(policies.Unavailable).After(5 * time.Second)
+	}
+	return nil
+}
+
 func (d *Door) showAffairDone(c echo.Context, v visitor, a affair) error {
 	view := &AffairDone{
 		Self: step(c, affairDonePath), Affair: a.name, At: v.SpentAt,
 		StateURL: step(c, certificatePath), ActivateURL: step(c, activationPath), ContinueURL: back(c),
 	}
 	if view.Made() {
-		// The code was consumed before the certificate was made, which may have
-		// failed since, or be under way.
-		made := v.Credential != nil && v.Credential.Certified(d.Now()) && !v.Credential.Certificate.NotBefore.Before(v.SpentAt.Truncate(time.Second))
-		if !made {
-			return policies.Refuse(policies.Unavailable).After(5 * time.Second)
+		if err := d.made(v); err != nil {
+			return err
 		}
 		view.Until = v.Credential.Certificate.NotAfter
 	}

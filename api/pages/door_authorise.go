@@ -25,7 +25,10 @@ type Authorisations interface {
 	// policies.RequestExpired).
 	Asked(ctx context.Context, id string) (oauth.Asked, error)
 	Agree(ctx context.Context, id string, who signer.Citizen, ticket signer.Ticket) (string, error)
-	Decline(ctx context.Context, id string) (string, error)
+	// Done is Agree where the citizen has had a certificate made, or has given it
+	// up. Decline says why it could not be, nil: the citizen did not want to.
+	Done(ctx context.Context, id string, who signer.Citizen, credentialID string) (string, error)
+	Decline(ctx context.Context, id string, why *policies.Refusal) (string, error)
 	// Denied answers that which a signature request came of.
 	Denied(ctx context.Context, requestID string, why *policies.Refusal) (string, error)
 }
@@ -40,27 +43,53 @@ type AuthoriseRoom struct {
 func (a AuthoriseRoom) Room(site *api.Site) {
 	g, paced := site.Pages(), site.Attempts()
 	g.GET("/autorizar", a.ended)
-	g.GET(AuthorisePath+":id", a.ask)
-	g.POST(AuthorisePath+":id", a.agree, paced)
-	g.POST(AuthorisePath+":id/no", a.decline)
+	g.GET(AuthorisePath+":asked", a.ask)
+	g.POST(AuthorisePath+":asked", a.agree, paced)
+	g.POST(AuthorisePath+":asked/no", a.decline)
+	const affairPath = AuthorisePath + ":asked" + errandPath
+	g.GET(affairPath, a.errand((*Door).askAffair))
+	g.POST(affairPath, a.errand((*Door).sendAffairCode))
+	g.GET(affairPath+"/codigo", a.errand((*Door).affairCode))
+	g.POST(affairPath+"/codigo", a.errand((*Door).carryAffair))
 }
 
 func (a AuthoriseRoom) view(c echo.Context) (*Authorise, oauth.Asked, error) {
-	id := c.Param("id")
+	id := c.Param("asked")
 	asked, err := a.Authorisations.Asked(c.Request().Context(), id)
 	if err != nil {
 		return nil, asked, err
 	}
 	view := &Authorise{
-		Self:    AuthorisePath + id,
-		Request: &Request{Organisation: asked.Client.Organisation, Application: asked.Client.Name, Procedure: asked.Title},
-		Signs:   asked.Scope == api.ScopeCredential, Days: asked.Days,
+		Self: AuthorisePath + id, Request: requestOf(asked), Goes: goes(asked.Scope), Days: asked.Days, Site: siteOf(asked),
 		SubmitURL: AuthorisePath + id, DeclineURL: AuthorisePath + id + "/no", ForgottenURL: forgottenPath, ActivateURL: activationPath,
 	}
-	if back, err := url.Parse(asked.Return); err == nil {
-		view.Site = back.Scheme + "://" + back.Host
-	}
 	return view, asked, nil
+}
+
+// goes is what a scope asks for besides being told.
+func goes(scope string) string {
+	switch scope {
+	case api.ScopeCredential:
+		return "sign"
+	case api.ScopeCreation:
+		return string(Issue)
+	case api.ScopeDeletion:
+		return string(Revoke)
+	}
+	return ""
+}
+
+func requestOf(asked oauth.Asked) *Request {
+	return &Request{Organisation: asked.Client.Organisation, Application: asked.Client.Name, Procedure: asked.Title}
+}
+
+// siteOf is where the application waits.
+func siteOf(asked oauth.Asked) string {
+	back, err := url.Parse(asked.Return)
+	if err != nil {
+		return ""
+	}
+	return back.Scheme + "://" + back.Host
 }
 
 func (a AuthoriseRoom) ask(c echo.Context) error {
@@ -74,10 +103,10 @@ func (a AuthoriseRoom) ask(c echo.Context) error {
 	return a.Door.show(c, http.StatusOK, view)
 }
 
-// agree takes the password. The ticket that it gives is not kept: it was for
-// this answer.
+// agree takes the password. The ticket that it gives is kept where the citizen is
+// asked to do something; otherwise it was for this answer.
 func (a AuthoriseRoom) agree(c echo.Context) error {
-	view, _, err := a.view(c)
+	view, asked, err := a.view(c)
 	if err != nil {
 		return err
 	}
@@ -90,7 +119,10 @@ func (a AuthoriseRoom) agree(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	address, err := a.Authorisations.Agree(c.Request().Context(), c.Param("id"), who.Citizen, session.Ticket)
+	if e := newErrand(a.Authorisations, c.Param("asked"), asked); e != nil {
+		return e.begin(c, a.Door, who, session)
+	}
+	address, err := a.Authorisations.Agree(c.Request().Context(), c.Param("asked"), who.Citizen, session.Ticket)
 	if err != nil {
 		return err
 	}
@@ -98,7 +130,7 @@ func (a AuthoriseRoom) agree(c echo.Context) error {
 }
 
 func (a AuthoriseRoom) decline(c echo.Context) error {
-	address, err := a.Authorisations.Decline(c.Request().Context(), c.Param("id"))
+	address, err := a.Authorisations.Decline(c.Request().Context(), c.Param("asked"), nil)
 	if err != nil {
 		return err
 	}

@@ -187,6 +187,8 @@ func (d *Door) sessionEnded(c echo.Context) error {
 		view.IdentifyURL = at(id)
 	case strings.HasPrefix(c.Path(), passwordPath):
 		view.IdentifyURL, view.Kept = step(c, passwordPath), KeptPassword
+	case strings.HasPrefix(c.Path(), AuthorisePath):
+		view.IdentifyURL, view.Kept = AuthorisePath+c.Param("asked"), KeptCertificate
 	case strings.HasPrefix(c.Path(), certificatePath):
 		view.IdentifyURL, view.Kept = step(c, certificatePath), KeptCertificate
 	}

@@ -53,6 +53,7 @@ type far struct {
 	certificate *signer.Certificate
 	assured     time.Time
 	changes     []citizen.CertificateChange
+	orderedBy   string // the last code
 	hierarchy   ca.Hierarchy
 	request     signer.Request
 	sad         signer.SAD
@@ -74,7 +75,7 @@ func (f *far) Identify(_ context.Context, who signer.Identification) (signer.Ses
 		purpose = signer.ForAffairs
 	}
 	f.tickets[string(ticket.Hash())] = &signer.Visitor{
-		Purpose: purpose, RequestID: who.RequestID, ExpiresAt: until, Certified: f.certified, Replaces: f.replaces,
+		Purpose: purpose, RequestID: who.RequestID, ExpiresAt: until, CredentialID: "CRED", Certified: f.certified, Replaces: f.replaces,
 		Citizen: signer.Citizen{
 			ID: "ANA", Identifier: identifier, GivenName: "Ana", Surnames: "Núñez Pérez", Phone: "+34600000421", Status: signer.Active,
 			DocumentUntil: until.AddDate(1, 0, 0),
@@ -149,6 +150,7 @@ func (f *far) SendCode(_ context.Context, order signer.CodeOrder) (signer.Challe
 		return signer.Challenge{}, err
 	}
 	now := time.Now()
+	f.orderedBy = order.ApplicationID
 	f.codes[string(order.Ticket.Hash())+string(order.Purpose)] = &signer.SentCode{State: signer.CodeSent, SentAt: now, ExpiresAt: now.Add(5 * time.Minute)}
 	return signer.Challenge{}, nil
 }

@@ -4,15 +4,27 @@ import "github.com/rubrica-firma/rubrica/policies"
 
 // authorise invents the pages of authorisation requests.
 func (s *sampler) authorise() {
-	ask := func(state, identifier string, signs bool, problems ...Problem) {
+	ask := func(state, identifier, goes string, problems ...Problem) {
 		page := asked(problems...)
 		page.Request.Procedure = ""
 		s.add(state, &Authorise{
-			Page: page, Identifier: identifier, Signs: signs, Days: 30,
+			Page: page, Identifier: identifier, Goes: goes, Days: 30,
 			SubmitURL: "#main", DeclineURL: "#main", ForgottenURL: "#main", ActivateURL: "#main",
 		})
 	}
-	ask("ver", "", false)
-	ask("firmar", "", true)
-	ask("no-coincide", "12345678Z", false, Problem{"", policies.Refuse(policies.CredentialsWrong, "tries", "3")})
+	ask("ver", "", "")
+	ask("firmar", "", "sign")
+	ask("no-coincide", "12345678Z", "", Problem{"", policies.Refuse(policies.CredentialsWrong, "tries", "3")})
+	page := asked()
+	page.Request.Procedure = ""
+	for _, affair := range []Affair{Issue, Revoke} {
+		state := "pide-" + string(affair)
+		ask(state, "", string(affair))
+		s.add(state, &AskAffair{
+			Page: page, Affair: affair, Signer: sampleSigner(), Until: s.now.AddDate(4, 0, 0), Issuer: "Rúbrica, autoridad de certificación interna",
+			Tail: "421", SubmitURL: "#main", DeclineURL: "#main",
+		})
+		s.add(state, &AffairCode{Page: page, CodeSent: s.codeSent(), Affair: affair, SubmitURL: "#main", DeclineURL: "#main"})
+	}
+	s.add("no-puede", &Trouble{Page: page, Refusal: policies.Refuse(policies.CredentialExists), ReturnURL: "#main"})
 }

@@ -97,6 +97,7 @@ type Trouble struct {
 	Reference string // what to quote to support; empty if there is nothing to look up
 	RetryURL  string // may be empty
 	HomeURL   string // may be empty
+	ReturnURL string // of an application that has heard of it; may be empty
 }
 
 func (*Activate) template() string       { return "activate" }

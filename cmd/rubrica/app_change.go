@@ -191,7 +191,7 @@ func (c *AppRedirectRemoveCommand) Run(ctx context.Context) error {
 // no longer.
 type AppSwitchCommand struct {
 	AppSettings
-	Name string `arg:"" help:"secret: a client secret will do. no-par: authorisation requests need not be pushed. no-sender-constraint: tokens are bound to nothing. csc-v1: version 1 of the CSC interface. explicit: factors may pass through the application (SCAL1)." enum:"secret,no-par,no-sender-constraint,csc-v1,explicit"`
+	Name string `arg:"" help:"secret: a client secret will do. no-par: authorisation requests need not be pushed. no-sender-constraint: tokens are bound to nothing. csc-v1: version 1 of the CSC interface. explicit: factors may pass through the application (SCAL1). credentials: it may ask citizens to have a certificate made or to give it up." enum:"secret,no-par,no-sender-constraint,csc-v1,explicit,credentials"`
 	To   string `arg:"" help:"on or off." enum:"on,off"`
 }
 

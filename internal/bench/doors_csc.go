@@ -48,6 +48,8 @@ func (c *consents) Consent(context.Context, string) (csc.Consent, error) { retur
 
 func (*consents) Revoke(context.Context, string, string) error { return nil }
 
+func (*consents) Spend(context.Context, string) error { return nil }
+
 func (*consents) Carry(context.Context, csc.Consent) (string, error) {
 	return "", errors.New("nothing is carried here")
 }

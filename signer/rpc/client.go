@@ -78,7 +78,9 @@ func (c *Client) Identify(ctx context.Context, who signer.Identification) (signe
 
 // SendCode implements signer.Module.
 func (c *Client) SendCode(ctx context.Context, order signer.CodeOrder) (signer.Challenge, error) {
-	resp, err := c.module.SendCode(ctx, connect.NewRequest(&signerv1.SendCodeRequest{Ticket: order.Ticket.Encode(), Purpose: string(order.Purpose)}))
+	resp, err := c.module.SendCode(ctx, connect.NewRequest(&signerv1.SendCodeRequest{
+		Ticket: order.Ticket.Encode(), Purpose: string(order.Purpose), ApplicationId: order.ApplicationID,
+	}))
 	if err != nil {
 		return signer.Challenge{}, decode(err)
 	}

@@ -106,7 +106,9 @@ func (s *moduleServer) SendCode(ctx context.Context, r *connect.Request[signerv1
 	if err != nil {
 		return nil, err
 	}
-	challenge, err := s.module.SendCode(ctx, signer.CodeOrder{Ticket: ticket, Purpose: signer.Purpose(r.Msg.GetPurpose())})
+	challenge, err := s.module.SendCode(ctx, signer.CodeOrder{
+		Ticket: ticket, Purpose: signer.Purpose(r.Msg.GetPurpose()), ApplicationID: r.Msg.GetApplicationId(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -290,6 +290,7 @@ type SendCodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	Purpose       string                 `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	ApplicationId string                 `protobuf:"bytes,3,opt,name=application_id,json=applicationId,proto3" json:"application_id,omitempty"` // that has asked for the affair; empty: the citizen alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -334,6 +335,13 @@ func (x *SendCodeRequest) GetTicket() string {
 func (x *SendCodeRequest) GetPurpose() string {
 	if x != nil {
 		return x.Purpose
+	}
+	return ""
+}
+
+func (x *SendCodeRequest) GetApplicationId() string {
+	if x != nil {
+		return x.ApplicationId
 	}
 	return ""
 }
@@ -1974,10 +1982,11 @@ const file_signerv1_signer_proto_rawDesc = "" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1c\n" +
-	"\tcertified\x18\x03 \x01(\bR\tcertified\"C\n" +
+	"\tcertified\x18\x03 \x01(\bR\tcertified\"j\n" +
 	"\x0fSendCodeRequest\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x12\x18\n" +
-	"\apurpose\x18\x02 \x01(\tR\apurpose\"N\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12%\n" +
+	"\x0eapplication_id\x18\x03 \x01(\tR\rapplicationId\"N\n" +
 	"\x10SendCodeResponse\x12:\n" +
 	"\tchallenge\x18\x01 \x01(\v2\x1c.rubrica.signer.v1.ChallengeR\tchallenge\"\xa4\x02\n" +
 	"\tChallenge\x12\x0e\n" +
