@@ -157,7 +157,7 @@ func TestErrand(t *testing.T) {
 			h := errands(t, scope, test.certificate)
 			const at = "/autorizar/abc/certificado"
 			h.says(at, http.StatusOK, test.before, "Todavía no se hace nada.", "No autorizar")
-			if head := h.page.String(); !strings.Contains(head, "Portafirmas") || !strings.Contains(head, "Diputación") {
+			if head := h.page.String(); !strings.Contains(head, "Portafirmas") || !strings.Contains(head, "Diputación") || strings.Contains(head, "Le pide una firma") {
 				t.Error("the page does not say who asks")
 			}
 			if len(test.fill) > 0 {

@@ -80,7 +80,9 @@ func goes(scope string) string {
 }
 
 func requestOf(asked oauth.Asked) *Request {
-	return &Request{Organisation: asked.Client.Organisation, Application: asked.Client.Name, Procedure: asked.Title}
+	return &Request{
+		Organisation: asked.Client.Organisation, Application: asked.Client.Name, Procedure: asked.Title, Unsigned: asked.Scope != api.ScopeCredential,
+	}
 }
 
 // siteOf is where the application waits.

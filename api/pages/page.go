@@ -65,8 +65,10 @@ func (p *Page) Pause() time.Duration {
 	return 0
 }
 
-// Request is a signature request as the page's head tells it.
+// Request is what an application asks, as the page's head tells it: a signature or,
+// Unsigned, something else.
 type Request struct {
+	Unsigned     bool
 	Organisation string // "Ayuntamiento de Gijón"
 	Application  string // "Sede electrónica"
 	Procedure    string // "Ayudas a la rehabilitación 2026"; may be empty

@@ -6,7 +6,7 @@ import "github.com/rubrica-firma/rubrica/policies"
 func (s *sampler) authorise() {
 	ask := func(state, identifier, goes string, problems ...Problem) {
 		page := asked(problems...)
-		page.Request.Procedure = ""
+		page.Request.Procedure, page.Request.Unsigned = "", goes != "sign"
 		s.add(state, &Authorise{
 			Page: page, Identifier: identifier, Goes: goes, Days: 30,
 			SubmitURL: "#main", DeclineURL: "#main", ForgottenURL: "#main", ActivateURL: "#main",
@@ -16,7 +16,7 @@ func (s *sampler) authorise() {
 	ask("firmar", "", "sign")
 	ask("no-coincide", "12345678Z", "", Problem{"", policies.Refuse(policies.CredentialsWrong, "tries", "3")})
 	page := asked()
-	page.Request.Procedure = ""
+	page.Request.Procedure, page.Request.Unsigned = "", true
 	for _, affair := range []Affair{Issue, Revoke} {
 		state := "pide-" + string(affair)
 		ask(state, "", string(affair))
