@@ -108,6 +108,9 @@ type Document struct {
 	// Given is the hash that came in the place of the document, nil if the document
 	// itself did. It is of algorithm Hash then, and nothing else is ever fixed.
 	Given []byte
+	// Built is what was built around Given and waits to be fetched, empty if nothing
+	// does. What it was made of is there as far as its level needs it.
+	Built Format
 	// Findings are what an inspection found in it and let pass, codes of
 	// policies.DocumentRules.
 	Findings   []string

@@ -207,7 +207,7 @@ func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmente
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended(@id, 0))`, pgx.NamedArgs{"id": requestID}); err != nil {
 			return err
 		}
-		if err := augment(ctx, tx, requestID, a, now); err != nil {
+		if kept, err := augment(ctx, tx, requestID, a, now); err != nil || !kept {
 			return err
 		}
 		var lacking bool
@@ -229,12 +229,14 @@ func (p Public) Augment(ctx context.Context, requestID string, a signer.Augmente
 // levels are the levels of signatures, the lowest first.
 func levels() []string { return []string{"B-B", "B-T", "B-LT", "B-LTA"} }
 
-func augment(ctx context.Context, tx pgx.Tx, requestID string, a signer.Augmented, now time.Time) error {
-	_, err := tx.Exec(ctx, `
+// augment reports whether there is still something to be lifted, and no more of it
+// is there already.
+func augment(ctx context.Context, tx pgx.Tx, requestID string, a signer.Augmented, now time.Time) (kept bool, err error) {
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO augmentations (request_id, ordinal, level, lacking, cms, tail, at)
 		SELECT request_id, ordinal, @level, @lacking, @cms, @tail, @at
 		FROM documents
-		WHERE request_id = @request AND ordinal = @ordinal AND cms IS NOT NULL AND content_id IS NOT NULL
+		WHERE request_id = @request AND ordinal = @ordinal AND cms IS NOT NULL AND (content_id IS NOT NULL OR built IS NOT NULL)
 		ON CONFLICT (request_id, ordinal) DO UPDATE
 		SET
 			level = @level,
@@ -252,5 +254,5 @@ func augment(ctx context.Context, tx pgx.Tx, requestID string, a signer.Augmente
 		"at":      now,
 		"levels":  levels(),
 	})
-	return err
+	return tag.RowsAffected() > 0, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -51,7 +52,11 @@ func insertHashes(ctx context.Context, tx pgx.Tx, r signer.Request) error {
 // application may fetch a signature again that it has been given already. Nothing
 // is signed because of it; intent and outcome have been durable before.
 func (p Public) HandOut(ctx context.Context, requestID string, ordinals []int, now time.Time) error {
-	tag, err := p.db.pool.Exec(ctx, `
+	return handOut(ctx, p.db.pool, requestID, ordinals, now)
+}
+
+func handOut(ctx context.Context, to executor, requestID string, ordinals []int, now time.Time) error {
+	tag, err := to.Exec(ctx, `
 		INSERT INTO handed_out (request_id, ordinal, at)
 		SELECT @request, ordinal, @now
 		FROM documents, (SELECT set_config('synchronous_commit', 'off', true)) AS lazily
@@ -61,6 +66,77 @@ func (p Public) HandOut(ctx context.Context, requestID string, ordinals []int, n
 		return policies.Refuse(policies.AuthorisationInvalid)
 	}
 	return err
+}
+
+// executor is a pool or a transaction.
+type executor interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// Keep implements requests.Store. What waits already, or has been handed out, is
+// not exchanged.
+func (p Public) Keep(ctx context.Context, n signer.NewRequest, now time.Time) error {
+	r, higher := n.Request, false
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		for i, d := range r.Documents {
+			if err := keep(ctx, tx, r, d, n.Contents[i]); err != nil {
+				return inDocument(err, d)
+			}
+			higher = higher || d.Level != "B-B"
+		}
+		if !higher {
+			return nil
+		}
+		return p.db.augmentLater(ctx, tx, r.ID, now)
+	})
+}
+
+func keep(ctx context.Context, tx pgx.Tx, r signer.Request, d signer.Document, c signer.NewContent) (err error) {
+	contentID := ""
+	if c.Open != nil {
+		if contentID, err = useContent(ctx, tx, r, d, c); err != nil {
+			return err
+		}
+	}
+	return swap(ctx, tx, policies.Refuse(policies.AuthorisationInvalid), `
+		UPDATE documents d
+		SET built = @built, level = @level, layout = @layout, content_id = @content, update = @update
+		WHERE request_id = @request AND ordinal = @ordinal AND format = 'hash' AND cms IS NOT NULL AND built IS NULL AND NOT EXISTS (
+			SELECT FROM handed_out o WHERE o.request_id = d.request_id AND o.ordinal = d.ordinal)`, pgx.NamedArgs{
+		"request": r.ID,
+		"ordinal": d.Ordinal,
+		"built":   d.Built,
+		"level":   d.Level,
+		"layout":  orNull(string(d.Layout)),
+		"content": orNull(contentID),
+		"update":  c.Update,
+	})
+}
+
+// HandOver implements csc.Store. What was kept is forgotten as it leaves.
+func (p Public) HandOver(ctx context.Context, requestID string, ordinals []int, now time.Time) error {
+	return p.db.inTx(ctx, func(tx pgx.Tx) error {
+		if err := handOut(ctx, tx, requestID, ordinals, now); err != nil {
+			return err
+		}
+		args := pgx.NamedArgs{"request": requestID, "ordinals": ordinals}
+		for _, sql := range []string{
+			`
+			DELETE FROM contents c
+			USING documents d
+			WHERE d.content_id = c.id AND d.request_id = @request AND d.ordinal = ANY(@ordinals::integer[]) AND d.built IS NOT NULL`, `
+			DELETE FROM augmentations
+			WHERE request_id = @request AND ordinal = ANY(@ordinals::integer[])`, `
+			UPDATE documents
+			SET built = NULL, level = 'B-B', layout = NULL, update = NULL
+			WHERE request_id = @request AND ordinal = ANY(@ordinals::integer[]) AND built IS NOT NULL`,
+		} {
+			if _, err := tx.Exec(ctx, sql, args); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Webhooks implements csc.Store.

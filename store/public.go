@@ -384,8 +384,8 @@ func (p Public) Purge(ctx context.Context, now time.Time, retention, uploads tim
 				OFFSET 0) -- asked of each content, not of all that there are
 				AND ` + unneeded, `
 			UPDATE documents
-			SET content_id = NULL, update = NULL, prefix = NULL
-			WHERE (content_id IS NOT NULL OR update IS NOT NULL OR prefix IS NOT NULL)
+			SET content_id = NULL, update = NULL, prefix = NULL, built = NULL
+			WHERE (content_id IS NOT NULL OR update IS NOT NULL OR prefix IS NOT NULL OR built IS NOT NULL)
 				AND request_id IN (SELECT id FROM requests r WHERE closed_at < @before AND purged_at IS NULL AND ` + unneeded + `)`, `
 			DELETE FROM contents c
 			WHERE created_at < @idle AND NOT EXISTS (SELECT FROM documents WHERE content_id = c.id)`, `

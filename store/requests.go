@@ -101,6 +101,7 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			d.digest,
 			d.fixed_for,
 			d.cms,
+			coalesce(d.built, ''),
 			coalesce(a.level, CASE WHEN d.cms IS NULL THEN '' ELSE 'B-B' END),
 			coalesce(a.lacking, ''),
 			d.revision
@@ -136,6 +137,7 @@ func readDocuments(ctx context.Context, q querier, requestID string) ([]signer.D
 			&d.Digest,
 			&d.FixedFor,
 			&d.CMS,
+			&d.Built,
 			&d.Reached,
 			&d.Lacking,
 			&d.Revision,

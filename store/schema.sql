@@ -577,11 +577,13 @@ CREATE TABLE documents (
     given bytea,
     revision integer DEFAULT 0 NOT NULL,
     prefix bytea,
+    built text,
+    CONSTRAINT documents_built CHECK (((built IS NULL) OR ((format = 'hash'::text) AND (built = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text]))))),
     CONSTRAINT documents_fixed CHECK ((((digest IS NULL) = (signing_time IS NULL)) AND ((digest IS NULL) = (fixed_for IS NULL)))),
     CONSTRAINT documents_format CHECK ((format = ANY (ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text, 'hash'::text]))),
     CONSTRAINT documents_given CHECK (((format <> 'hash'::text) OR (given IS NOT NULL))),
     CONSTRAINT documents_given_fixed CHECK (((given IS NULL) OR (digest IS NULL) OR (digest = given))),
-    CONSTRAINT documents_layout CHECK (((format = 'pades'::text) = (layout IS NOT NULL))),
+    CONSTRAINT documents_layout CHECK (((format = 'hash'::text) OR ((format = 'pades'::text) = (layout IS NOT NULL)))),
     CONSTRAINT documents_level CHECK ((level = ANY (ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text]))),
     CONSTRAINT documents_ordinal_check CHECK ((ordinal > 0)),
     CONSTRAINT documents_prefix CHECK (((prefix IS NULL) OR (revision > 0))),
@@ -612,6 +614,8 @@ COMMENT ON COLUMN documents.given IS 'a hash, of the algorithm of hash, that cam
 COMMENT ON COLUMN documents.revision IS 'how many signatures of its envelope stand in a PDF before this one';
 
 COMMENT ON COLUMN documents.prefix IS 'what they have appended to it; NULL once the retention is over';
+
+COMMENT ON COLUMN documents.built IS 'what was built around a hash and waits to be fetched, once; NULL before and after, and once the retention is over';
 
 CREATE TABLE enrolments (
     hash bytea NOT NULL,
@@ -1992,10 +1996,11 @@ GRANT INSERT(update),UPDATE(update) ON TABLE documents TO rubrica_api;
 GRANT INSERT(options) ON TABLE documents TO rubrica_api;
 GRANT INSERT(attributes) ON TABLE documents TO rubrica_api;
 GRANT INSERT(findings) ON TABLE documents TO rubrica_api;
-GRANT INSERT(level) ON TABLE documents TO rubrica_api;
+GRANT INSERT(level),UPDATE(level) ON TABLE documents TO rubrica_api;
 GRANT INSERT(given) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(revision) ON TABLE documents TO rubrica_api;
 GRANT UPDATE(prefix) ON TABLE documents TO rubrica_api;
+GRANT UPDATE(built) ON TABLE documents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE enrolments TO rubrica_signer;
 GRANT SELECT(hash) ON TABLE enrolments TO rubrica_api;
 GRANT SELECT(kind) ON TABLE enrolments TO rubrica_api;

@@ -23,6 +23,47 @@ func (d *Door) consent(ctx context.Context, c call) (consented, error) {
 	if err != nil {
 		return consented{}, err
 	}
+	found, err := d.carried(ctx, c)
+	if err == nil && found.CredentialID != credentialID {
+		err = invalidParameter("credentialID")
+	}
+	return found, err
+}
+
+// qualified is consent where signatureQualifier may stand for the credential, whose
+// certificate has to be of that kind then; both may be given (CSC API v2.0.0.2,
+// 11.11).
+func (d *Door) qualified(ctx context.Context, c call) (consented, error) {
+	if !c.body.has("signatureQualifier") {
+		return d.consent(ctx, c)
+	}
+	asked, _ := c.body.text("signatureQualifier")
+	credentialID, err := c.body.may("credentialID")
+	if err != nil {
+		return consented{}, err
+	}
+	found, err := d.carried(ctx, c)
+	if err == nil && c.body.has("credentialID") && found.CredentialID != credentialID {
+		err = invalidParameter("credentialID")
+	}
+	if err != nil {
+		return consented{}, err
+	}
+	s, err := d.named(ctx, c, found.CredentialID)
+	if err != nil {
+		return consented{}, err
+	}
+	if s, err = d.complete(ctx, s, wishes{}); err != nil {
+		return consented{}, err
+	}
+	if s.certificate == nil || Qualifier(s.certificate) != asked {
+		return consented{}, invalidParameter("signatureQualifier")
+	}
+	return found, nil
+}
+
+// carried is the consent of a call's token.
+func (d *Door) carried(ctx context.Context, c call) (consented, error) {
 	token, given := c.body.text("SAD")
 	switch {
 	case c.body.has("SAD") && !given, !c.body.has("SAD") && (c.version == 1 || !c.holds(api.ScopeCredential)):
@@ -39,9 +80,6 @@ func (d *Door) consent(ctx context.Context, c call) (consented, error) {
 	}
 	if found.ClientID != c.grant.Client.ID {
 		return consented{}, invalidParameter("SAD")
-	}
-	if found.CredentialID != credentialID {
-		return consented{}, invalidParameter("credentialID")
 	}
 	return consented{found, token}, nil
 }

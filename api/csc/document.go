@@ -2,6 +2,7 @@ package csc
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,7 +30,7 @@ type validationInfo struct {
 // signDoc builds signatures around all hashes of a consent: the key is used once,
 // and a signature is made of each hash then.
 func (d *Door) signDoc(ctx context.Context, c call) (answer, error) {
-	consent, err := d.consent(ctx, c)
+	consent, err := d.qualified(ctx, c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -45,10 +46,6 @@ func (d *Door) signDoc(ctx context.Context, c call) (answer, error) {
 	mode, err := d.mode(ctx, c)
 	if err != nil {
 		return answer{}, err
-	}
-	if mode.asynchronous && !digests {
-		// A whole document is kept nowhere, and with it nothing to be fetched later.
-		return answer{}, invalidParameter("operationMode")
 	}
 	info, err := c.body.flag("returnValidationInfo")
 	if err != nil {
@@ -69,17 +66,19 @@ func (d *Door) signDoc(ctx context.Context, c call) (answer, error) {
 			return answer{}, invalidParameter("hashAlgorithmOID")
 		}
 	}
-	if _, err := d.certificate(ctx, consent.CredentialID, items[0].how.algorithm); err != nil {
+	certificate, err := d.certificate(ctx, consent.CredentialID, items[0].how.algorithm)
+	if err != nil {
 		return answer{}, err
 	}
-	return d.build(ctx, consent, claim, deed{items, mode, info})
+	return d.build(ctx, consent, claim, deed{items, mode, info, certificate})
 }
 
 // deed is what is to be built, and how it leaves.
 type deed struct {
-	items []item
-	mode  mode
-	info  bool
+	items       []item
+	mode        mode
+	info        bool
+	certificate *x509.Certificate
 }
 
 func (d *Door) build(ctx context.Context, consent consented, c claim, what deed) (answer, error) {
@@ -97,18 +96,29 @@ func (d *Door) build(ctx context.Context, consent consented, c claim, what deed)
 	if err := d.spend(ctx, &c, order); err != nil {
 		return answer{}, err
 	}
+	used := context.WithoutCancel(ctx) // the key has been
 	if what.mode.asynchronous {
-		t := ticket{claim: c, kind: aroundHashes, until: d.Now().Add(what.mode.wait)}
-		for _, it := range what.items {
-			t.built = append(t.built, it.wanted)
+		if err := building.Keep(used, c.request); err != nil {
+			return answer{}, told(err)
 		}
-		return ok(response{ResponseID: t.String()})
+		return ok(response{ResponseID: ticket{claim: c, kind: what.kind(), until: d.Now().Add(what.mode.wait)}.String()})
 	}
-	built, err := building.Finish(context.WithoutCancel(ctx), c.request)
+	built, err := building.Finish(used, c.request)
+	if err != nil {
+		return answer{}, told(err)
+	}
+	out, err := d.signed(ctx, c, built, what)
 	if err != nil {
 		return answer{}, err
 	}
-	var out signedDocuments
+	if err := d.Store.HandOut(ctx, c.request.ID, c.ordinals, d.Now()); err != nil {
+		return answer{}, told(err)
+	}
+	return ok(out)
+}
+
+// signed puts what was built into the order of the call.
+func (d *Door) signed(ctx context.Context, c claim, built []requests.Built, what deed) (out signedDocuments, err error) {
 	for _, n := range c.ordinals {
 		if b := built[n-1]; b.Document != nil {
 			out.Documents = append(out.Documents, base64Of(b.Document))
@@ -117,29 +127,24 @@ func (d *Door) build(ctx context.Context, consent consented, c claim, what deed)
 		}
 	}
 	if what.info {
-		if out.ValidationInfo, err = d.validation(ctx, consent.CredentialID); err != nil {
-			return answer{}, err
-		}
+		out.ValidationInfo, err = d.validation(ctx, what.certificate)
 	}
-	if err := d.Store.HandOut(ctx, c.request.ID, c.ordinals, d.Now()); err != nil {
-		return answer{}, told(err)
-	}
-	return ok(out)
+	return out, err
 }
 
 // validation is the chain. Answers of OCSP stand in the signatures whose level
 // asks for them.
-func (d *Door) validation(ctx context.Context, credentialID string) (*validationInfo, error) {
-	_, credential, err := d.Store.CredentialOf(ctx, credentialID)
+func (d *Door) validation(ctx context.Context, certificate *x509.Certificate) (*validationInfo, error) {
+	h, err := d.Store.Hierarchy(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading a credential: %w", err)
+		return nil, fmt.Errorf("reading the authorities: %w", err)
 	}
-	s, err := d.complete(ctx, subject{credential: credential}, wishes{certificates: "chain"})
-	if err != nil {
-		return nil, err
+	above, err := chain(certificate, h)
+	out := validationInfo{OCSP: []string{}, CRL: []string{}}
+	for _, c := range append([]*x509.Certificate{certificate}, above...) {
+		out.Certificates = append(out.Certificates, base64Of(c.Raw))
 	}
-	view, err := s.cert(wishes{certificates: "chain"}, d.Now())
-	return &validationInfo{OCSP: []string{}, CRL: []string{}, Certificates: view.Certificates}, err
+	return &out, err
 }
 
 func hashesOf(items []item) [][]byte {

@@ -57,6 +57,8 @@ type Store interface {
 	// (policies.AuthorisationInvalid). HandedOut are those that have left.
 	HandOut(ctx context.Context, requestID string, ordinals []int, now time.Time) error
 	HandedOut(ctx context.Context, requestID string) ([]int, error)
+	// HandOver is HandOut of what was kept, which is forgotten with it.
+	HandOver(ctx context.Context, requestID string, ordinals []int, now time.Time) error
 	// Webhooks are the addresses that an application has registered.
 	Webhooks(ctx context.Context, applicationID string) ([]signer.Webhook, error)
 	// Hierarchy reads the authorities.
@@ -66,6 +68,10 @@ type Store interface {
 // Signatures builds signatures around hashes. *requests.Service fulfils it.
 type Signatures interface {
 	Around(ctx context.Context, r signer.Request, wanted []requests.Wanted) (*requests.Building, error)
+	// AugmentSoon tries to lift what was kept, and Fetch gives it
+	// (policies.NotFound).
+	AugmentSoon(ctx context.Context, requestID string)
+	Fetch(ctx context.Context, r signer.Request) ([]requests.Built, error)
 }
 
 // Module is what spends a consent. signer.Module fulfils it.

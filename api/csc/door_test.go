@@ -27,8 +27,9 @@ func TestDoor(t *testing.T) { //nolint:tparallel // they share one clock
 	h := newHouse(t, "rsa-3072")
 	for name, test := range map[string]func(*house){
 		"info": info, "credentials": credentials, "sign hash": signHash, "once": once, "hundred": hundred, "PSS": pss, "asynchronous": asynchronous,
-		"time-stamp": timeStamp, "login": login, "strangers": strangers, "documents": signDocuments, "digests": signDigests, "extend": extend,
-		"parameters": parameters, "forms of error": forms, "together": together, "expired": expired, "edge": edge, "closed": closed, "account tokens": accountTokens, "errands": errands,
+		"time-stamp": timeStamp, "login": login, "strangers": strangers, "documents": signDocuments, "digests": signDigests, "later": later, "qualifiers": qualifiers,
+		"parameters": parameters, "forms of error": forms, "together": together, "expired": expired, "edge": edge, "closed": closed, "account tokens": accountTokens,
+		"extend": extend, "errands": errands,
 	} {
 		t.Run(name, func(t *testing.T) {
 			of := *h

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
@@ -81,10 +82,12 @@ func (p *phone) code() signer.Code {
 type stamps struct {
 	augment.Authority
 
-	down atomic.Bool
+	down  atomic.Bool
+	asked atomic.Int64
 }
 
 func (s *stamps) TimeStamp(ctx context.Context, query []byte) ([]byte, error) {
+	s.asked.Add(1)
 	if s.down.Load() {
 		return nil, errors.New("the authority does not answer")
 	}
@@ -214,6 +217,7 @@ type house struct {
 	citizen    signer.Citizen
 	asked      *atomic.Int64 // requests
 	journal    *bytes.Buffer
+	owner      string // of the database
 }
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -231,6 +235,7 @@ func newHouse(t *testing.T, algorithm string) *house {
 	t.Helper()
 	h := &house{T: t, clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{}, asked: &atomic.Int64{}, journal: &bytes.Buffer{}}
 	database, token := pgtest.New(t, store.Migrate), hsmtest.New(t)
+	h.owner = database.Owner
 	db := h.open(database.Signer)
 	h.public = store.ForPublic(h.open(database.API))
 	authority := h.foundSigner(db, token, algorithm)
@@ -361,6 +366,17 @@ func (h *house) core(authority catest.Authority) {
 		Augmenter: must[*augment.Augmenter](t)(augment.New(augment.Config{Stamper: stamps, Evidence: collector, Trust: trust, Now: h.clock.Now})),
 		Documents: policies.DefaultDocumentRules(), Logger: slog.New(slog.DiscardHandler), Limits: requests.DefaultLimits(), Now: h.clock.Now,
 	})
+}
+
+// sql is a number that the database's owner finds.
+func (h *house) sql(query string, args ...any) (n int) {
+	h.Helper()
+	conn := must[*pgx.Conn](h.T)(pgx.Connect(h.Context(), h.owner))
+	defer conn.Close(h.Context()) //nolint:errcheck // it has been asked
+	if err := conn.QueryRow(h.Context(), query, args...).Scan(&n); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		h.Fatal(err)
+	}
+	return n
 }
 
 // identify is the citizen at a request, with documents fixed.

@@ -2,6 +2,7 @@ package csc
 
 import (
 	"context"
+	"crypto/x509"
 	"slices"
 )
 
@@ -103,10 +104,11 @@ func (d *Door) methods(v version) []string {
 
 const qualifierAES = "eu_eidas_aes"
 
-// qualifier is one of signatureQualifier's values by what a certificate says of
+// Qualifier is one of signatureQualifier's values by what a certificate says of
 // itself (CSC API v2.0.0.2, 11.5).
-func qualifier(statements []string) string {
-	has := func(oid string) bool { return slices.Contains(statements, oid) }
+func Qualifier(c *x509.Certificate) string {
+	said := statements(c)
+	has := func(oid string) bool { return slices.Contains(said, oid) }
 	switch {
 	case has(qcCompliance) && has(qcSSCD):
 		return "eu_eidas_qes"

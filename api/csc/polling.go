@@ -1,8 +1,8 @@
 package csc
 
 import (
-	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,7 +14,6 @@ import (
 	"github.com/rubrica-firma/rubrica/api/requests"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
-	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
 )
 
@@ -22,56 +21,51 @@ import (
 // It is no secret: the request is its application's alone.
 type ticket struct {
 	claim
-	kind string // bareValues or aroundHashes
-	// built is what each signature is to become, in the ordinals' order; and until
-	// is when whoever waits is content with less. Bare values have neither.
-	built []requests.Wanted
+	kind string
+	// until is when whoever waits is content with a lower level. Bare values have
+	// none.
 	until time.Time
 }
 
 // The kinds of a ticket.
 const (
-	bareValues   = "H"
-	aroundHashes = "C"
+	bareValues      = "H"
+	aroundHashes    = "C"
+	withInformation = "V" // aroundHashes, and what they are validated with
 )
+
+func (what deed) kind() string {
+	if what.info {
+		return withInformation
+	}
+	return aroundHashes
+}
 
 // patience is how long an answer waits for its level where the call says nothing
 // of it.
 const patience = 10 * time.Minute
 
-// String writes the request, the kind, and the ordinals, each with its level
-// where there is one.
+// String writes the request, the kind, how long it waits, and the ordinals.
 func (t ticket) String() string {
 	parts := []string{t.request.ID, t.kind}
-	if t.kind == aroundHashes {
+	if t.kind != bareValues {
 		parts = append(parts, strconv.FormatInt(t.until.Unix(), 10))
 	}
-	for i, n := range t.ordinals {
-		part := strconv.Itoa(n)
-		if t.kind == aroundHashes {
-			part += formatLetter(t.built[i].Format) + string(t.built[i].Level)
-		}
-		parts = append(parts, part)
+	for _, n := range t.ordinals {
+		parts = append(parts, strconv.Itoa(n))
 	}
 	return strings.Join(parts, ".")
-}
-
-func formatLetter(f signer.Format) string {
-	if f == signer.PAdES {
-		return "P"
-	}
-	return "C"
 }
 
 // parseTicket reads one; the request is only named.
 func parseTicket(s string) (ticket, bool) {
 	parts := strings.Split(s, ".")
-	if len(s) > 2048 || len(parts) < 3 || !printable(parts[0]) || parts[1] != bareValues && parts[1] != aroundHashes {
+	if len(s) > 2048 || len(parts) < 3 || !printable(parts[0]) || !slices.Contains([]string{bareValues, aroundHashes, withInformation}, parts[1]) {
 		return ticket{}, false
 	}
 	t := ticket{kind: parts[1]}
 	t.request.ID, parts = parts[0], parts[2:]
-	if t.kind == aroundHashes {
+	if t.kind != bareValues {
 		seconds, err := strconv.ParseInt(parts[0], 10, 64)
 		if err != nil || len(parts) < 2 {
 			return t, false
@@ -79,37 +73,13 @@ func parseTicket(s string) (ticket, bool) {
 		t.until, parts = time.Unix(seconds, 0), parts[1:]
 	}
 	for _, part := range parts {
-		number := part
-		if t.kind == aroundHashes {
-			before, wanted, ok := parseLevel(part)
-			if !ok {
-				return t, false
-			}
-			number, t.built = before, append(t.built, wanted)
-		}
-		n, err := strconv.Atoi(number)
+		n, err := strconv.Atoi(part)
 		if err != nil || n < 1 || slices.Contains(t.ordinals, n) {
 			return t, false
 		}
 		t.ordinals = append(t.ordinals, n)
 	}
 	return t, true
-}
-
-// parseLevel reads an ordinal with what is to become of it, as far as a digest
-// alone lets it.
-func parseLevel(part string) (number string, w requests.Wanted, ok bool) {
-	i := strings.IndexAny(part, "CP")
-	if i < 0 {
-		return "", w, false
-	}
-	format, level := part[i:i+1], cades.Level(part[i+1:])
-	w.Format, w.Level = signer.CAdESDetached, level
-	if format == "P" {
-		w.Format = signer.PAdES
-	}
-	known := level == cades.BB || level == cades.BT || level == cades.BLT
-	return part[:i], w, known && !level.AtLeast(reachOf(format))
 }
 
 // signPolling hands out what an asynchronous call has left.
@@ -147,22 +117,22 @@ func (d *Door) signPolling(ctx context.Context, c call) (answer, error) {
 	default:
 		return answer{}, unknown
 	}
-	if t.kind == aroundHashes {
+	if t.kind != bareValues {
 		return d.pollBuilt(ctx, c, t)
 	}
 	out := make([]string, len(t.ordinals))
 	for i, doc := range t.documents() {
 		out[i] = base64Of(doc.CMS)
 	}
-	if err := d.fetched(ctx, t); err != nil {
+	if err := fetched(d.Store.HandOut(ctx, t.request.ID, t.ordinals, d.Now())); err != nil {
 		return answer{}, err
 	}
 	return ok(signatures{out})
 }
 
-// fetched records that what a ticket stands for leaves, which it does once.
-func (d *Door) fetched(ctx context.Context, t ticket) error {
-	err := d.Store.HandOut(ctx, t.request.ID, t.ordinals, d.Now())
+// fetched is what it means that what a ticket stands for has left, or could not,
+// since that it does once.
+func fetched(err error) error {
 	if errors.Is(err, policies.Refuse(policies.AuthorisationInvalid)) {
 		return invalidParameter("requestID")
 	}
@@ -172,52 +142,73 @@ func (d *Door) fetched(ctx context.Context, t ticket) error {
 	return nil
 }
 
-// pollBuilt lifts signatures to their levels, which is done when they are asked
-// for: nothing waits anywhere that a restart could lose. While one is not there,
-// because a time-stamp or a status is not to be had, it is all still to come; when
-// patience ends, they leave as they are.
+// pollBuilt hands over what was kept. While a level is not there, because a
+// time-stamp or a status is not to be had, all of it is still to come; when
+// patience ends, it leaves as it is. A poll tries what the job of all levels tries:
+// nobody waits for that one's next turn.
 func (d *Door) pollBuilt(ctx context.Context, c call, t ticket) (answer, error) {
 	unknown := invalidParameter("requestID")
 	if len(t.ordinals) != len(t.request.Documents) {
 		return answer{}, unknown
 	}
-	left, err := d.Store.HandedOut(ctx, t.request.ID)
-	if err != nil {
-		return answer{}, fmt.Errorf("reading what has been handed out: %w", err)
-	}
-	if len(left) > 0 {
-		return answer{}, unknown
-	}
-	wanted := make([]requests.Wanted, len(t.ordinals))
-	for i, n := range t.ordinals {
-		if err := c.grant.Client.Permit(t.built[i].Format, t.built[i].Level); err != nil {
+	for _, doc := range t.documents() {
+		if doc.Built == "" { // bare values, or they have left
+			return answer{}, unknown
+		}
+		if err := c.grant.Client.Permit(doc.Built, doc.Level); err != nil {
 			return answer{}, err
 		}
-		if _, err := cms.Open(bytes.NewReader(t.request.Documents[n-1].CMS), int64(len(t.request.Documents[n-1].CMS))); err != nil {
-			return answer{}, unknown // bare values have no level
+	}
+	if waiting(t.request) {
+		d.Signatures.AugmentSoon(ctx, t.request.ID)
+		if err := d.reread(ctx, &t.claim); err != nil {
+			return answer{}, err
 		}
-		wanted[n-1] = t.built[i]
 	}
-	building, err := d.Signatures.Around(ctx, t.request, wanted)
-	if err != nil {
-		return answer{}, unfit(err)
+	if waiting(t.request) && d.Now().Before(t.until) {
+		return pending()
 	}
-	defer building.Close()
-	built, err := building.Finish(ctx, t.request)
+	built, err := d.Signatures.Fetch(ctx, t.request)
+	if errors.Is(err, policies.Refuse(policies.NotFound)) {
+		return answer{}, unknown
+	}
 	if err != nil {
 		return answer{}, err
 	}
-	out := make([]string, len(t.ordinals))
-	for i, n := range t.ordinals {
-		if !built[n-1].Reached.AtLeast(wanted[n-1].Level) && d.Now().Before(t.until) {
-			return pending()
+	what := deed{info: t.kind == withInformation}
+	if what.info {
+		if what.certificate, err = signatory(t.request.Documents[0]); err != nil {
+			return answer{}, err
 		}
-		out[i] = base64Of(built[n-1].CMS)
 	}
-	if err := d.fetched(ctx, t); err != nil {
+	out, err := d.signed(ctx, t.claim, built, what)
+	if err != nil {
 		return answer{}, err
 	}
-	return ok(signedDocuments{Objects: out})
+	if err := fetched(d.Store.HandOver(ctx, t.request.ID, t.ordinals, d.Now())); err != nil {
+		return answer{}, err
+	}
+	return ok(out)
+}
+
+// waiting is whether a signature may still come to its level.
+func waiting(r signer.Request) bool {
+	return slices.ContainsFunc(r.Documents, func(d signer.Document) bool {
+		lacking := requests.Lacking(d)
+		return lacking != "" && lacking != policies.LevelUnreachable
+	})
+}
+
+// signatory is the certificate that a signature was made with.
+func signatory(d signer.Document) (*x509.Certificate, error) {
+	m, err := cms.Parse(d.CMS)
+	if err != nil {
+		return nil, fmt.Errorf("reading a signature: %w", err)
+	}
+	if certificate := m.SignerCertificate(); certificate != nil {
+		return certificate, nil
+	}
+	return nil, fmt.Errorf("%w: it holds no certificate of its signer's", cms.ErrInvalid)
 }
 
 // pending asks to come again.

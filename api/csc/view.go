@@ -136,7 +136,7 @@ func (s subject) view(v version, w wishes, now time.Time) (credentialView, error
 		}}
 	}
 	if s.certificate != nil {
-		out.SignatureQualifier = qualifier(statements(s.certificate))
+		out.SignatureQualifier = Qualifier(s.certificate)
 	}
 	return out, nil
 }

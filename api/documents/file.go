@@ -2,6 +2,7 @@ package documents
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -139,6 +140,18 @@ func (f *File) SHA256() ([]byte, error) {
 	sum, err := f.Hashed()
 	if err != nil {
 		return nil, err
+	}
+	return sum.Sum(nil), nil
+}
+
+// Sum is the same by another algorithm.
+func (f *File) Sum(by crypto.Hash) ([]byte, error) {
+	if by == crypto.SHA256 {
+		return f.SHA256()
+	}
+	sum := by.New()
+	if _, err := io.Copy(sum, f.Reader()); err != nil {
+		return nil, fmt.Errorf("reading a document again: %w", err)
 	}
 	return sum.Sum(nil), nil
 }

@@ -3,16 +3,16 @@ package requests
 import (
 	"bytes"
 	"context"
-	"crypto"
+	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/rubrica-firma/rubrica/api/documents"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 	"github.com/rubrica-firma/rubrica/signer/cms"
-	"github.com/rubrica-firma/rubrica/signer/pades"
 )
 
 // Wanted is a signature to be built around a hash that was consented to.
@@ -34,22 +34,11 @@ type Built struct {
 }
 
 // Building is a set of signatures between their preparation and their end. It is
-// to be closed.
+// to be closed. They are finished in the call that asked for them, or kept for
+// another that fetches them.
 type Building struct {
 	service *Service
 	parts   []part
-}
-
-// part is one signature of a Building.
-type part struct {
-	Wanted
-
-	document signer.Document
-	hash     crypto.Hash
-	file     *documents.File
-	layout   pades.Layout
-	update   []byte
-	digest   []byte // of what the signature covers
 }
 
 // Around prepares the signatures that are wanted around a request's hashes, one
@@ -73,13 +62,13 @@ func (s *Service) Around(ctx context.Context, r signer.Request, wanted []Wanted)
 }
 
 func (s *Service) part(ctx context.Context, d signer.Document, w Wanted) (part, error) {
-	p := part{Wanted: w, document: d, digest: d.Given}
+	p := part{Wanted: w, document: d}
 	check := Upload{Format: w.Format, Level: w.Level, Options: w.Options, Attributes: w.Attributes}
 	if err := check.checkSignature(); err != nil {
 		return p, err
 	}
 	var err error
-	if p.hash, err = signer.ParseDigest(d.Hash, d.Given); err != nil {
+	if p.hash, p.digest, err = identity(d); err != nil {
 		return p, err
 	}
 	if w.Content == nil {
@@ -97,7 +86,7 @@ func (s *Service) part(ctx context.Context, d signer.Document, w Wanted) (part, 
 		return p, nil
 	}
 	if err := s.preparePDF(ctx, &p); err != nil {
-		p.file.Close()
+		p.Close()
 		return p, err
 	}
 	return p, nil
@@ -131,18 +120,36 @@ func (b *Building) Orders() []signer.Around {
 // Close forgets the documents.
 func (b *Building) Close() {
 	for _, p := range b.parts {
-		if p.file != nil {
-			p.file.Close()
-		}
+		p.Close()
 	}
 }
 
-// Finish takes what the signer has made, checks it as Result does, and lifts it
-// to its level. A level that cannot be reached now is no error: it says what was.
+// take joins what the signer has made to what it was made of. If the key was used
+// for something else, by another call, it is policies.AuthorisationInvalid.
+func (b *Building) take(r signer.Request) error {
+	for i := range b.parts {
+		p := &b.parts[i]
+		p.document = r.Documents[i]
+		made, err := cms.Parse(p.document.CMS)
+		if err == nil {
+			var digest []byte
+			if digest, err = made.MessageDigest(); err == nil && bytes.Equal(digest, p.digest) {
+				continue
+			}
+		}
+		return inDocument(policies.Refuse(policies.AuthorisationInvalid), i)
+	}
+	return nil
+}
+
+// Finish takes what the signer has made and lifts it to its level. A level that
+// cannot be reached now is no error: it says what was.
 func (b *Building) Finish(ctx context.Context, r signer.Request) ([]Built, error) {
+	if err := b.take(r); err != nil {
+		return nil, err
+	}
 	out := make([]Built, len(b.parts))
 	for i, p := range b.parts {
-		p.document = r.Documents[i]
 		var err error
 		if out[i], err = b.service.finish(ctx, r, p); err != nil {
 			return nil, fmt.Errorf("document %d of %s: %w", i+1, r.ID, err)
@@ -152,69 +159,100 @@ func (b *Building) Finish(ctx context.Context, r signer.Request) ([]Built, error
 }
 
 func (s *Service) finish(ctx context.Context, r signer.Request, p part) (Built, error) {
-	d := p.document
-	if err := s.verify(ctx, d, p.digest, d.CMS); err != nil {
+	gained := asMade(p.document)
+	problem, err := s.lift(ctx, p, gained)
+	if err != nil {
 		return Built{}, err
 	}
-	var (
-		out     Built
-		problem error
-		err     error
-	)
-	switch {
-	case p.Format == signer.PAdES && p.Content != nil:
-		out, problem, err = s.finishPDF(ctx, p)
-	default:
-		out, problem, err = s.finishCMS(ctx, p)
+	if problem != nil {
+		s.Logger.WarnContext(ctx, "level_not_reached", "request", r.ID, "document", p.document.Ordinal, "level", string(p.Level), "error", problem)
 	}
-	if err == nil && problem != nil {
-		s.Logger.WarnContext(ctx, "level_not_reached", "request", r.ID, "document", d.Ordinal, "level", string(p.Level), "error", problem)
-	}
-	return out, err
+	return s.built(ctx, p, gained)
 }
 
-func (s *Service) finishPDF(ctx context.Context, p part) (out Built, problem, err error) {
-	if err := p.layout.Embed(p.update, p.document.CMS); err != nil {
-		return out, nil, err
+// Keep stores what the signer has made with what it was made of, for Augment to
+// lift and Fetch to give: of a document no more than its level and its form ask
+// for. Who keeps the same again has kept it; something else is refused
+// (policies.AuthorisationInvalid).
+func (b *Building) Keep(ctx context.Context, r signer.Request) error {
+	if err := b.take(r); err != nil {
+		return err
 	}
-	doc := &signedPDF{worker: s.Worker, layout: p.layout, update: p.update, base: p.layout.Size, cms: p.document.CMS}
-	if doc.anchors, err = s.Trust(ctx); err != nil {
-		return out, nil, fmt.Errorf("reading whom to trust: %w", err)
+	n, again := signer.NewRequest{Request: r, Contents: make([]signer.NewContent, len(b.parts))}, 0
+	n.Request.Documents = slices.Clone(r.Documents)
+	for i, p := range b.parts {
+		d := &n.Request.Documents[i]
+		if d.Built == p.Format && d.Level == p.Level {
+			again++
+		}
+		if err := b.service.verify(ctx, *d, p.digest, d.CMS); err != nil {
+			return fmt.Errorf("document %d of %s: %w", i+1, r.ID, err)
+		}
+		d.Built, d.Level = p.Format, p.Level
+		if err := p.keep(d, &n.Contents[i]); err != nil {
+			return err
+		}
 	}
-	if doc.file, err = documents.NewFile(io.MultiReader(p.file.Reader(), bytes.NewReader(p.update))); err != nil {
-		return out, nil, err
+	if again == len(b.parts) {
+		return nil
 	}
-	defer doc.file.Close()
-	out.Reached, problem = s.Augmenter.PDF(ctx, doc, p.Level)
-	out.CMS = doc.cms
-	if out.Document, err = io.ReadAll(doc.file.Reader()); err != nil {
-		return out, nil, fmt.Errorf("reading a signed document: %w", err)
-	}
-	return out, problem, nil
+	return b.service.Store.Keep(ctx, n, b.service.Now())
 }
 
-func (s *Service) finishCMS(ctx context.Context, p part) (out Built, problem, err error) {
-	m, err := cms.Open(bytes.NewReader(p.document.CMS), int64(len(p.document.CMS)))
+func (p part) keep(d *signer.Document, c *signer.NewContent) (err error) {
+	if p.Format == signer.PAdES && p.file != nil {
+		if d.Layout, err = json.Marshal(p.layout); err != nil {
+			return fmt.Errorf("keeping the layout: %w", err)
+		}
+		c.Update = p.update
+	}
+	if p.file == nil || !whole(*d) {
+		return nil
+	}
+	d.Size, c.Open = p.file.Size(), func() (io.Reader, error) { return p.file.Reader(), nil }
+	d.SHA256, err = p.file.SHA256()
+	return err
+}
+
+// Fetch gives what was kept, as far as it has come. policies.NotFound means that
+// it is no longer there.
+func (s *Service) Fetch(ctx context.Context, r signer.Request) ([]Built, error) {
+	out := make([]Built, len(r.Documents))
+	for i, d := range r.Documents {
+		var err error
+		if out[i], err = s.fetch(ctx, r.ID, d); err != nil {
+			return nil, fmt.Errorf("document %d of %s: %w", i+1, r.ID, err)
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) fetch(ctx context.Context, requestID string, d signer.Document) (Built, error) {
+	p, err := s.stored(ctx, requestID, d)
 	if err != nil {
-		return out, nil, err
+		return Built{}, err
 	}
-	if p.Content != nil {
-		out.Reached, problem = s.Augmenter.CMS(ctx, m, 0, func() (io.Reader, error) { return p.file.Reader(), nil }, p.Level)
-	} else {
-		out.Reached, problem = s.Augmenter.CMSOver(ctx, m, 0, p.digest, p.Level)
+	defer p.Close()
+	gained, err := s.gained(ctx, requestID, d)
+	if err != nil {
+		return Built{}, err
 	}
-	var der bytes.Buffer
-	if err := m.Write(&der); err != nil {
-		return out, nil, fmt.Errorf("writing a signature: %w", err)
+	return s.built(ctx, p, gained)
+}
+
+// built is what leaves in an answer.
+func (s *Service) built(ctx context.Context, p part, a *signer.Augmented) (Built, error) {
+	out := Built{Reached: a.Reached, CMS: a.CMS}
+	f, err := s.leaving(ctx, p, a)
+	if err != nil {
+		return out, err
 	}
-	out.CMS = der.Bytes()
-	if p.Format != signer.CAdESAttached || p.Content == nil {
-		return out, problem, nil
+	defer f.Close()
+	if p.file == nil || p.Format == signer.CAdESDetached {
+		return out, nil
 	}
-	var whole bytes.Buffer
-	if err := m.WriteAttached(&whole, p.file.Reader(), p.file.Size()); err != nil {
-		return out, nil, fmt.Errorf("attaching the content: %w", err)
+	if out.Document, err = io.ReadAll(f.Reader()); err != nil {
+		return out, fmt.Errorf("reading a signed document: %w", err)
 	}
-	out.Document = whole.Bytes()
-	return out, problem, nil
+	return out, nil
 }

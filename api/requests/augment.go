@@ -1,7 +1,6 @@
 package requests
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -68,25 +67,20 @@ func (s *Service) Augment(ctx context.Context, requestID string) error {
 
 // augment works at one signature, and keeps what it has come to.
 func (s *Service) augment(ctx context.Context, r signer.Request, d signer.Document) error {
-	original, err := s.original(ctx, r.ID, d)
+	p, err := s.stored(ctx, r.ID, d)
 	if errors.Is(err, policies.Refuse(policies.NotFound)) {
 		return nil // the retention is over
 	}
 	if err != nil {
 		return err
 	}
-	defer original.Close()
+	defer p.Close()
 	// What was gained before is gone on from: the first time-stamp proves most.
 	gained, err := s.gained(ctx, r.ID, d)
 	if err != nil {
 		return err
 	}
-	var problem error
-	if d.Format == signer.PAdES {
-		problem, err = s.augmentPDF(ctx, r, d, original, gained)
-	} else {
-		problem, err = s.augmentCMS(ctx, d, original, gained)
-	}
+	problem, err := s.lift(ctx, p, gained)
 	if err != nil {
 		return err
 	}
@@ -110,7 +104,12 @@ func (s *Service) gained(ctx context.Context, requestID string, d signer.Documen
 	if err != nil || added != nil {
 		return added, err
 	}
-	return &signer.Augmented{Ordinal: d.Ordinal, Reached: cades.BB, CMS: d.CMS}, nil
+	return asMade(d), nil
+}
+
+// asMade is a signature as the signer made it.
+func asMade(d signer.Document) *signer.Augmented {
+	return &signer.Augmented{Ordinal: d.Ordinal, Reached: cades.BB, CMS: d.CMS}
 }
 
 // Lacking is why a signature has not the level that was asked for, empty if it
@@ -151,47 +150,6 @@ func lacking(problem error) policies.Code {
 		return policies.TimeStampUnavailable
 	}
 	return policies.EvidenceUnavailable
-}
-
-func (s *Service) augmentCMS(ctx context.Context, d signer.Document, original *documents.File, gained *signer.Augmented) (problem, err error) {
-	m, err := cms.Open(bytes.NewReader(gained.CMS), int64(len(gained.CMS)))
-	if err != nil {
-		return nil, err
-	}
-	gained.Reached, problem = s.Augmenter.CMS(ctx, m, 0, func() (io.Reader, error) { return original.Reader(), nil }, d.Level)
-	var out bytes.Buffer
-	if err := m.Write(&out); err != nil {
-		return nil, fmt.Errorf("writing a signature: %w", err)
-	}
-	gained.CMS = out.Bytes()
-	return problem, nil
-}
-
-func (s *Service) augmentPDF(ctx context.Context, r signer.Request, d signer.Document, original *documents.File, gained *signer.Augmented) (problem, err error) {
-	layout, update, err := s.prepared(ctx, r.ID, d)
-	if err != nil {
-		return nil, err
-	}
-	if err := layout.FixTime(update, d.SigningTime); err != nil {
-		return nil, err
-	}
-	if err := layout.Embed(update, gained.CMS); err != nil {
-		return nil, err
-	}
-	doc := &signedPDF{worker: s.Worker, layout: layout, update: update, base: layout.Size, cms: gained.CMS}
-	if doc.anchors, err = s.Trust(ctx); err != nil {
-		return nil, fmt.Errorf("reading whom to trust: %w", err)
-	}
-	if doc.file, err = documents.NewFile(io.MultiReader(original.Reader(), bytes.NewReader(update), bytes.NewReader(gained.Tail))); err != nil {
-		return nil, err
-	}
-	defer doc.file.Close()
-	gained.Reached, problem = s.Augmenter.PDF(ctx, doc, d.Level)
-	gained.CMS = doc.cms
-	if gained.Tail, err = doc.tail(); err != nil {
-		return nil, err
-	}
-	return problem, nil
 }
 
 // signedPDF is an augment.Document whose parsing happens in the document worker.

@@ -3,6 +3,7 @@ package requests
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/hmac"
 	"crypto/x509"
 	"encoding/json"
@@ -115,7 +116,7 @@ func (s *Service) settle(ctx context.Context, requestID string, d signer.Documen
 	if err := layout.FixTime(update, sig.at); err != nil {
 		return fixed, err
 	}
-	fixed.Digest, err = digest(layout, f, update)
+	fixed.Digest, err = digest(layout, f, update, crypto.SHA256)
 	return fixed, err
 }
 
@@ -156,7 +157,7 @@ func (s *Service) original(ctx context.Context, requestID string, d signer.Docum
 		if err := s.Store.WriteContent(ctx, f, requestID, d.Ordinal); err != nil {
 			return err
 		}
-		if sum, err := f.SHA256(); err != nil || !bytes.Equal(sum, d.SHA256) {
+		if same, err := is(f, d); err != nil || !same {
 			return errors.Join(errDamaged, err)
 		}
 		for _, part := range parts {
@@ -170,6 +171,16 @@ func (s *Service) original(ctx context.Context, requestID string, d signer.Docum
 		return nil, fmt.Errorf("reading document %d of %s: %w", d.Ordinal, requestID, err)
 	}
 	return f, err
+}
+
+// is reports whether a file is the document as it came.
+func is(f *documents.File, d signer.Document) (bool, error) {
+	hash, want, err := identity(d)
+	if err != nil {
+		return false, err
+	}
+	sum, err := f.Sum(hash)
+	return bytes.Equal(sum, want), err
 }
 
 // Original is the document as it came, to the byte, with the signatures that others
@@ -236,59 +247,23 @@ func (s *Service) Result(ctx context.Context, r signer.Request, ordinal int) (Re
 
 // assemble makes the file that leaves.
 func (s *Service) assemble(ctx context.Context, requestID string, d signer.Document, a *signer.Augmented) (*documents.File, error) {
-	original, err := s.original(ctx, requestID, d)
+	p, err := s.stored(ctx, requestID, d)
 	if err != nil {
 		return nil, err
 	}
-	if d.Format == signer.PAdES {
-		if err = s.complete(ctx, requestID, d, original, a); err != nil {
-			original.Close()
-			return nil, err
-		}
-		return original, nil
+	f, err := s.leaving(ctx, p, a)
+	if f != p.file {
+		p.Close()
 	}
-	defer original.Close()
-	if err := s.verify(ctx, d, d.SHA256, a.CMS); err != nil {
-		return nil, err
-	}
-	if d.Format == signer.CAdESDetached {
-		return documents.HeldFile(a.CMS)
-	}
-	return documents.Assemble(func(f *documents.File) error {
-		m, err := cms.Open(bytes.NewReader(a.CMS), int64(len(a.CMS)))
-		if err != nil {
-			return err
-		}
-		return m.WriteAttached(f, original.Reader(), original.Size())
-	})
-}
-
-// complete puts the signature behind a PDF as it came.
-func (s *Service) complete(ctx context.Context, requestID string, d signer.Document, original *documents.File, a *signer.Augmented) error {
-	layout, update, err := s.prepared(ctx, requestID, d)
-	if err != nil {
-		return err
-	}
-	if err := layout.FixTime(update, d.SigningTime); err != nil {
-		return err
-	}
-	sum, err := digest(layout, original, update)
-	if err != nil {
-		return err
-	}
-	if err := s.verify(ctx, d, sum, a.CMS); err != nil {
-		return err
-	}
-	if err := layout.Embed(update, a.CMS); err != nil {
-		return err
-	}
-	_, err = original.Write(slices.Concat(update, a.Tail))
-	return err
+	return f, err
 }
 
 // digest is what a signature in a PDF covers. The document was hashed when it was
 // read, and a large one takes long enough once.
-func digest(layout pades.Layout, original *documents.File, update []byte) ([]byte, error) {
+func digest(layout pades.Layout, original *documents.File, update []byte, hash crypto.Hash) ([]byte, error) {
+	if hash != crypto.SHA256 {
+		return layout.Digest(original.Reader(), update, hash)
+	}
 	hashed, err := original.Hashed()
 	if err != nil {
 		return nil, err

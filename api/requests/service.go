@@ -61,6 +61,9 @@ type Store interface {
 	// unless what is there reaches as far.
 	Augmented(ctx context.Context, requestID string, ordinal int) (*signer.Augmented, error)
 	Augment(ctx context.Context, requestID string, a signer.Augmented, now time.Time) error
+	// Keep stores beside hashes what was built around them, all or none, each once
+	// (policies.AuthorisationInvalid).
+	Keep(ctx context.Context, n signer.NewRequest, now time.Time) error
 	// Certificate reads an issued certificate, DER, by its serial in lower-case
 	// hexadecimal (policies.NotFound).
 	Certificate(ctx context.Context, serial string) ([]byte, error)

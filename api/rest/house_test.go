@@ -162,6 +162,8 @@ func (m *memory) Augmented(context.Context, string, int) (*signer.Augmented, err
 
 func (m *memory) Augment(context.Context, string, signer.Augmented, time.Time) error { return nil }
 
+func (m *memory) Keep(context.Context, signer.NewRequest, time.Time) error { return nil }
+
 func (m *memory) AddUpload(_ context.Context, u signer.Upload, content io.Reader) error {
 	data, err := io.ReadAll(content)
 	if err != nil {

@@ -3,10 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api/csc"
 	"github.com/rubrica-firma/rubrica/api/oauth"
 	"github.com/rubrica-firma/rubrica/api/pages"
 	"github.com/rubrica-firma/rubrica/api/requests"
@@ -55,11 +57,21 @@ func (h hashRequests) signatory(ctx context.Context, o oauth.Order) (signer.Citi
 		return who, o.CredentialID, err
 	}
 	who, credential, err := h.store.Person(ctx, o.Identifier)
-	if err == nil && credential == nil {
+	if err == nil && (credential == nil || !fit(credential.Certificate, o.Detail.Qualifier)) {
 		err = policies.Refuse(policies.CredentialMissing)
 	}
 	if err != nil {
 		return who, "", err
 	}
 	return who, credential.ID, nil
+}
+
+// fit is whether signatures with a certificate are of the kind that is asked for.
+// One that is yet to be made is looked at when the consent is spent.
+func fit(c *signer.Certificate, qualifier string) bool {
+	if c == nil || qualifier == "" {
+		return true
+	}
+	certificate, err := x509.ParseCertificate(c.DER)
+	return err == nil && csc.Qualifier(certificate) == qualifier
 }
