@@ -22,9 +22,9 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/sandbox"
 )
 
-// TestGuides does what docs/integrate says, as a developer who pastes it into a
-// terminal, in one sandbox: every block of shell, and in a browser what stands
-// between them.
+// TestGuides does what docs/integrate and docs/api.md say, as a developer who
+// pastes it into a terminal, in one sandbox: every block of shell, and in a browser
+// what stands between them.
 func TestGuides(t *testing.T) { //nolint:tparallel // guides share the sandbox, its citizens and a port
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "integrate", "*.md"))
@@ -32,7 +32,7 @@ func TestGuides(t *testing.T) { //nolint:tparallel // guides share the sandbox, 
 		t.Fatalf("got guides %v, want five: %v", files, err)
 	}
 	world := newGuideWorld(t)
-	for _, file := range files {
+	for _, file := range append(files, reference) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".md"), func(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
@@ -40,7 +40,10 @@ func TestGuides(t *testing.T) { //nolint:tparallel // guides share the sandbox, 
 			}
 			r := &reader{tab: newTab(t), shell: newShell(t, world.desk(t))}
 			blocks := read(world.addresses.Replace(string(text)))
-			if !slices.ContainsFunc(blocks, func(b block) bool { return b.kind == "sh sandbox" && b.text == upSandbox }) {
+			if file == reference {
+				blocks[0].text = world.addresses.Replace(theirs)
+				blocks = slices.DeleteFunc(blocks, func(b block) bool { return b.kind == "json" || b.kind == "" }) // told in part
+			} else if !slices.ContainsFunc(blocks, func(b block) bool { return b.kind == "sh sandbox" && b.text == upSandbox }) {
 				t.Errorf("it does not say how the sandbox is started: %s", upSandbox)
 			}
 			for _, b := range blocks {
@@ -49,6 +52,20 @@ func TestGuides(t *testing.T) { //nolint:tparallel // guides share the sandbox, 
 		})
 	}
 }
+
+// reference is no guide: whoever reads it has a deployment, an application, an
+// office and files of their own, which its first block stands for.
+const reference = "../../docs/api.md"
+
+const theirs = `
+add() { bin/rubrica app add --config var/rubrica.toml --organisation "Ayuntamiento de Prueba" "$@"; }
+add --name "Mi sede" --return-url http://localhost:8081/vuelta --output app.json
+add --name "Mi oficina" --scope registration --output office.json
+rubrica() { bin/rubrica "$@"; }
+cp var/log-policy.txt policy.txt
+curl -sf http://localhost:8081/ejemplo.pdf | tee solicitud.pdf expediente.pdf > contrato.pdf
+RUBRICA=http://localhost:8080 CLIENT=$(jq -r .client_id app.json) SECRET=$(jq -r .client_secret app.json)
+`
 
 // upSandbox is how guides have a sandbox started; the test adds where.
 const upSandbox = "bin/rubrica up --sandbox\n"
@@ -94,7 +111,8 @@ func newGuideWorld(t *testing.T) guideWorld {
 	})
 	_, service, _ := strings.Cut(own[0], ":")
 	return guideWorld{e, strings.NewReplacer("http://localhost:8080", e.world.Service, "localhost:8081", "localhost:"+sede,
-		"localhost%3A8081", "localhost%3A"+sede, "8090", receiver, "localhost:8080", "localhost:"+service)}
+		"localhost%3A8081", "localhost%3A"+sede, "8090", receiver, "localhost:8080", "localhost:"+service,
+		"https://sede.example.es/vuelta", e.world.ReturnURL, "12345678Z", "99999101T", "X1234567L", "99999102R")}
 }
 
 // desk is a directory that looks like the top of the source tree to whoever
@@ -121,7 +139,7 @@ type block struct{ kind, text string }
 // opened in the browser, that of `sh code` typed into the page, and what `prints`
 // is what the blocks of shell since the last one have printed.
 func read(guide string) (blocks []block) {
-	for _, found := range regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$").FindAllStringSubmatch(guide, -1) {
+	for _, found := range regexp.MustCompile("(?ms)^ *```([^\n]*)\n(.*?)^ *```$").FindAllStringSubmatch(guide, -1) {
 		blocks = append(blocks, block{found[1], found[2]})
 	}
 	return blocks
