@@ -75,4 +75,3 @@ func errands(h *house) {
 		h.Errorf("got %d %s, want nothing to be said", got.status, got.body)
 	}
 }
-

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,6 +80,21 @@ func TestErrand(t *testing.T) {
 	}
 	if r := h.call(a, token, remove, body); r.status != http.StatusBadRequest || r.text("error_description") != "Invalid parameter SAD" {
 		t.Errorf("again: got %d %s", r.status, r.body)
+	}
+
+	together := h.whoami(a, h.errand(a, api.ScopeCreation, "cred-1").text("access_token")).text("ID")
+	var spent atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if h.server.Spend(t.Context(), together) == nil {
+				spent.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if got := spent.Load(); got != 1 {
+		t.Errorf("a grant was spent %d times by eight at once, want once", got)
 	}
 
 	unheard := h.errand(a, api.ScopeDeletion, "cred-1").text("access_token")
