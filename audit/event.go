@@ -75,7 +75,7 @@ const (
 	SignFailed      EventType = "sign.failed"
 	SignRefused     EventType = "sign.refused" // by the citizen
 	SignExpired     EventType = "sign.expired"
-	SignWithdrawn   EventType = "sign.withdrawn" // its envelope has ended
+	SignWithdrawn   EventType = "sign.withdrawn" // its envelope has ended, or its factors were wrong
 	SignDenied      EventType = "sign.denied"    // by policy
 )
 

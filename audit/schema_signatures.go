@@ -129,9 +129,9 @@ func signatureSchemas() []Schema {
 		{SignExpired, ResultExpired, "Nobody signed in time.", ended(
 			former("id", "id of the request"),
 		)},
-		{SignWithdrawn, ResultExpired, "Nobody needs to sign any more: the envelope that the request is part of has ended.", ended(
-			required("envelope", KindString, "id of the envelope"),
-			required("because", KindString, "how it ended: one of the others refused, or did not sign in time, or the application gave it up").one("rejected", "expired", "cancelled"),
+		{SignWithdrawn, ResultExpired, "Nobody needs to sign any more: the envelope that the request is part of has ended, or the factors that came with it did not hold.", ended(
+			optional("envelope", KindString, "id of the envelope"),
+			required("because", KindString, "how it ended: one of the others refused, or did not sign in time, or the application gave it up; or, in explicit mode, the factors").one("rejected", "expired", "cancelled", "factors"),
 		)},
 		{SignDenied, ResultRefused, "The rules do not allow the signature, or something has changed since the consent.", ended(
 			required("reason", KindString, "code of the refusal").term(TermReason),

@@ -209,15 +209,19 @@ func (p Public) Prefix(ctx context.Context, requestID string, ordinal int) ([]by
 }
 
 // WithdrawRequest implements signer.Store. Only what an envelope's end leaves
-// without a purpose can be withdrawn.
+// without a purpose can be withdrawn, or what is in none and nobody has consented
+// to.
 func (db *DB) WithdrawRequest(ctx context.Context, id string, e audit.Entry) error {
 	return db.inTx(ctx, func(tx pgx.Tx) error {
 		err := swap(ctx, tx, policies.Refuse(policies.RequestState), `
 			UPDATE requests r
 			SET state = 'withdrawn', closed_at = @at
-			FROM envelope_signers s
-			JOIN envelopes e ON e.id = s.envelope_id
-			WHERE r.id = @id AND s.request_id = r.id AND r.state IN ('received', 'pending') AND e.state NOT IN ('pending', 'completed')`,
+			WHERE r.id = @id AND r.state IN ('received', 'pending')
+				AND NOT EXISTS (
+					SELECT FROM envelope_signers s JOIN envelopes e ON e.id = s.envelope_id
+					WHERE s.request_id = r.id AND e.state IN ('pending', 'completed'))
+				AND (EXISTS (SELECT FROM envelope_signers WHERE request_id = r.id)
+					OR NOT EXISTS (SELECT FROM authorisations WHERE request_id = r.id AND state = 'authorised'))`,
 			pgx.NamedArgs{"id": id, "at": e.At})
 		if err != nil {
 			return err

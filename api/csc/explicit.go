@@ -19,6 +19,8 @@ type Explicit interface {
 	SendExplicitCode(ctx context.Context, o signer.ExplicitOrder) error
 	Identify(ctx context.Context, who signer.Identification) (signer.Session, error)
 	AuthoriseExplicit(ctx context.Context, a signer.Answer) (signer.Authorised, error)
+	// Withdraw ends a request whose factors did not hold.
+	Withdraw(ctx context.Context, requestID string) error
 }
 
 // Hashes makes signature requests over hashes. *requests.Service fulfils it.
@@ -150,15 +152,12 @@ func (d *Door) authoriseExplicitly(ctx context.Context, c call, s subject, sub r
 		return answer{}, told(err)
 	}
 	// Of the address nothing is known: it would be the application's.
-	session, err := d.Explicit.Identify(ctx, signer.Identification{RequestID: r.ID, Identifier: s.citizen.Identifier, Password: f.pin})
+	a, err := d.both(ctx, signer.Identification{RequestID: r.ID, Identifier: s.citizen.Identifier, Password: f.pin}, code)
 	if err != nil {
-		return answer{}, c.version.refusedFactor(err)
-	}
-	if _, err := d.Hashes.Fix(ctx, r.ID, session.Ticket); err != nil {
-		return answer{}, told(err)
-	}
-	a, err := d.Explicit.AuthoriseExplicit(ctx, signer.Answer{Ticket: session.Ticket, Code: code})
-	if err != nil {
+		// Nobody is going to sign it. If it cannot be taken back now, it expires.
+		if err := d.Explicit.Withdraw(context.WithoutCancel(ctx), r.ID); err != nil {
+			d.Logger.WarnContext(ctx, "request_not_withdrawn", "request", r.ID, "error", err)
+		}
 		return answer{}, c.version.refusedFactor(err)
 	}
 	token, err := d.Authority.Carry(ctx, Consent{
@@ -168,4 +167,16 @@ func (d *Door) authoriseExplicitly(ctx context.Context, c call, s subject, sub r
 		return answer{}, fmt.Errorf("keeping a consent: %w", err)
 	}
 	return ok(transaction{SAD: token, ExpiresIn: max(0, int(math.Floor(a.ExpiresAt.Sub(d.Now()).Seconds())))})
+}
+
+// both has the signer count and compare the password, then the code.
+func (d *Door) both(ctx context.Context, who signer.Identification, code signer.Code) (signer.Authorised, error) {
+	session, err := d.Explicit.Identify(ctx, who)
+	if err != nil {
+		return signer.Authorised{}, err
+	}
+	if _, err := d.Hashes.Fix(ctx, who.RequestID, session.Ticket); err != nil {
+		return signer.Authorised{}, err
+	}
+	return d.Explicit.AuthoriseExplicit(ctx, signer.Answer{Ticket: session.Ticket, Code: code})
 }

@@ -53,6 +53,16 @@ func TestExplicit(t *testing.T) {
 	send()
 	h.refused("v1/credentials/authorize", "service", with(one, "PIN", "otra contraseña 1"), "400 invalid_pin The PIN is invalid")
 	h.refused("v1/credentials/authorize", "service", with(one, "OTP", "no es"), "400 invalid_otp The OTP is invalid")
+	h.refused("v1/credentials/authorize", "service", one, "400 invalid_otp The OTP is invalid") // 00000000
+	const waiting, counted = `SELECT count(*) FROM requests WHERE state = 'pending' AND title <> 'Contratos'`, `SELECT count(*) FROM log_entries WHERE type = $1`
+	if got := h.sql(waiting); got != 0 {
+		t.Errorf("%d requests wait for nobody", got)
+	}
+	for kind, want := range map[string]int{"auth.failed": 1, "code.failed": 1, "sign.withdrawn": 2} {
+		if got := h.sql(counted, kind); got != want {
+			t.Errorf("%s: got %d entries, want %d", kind, got, want)
+		}
+	}
 	var a struct {
 		SAD       string
 		ExpiresIn int

@@ -14,7 +14,7 @@ func (c *APICommand) cloudSignatures(p parts, authority *oauth.Server, drawn *pa
 	config := csc.Config{
 		Store: p.public, Authority: consents{authority}, Signatures: p.core, Module: module, TimeStamps: p.client,
 		Name: c.Service, Logo: drawn.Logo(), Region: "ES", Description: c.Service + " (" + c.Organisation + ")",
-		Languages: []string{"es", "ca", "ca-valencia", "gl", "eu", "en"}, DocumentBytes: p.core.Limits.InlineBytes, Now: time.Now,
+		Languages: []string{"es", "ca", "ca-valencia", "gl", "eu", "en"}, DocumentBytes: p.core.Limits.InlineBytes, Logger: p.logger, Now: time.Now,
 	}
 	if c.ExplicitMode {
 		config.Explicit, config.Hashes = p.client, p.core
