@@ -30,9 +30,9 @@ const (
 	ScopeService      = "service"            // Cloud Signature Consortium: whatever needs no signature
 	ScopeCredential   = "credential"         // Cloud Signature Consortium: one signature, by a citizen's consent
 
-	// Cloud Signature Consortium: to hear that the citizen has had a certificate
-	// made, or has given it up, because the application asked. They come with
-	// signer.SwitchCredentials.
+	// ScopeCreation and ScopeDeletion are the Cloud Signature Consortium's: to hear
+	// that the citizen has had a certificate made, or has given it up, because the
+	// application asked. They come with signer.SwitchCredentials.
 	ScopeCreation = "credential_creation"
 	ScopeDeletion = "credential_deletion"
 )

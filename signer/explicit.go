@@ -32,7 +32,7 @@ func (s *Service) admitExplicit(ctx context.Context, applicationID string) (Clie
 // switched is an application that has a switch on (DoorNotAllowed).
 func (s *Service) switched(ctx context.Context, applicationID, name string) (Client, error) {
 	c, enabled, err := s.Store.Application(ctx, applicationID)
-	if err == nil && !(enabled && c.Has(name)) {
+	if err == nil && (!enabled || !c.Has(name)) {
 		err = policies.Refuse(policies.DoorNotAllowed, "door", name)
 	}
 	return c, err

@@ -324,10 +324,10 @@ func (h *house) interrupted(ask map[string]any, sign func(string, map[string]any
 		h.Errorf("keeping where nothing can be kept: got %d %s", got.status, got.body)
 	}
 	h.sql(`ALTER TABLE elsewhere RENAME TO content_pieces`)
+	documents, _ := ask["documents"].([]any)
+	second, _ := documents[1].(map[string]any)
 	other := with(ask, "documents", []any{
-		ask["documents"].([]any)[0], with(ask["documents"].([]any)[1].(map[string]any), "signed_props", []any{ //nolint:forcetypeassert // it is
-			map[string]any{"attribute_name": "Reason", "attribute_value": b64([]byte("Otro"))},
-		}),
+		documents[0], with(second, "signed_props", []any{map[string]any{"attribute_name": "Reason", "attribute_value": b64([]byte("Otro"))}}),
 	})
 	h.refused("v2/signatures/signDoc", token, other, spent)
 	poll := sign(token, ask)

@@ -98,7 +98,7 @@ func (e *errand) cannot(c echo.Context, d *Door, why error) error {
 	if err != nil {
 		return err
 	}
-	return d.show(c, http.StatusForbidden, &Trouble{Page: Page{Request: e.request()}, Refusal: refusal, ReturnURL: address})
+	return d.show(c, http.StatusForbidden, &Trouble{Request: e.request(), Refusal: refusal, ReturnURL: address})
 }
 
 // done tells the application, whether the browser still waits or not.

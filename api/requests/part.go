@@ -38,7 +38,7 @@ func (p part) Close() {
 // stored is a part of what was kept. policies.NotFound means that the retention is
 // over.
 func (s *Service) stored(ctx context.Context, requestID string, d signer.Document) (p part, err error) {
-	p = part{Wanted: Wanted{Format: cmp.Or(d.Built, d.Format), Level: d.Level}, document: d}
+	p = part{Format: cmp.Or(d.Built, d.Format), Level: d.Level, document: d}
 	if p.hash, p.digest, err = identity(d); err != nil || !whole(d) {
 		return p, err
 	}
