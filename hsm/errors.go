@@ -85,6 +85,14 @@ func unclear(err error) bool {
 	return ok && !stale(err) && !lost(err)
 }
 
+// spoilt reports what SoftHSM 2.6.1 says now and then of a token object that it
+// generates while other sessions look for theirs: they meet it half-written. A
+// second try succeeds.
+func spoilt(err error) bool {
+	code, ok := codeOf(err)
+	return ok && (code == pkcs11.CKR_GENERAL_ERROR || code == pkcs11.CKR_TEMPLATE_INCONSISTENT)
+}
+
 // handleGone reports whether an object is no longer there, or no longer visible.
 func handleGone(err error) bool {
 	code, ok := codeOf(err)

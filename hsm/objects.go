@@ -86,7 +86,7 @@ func (t *Token) create(ctx context.Context, label string, generate func(*session
 	}
 	defer t.writes.drop()
 	begun := false
-	return t.do(ctx, func(s *session) error {
+	attempt := func(s *session) error {
 		exists, err := t.exists(s, label)
 		switch {
 		case err != nil:
@@ -103,7 +103,12 @@ func (t *Token) create(ctx context.Context, label string, generate func(*session
 			return fmt.Errorf("generating %q: %w", label, err)
 		}
 		return nil
-	})
+	}
+	err := t.do(ctx, attempt)
+	for tries := 1; spoilt(err) && tries < 3; tries++ {
+		err = t.do(ctx, attempt)
+	}
+	return err
 }
 
 // resolve is the handle of the only object of that class and label.
