@@ -269,5 +269,8 @@ func alteredChallenges() map[string][]string {
 		// Counting back gives more tries, each of which is in the log: nothing
 		// that a code authorises is altered by it.
 		"attempts": nil,
+		// Of a request the application is the request's own; what a code without one
+		// is for is held to it (TestErrand).
+		"application_id": nil,
 	}
 }
