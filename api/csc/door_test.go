@@ -334,9 +334,7 @@ func timeStamp(h *house) {
 
 func login(h *house) {
 	basic := func(id, secret string) map[string]string {
-		r := must[*http.Request](h.T)(http.NewRequest(http.MethodPost, h.url, nil))
-		r.SetBasicAuth(id, secret)
-		return map[string]string{"Authorization": r.Header.Get("Authorization"), "Content-Type": "application/json"}
+		return map[string]string{"Authorization": h.basic(id, secret), "Content-Type": "application/json"}
 	}
 	for _, version := range []string{"v1", "v2"} {
 		path := version + "/auth/login"

@@ -503,11 +503,23 @@ type reply struct {
 	body   string
 }
 
-// post calls a method with a token, empty for none, and a body as it stands.
+// basic is how an application shows its secret.
+func (h *house) basic(id, secret string) string {
+	h.Helper()
+	r := must[*http.Request](h.T)(http.NewRequest(http.MethodPost, h.url, nil))
+	r.SetBasicAuth(id, secret)
+	return r.Header.Get("Authorization")
+}
+
+// post calls a method with a token, empty for none, or what else stands for the
+// caller, and a body as it stands.
 func (h *house) post(path, token, body string) reply {
 	h.Helper()
 	headers := map[string]string{"Content-Type": "application/json"}
-	if token != "" {
+	switch {
+	case strings.HasPrefix(token, "Basic "):
+		headers["Authorization"] = token
+	case token != "":
 		headers["Authorization"] = "Bearer " + token
 	}
 	return h.send1(http.MethodPost, path, strings.NewReader(body), headers)

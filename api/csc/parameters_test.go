@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/rubrica-firma/rubrica/api/csc"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -48,6 +50,33 @@ func structure(name string) spoilt {
 	return spoilt{m, m, m}
 }
 
+func refused(name string) spoilt {
+	s := "Invalid parameter " + name
+	return spoilt{s, s, s}
+}
+
+// and is what is said of all of them.
+func and(parts ...map[string]spoilt) map[string]spoilt {
+	out := map[string]spoilt{}
+	for _, part := range parts {
+		maps.Copy(out, part)
+	}
+	return out
+}
+
+// documents are what signDoc is asked to sign: a digest and a whole document, and
+// what both calls have besides.
+func (h *house) documents(sad string) (digest, document, call map[string]any) {
+	common := map[string]any{
+		"signature_format": "P", "conformance_level": "Ades-B-T", "signAlgo": "1.2.840.113549.1.1.1", "hashAlgorithmOID": signer.SHA256, "signed_envelope_property": "Revision",
+		"signed_props": []any{map[string]any{"attribute_name": "Reason", "attribute_value": b64([]byte("Conforme"))}},
+	}
+	return with(common, "hashes", []any{b64(digestOf([]byte("uno")))}), with(common, "document", b64([]byte("uno"))), map[string]any{
+		"credentialID": h.credential.ID, "SAD": sad, "operationMode": "A", "validity_period": 1000, "response_uri": "https://sede.example/aviso",
+		"returnValidationInfo": true, "clientData": 7,
+	}
+}
+
 // methods are all of them. The consent is one that is never spent: signing
 // methods end at a parameter in each of these calls.
 func (h *house) methods(sad string) []method {
@@ -60,20 +89,26 @@ func (h *house) methods(sad string) []method {
 		"credentialID": id, "SAD": sad, "hashes": hashes, "signAlgo": "1.2.840.113549.1.1.1", "hashAlgorithmOID": signer.SHA256, "clientData": "x",
 		"operationMode": "A", "validity_period": 1000, "response_uri": "https://sede.example/aviso",
 	}
+	digest, document, signDoc := h.documents(sad)
+	later := map[string]spoilt{
+		"operationMode":   {"Invalid parameter response_uri", "Invalid parameter operationMode", "Invalid parameter response_uri"},
+		"validity_period": flag("validity_period"), "response_uri": flag("response_uri"),
+	}
+	signing := func(name, complaint string) map[string]spoilt {
+		return and(later, map[string]spoilt{
+			"SAD": text("SAD"), "returnValidationInfo": flag("returnValidationInfo"), name: {"Empty documentDigests and documents objects", complaint, complaint},
+		})
+	}
 	views := map[string]spoilt{
 		"certificates": {let, "Invalid parameter certificates", "Invalid parameter certificates"},
 		"certInfo":     flag("certInfo"), "authInfo": flag("authInfo"), "lang": optional("lang"), "clientData": data,
 	}
-	and := func(more map[string]spoilt) map[string]spoilt {
-		out := map[string]spoilt{}
-		for _, from := range []map[string]spoilt{views, more} {
-			maps.Copy(out, from)
-		}
-		return out
+	numSignatures := spoilt{
+		"Missing (or invalid type) integer parameter numSignatures", "Missing (or invalid type) integer parameter numSignatures",
+		"Missing (or invalid type) integer parameter numSignatures",
 	}
-	return []method{
-		{"v1/info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
-		{"v2/info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
+	params := spoilt{let, "Missing (or invalid type) string parameter signAlgoParams", let}
+	return append([]method{
 		{"v1/credentials/list", "service", map[string]any{"userID": ana, "maxResults": 3, "clientData": "x"}, map[string]spoilt{
 			"userID": text("userID"), "clientData": data,
 			"maxResults": {let, "Invalid parameter maxResults", "Invalid parameter maxResults"},
@@ -81,29 +116,27 @@ func (h *house) methods(sad string) []method {
 		{"v2/credentials/list", "service", map[string]any{
 			"userID": ana, "maxResults": 3, "credentialInfo": true, "certificates": "single", "certInfo": true, "authInfo": true, "onlyValid": true,
 			"lang": "es", "clientData": "x",
-		}, and(map[string]spoilt{
+		}, and(views, map[string]spoilt{
 			"userID": text("userID"), "onlyValid": flag("onlyValid"), "credentialInfo": flag("credentialInfo"),
 			"maxResults": {let, "Invalid parameter maxResults", "Invalid parameter maxResults"},
 		})},
 		{
 			"v1/credentials/info", "service",
 			map[string]any{"credentialID": id, "certificates": "none", "certInfo": true, "authInfo": true, "lang": "es", "clientData": "x"},
-			and(map[string]spoilt{"credentialID": text("credentialID")}),
+			and(views, map[string]spoilt{"credentialID": text("credentialID")}),
 		},
 		{
 			"v2/credentials/info", "service",
 			map[string]any{"credentialID": id, "certificates": "none", "certInfo": true, "authInfo": true, "lang": "es", "clientData": "x"},
-			and(map[string]spoilt{"credentialID": text("credentialID")}),
+			and(views, map[string]spoilt{"credentialID": text("credentialID")}),
 		},
 		{"v1/credentials/authorize", "service", map[string]any{"credentialID": id, "numSignatures": 1, "hash": hashes, "description": "x", "clientData": "x"}, map[string]spoilt{
 			"credentialID": text("credentialID"), "hash": array(), "description": optional("description"), "clientData": data,
-			"numSignatures": {
-				"Missing (or invalid type) integer parameter numSignatures", "Missing (or invalid type) integer parameter numSignatures",
-				"Missing (or invalid type) integer parameter numSignatures",
-			},
+			"numSignatures": numSignatures,
 		}},
 		{"v2/credentials/authorize", "service", map[string]any{"credentialID": id, "numSignatures": 1, "hashes": hashes, "hashAlgorithmOID": signer.SHA256, "clientData": "x"}, map[string]spoilt{
-			"credentialID": text("credentialID"), "hashes": array(), "hashAlgorithmOID": text("hashAlgorithmOID"), "clientData": data,
+			"credentialID": text("credentialID"), "hashes": array(), "hashAlgorithmOID": text("hashAlgorithmOID"), "description": optional("description"), "clientData": data,
+			"numSignatures": numSignatures,
 		}},
 		{"v2/credentials/authorizeCheck", "service", map[string]any{"handle": "x"}, map[string]spoilt{"handle": text("handle")}},
 		{"v2/credentials/getChallenge", "service", map[string]any{"credentialID": id, "authObjectID": "OTP"}, map[string]spoilt{
@@ -117,25 +150,87 @@ func (h *house) methods(sad string) []method {
 			"credentialID": text("credentialID"), "SAD": text("SAD"), "hashes": array(), "hashAlgorithmOID": text("hashAlgorithmOID"), "clientData": data,
 		}},
 		{"v1/signatures/signHash", "service", with(signHash1, "clientData", 7), map[string]spoilt{
-			"credentialID": text("credentialID"), "SAD": text("SAD"), "hash": array(), "signAlgo": text("signAlgo"), "hashAlgo": text("hashAlgo"),
+			"credentialID": text("credentialID"), "SAD": text("SAD"), "hash": array(), "signAlgo": text("signAlgo"), "hashAlgo": text("hashAlgo"), "signAlgoParams": params,
 		}},
-		{"v2/signatures/signHash", "service", with(signHash2, "clientData", 7), map[string]spoilt{
+		{"v2/signatures/signHash", "service", with(signHash2, "clientData", 7), and(later, map[string]spoilt{
 			"credentialID": text("credentialID"), "SAD": text("SAD"), "hashes": array(), "signAlgo": text("signAlgo"), "hashAlgorithmOID": text("hashAlgorithmOID"),
-			"operationMode":   {"Invalid parameter response_uri", "Invalid parameter operationMode", "Invalid parameter response_uri"},
-			"validity_period": {let, "Invalid parameter validity_period", "Invalid parameter validity_period"},
-			"response_uri":    {let, "Invalid parameter response_uri", "Invalid parameter response_uri"},
-		}},
-		{"v2/credentials/create", "created", with(create, "clientData", "x", "authInfo", true, "lang", "es"), and(map[string]spoilt{
+			"signAlgoParams": params,
+		})},
+		{"v2/signatures/signDoc", "service", with(signDoc, "documents", []any{document}), and(signing("documents", "Invalid array parameter documents"), map[string]spoilt{
+			"credentialID": text("credentialID"),
+		})},
+		{
+			"v2/signatures/signDoc", "service", with(signDoc, "documentDigests", []any{digest}, "signatureQualifier", "eu_eidas_aes"),
+			and(signing("documentDigests", "Invalid object parameter documentDigests"), map[string]spoilt{
+				"credentialID":       {let, "Invalid parameter credentialID", "Invalid parameter credentialID"},
+				"signatureQualifier": {let, "Invalid parameter signatureQualifier", "Invalid parameter signatureQualifier"},
+			}),
+		},
+		{"v2/credentials/create", "created", with(create, "clientData", "x", "authInfo", true, "lang", "es"), and(views, map[string]spoilt{
 			"credentialCreationRequest": structure("credentialCreationRequest"), "credentialInfo": flag("credentialInfo"),
 		})},
 		{"v2/credentials/delete", "deleted", map[string]any{"credentialDeletionRequest": map[string]any{"credentialID": id}, "clientData": "x"}, map[string]spoilt{
 			"credentialDeletionRequest": structure("credentialDeletionRequest"), "clientData": data,
 		}},
-		{"v2/signatures/signPolling", "service", map[string]any{"requestID": "x"}, map[string]spoilt{"requestID": text("requestID")}},
-		{"v1/signatures/timestamp", "service", map[string]any{"hash": hash, "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"}, map[string]spoilt{
-			"hash":     {"Missing (or invalid type) string parameter hash", "Missing (or invalid type) string parameter hash", "Empty hash parameter"},
-			"hashAlgo": {"Invalid parameter hashAlgo", "Invalid parameter hashAlgo", "Invalid parameter hashAlgo"},
-			"nonce":    {let, "Invalid parameter nonce", "Invalid parameter nonce"}, "clientData": data,
+		{"v2/signatures/signPolling", "service", map[string]any{"requestID": "x", "clientData": "x"}, map[string]spoilt{
+			"requestID": text("requestID"), "userID": {let, "userID parameter SHALL be null", "userID parameter SHALL be null"}, "clientData": data,
+		}},
+	}, h.alike()...)
+}
+
+// alike are methods that are the same in either version.
+func (h *house) alike() (out []method) {
+	data := optional("clientData")
+	for _, version := range []string{"v1/", "v2/"} {
+		out = append(out, []method{
+			{version + "info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
+			{version + "auth/login", h.basic("app", secret), map[string]any{"rememberMe": true, "clientData": "x"}, map[string]spoilt{
+				"rememberMe": flag("rememberMe"), "clientData": data,
+			}},
+			{version + "auth/revoke", "service", map[string]any{"token": "x", "token_type_hint": "access_token", "clientData": "x"}, map[string]spoilt{
+				"token": {text("token").missing, text("token").wrong, let}, "token_type_hint": optional("token_type_hint"), "clientData": data,
+			}},
+			{
+				version + "signatures/timestamp", "service", map[string]any{"hash": b64(digestOf([]byte("uno"))), "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"},
+				map[string]spoilt{
+					"hash": {text("hash").missing, text("hash").wrong, "Empty hash parameter"}, "hashAlgo": refused("hashAlgo"), "nonce": flag("nonce"), "clientData": data,
+				},
+			},
+		}...)
+	}
+	return out
+}
+
+// nested are objects within a call, by the rest of it.
+func (h *house) nested(sad string) map[string]method {
+	const signDoc, create = "v2/signatures/signDoc", "v2/credentials/create"
+	digest, document, _ := h.documents(sad)
+	ask := func(name, within string) string {
+		return fmt.Sprintf(`{"credentialID":%q,"SAD":%q,%q:[%s],"clientData":7}`, h.credential.ID, sad, name, within)
+	}
+	common := map[string]spoilt{
+		"signature_format": refused("signature_format"), "conformance_level": flag("conformance_level"), "signAlgo": text("signAlgo"),
+		"signAlgoParams":   {let, "Missing (or invalid type) string parameter signAlgoParams", let},
+		"hashAlgorithmOID": text("hashAlgorithmOID"), "signed_envelope_property": flag("signed_envelope_property"), "signed_props": flag("signed_props"),
+	}
+	const base64 = "Invalid Base64 documents string parameter"
+	property := map[string]any{"attribute_name": "Reason", "attribute_value": b64([]byte("Conforme"))}
+	request, _ := h.wish()
+	subject, _ := request["subjectData"].(map[string]any)
+	return map[string]method{
+		ask("documents", "%s"):       {signDoc, "service", document, and(common, map[string]spoilt{"document": {base64, base64, base64}})},
+		ask("documentDigests", "%s"): {signDoc, "service", digest, and(common, map[string]spoilt{"hashes": array()})},
+		ask("documents", strings.Replace(text2(with(document, "signed_props", []any{7})), "7", "%s", 1)): {signDoc, "service", property, map[string]spoilt{
+			"attribute_name": refused("signed_props"), "attribute_value": refused("signed_props (Reason)"),
+		}},
+		`{"credentialCreationRequest":%s}`: {create, "created", request, map[string]spoilt{
+			"certificatePolicy": text("certificatePolicy"), "subjectData": flag("subjectData"),
+		}},
+		`{"credentialCreationRequest":` + strings.Replace(text2(with(request, "subjectData", 7)), ":7", ":%s", 1) + `}`: {create, "created", subject, map[string]spoilt{
+			"givenName": flag("subjectData"), "surname": flag("subjectData"), "issuingCountry": flag("subjectData"),
+		}},
+		`{"credentialDeletionRequest":%s}`: {"v2/credentials/delete", "deleted", map[string]any{"credentialID": h.credential.ID}, map[string]spoilt{
+			"credentialID": text("credentialID"),
 		}},
 	}
 }
@@ -144,44 +239,55 @@ func (h *house) methods(sad string) []method {
 // huge, twice, unknown.
 func parameters(h *house) {
 	sad := h.consent([]byte("uno"))
-	for _, m := range h.methods(sad) {
-		usual := h.post(m.path, m.token, text2(m.base))
-		if usual.status >= 500 {
-			h.Fatalf("%s: %d %s", m.path, usual.status, usual.body)
+	methods := h.methods(sad)
+	for _, path := range csc.Paths() {
+		if !slices.ContainsFunc(methods, func(m method) bool { return m.path == path }) {
+			h.Errorf("no parameter of %s is tried", path)
 		}
-		says := func(what string, got reply, want string) {
-			h.Helper()
-			if want != let {
-				h.answers(m.path+": "+what, got, "400 invalid_request "+want)
-				return
-			}
-			if got.status != usual.status {
-				h.Errorf("%s: %s: got %d %s, want it let through (%d)", m.path, what, got.status, got.body, usual.status)
-			}
-		}
-		for name, s := range m.parameters {
-			says(name+" missing", h.post(m.path, m.token, text2(with(m.base, name, nil))), s.missing)
-			says(name+" null", h.post(m.path, m.token, text2(with(m.base, name, json.RawMessage("null")))), s.missing)
-			for _, other := range []any{7.5, []any{map[string]any{}}, map[string]any{"a": []any{1}}} {
-				if _, list := other.([]any); list && strings.HasPrefix(name, "hash") && s.missing == array().missing {
-					continue // it is one
-				}
-				if _, object := other.(map[string]any); object && s == structure(name) {
-					continue // likewise
-				}
-				says(fmt.Sprint(name, " as ", other), h.post(m.path, m.token, text2(with(m.base, name, other))), s.wrong)
-			}
-			says(name+" empty", h.post(m.path, m.token, text2(with(m.base, name, ""))), s.empty)
-			twice := strings.TrimSuffix(text2(m.base), "}") + "," + text2(map[string]any{name: m.base[name]})[1:]
-			h.answers(m.path+": "+name+" twice", h.post(m.path, m.token, twice), "400 invalid_request The request is not a JSON object")
-			huge := h.post(m.path, m.token, text2(with(m.base, name, strings.Repeat("x", 30<<10))))
-			if huge.status >= 500 {
-				h.Errorf("%s: %s huge: %d %s", m.path, name, huge.status, huge.body)
-			}
-		}
-		says("another member", h.post(m.path, m.token, text2(with(m.base, "unknown", []any{1}))), let)
+	}
+	for _, m := range methods {
+		h.spoil(m, "%s")
+	}
+	for around, m := range h.nested(sad) {
+		h.spoil(m, around)
 	}
 	h.values(sad)
+}
+
+// spoil tries each parameter of a method, or of an object that stands within.
+func (h *house) spoil(m method, around string) {
+	h.Helper()
+	ask := func(base string) reply { return h.post(m.path, m.token, fmt.Sprintf(around, base)) }
+	usual := ask(text2(m.base))
+	if usual.status >= 500 {
+		h.Fatalf("%s: %d %s", m.path, usual.status, usual.body)
+	}
+	says := func(what string, got reply, want string) {
+		h.Helper()
+		if want != let {
+			h.answers(m.path+": "+what, got, "400 invalid_request "+want)
+			return
+		}
+		if got.status != usual.status || usual.status >= 400 && got.body != usual.body {
+			h.Errorf("%s: %s: got %d %s, want it let through (%d %s)", m.path, what, got.status, got.body, usual.status, usual.body)
+		}
+	}
+	for name, s := range m.parameters {
+		says(name+" missing", ask(text2(with(m.base, name, nil))), s.missing)
+		says(name+" null", ask(text2(with(m.base, name, json.RawMessage("null")))), s.missing)
+		for _, other := range []any{7.5, []any{map[string]any{}}, map[string]any{"a": []any{1}}} {
+			if reflect.TypeOf(other) != reflect.TypeOf(m.base[name]) {
+				says(fmt.Sprint(name, " as ", other), ask(text2(with(m.base, name, other))), s.wrong)
+			}
+		}
+		says(name+" empty", ask(text2(with(m.base, name, ""))), s.empty)
+		h.answers(m.path+": "+name+" twice", ask(fmt.Sprintf("{%[1]q:1,%[1]q:1}", name)), "400 invalid_request The request is not a JSON object")
+		huge := ask(text2(with(m.base, name, strings.Repeat("x", 30<<10))))
+		if huge.status >= 500 {
+			h.Errorf("%s: %s huge: %d %s", m.path, name, huge.status, huge.body)
+		}
+	}
+	says("another member", ask(text2(with(m.base, "unknown", []any{1}))), let)
 }
 
 // values are parameters of the right type and the wrong value.
