@@ -29,7 +29,7 @@ func TestDoor(t *testing.T) { //nolint:tparallel // they share one clock
 		"info": info, "credentials": credentials, "sign hash": signHash, "once": once, "hundred": hundred, "PSS": pss, "asynchronous": asynchronous,
 		"time-stamp": timeStamp, "login": login, "strangers": strangers, "documents": signDocuments, "digests": signDigests, "later": later, "qualifiers": qualifiers,
 		"parameters": parameters, "forms of error": forms, "together": together, "expired": expired, "edge": edge, "closed": closed, "account tokens": accountTokens,
-		"extend": extend, "errands": errands,
+		"extend": extend, "errands": errands, "SADs": sads,
 	} {
 		t.Run(name, func(t *testing.T) {
 			of := *h
@@ -318,6 +318,38 @@ func expired(h *house) {
 	h.refused("v2/signatures/signHash", token, map[string]any{
 		"credentialID": h.credential.ID, "hashes": []string{b64(digestOf(content))}, "signAlgo": sha256WithRSA,
 	}, "400 invalid_request SAD expired")
+}
+
+// Wherever a SAD is asked for, one of another application, of another credential, of
+// nobody, one that is used up and one that has expired is none.
+func sads(h *house) {
+	content := []byte("uno")
+	hashes := []string{b64(digestOf(content))}
+	of := func(sad string) map[string]map[string]any {
+		hash := map[string]any{"credentialID": h.credential.ID, "SAD": sad, "hash": hashes, "hashes": hashes, "hashAlgorithmOID": signer.SHA256, "signAlgo": sha256WithRSA}
+		document := map[string]any{"document": b64(content), "signature_format": "C", "signAlgo": sha256WithRSA}
+		return map[string]map[string]any{
+			"v1/signatures/signHash": hash, "v2/signatures/signHash": hash, "v1/credentials/extendTransaction": hash, "v2/credentials/extendTransaction": hash,
+			"v2/signatures/signDoc": {"credentialID": h.credential.ID, "SAD": sad, "documents": []any{document}},
+		}
+	}
+	const invalid = "400 invalid_request Invalid parameter SAD"
+	spent := h.consent(content)
+	h.call("v2/signatures/signHash", "service", of(spent)["v2/signatures/signHash"], &values{})
+	for path, ask := range of(spent) {
+		h.refused(path, "service", ask, invalid)
+	}
+	sad := h.consent(content)
+	for path, ask := range of(sad) {
+		h.refused(path, "other", ask, invalid)
+		h.refused(path, "service", with(ask, "credentialID", "another"), "400 invalid_request Invalid parameter credentialID")
+		h.refused(path, "service", with(ask, "SAD", sad+"x"), invalid)
+		h.refused(path, "service", with(ask, "SAD", h.tokens.consents[sad].RequestID), invalid)
+	}
+	h.clock.advance(6 * time.Minute)
+	for path, ask := range of(sad) {
+		h.refused(path, "service", ask, "400 invalid_request SAD expired")
+	}
 }
 
 func timeStamp(h *house) {

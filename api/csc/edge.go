@@ -253,8 +253,12 @@ func (v version) translated(in url.Values) url.Values {
 
 // standard is base64url in the alphabet that details are written in.
 func standard(hash string) string {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(hash, "="))
-	if err != nil {
+	encoding := base64.RawURLEncoding
+	if strings.HasSuffix(hash, "=") {
+		encoding = base64.URLEncoding
+	}
+	b, err := encoding.DecodeString(hash)
+	if err != nil || encoding.EncodeToString(b) != hash {
 		return hash
 	}
 	return base64Of(b)

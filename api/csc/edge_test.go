@@ -1,6 +1,7 @@
 package csc_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -125,6 +126,7 @@ func accountTokens(h *house) {
 	claims := map[string]any{"sub": "cuenta-7", "iat": now, "jti": "1", "iss": "Sede", "azp": "app"}
 	key := api.SecretHash(secret)
 	good := sign(jose.HS256, key, claims)
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + good[strings.Index(good, "."):strings.LastIndex(good, ".")+1]
 	const refused = "400 invalid_request Invalid parameter account_token"
 	for _, version := range []string{"v1", "v2"} {
 		for _, test := range []struct{ name, client, token, want string }{
@@ -136,6 +138,7 @@ func accountTokens(h *house) {
 			{"the secret itself", "app", sign(jose.HS256, []byte(secret+strings.Repeat("x", 32)), claims), refused},
 			{"another algorithm", "app", sign(jose.HS512, append(key, key...), claims), refused},
 			{"no signature", "app", good[:strings.LastIndex(good, ".")+1], refused},
+			{"none", "app", none, refused},
 			{"another's", "app", sign(jose.HS256, key, with(claims, "azp", "other")), refused},
 			{"expired", "app", sign(jose.HS256, key, with(claims, "exp", now-3600)), refused},
 			{"of the future", "app", sign(jose.HS256, key, with(claims, "iat", now+3600)), refused},

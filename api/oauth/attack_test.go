@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"maps"
 	"net/http"
@@ -104,10 +105,7 @@ func TestAssertions(t *testing.T) {
 	h.must(err)
 	public, err := x509.MarshalPKIXPublicKey(a.key.Public())
 	h.must(err)
-	none := func(alg string) string {
-		part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
-		return part(`{"alg":"`+alg+`","kid":"k-sede"}`) + "." + strings.Split(h.sign(a.key, kid, a.claims()), ".")[1] + "."
-	}
+	none := func(alg string) string { return h.unsigned(alg, kid, a.claims()) }
 	for name, assertion := range map[string]string{
 		"no signature":             none("none"),
 		"no signature, other case": none("nOnE"),
@@ -141,6 +139,30 @@ func TestAssertions(t *testing.T) {
 
 	h.must(h.owner.Administration(store.Operator{}).RemoveKey(t.Context(), a.ID, "k-sede", time.Now()))
 	wantError(t, "a key that was removed", token(h.sign(a.key, kid, a.claims())), 401, "invalid_client")
+}
+
+// unsigned is a JWT that says it needs no signature, or has lost it.
+func (h *house) unsigned(alg string, header, claims map[string]any) string {
+	h.Helper()
+	part := func(members map[string]any) string {
+		text, err := json.Marshal(members)
+		h.must(err)
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	header = maps.Clone(header)
+	header["alg"] = alg
+	return part(header) + "." + part(claims) + "."
+}
+
+// shared is a proof under a secret that stands in it.
+func (h *house) shared(claims map[string]any) string {
+	h.Helper()
+	key := jose.JSONWebKey{Key: []byte(strings.Repeat("x", 32))}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: key}, (&jose.SignerOptions{}).WithType("dpop+jwt").WithHeader("jwk", key))
+	h.must(err)
+	out, err := jwt.Signed(s).Claims(claims).Serialize()
+	h.must(err)
+	return out
 }
 
 // hmac signs as if a public thing were a secret.
@@ -312,6 +334,8 @@ func TestDPoP(t *testing.T) {
 		"of the future":    h.proofOf(a, claims(set("iat", time.Now().Add(time.Hour).Unix()))),
 		"another typ":      h.sign(a.key, map[string]any{"typ": "JWT", "jwk": jose.JSONWebKey{Key: a.key.Public()}}, claims(func(map[string]any) {})),
 		"no key":           h.sign(a.key, map[string]any{"typ": "dpop+jwt"}, claims(func(map[string]any) {})),
+		"no signature":     h.unsigned("none", map[string]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: a.key.Public()}}, claims(func(map[string]any) {})),
+		"a secret as key":  h.shared(claims(func(map[string]any) {})),
 		"a private key":    h.sign(a.key, map[string]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: a.key}}, claims(func(map[string]any) {})),
 		"huge":             strings.Repeat("x", 10<<10),
 	} {

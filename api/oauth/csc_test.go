@@ -31,7 +31,7 @@ func (d door) Carry(ctx context.Context, c csc.Consent) (string, error) {
 func (h *house) door(now func() time.Time) *csc.Door {
 	return csc.New(csc.Config{
 		Store: h.public, Authority: door{h.server}, Name: "Rúbrica", Logo: "/logo.svg", Region: "ES", Description: "Firma",
-		DocumentBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler), Now: now,
+		DocumentBytes: 256 << 10, Logger: slog.New(slog.DiscardHandler), Now: now,
 	})
 }
 
@@ -133,6 +133,31 @@ func TestNumSignatures(t *testing.T) {
 					wantError(t, path+": "+number, got, 400, "invalid_authorization_details")
 				}
 			}
+		}
+	}
+}
+
+// A hash is base64url, with its padding or without; the alphabet of the details is
+// understood, a mixture is not, and nothing that two readers could read differently.
+func TestAlphabets(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", nil)
+	for hash, good := range map[string]bool{
+		strings.Repeat("_-8", 14) + "w": true, strings.Repeat("_-8", 14) + "w=": true, strings.Repeat("/+8", 14) + "w=": true, strings.Repeat("/+8", 14) + "w": false,
+		"_" + strings.Repeat("/+8", 14) + "=": false, "_+8" + strings.Repeat("_-8", 13) + "w=": false, strings.Repeat("_-8", 14) + "w==": false,
+		strings.Repeat("_-8", 14) + "x": false, strings.Repeat("_-8", 13) + "_-\n8w": false, strings.Repeat("_-8", 14) + " w": false, strings.Repeat("_-8", 14): false,
+	} {
+		v := asking(api.ScopeService)
+		v.Set("scope", api.ScopeCredential)
+		v.Set("credentialID", "cred-1")
+		v.Set("hashAlgorithmOID", signer.SHA256)
+		v.Set("hashes", hash)
+		got := h.ask(http.MethodPost, "/csc/v2/oauth2/pushed_authorize", h.asserted(a, v))
+		if good != (got.status == http.StatusCreated) {
+			t.Errorf("%q: got %d %s", hash, got.status, got.body)
+		} else if !good {
+			wantError(t, hash, got, 400, "invalid_authorization_details")
 		}
 	}
 }

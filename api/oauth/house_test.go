@@ -136,6 +136,7 @@ func build(t *testing.T) *house {
 	h.must(err)
 	limits := api.DefaultLimits()
 	limits.Tokens, limits.Attempts = api.Rate{Every: time.Millisecond, Burst: 1e6}, api.Rate{Every: time.Millisecond, Burst: 1e6}
+	limits.Drain = 1 << 20
 	h.handler, err = api.New(api.Config{
 		PublicURL: issuer, Catalogue: words, Authority: h.server, Limits: limits, Now: now,
 		Logger: slog.New(slog.NewTextHandler(h.shown, nil)),

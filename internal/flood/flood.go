@@ -3,6 +3,7 @@
 package flood
 
 import (
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -33,12 +34,22 @@ type Answer struct {
 	Told          bool // whether the length was
 	Status        int
 	Header        http.Header
+	Body          []byte
 	Read          int64 // bytes of the body
 }
 
 // Problem is whether it was answered as programs are.
 func (a Answer) Problem() bool {
 	return strings.HasPrefix(a.Header.Get(echo.HeaderContentType), "application/problem+json")
+}
+
+// OAuth is whether it was answered as clients of OAuth 2.0 are (RFC 6749, section 5.2).
+func (a Answer) OAuth() bool {
+	var told struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	return json.Unmarshal(a.Body, &told) == nil && told.Error != "" && told.Description != ""
 }
 
 // Page is whether it was answered as people are.
@@ -92,7 +103,7 @@ func send(t *testing.T, site http.Handler, route *echo.Route, told bool, header 
 	runtime.ReadMemStats(&before)
 	site.ServeHTTP(w, r)
 	runtime.ReadMemStats(&after)
-	a := Answer{route.Method, route.Path, told, w.Code, w.Header(), Gigabyte - body.left}
+	a := Answer{route.Method, route.Path, told, w.Code, w.Header(), w.Body.Bytes(), Gigabyte - body.left}
 	bound := int64(0) // where it is known from the start that all of it is too much
 	if !told {
 		bound = mostAccepted + api.DefaultLimits().Drain
