@@ -42,6 +42,12 @@ func ApplicationScopes() []string {
 	return []string{ScopeSignature, ScopeRegistration, ScopeVideo, ScopeService, ScopeCredential, ScopeCreation, ScopeDeletion}
 }
 
+// ClientScopes are those that an application may be registered with that is no
+// office. Those of errands come with a switch.
+func ClientScopes() []string {
+	return []string{ScopeSignature, ScopeService, ScopeCredential, ScopeVideo}
+}
+
 // Offered are the scopes that an application may ask for.
 func Offered(c signer.Client) []string {
 	if !c.Has(signer.SwitchCredentials) {

@@ -25,11 +25,11 @@ func consentSchemas() []Schema {
 }
 
 func applicationChange() []Field {
-	return []Field{
+	return append([]Field{
 		required("application", KindString, "client id").term(TermApplication),
 		required("change", KindString, "what was changed").one(
 			"enabled", "disabled", "secret_replaced", "contact", "switched_on", "switched_off", "limits",
-			"redirect_added", "redirect_removed", "key_added", "key_removed", "certificate_added", "certificate_removed",
+			"redirect_added", "redirect_removed", "key_added", "key_until", "key_removed", "certificate_added", "certificate_until", "certificate_removed",
 			"webhook_added", "webhook_removed",
 		),
 		optional("switch", KindString, "which relaxation"),
@@ -44,6 +44,12 @@ func applicationChange() []Field {
 		optional("calls", KindInteger, "a second; 0: what the deployment grants"),
 		optional("webhook", KindString, "id of the address at which it is told what becomes of requests"),
 		optional("url", KindString, "that address"),
+	}, bySupervisor()...)
+}
+
+// bySupervisor is who administered at the desk.
+func bySupervisor() []Field {
+	return []Field{
 		optional("office", KindString, "client id of the office whose supervisor did it; none: by command line"),
 		optional("officer", KindString, "who was at the desk"),
 		optional("statement", KindString, "id of what the office signed"),

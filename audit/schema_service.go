@@ -11,7 +11,7 @@ func listFields() []Field {
 }
 
 func serviceSchemas() []Schema {
-	clients := []Field{
+	clients := append([]Field{
 		optional("application", KindString, "client id").term(TermApplication),
 		required("name", KindString, "as citizens read it"),
 		required("organisation", KindString, "whose it is"),
@@ -19,7 +19,7 @@ func serviceSchemas() []Schema {
 		optional("return_addresses", KindList, "where citizens may be sent back to").each(KindString),
 		optional("public_key_sha256", KindHex, "hash of the key that an office's statements are checked with"),
 		optional("switches", KindList, "what is relaxed or opened for it").each(KindString),
-	}
+	}, bySupervisor()...)
 	settings := optional("settings_sha256", KindHex, "hash of all settings, secrets left out")
 	return []Schema{
 		{ApplicationAdded, ResultSucceeded, "A client may ask for signatures.", clients},

@@ -1,6 +1,7 @@
 package citizen
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,23 @@ type ApplicationChange struct {
 	Formats []string `json:"formats,omitzero"`
 	Levels  []string `json:"levels,omitzero"`
 	Calls   int      `json:"calls,omitzero"`
+	// New is the application to be registered.
+	New *NewApplication `json:"new,omitzero"`
+	// SecretSHA256 is the hash of a secret that nobody else has yet (hexadecimal).
+	SecretSHA256 string `json:"secret_sha256,omitzero"`
+}
+
+// NewApplication is an application that is to be registered, as it was handed in.
+type NewApplication struct {
+	Name            string   `json:"name"`
+	Organisation    string   `json:"organisation"`
+	Scopes          []string `json:"scopes"`
+	ReturnAddresses []string `json:"return_addresses,omitzero"`
+	Contact         string   `json:"contact,omitzero"`
+	// Keys and Certificate are by what it shows who it is, if not by a secret: public
+	// keys (PEM, JWK or JWK set), and a TLS certificate (PEM).
+	Keys        string `json:"keys,omitzero"`
+	Certificate string `json:"certificate,omitzero"`
 }
 
 // ApplicationAspect is what of an application is changed, as the log has it.
@@ -32,6 +50,7 @@ type ApplicationAspect string
 
 // What a supervisor may change.
 const (
+	ApplicationAdded       ApplicationAspect = "added"
 	ApplicationEnabled     ApplicationAspect = "enabled"
 	ApplicationDisabled    ApplicationAspect = "disabled"
 	ApplicationContact     ApplicationAspect = "contact"
@@ -41,16 +60,22 @@ const (
 	RedirectAdded          ApplicationAspect = "redirect_added"
 	RedirectRemoved        ApplicationAspect = "redirect_removed"
 	KeyAdded               ApplicationAspect = "key_added"
+	KeyUntil               ApplicationAspect = "key_until"
 	KeyRemoved             ApplicationAspect = "key_removed"
 	CertificateAdded       ApplicationAspect = "certificate_added"
+	CertificateUntil       ApplicationAspect = "certificate_until"
 	CertificateRemoved     ApplicationAspect = "certificate_removed"
+	SecretReplaced         ApplicationAspect = "secret_replaced"
+	WebhookAdded           ApplicationAspect = "webhook_added"
+	WebhookRemoved         ApplicationAspect = "webhook_removed"
 )
 
 // ApplicationAspects are all of them.
 func ApplicationAspects() []ApplicationAspect {
 	return []ApplicationAspect{
-		ApplicationEnabled, ApplicationDisabled, ApplicationContact, ApplicationSwitchedOn, ApplicationSwitchedOff, ApplicationLimits,
-		RedirectAdded, RedirectRemoved, KeyAdded, KeyRemoved, CertificateAdded, CertificateRemoved,
+		ApplicationAdded, ApplicationEnabled, ApplicationDisabled, ApplicationContact, ApplicationSwitchedOn, ApplicationSwitchedOff, ApplicationLimits,
+		RedirectAdded, RedirectRemoved, KeyAdded, KeyUntil, KeyRemoved, CertificateAdded, CertificateUntil, CertificateRemoved, SecretReplaced,
+		WebhookAdded, WebhookRemoved,
 	}
 }
 
@@ -78,8 +103,18 @@ func (c ApplicationChange) parse() (ApplicationChange, error) {
 		return c, malformedAct("/application/value")
 	case c.Calls < 0 || c.Calls > maxCalls:
 		return c, malformedAct("/application/calls")
+	case (c.What == ApplicationAdded) != (c.New != nil), c.New != nil && !isClientID(c.Application):
+		return c, malformedAct("/application/new")
 	}
 	return c, nil
+}
+
+// NewClientID draws the id of an application that is going to be registered.
+func NewClientID() string { return strings.ToLower(rand.Text()) }
+
+// isClientID is whether NewClientID could have drawn it. Older ones may be otherwise.
+func isClientID(s string) bool {
+	return len(s) == 26 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
 // Span is when a key is good: from the first day's beginning to the last day's end.
@@ -87,8 +122,17 @@ func (c ApplicationChange) Span() (from, until time.Time, err error) {
 	if from, err = time.Parse(time.DateOnly, c.From); err != nil {
 		return from, until, malformedAct("/application/from")
 	}
-	if until, err = time.Parse(time.DateOnly, c.Until); err != nil || until.Before(from) {
+	if until, err = c.End(); err != nil || !from.Before(until) {
 		return from, until, malformedAct("/application/until")
 	}
-	return from, until.AddDate(0, 0, 1), nil
+	return from, until, nil
+}
+
+// End is until when it is good: the last day's end.
+func (c ApplicationChange) End() (time.Time, error) {
+	last, err := time.Parse(time.DateOnly, c.Until)
+	if err != nil {
+		return last, malformedAct("/application/until")
+	}
+	return last.AddDate(0, 0, 1), nil
 }

@@ -2,6 +2,9 @@ package citizen
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"log/slog"
 	"time"
 )
@@ -12,6 +15,16 @@ type Secret struct{ text string }
 
 // NewSecret takes a text as it will be read.
 func NewSecret(text string) Secret { return Secret{text} }
+
+// DrawSecret draws 256 bits for a program to show who it is with, and their
+// SHA-256, which is all that is kept.
+func DrawSecret() (s Secret, hash []byte) {
+	var b [32]byte
+	rand.Read(b[:])
+	text := base64.RawURLEncoding.EncodeToString(b[:])
+	sum := sha256.Sum256([]byte(text))
+	return NewSecret(text), sum[:]
+}
 
 // Reveal gives the text, for the message that carries it.
 func (s Secret) Reveal() string { return s.text }

@@ -78,6 +78,7 @@ func (c Client) Permit(format Format, level cades.Level) error {
 type RegisteredClient struct {
 	Client
 
+	Webhooks  []Webhook // where it is told
 	Enabled   bool
 	CreatedAt time.Time
 }

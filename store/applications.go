@@ -17,15 +17,17 @@ import (
 
 // AddApplication registers a client with its return addresses.
 func (db *DB) AddApplication(ctx context.Context, c signer.Client, now time.Time) error {
-	return db.addClient(ctx, c, citizen.OfficeKey{}, now)
+	return db.Administration(Operator{}).Add(ctx, c, citizen.OfficeKey{}, now)
 }
 
 // AddOffice registers a client with the key that its acts are checked with.
 func (db *DB) AddOffice(ctx context.Context, c signer.Client, key citizen.OfficeKey, now time.Time) error {
-	return db.addClient(ctx, c, key, now)
+	return db.Administration(Operator{}).Add(ctx, c, key, now)
 }
 
-func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.OfficeKey, now time.Time) error {
+// Add registers a client (policies.QueryInvalid if there is one of its id); an
+// office has a key.
+func (a Administration) Add(ctx context.Context, c signer.Client, key citizen.OfficeKey, now time.Time) error {
 	kind := audit.ApplicationAdded
 	payload := map[string]any{"application": c.ID, "name": c.Name, "organisation": c.Organisation, "scopes": c.Scopes, "return_addresses": c.ReturnAddresses}
 	if len(c.Switches) > 0 {
@@ -37,10 +39,11 @@ func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.Office
 		kind = audit.OfficeAdded
 		payload["public_key_sha256"], epoch = hex.EncodeToString(sum[:]), &key.SealEpoch
 	}
-	return db.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
+	return a.inTx(ctx, func(tx pgx.Tx) error {
+		if err := swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "application_known"), `
 			INSERT INTO applications (id, name, organisation, secret_hash, scopes, contact, switches, public_key, seal, seal_epoch, created_at)
-			VALUES (@id, @name, @organisation, @secret, @scopes, @contact, COALESCE(@switches::text[], '{}'), @key, @seal, @epoch, @now)`, pgx.NamedArgs{
+			VALUES (@id, @name, @organisation, @secret, @scopes, @contact, COALESCE(@switches::text[], '{}'), @key, @seal, @epoch, @now)
+			ON CONFLICT (id) DO NOTHING`, pgx.NamedArgs{
 			"id":           c.ID,
 			"name":         c.Name,
 			"organisation": c.Organisation,
@@ -52,8 +55,7 @@ func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.Office
 			"seal":         key.Seal,
 			"epoch":        epoch,
 			"now":          now,
-		})
-		if err != nil {
+		}); err != nil {
 			return err
 		}
 		for _, url := range c.ReturnAddresses {
@@ -61,22 +63,14 @@ func (db *DB) addClient(ctx context.Context, c signer.Client, key citizen.Office
 				return err
 			}
 		}
-		if err := db.record(ctx, tx, audit.Entry{Type: kind, Operation: c.ID, At: now, Payload: payload}); err != nil {
+		if err := a.db.record(ctx, tx, audit.Entry{Type: kind, Operation: c.ID, At: now, Payload: a.by.into(payload)}); err != nil {
 			return err
 		}
-		for _, k := range c.Keys {
-			if err := insertClientKey(ctx, tx, c.ID, k, now); err != nil {
-				return err
-			}
-			if err := db.recordChange(ctx, tx, c.ID, keyFacts(k), now); err != nil {
-				return err
-			}
+		if err := a.addKeys(ctx, tx, c.ID, c.Keys, now); err != nil {
+			return err
 		}
 		for _, k := range c.Certificates {
-			if err := insertClientCertificate(ctx, tx, c.ID, k, now); err != nil {
-				return err
-			}
-			if err := db.recordChange(ctx, tx, c.ID, certificateFacts(k), now); err != nil {
+			if err := a.addCertificate(ctx, tx, c.ID, k, now); err != nil {
 				return err
 			}
 		}

@@ -44,8 +44,8 @@ type Administration struct {
 // Administration is what an operator may do.
 func (db *DB) Administration(by Operator) Administration { return Administration{db, by} }
 
-// change does something to a client, exactly to one row, and tells the log.
-func (a Administration) change(ctx context.Context, id string, facts map[string]any, now time.Time, do func(tx pgx.Tx) error) error {
+// inTx does something if whoever wants it done may.
+func (a Administration) inTx(ctx context.Context, do func(tx pgx.Tx) error) error {
 	return a.db.inTx(ctx, func(tx pgx.Tx) error {
 		if a.by.Account != "" {
 			if err := swap(ctx, tx, policies.Refuse(policies.RoleMissing, "role", personnel.RoleSupervisor), `
@@ -54,15 +54,33 @@ func (a Administration) change(ctx context.Context, id string, facts map[string]
 				return err
 			}
 		}
+		return do(tx)
+	})
+}
+
+// with does something to a client, which is nobody else's meanwhile.
+func (a Administration) with(ctx context.Context, id string, do func(tx pgx.Tx) error) error {
+	return a.inTx(ctx, func(tx pgx.Tx) error {
 		if err := swap(ctx, tx, policies.Refuse(policies.ApplicationUnknown), `
 			SELECT FROM applications WHERE id = @id FOR UPDATE`, pgx.NamedArgs{"id": id}); err != nil {
 			return err
 		}
+		return do(tx)
+	})
+}
+
+// change does something to a client, exactly to one row, and tells the log.
+func (a Administration) change(ctx context.Context, id string, facts map[string]any, now time.Time, do func(tx pgx.Tx) error) error {
+	return a.with(ctx, id, func(tx pgx.Tx) error {
 		if err := do(tx); err != nil {
 			return err
 		}
-		return a.db.recordChange(ctx, tx, id, a.by.into(facts), now)
+		return a.record(ctx, tx, id, facts, now)
 	})
+}
+
+func (a Administration) record(ctx context.Context, tx pgx.Tx, id string, facts map[string]any, now time.Time) error {
+	return a.db.recordChange(ctx, tx, id, a.by.into(facts), now)
 }
 
 // into adds to the facts of a change who made it.
@@ -160,22 +178,46 @@ func (a Administration) RemoveReturnAddress(ctx context.Context, id, url string,
 	})
 }
 
-// AddKey admits a public key (policies.QueryInvalid if it has it).
-func (a Administration) AddKey(ctx context.Context, id string, k signer.ClientKey, now time.Time) error {
-	return a.change(ctx, id, keyFacts(k), now, func(tx pgx.Tx) error { return insertClientKey(ctx, tx, id, k, now) })
+// AddKeys admits public keys, all or none (policies.QueryInvalid if it has one).
+func (a Administration) AddKeys(ctx context.Context, id string, keys []signer.ClientKey, now time.Time) error {
+	return a.with(ctx, id, func(tx pgx.Tx) error { return a.addKeys(ctx, tx, id, keys, now) })
 }
 
-func keyFacts(k signer.ClientKey) map[string]any {
-	return map[string]any{"change": "key_added", "key": k.ID, "not_before": k.NotBefore, "not_after": k.NotAfter}
+func (a Administration) addKeys(ctx context.Context, tx pgx.Tx, id string, keys []signer.ClientKey, now time.Time) error {
+	for _, k := range keys {
+		if err := swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "key_known"), `
+			INSERT INTO application_keys (application_id, kid, jwk, not_before, not_after, added_at)
+			VALUES (@id, @kid, @jwk, @from, @until, @now)
+			ON CONFLICT (application_id, kid) DO NOTHING`, pgx.NamedArgs{
+			"id": id, "kid": k.ID, "jwk": k.JWK, "from": k.NotBefore, "until": k.NotAfter, "now": now,
+		}); err != nil {
+			return err
+		}
+		facts := map[string]any{"change": "key_added", "key": k.ID, "not_before": k.NotBefore, "not_after": k.NotAfter}
+		if err := a.record(ctx, tx, id, facts, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func insertClientKey(ctx context.Context, tx pgx.Tx, id string, k signer.ClientKey, now time.Time) error {
-	return swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "key_known"), `
-		INSERT INTO application_keys (application_id, kid, jwk, not_before, not_after, added_at)
-		VALUES (@id, @kid, @jwk, @from, @until, @now)
-		ON CONFLICT (application_id, kid) DO NOTHING`, pgx.NamedArgs{
-		"id": id, "kid": k.ID, "jwk": k.JWK, "from": k.NotBefore, "until": k.NotAfter, "now": now,
-	})
+// EndKey says until when a key is good (policies.NotFound; policies.QueryInvalid
+// if that is before it begins to be).
+func (a Administration) EndKey(ctx context.Context, id, kid string, until, now time.Time) error {
+	return spanned(a.change(ctx, id, map[string]any{"change": "key_until", "key": kid, "not_after": until}, now, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.NotFound), `
+			UPDATE application_keys
+			SET not_after = @until
+			WHERE application_id = @id AND kid = @kid`, pgx.NamedArgs{"id": id, "kid": kid, "until": until})
+	}))
+}
+
+// spanned says what of a span cannot be.
+func spanned(err error) error {
+	if violated(err, "application_keys_span") || violated(err, "application_certificates_span") {
+		return policies.Refuse(policies.QueryInvalid, "reason", "key_span")
+	}
+	return err
 }
 
 // RemoveKey takes a key away (policies.NotFound).
@@ -187,24 +229,36 @@ func (a Administration) RemoveKey(ctx context.Context, id, kid string, now time.
 	})
 }
 
-// AddCertificate admits a TLS certificate.
+// AddCertificate admits a TLS certificate (policies.QueryInvalid if it has it).
 func (a Administration) AddCertificate(ctx context.Context, id string, k signer.ClientCertificate, now time.Time) error {
-	return a.change(ctx, id, certificateFacts(k), now, func(tx pgx.Tx) error { return insertClientCertificate(ctx, tx, id, k, now) })
+	return a.with(ctx, id, func(tx pgx.Tx) error { return a.addCertificate(ctx, tx, id, k, now) })
 }
 
-func certificateFacts(k signer.ClientCertificate) map[string]any {
-	return map[string]any{
-		"change": "certificate_added", "certificate_sha256": hex.EncodeToString(k.SHA256), "not_before": k.NotBefore, "not_after": k.NotAfter,
-	}
-}
-
-func insertClientCertificate(ctx context.Context, tx pgx.Tx, id string, k signer.ClientCertificate, now time.Time) error {
-	return swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "key_known"), `
+func (a Administration) addCertificate(ctx context.Context, tx pgx.Tx, id string, k signer.ClientCertificate, now time.Time) error {
+	if err := swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "key_known"), `
 		INSERT INTO application_certificates (application_id, sha256, der, not_before, not_after, added_at)
 		VALUES (@id, @sha256, @der, @from, @until, @now)
 		ON CONFLICT (application_id, sha256) DO NOTHING`, pgx.NamedArgs{
 		"id": id, "sha256": k.SHA256, "der": k.DER, "from": k.NotBefore, "until": k.NotAfter, "now": now,
-	})
+	}); err != nil {
+		return spanned(err)
+	}
+	return a.record(ctx, tx, id, map[string]any{
+		"change": "certificate_added", "certificate_sha256": hex.EncodeToString(k.SHA256), "not_before": k.NotBefore, "not_after": k.NotAfter,
+	}, now)
+}
+
+// EndCertificate says until when a certificate is taken, which may be past its own
+// end, but is of no use then (policies.NotFound; policies.QueryInvalid if that is
+// before it begins to be good).
+func (a Administration) EndCertificate(ctx context.Context, id string, sha256 []byte, until, now time.Time) error {
+	facts := map[string]any{"change": "certificate_until", "certificate_sha256": hex.EncodeToString(sha256), "not_after": until}
+	return spanned(a.change(ctx, id, facts, now, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.NotFound), `
+			UPDATE application_certificates
+			SET not_after = @until
+			WHERE application_id = @id AND sha256 = @sha256`, pgx.NamedArgs{"id": id, "sha256": sha256, "until": until})
+	}))
 }
 
 // RemoveCertificate takes a certificate away (policies.NotFound).

@@ -63,8 +63,8 @@ func (d Desk) Applications(ctx context.Context) ([]signer.RegisteredClient, erro
 	return all, classify(err)
 }
 
-// Application reads a client, with the ids and spans of its keys and certificates
-// (policies.ApplicationUnknown).
+// Application reads a client, with the ids and spans of its keys and certificates,
+// and where it is told (policies.ApplicationUnknown).
 func (d Desk) Application(ctx context.Context, id string) (signer.RegisteredClient, error) {
 	rows, err := d.db.pool.Query(ctx, selectRegistered+` WHERE a.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -96,8 +96,11 @@ func (d Desk) Application(ctx context.Context, id string) (signer.RegisteredClie
 		ORDER BY not_before, sha256`, pgx.NamedArgs{"id": id}); err != nil {
 		return r, classify(err)
 	}
-	r.Certificates, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k signer.ClientCertificate, err error) {
+	if r.Certificates, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (k signer.ClientCertificate, err error) {
 		return k, row.Scan(&k.SHA256, &k.NotBefore, &k.NotAfter, &k.AddedAt)
-	})
+	}); err != nil {
+		return r, classify(err)
+	}
+	r.Webhooks, err = webhooks(ctx, d.db.pool, id)
 	return r, classify(err)
 }

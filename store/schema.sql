@@ -36,7 +36,8 @@ CREATE TABLE application_certificates (
     der bytea NOT NULL,
     not_before timestamp with time zone NOT NULL,
     not_after timestamp with time zone NOT NULL,
-    added_at timestamp with time zone NOT NULL
+    added_at timestamp with time zone NOT NULL,
+    CONSTRAINT application_certificates_span CHECK ((not_before < not_after))
 );
 
 COMMENT ON TABLE application_certificates IS 'TLS certificates by which an application shows who it is, by their fingerprint (RFC 8705, section 2)';
@@ -1876,6 +1877,7 @@ GRANT SELECT(application_id) ON TABLE application_certificates TO rubrica_regist
 GRANT SELECT(sha256) ON TABLE application_certificates TO rubrica_registrar;
 GRANT SELECT(not_before) ON TABLE application_certificates TO rubrica_registrar;
 GRANT SELECT(not_after) ON TABLE application_certificates TO rubrica_registrar;
+GRANT UPDATE(not_after) ON TABLE application_certificates TO rubrica_signer;
 GRANT SELECT(added_at) ON TABLE application_certificates TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE ON TABLE application_keys TO rubrica_signer;
 GRANT SELECT ON TABLE application_keys TO rubrica_api;
@@ -1883,6 +1885,7 @@ GRANT SELECT(application_id) ON TABLE application_keys TO rubrica_registrar;
 GRANT SELECT(kid) ON TABLE application_keys TO rubrica_registrar;
 GRANT SELECT(not_before) ON TABLE application_keys TO rubrica_registrar;
 GRANT SELECT(not_after) ON TABLE application_keys TO rubrica_registrar;
+GRANT UPDATE(not_after) ON TABLE application_keys TO rubrica_signer;
 GRANT SELECT(added_at) ON TABLE application_keys TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE applications TO rubrica_signer;
 GRANT SELECT ON TABLE applications TO rubrica_api;
@@ -2206,6 +2209,12 @@ GRANT UPDATE(ended_at) ON TABLE webhook_deliveries TO rubrica_signer;
 GRANT INSERT(envelope_id) ON TABLE webhook_deliveries TO rubrica_api;
 GRANT SELECT,INSERT ON TABLE webhooks TO rubrica_signer;
 GRANT SELECT ON TABLE webhooks TO rubrica_api;
+GRANT SELECT(id) ON TABLE webhooks TO rubrica_registrar;
+GRANT SELECT(application_id) ON TABLE webhooks TO rubrica_registrar;
+GRANT SELECT(url) ON TABLE webhooks TO rubrica_registrar;
+GRANT SELECT(created_at) ON TABLE webhooks TO rubrica_registrar;
 GRANT UPDATE(stopped_at) ON TABLE webhooks TO rubrica_signer;
 GRANT UPDATE(stopped_at) ON TABLE webhooks TO rubrica_api;
+GRANT SELECT(stopped_at) ON TABLE webhooks TO rubrica_registrar;
 GRANT UPDATE(removed_at) ON TABLE webhooks TO rubrica_signer;
+GRANT SELECT(removed_at) ON TABLE webhooks TO rubrica_registrar;

@@ -15,7 +15,12 @@ import (
 // and is told again if it had answered that it was gone
 // (policies.ApplicationUnknown).
 func (db *DB) AddWebhook(ctx context.Context, w signer.Webhook) (signer.Webhook, error) {
-	err := db.inTx(ctx, func(tx pgx.Tx) error {
+	return db.Administration(Operator{}).AddWebhook(ctx, w)
+}
+
+// AddWebhook is DB.AddWebhook.
+func (a Administration) AddWebhook(ctx context.Context, w signer.Webhook) (signer.Webhook, error) {
+	err := a.inTx(ctx, func(tx pgx.Tx) error {
 		now := w.CreatedAt
 		err := tx.QueryRow(ctx, `
 			INSERT INTO webhooks (id, application_id, url, created_at)
@@ -30,7 +35,7 @@ func (db *DB) AddWebhook(ctx context.Context, w signer.Webhook) (signer.Webhook,
 		if err != nil {
 			return err
 		}
-		return db.recordChange(ctx, tx, w.ApplicationID, map[string]any{"change": "webhook_added", "webhook": w.ID, "url": w.URL}, now)
+		return a.record(ctx, tx, w.ApplicationID, map[string]any{"change": "webhook_added", "webhook": w.ID, "url": w.URL}, now)
 	})
 	if violated(err, "webhooks_application_id_fkey") {
 		return w, policies.Refuse(policies.ApplicationUnknown)
@@ -40,7 +45,11 @@ func (db *DB) AddWebhook(ctx context.Context, w signer.Webhook) (signer.Webhook,
 
 // Webhooks lists the addresses of an application, or of all.
 func (db *DB) Webhooks(ctx context.Context, applicationID string) ([]signer.Webhook, error) {
-	rows, err := db.pool.Query(ctx, `
+	return webhooks(ctx, db.pool, applicationID)
+}
+
+func webhooks(ctx context.Context, q querier, applicationID string) ([]signer.Webhook, error) {
+	rows, err := q.Query(ctx, `
 		SELECT
 			id,
 			application_id,
@@ -59,13 +68,18 @@ func (db *DB) Webhooks(ctx context.Context, applicationID string) ([]signer.Webh
 // RemoveWebhook forgets an address, and ends what waits for it
 // (policies.NotFound).
 func (db *DB) RemoveWebhook(ctx context.Context, id string, now time.Time) error {
-	return db.inTx(ctx, func(tx pgx.Tx) error {
+	return db.Administration(Operator{}).RemoveWebhook(ctx, "", id, now)
+}
+
+// RemoveWebhook is DB.RemoveWebhook, of one application or of any.
+func (a Administration) RemoveWebhook(ctx context.Context, applicationID, id string, now time.Time) error {
+	return a.inTx(ctx, func(tx pgx.Tx) error {
 		var application, url string
 		err := tx.QueryRow(ctx, `
 			UPDATE webhooks
 			SET removed_at = @now
-			WHERE id = @id AND removed_at IS NULL
-			RETURNING application_id, url`, pgx.NamedArgs{"id": id, "now": now}).Scan(&application, &url)
+			WHERE id = @id AND removed_at IS NULL AND (@application = '' OR application_id = @application)
+			RETURNING application_id, url`, pgx.NamedArgs{"id": id, "now": now, "application": applicationID}).Scan(&application, &url)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return policies.Refuse(policies.NotFound)
 		}
@@ -75,7 +89,7 @@ func (db *DB) RemoveWebhook(ctx context.Context, id string, now time.Time) error
 		if err := stopWaiting(ctx, tx, id, now); err != nil {
 			return err
 		}
-		return db.recordChange(ctx, tx, application, map[string]any{"change": "webhook_removed", "webhook": id, "url": url}, now)
+		return a.record(ctx, tx, application, map[string]any{"change": "webhook_removed", "webhook": id, "url": url}, now)
 	})
 }
 

@@ -184,9 +184,10 @@ func TestKeyRotation(t *testing.T) {
 	h.must(err)
 	jwk, err := jose.JSONWebKey{Key: next.Public(), KeyID: "next", Algorithm: "PS256", Use: "sig"}.MarshalJSON()
 	h.must(err)
-	h.must(h.owner.Administration(store.Operator{}).AddKey(t.Context(), a.ID, signer.ClientKey{
+	operator := h.owner.Administration(store.Operator{})
+	h.must(operator.AddKeys(t.Context(), a.ID, []signer.ClientKey{{
 		ID: "next", JWK: jwk, NotBefore: time.Now().Add(time.Hour), NotAfter: time.Now().Add(72 * time.Hour),
-	}, time.Now()))
+	}}, time.Now()))
 	ask := func(alg jose.SignatureAlgorithm) int {
 		s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: next}, (&jose.SignerOptions{}).WithHeader("kid", "next"))
 		h.must(err)
@@ -206,6 +207,11 @@ func TestKeyRotation(t *testing.T) {
 	if got := ask(jose.PS256); got != http.StatusOK {
 		t.Errorf("in its time: got %d, want 200", got)
 	}
+	h.must(operator.EndKey(t.Context(), a.ID, "next", time.Now().Add(90*time.Minute), time.Now()))
+	if got := ask(jose.PS256); got != http.StatusUnauthorized {
+		t.Errorf("after an end that was moved: got %d, want 401", got)
+	}
+	h.must(operator.EndKey(t.Context(), a.ID, "next", time.Now().Add(72*time.Hour), time.Now()))
 	if got := ask(jose.RS256); got != http.StatusUnauthorized {
 		t.Errorf("with an algorithm that FAPI 2.0 leaves out: got %d, want 401", got)
 	}
@@ -563,6 +569,14 @@ func TestMutualTLS(t *testing.T) {
 		}
 	}
 	wantError(t, "another's certificate", h.ask(http.MethodPost, "/oauth/token", form, "Client-Cert", header(other.certificate)), 401, "invalid_client")
-	h.must(h.owner.Administration(store.Operator{}).RemoveCertificate(t.Context(), a.ID, a.Certificates[0].SHA256, time.Now()))
+	operator := h.owner.Administration(store.Operator{})
+	h.must(operator.EndCertificate(t.Context(), a.ID, a.Certificates[0].SHA256, time.Now().Add(time.Minute), time.Now()))
+	if got := h.ask(http.MethodPost, "/oauth/token", form, "Client-Cert", header(a.certificate)).status; got != http.StatusOK {
+		t.Errorf("before an end that was moved: got %d, want 200", got)
+	}
+	h.must(operator.EndCertificate(t.Context(), a.ID, a.Certificates[0].SHA256, time.Now(), time.Now()))
+	wantError(t, "after an end that was moved", h.ask(http.MethodPost, "/oauth/token", form, "Client-Cert", header(a.certificate)), 401, "invalid_client")
+	h.must(operator.EndCertificate(t.Context(), a.ID, a.Certificates[0].SHA256, time.Now().Add(time.Minute), time.Now()))
+	h.must(operator.RemoveCertificate(t.Context(), a.ID, a.Certificates[0].SHA256, time.Now()))
 	wantError(t, "a certificate that was removed", h.ask(http.MethodPost, "/oauth/token", form, "Client-Cert", header(a.certificate)), 401, "invalid_client")
 }

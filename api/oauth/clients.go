@@ -24,7 +24,7 @@ const maxClientID = 100
 // registry is where go-oidc finds clients. Nothing is registered through it.
 type registry struct{ *Server }
 
-var errReadOnly = errors.New("clients are administered by command line")
+var errReadOnly = errors.New("clients are administered by command line and at the desk")
 
 // SaveClient implements goidc.DCRManager.
 func (registry) SaveClient(context.Context, *goidc.Client) error { return errReadOnly }
@@ -136,13 +136,16 @@ func (v *visit) method(app signer.Client) goidc.AuthnMethod {
 	return goidc.AuthnMethodPrivateKeyJWT
 }
 
-// known is whether the request came under one of the application's certificates.
+// known is whether the request came under one of the application's certificates,
+// which may have been given an earlier end than its own.
 func (v *visit) known(app signer.Client) bool {
 	if v.certificate == nil || v.now.Before(v.certificate.NotBefore) || !v.now.Before(v.certificate.NotAfter) {
 		return false
 	}
 	sum := sha256.Sum256(v.certificate.Raw)
-	return slices.ContainsFunc(app.Certificates, func(c signer.ClientCertificate) bool { return bytes.Equal(c.SHA256, sum[:]) })
+	return slices.ContainsFunc(app.Certificates, func(c signer.ClientCertificate) bool {
+		return bytes.Equal(c.SHA256, sum[:]) && v.now.Before(c.NotAfter)
+	})
 }
 
 // verifySecret compares hashes: how long that takes says nothing of either.

@@ -5,9 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -15,12 +13,10 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/rubrica-firma/rubrica/api/oauth"
+	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/citizen"
-	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -87,20 +83,21 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 	}
 	defer db.Close()
 
-	credentials := clientCredentials{ID: strings.ToLower(rand.Text())}
-	client := signer.Client{
-		ID: credentials.ID, Name: c.Name, Organisation: c.Organisation, Scopes: c.Scope, ReturnAddresses: c.ReturnURL, Contact: c.Contact,
-	}
-	if err := c.papers(&client); err != nil {
+	n, err := c.handedIn()
+	if err != nil {
 		return err
 	}
-	if len(client.Keys)+len(client.Certificates) == 0 {
-		credentials.Secret = newSecret()
-		hash := sha256.Sum256([]byte(credentials.Secret))
-		client.SecretHash, client.Switches = hash[:], []string{signer.SwitchSecret, signer.SwitchUnbound}
+	secret, hash := citizen.DrawSecret()
+	client, err := newClient(citizen.NewClientID(), n, hash, time.Now())
+	if err != nil {
+		return err
+	}
+	credentials := clientCredentials{ID: client.ID}
+	if client.SecretHash != nil {
+		credentials.Secret = secret.Reveal()
 	}
 	var key citizen.OfficeKey
-	if slices.Contains(c.Scope, registrationScope) {
+	if slices.Contains(c.Scope, api.ScopeRegistration) {
 		if key, credentials.PrivateKey, err = c.officeKey(ctx, db, client); err != nil {
 			return err
 		}
@@ -115,24 +112,26 @@ func (c *AppAddCommand) Run(ctx context.Context) error {
 	return credentials.write(c.Output)
 }
 
-// papers are by what the application shows who it is, beside a secret.
-func (c *AppAddCommand) papers(client *signer.Client) (err error) {
-	if c.Key != "" {
-		if client.Keys, err = (SpanSettings{Life: 2 * 365 * 24 * time.Hour}).keys(c.Key); err != nil {
-			return err
-		}
+// handedIn is what is to be registered.
+func (c *AppAddCommand) handedIn() (n citizen.NewApplication, err error) {
+	n = citizen.NewApplication{Name: c.Name, Organisation: c.Organisation, Scopes: c.Scope, ReturnAddresses: c.ReturnURL, Contact: c.Contact}
+	if n.Keys, err = textOf(c.Key); err == nil {
+		n.Certificate, err = textOf(c.Certificate)
 	}
-	if c.Certificate != "" {
-		k, err := readClientCertificate(c.Certificate)
-		if err != nil {
-			return err
-		}
-		client.Certificates = []signer.ClientCertificate{k}
-	}
-	return nil
+	return n, err
 }
 
-const registrationScope = "registration"
+// textOf is what a file holds, nothing where none is named.
+func textOf(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading by what an application shows who it is: %w", err)
+	}
+	return string(text), nil
+}
 
 // officeKey seals the key that an office's acts are checked with, the office's
 // own or one made here, and gives the private part of the latter.
@@ -220,32 +219,9 @@ func (c clientCredentials) write(path string) error {
 	return nil
 }
 
-func newSecret() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-// maxAppName is in characters: an SMS and the window of a letter show names.
-const maxAppName = 100
-
-// check refuses what would never work later: an application that cannot take
-// its citizens back, or whose name would not be read as it is written.
+// check refuses what an office lacks, and what only an office has.
 func (c *AppAddCommand) check() error {
-	for _, name := range []string{c.Name, c.Organisation} {
-		if !policies.IsLine(name, maxAppName) {
-			return fmt.Errorf("%.40q: names are one line of 1 to %d characters that can be seen", name, maxAppName)
-		}
-	}
-	for _, address := range c.ReturnURL {
-		if err := oauth.CheckReturnAddress(address); err != nil {
-			return err
-		}
-	}
-	if slices.ContainsFunc(c.Scope, func(scope string) bool { return !strings.HasPrefix(scope, registrationScope) }) && len(c.ReturnURL) == 0 {
-		return errors.New("an application needs at least one --return-url")
-	}
-	office := slices.Contains(c.Scope, registrationScope)
+	office := slices.Contains(c.Scope, api.ScopeRegistration)
 	if office && (c.PKCS11Module == "" || c.PINFile == "") {
 		return errors.New("an office's key is sealed by the token: name it with --pkcs11-module, --token-label and --pin-file")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/oauth"
+	"github.com/rubrica-firma/rubrica/api/webhooks"
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -38,15 +39,17 @@ func unreadable(what string) error { return policies.Refuse(policies.QueryInvali
 func applicationChange(c citizen.ApplicationChange, now time.Time) (change, error) {
 	id, value := c.Application, strings.TrimSpace(c.Value)
 	switch c.What {
+	case citizen.ApplicationAdded:
+		client, err := fromTheDesk(c, now)
+		return func(ctx context.Context, a store.Administration) error {
+			return a.Add(ctx, client, citizen.OfficeKey{}, now)
+		}, err
 	case citizen.ApplicationEnabled, citizen.ApplicationDisabled:
 		return func(ctx context.Context, a store.Administration) error {
 			return a.Enable(ctx, id, c.What == citizen.ApplicationEnabled, now)
 		}, nil
 	case citizen.ApplicationContact:
-		if value != "" && !policies.IsLine(value, maxContact) {
-			return nil, unreadable("contact")
-		}
-		return func(ctx context.Context, a store.Administration) error { return a.SetContact(ctx, id, value, now) }, nil
+		return func(ctx context.Context, a store.Administration) error { return a.SetContact(ctx, id, value, now) }, checkContact(value)
 	case citizen.ApplicationSwitchedOn, citizen.ApplicationSwitchedOff:
 		if !slices.Contains(signer.Switches(), value) {
 			return nil, unreadable("switch")
@@ -68,43 +71,75 @@ func applicationChange(c citizen.ApplicationChange, now time.Time) (change, erro
 		return func(ctx context.Context, a store.Administration) error {
 			return a.RemoveReturnAddress(ctx, id, value, now)
 		}, nil
-	case citizen.KeyAdded, citizen.KeyRemoved, citizen.CertificateAdded, citizen.CertificateRemoved:
+	case citizen.WebhookAdded:
+		address, err := webhooks.ParseAddress(value, false)
+		if err != nil {
+			return nil, unreadable("webhook_address")
+		}
+		return func(ctx context.Context, a store.Administration) error {
+			_, err := a.AddWebhook(ctx, newWebhook(id, address, now))
+			return err
+		}, nil
+	case citizen.WebhookRemoved:
+		return func(ctx context.Context, a store.Administration) error { return a.RemoveWebhook(ctx, id, value, now) }, nil
+	case citizen.KeyAdded, citizen.KeyUntil, citizen.KeyRemoved, citizen.CertificateAdded, citizen.CertificateUntil, citizen.CertificateRemoved, citizen.SecretReplaced:
 	}
 	return paperChange(c, value, now)
 }
-
-const maxContact = 200
 
 // paperChange reads a change of what an application shows itself by.
 func paperChange(c citizen.ApplicationChange, value string, now time.Time) (change, error) {
 	id := c.Application
 	switch c.What { //nolint:exhaustive // the others are applicationChange's
 	case citizen.KeyAdded:
-		keys, err := oauth.ParseKeys([]byte(value))
-		if err != nil || len(keys) != 1 {
-			return nil, unreadable("client_key")
+		from, until, err := c.Span()
+		if err != nil {
+			return nil, err
 		}
-		k := keys[0]
-		k.NotBefore, k.NotAfter, err = c.Span()
-		return func(ctx context.Context, a store.Administration) error { return a.AddKey(ctx, id, k, now) }, err
+		keys, err := clientKeys(value, from, until)
+		return func(ctx context.Context, a store.Administration) error { return a.AddKeys(ctx, id, keys, now) }, err
+	case citizen.KeyUntil:
+		until, err := c.End()
+		return func(ctx context.Context, a store.Administration) error { return a.EndKey(ctx, id, value, until, now) }, err
 	case citizen.KeyRemoved:
 		return func(ctx context.Context, a store.Administration) error { return a.RemoveKey(ctx, id, value, now) }, nil
 	case citizen.CertificateAdded:
-		k, err := oauth.ParseCertificate([]byte(value))
-		if err != nil {
-			return nil, unreadable("client_certificate")
-		}
-		return func(ctx context.Context, a store.Administration) error { return a.AddCertificate(ctx, id, k, now) }, nil
-	case citizen.CertificateRemoved:
-		fingerprint, err := hex.DecodeString(value)
-		if err != nil || len(fingerprint) != sha256.Size {
-			return nil, policies.Refuse(policies.NotFound)
-		}
+		k, err := readCertificate(value)
+		return func(ctx context.Context, a store.Administration) error { return a.AddCertificate(ctx, id, k, now) }, err
+	case citizen.SecretReplaced:
+		hash, err := secretHash(c)
+		return func(ctx context.Context, a store.Administration) error { return a.SetSecret(ctx, id, hash, now) }, err
+	}
+	return certificateChange(c, value, now)
+}
+
+// certificateChange reads a change of a certificate that is there.
+func certificateChange(c citizen.ApplicationChange, value string, now time.Time) (change, error) {
+	fingerprint, err := hex.DecodeString(value)
+	if err != nil || len(fingerprint) != sha256.Size {
+		return nil, policies.Refuse(policies.NotFound)
+	}
+	switch c.What { //nolint:exhaustive // the others are paperChange's
+	case citizen.CertificateUntil:
+		until, err := c.End()
 		return func(ctx context.Context, a store.Administration) error {
-			return a.RemoveCertificate(ctx, id, fingerprint, now)
+			return a.EndCertificate(ctx, c.Application, fingerprint, until, now)
+		}, err
+	case citizen.CertificateRemoved:
+		return func(ctx context.Context, a store.Administration) error {
+			return a.RemoveCertificate(ctx, c.Application, fingerprint, now)
 		}, nil
 	}
 	return nil, policies.Refuse(policies.OfficeActInvalid, "reason", "format")
+}
+
+// secretHash is that of the secret that a change brings, nil if it brings none.
+func secretHash(c citizen.ApplicationChange) ([]byte, error) {
+	hash, err := hex.DecodeString(c.SecretSHA256)
+	if err != nil || len(hash) != sha256.Size {
+		return nil, policies.Refuse(policies.OfficeActInvalid, "reason", "format")
+	}
+	return hash, nil
 }
 
 // limits are those that a change names.

@@ -6,12 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/oauth"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cades"
@@ -44,6 +44,7 @@ func operator(db *store.DB) store.Administration { return db.Administration(stor
 // AppKeyCommand changes the keys of an application.
 type AppKeyCommand struct {
 	Add    AppKeyAddCommand    `cmd:"" help:"Admit a public key (PEM, JWK or JWK set); the others stay good, so that keys can be changed without a break."`
+	Until  AppKeyUntilCommand  `cmd:"" help:"Say until when a key is good."`
 	Remove AppKeyRemoveCommand `cmd:"" help:"Take a key away, at once."`
 }
 
@@ -61,22 +62,15 @@ type SpanSettings struct {
 }
 
 func (s SpanSettings) keys(path string) ([]signer.ClientKey, error) {
-	text, err := os.ReadFile(path)
+	text, err := textOf(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading a public key: %w", err)
-	}
-	keys, err := oauth.ParseKeys(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	from := s.NotBefore
 	if from.IsZero() {
 		from = time.Now()
 	}
-	for i := range keys {
-		keys[i].NotBefore, keys[i].NotAfter = from, from.Add(s.Life)
-	}
-	return keys, nil
+	return clientKeys(text, from, from.Add(s.Life))
 }
 
 // Run admits the keys and prints their ids.
@@ -86,14 +80,26 @@ func (c *AppKeyAddCommand) Run(ctx context.Context) error {
 		return err
 	}
 	return c.do(ctx, func(db *store.DB) error {
+		if err := operator(db).AddKeys(ctx, c.ID, keys, time.Now()); err != nil {
+			return err
+		}
 		for _, k := range keys {
-			if err := operator(db).AddKey(ctx, c.ID, k, time.Now()); err != nil {
-				return err
-			}
 			fmt.Println("kid:", k.ID)
 		}
 		return nil
 	})
+}
+
+// AppKeyUntilCommand moves a key's end.
+type AppKeyUntilCommand struct {
+	AppSettings
+	KID   string    `arg:"" name:"kid" help:"The key's id."`
+	Until time.Time `arg:"" help:"When it ends (RFC 3339)."`
+}
+
+// Run moves it.
+func (c *AppKeyUntilCommand) Run(ctx context.Context) error {
+	return c.do(ctx, func(db *store.DB) error { return operator(db).EndKey(ctx, c.ID, c.KID, c.Until, time.Now()) })
 }
 
 // AppKeyRemoveCommand takes a key away.
@@ -110,6 +116,7 @@ func (c *AppKeyRemoveCommand) Run(ctx context.Context) error {
 // AppCertificateCommand changes the TLS certificates of an application.
 type AppCertificateCommand struct {
 	Add    AppCertificateAddCommand    `cmd:"" help:"Admit a TLS client certificate (PEM or DER), by its fingerprint; the others stay good."`
+	Until  AppCertificateUntilCommand  `cmd:"" help:"Say until when a certificate is taken, at most until its own end."`
 	Remove AppCertificateRemoveCommand `cmd:"" help:"Take a certificate away, at once."`
 }
 
@@ -119,21 +126,13 @@ type AppCertificateAddCommand struct {
 	File string `arg:"" help:"File with the certificate." type:"existingfile"`
 }
 
-func readClientCertificate(path string) (signer.ClientCertificate, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return signer.ClientCertificate{}, fmt.Errorf("reading a certificate: %w", err)
-	}
-	k, err := oauth.ParseCertificate(text)
-	if err != nil {
-		return k, fmt.Errorf("%s: %w", path, err)
-	}
-	return k, nil
-}
-
 // Run admits it and prints its fingerprint.
 func (c *AppCertificateAddCommand) Run(ctx context.Context) error {
-	k, err := readClientCertificate(c.File)
+	text, err := textOf(c.File)
+	if err != nil {
+		return err
+	}
+	k, err := readCertificate(text)
 	if err != nil {
 		return err
 	}
@@ -141,17 +140,45 @@ func (c *AppCertificateAddCommand) Run(ctx context.Context) error {
 	return c.do(ctx, func(db *store.DB) error { return operator(db).AddCertificate(ctx, c.ID, k, time.Now()) })
 }
 
-// AppCertificateRemoveCommand takes a certificate away.
-type AppCertificateRemoveCommand struct {
+// fingerprintSettings say which certificate.
+type fingerprintSettings struct {
 	AppSettings
 	SHA256 string `arg:"" name:"sha256" help:"The certificate's fingerprint (hexadecimal)."`
 }
 
+func (s fingerprintSettings) fingerprint() ([]byte, error) {
+	fingerprint, err := hex.DecodeString(strings.ReplaceAll(s.SHA256, ":", ""))
+	if err != nil || len(fingerprint) != sha256.Size {
+		return nil, errors.New("a fingerprint has 64 hexadecimal digits")
+	}
+	return fingerprint, nil
+}
+
+// AppCertificateUntilCommand moves a certificate's end.
+type AppCertificateUntilCommand struct {
+	fingerprintSettings
+	Until time.Time `arg:"" help:"When it ends (RFC 3339)."`
+}
+
+// Run moves it.
+func (c *AppCertificateUntilCommand) Run(ctx context.Context) error {
+	fingerprint, err := c.fingerprint()
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, func(db *store.DB) error {
+		return operator(db).EndCertificate(ctx, c.ID, fingerprint, c.Until, time.Now())
+	})
+}
+
+// AppCertificateRemoveCommand takes a certificate away.
+type AppCertificateRemoveCommand struct{ fingerprintSettings }
+
 // Run takes it away.
 func (c *AppCertificateRemoveCommand) Run(ctx context.Context) error {
-	fingerprint, err := hex.DecodeString(strings.ReplaceAll(c.SHA256, ":", ""))
-	if err != nil || len(fingerprint) != sha256.Size {
-		return errors.New("a fingerprint has 64 hexadecimal digits")
+	fingerprint, err := c.fingerprint()
+	if err != nil {
+		return err
 	}
 	return c.do(ctx, func(db *store.DB) error { return operator(db).RemoveCertificate(ctx, c.ID, fingerprint, time.Now()) })
 }
@@ -274,9 +301,9 @@ type AppRotateSecretCommand struct {
 
 // Run prints it once. The one before it is worth nothing from now on.
 func (c *AppRotateSecretCommand) Run(ctx context.Context) error {
-	credentials := clientCredentials{ID: c.ID, Secret: newSecret()}
-	hash := sha256.Sum256([]byte(credentials.Secret))
-	if err := c.do(ctx, func(db *store.DB) error { return operator(db).SetSecret(ctx, c.ID, hash[:], time.Now()) }); err != nil {
+	secret, hash := citizen.DrawSecret()
+	credentials := clientCredentials{ID: c.ID, Secret: secret.Reveal()}
+	if err := c.do(ctx, func(db *store.DB) error { return operator(db).SetSecret(ctx, c.ID, hash, time.Now()) }); err != nil {
 		return err
 	}
 	if c.Output == "" {

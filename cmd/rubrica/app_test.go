@@ -68,16 +68,18 @@ func TestApplications(t *testing.T) {
 	kid := strings.TrimSpace(strings.TrimPrefix(must("app", "key", "add", sede.ID, public), "kid:"))
 	must("app", "key", "add", sede.ID, write("next.json", []byte(`{"kty":"EC","kid":"next","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}`)),
 		"--not-before", "2046-01-01T00:00:00Z")
+	must("app", "key", "until", sede.ID, kid, "2045-12-31T00:00:00Z")
 	must("app", "certificate", "add", sede.ID, certificate)
+	sum := sha256.Sum256(shown)
+	must("app", "certificate", "until", sede.ID, hex.EncodeToString(sum[:]), "2047-01-01T00:00:00Z")
 	must("app", "redirect", "add", sede.ID, "https://sede.example.es/otra")
 	must("app", "switch", sede.ID, "secret", "off")
 	must("app", "switch", sede.ID, "csc-v1", "on")
 	must("app", "limits", sede.ID, "--door", "csc-v2,oauth", "--format", "pades", "--level", "B-T", "--calls", "7")
 	must("app", "contact", sede.ID, "sede@example.es")
-	sum := sha256.Sum256(shown)
 	for _, want := range []string{
 		"enabled", "no-sender-constraint csc-v1", "doors:           csc-v2 oauth", "pades", "B-T", "7", "sede@example.es", "https://sede.example.es/otra",
-		kid, "next  2046-01-01", "(not yet)", hex.EncodeToString(sum[:]),
+		kid, "– 2045-12-31", "next  2046-01-01", "(not yet)", hex.EncodeToString(sum[:]), "– 2047-01-01",
 	} {
 		if text := must("app", "show", sede.ID); !strings.Contains(text, want) {
 			t.Errorf("show lacks %q:\n%s", want, text)
@@ -103,7 +105,12 @@ func TestApplications(t *testing.T) {
 		{"app", "show", "nobody"},
 		{"app", "disable", "nobody"},
 		{"app", "key", "add", sede.ID, certificate},
+		{"app", "key", "until", sede.ID, "next", "2045-12-31T00:00:00Z"},
+		{"app", "key", "until", sede.ID, "nokey", "2045-12-31T00:00:00Z"},
 		{"app", "key", "remove", sede.ID, "nokey"},
+		{"app", "add", "--name", "Sin vuelta", "--organisation", "Ayuntamiento"},
+		{"app", "add", "--name", "", "--organisation", "Ayuntamiento", "--return-url", "https://otra.example.es/"},
+		{"app", "add", "--name", "Privada", "--organisation", "Ayuntamiento", "--return-url", "https://otra.example.es/", "--key", certificate},
 		{"app", "certificate", "add", sede.ID, public},
 		{"app", "certificate", "remove", sede.ID, "00"},
 		{"app", "redirect", "add", sede.ID, "https://sede.example.es/#x"},
@@ -135,7 +142,7 @@ func TestApplications(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"key_added", "key_added", "certificate_added", "redirect_added", "switched_off", "switched_on", "limits", "contact",
+		"key_added", "key_added", "key_until", "certificate_added", "certificate_until", "redirect_added", "switched_off", "switched_on", "limits", "contact",
 		"key_removed", "certificate_removed", "redirect_removed", "disabled", "enabled", "secret_replaced",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api/staff"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/personnel"
 )
 
@@ -39,9 +39,8 @@ func (c *AuditorAddCommand) Run(ctx context.Context) error {
 		if a.Role != personnel.RoleAuditor {
 			return errors.New("a program asks: its role is auditor")
 		}
-		credentials.Secret = newSecret()
-		sum := sha256.Sum256([]byte(credentials.Secret))
-		a.SecretHash = sum[:]
+		secret, hash := citizen.DrawSecret()
+		credentials.Secret, a.SecretHash = secret.Reveal(), hash
 	}
 	if err := c.add(ctx, personnel.Auditors(), a); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/internal/pgtest"
 	"github.com/rubrica-firma/rubrica/personnel"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -26,7 +27,7 @@ func TestOfficerAccounts(t *testing.T) {
 	}
 	defer db.Close()
 	office := clientCredentials{ID: "norte", Secret: "s"}
-	client := signer.Client{ID: office.ID, Name: "Oficina", Organisation: "Ayuntamiento", SecretHash: make([]byte, 32), Scopes: []string{registrationScope}}
+	client := signer.Client{ID: office.ID, Name: "Oficina", Organisation: "Ayuntamiento", SecretHash: make([]byte, 32), Scopes: []string{api.ScopeRegistration}}
 	if err := db.AddApplication(t.Context(), client, time.Now()); err != nil {
 		t.Fatal(err)
 	}

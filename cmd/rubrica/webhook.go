@@ -57,15 +57,17 @@ func (c *WebhookAddCommand) Run(ctx context.Context) error {
 		return err
 	}
 	return c.with(ctx, func(db *store.DB) error {
-		w, err := db.AddWebhook(ctx, signer.Webhook{
-			ID: strings.ToLower(rand.Text()), ApplicationID: c.Application, URL: address, CreatedAt: time.Now(),
-		})
+		w, err := db.AddWebhook(ctx, newWebhook(c.Application, address, time.Now()))
 		if err != nil {
 			return fmt.Errorf("registering the address: %w", err)
 		}
 		fmt.Println(w.ID)
 		return nil
 	})
+}
+
+func newWebhook(application, address string, now time.Time) signer.Webhook {
+	return signer.Webhook{ID: strings.ToLower(rand.Text()), ApplicationID: application, URL: address, CreatedAt: now}
 }
 
 // WebhookListCommand lists addresses.
