@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json/v2"
 
 	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -49,14 +51,32 @@ func (s *Service) Application(ctx context.Context, a Asking, id string) (signer.
 	return r, s.looked(ctx, a, "application", "subject", id)
 }
 
-// ChangeApplication has a change made. What cannot be read of it is refused as
-// policies.QueryInvalid, with the reason.
+// changeLimit is the length in bytes of a change, so that what the office signs
+// keeps within citizen.ActLimit.
+const changeLimit = 4800
+
+// ChangeApplication has a change made, or an application registered. What cannot
+// be read of it is refused as policies.QueryInvalid, with the reason.
 func (s *Service) ChangeApplication(ctx context.Context, a Asking, c citizen.ApplicationChange) error {
 	if err := a.supervise(); err != nil {
 		return err
+	}
+	if text, err := json.Marshal(c); err != nil || len(text) > changeLimit {
+		return policies.Refuse(policies.QueryInvalid, "reason", "application_long")
 	}
 	c.By = a.Officer.ID
 	wanted := statement{Act: citizen.ActChangeApplication, Officer: signature(a.Officer), Application: &c, Reason: a.Reason}
 	_, err := s.perform(ctx, a, wanted, about{subject: c.Application})
 	return err
+}
+
+// GiveSecret is ChangeApplication where the application gets a secret. It is drawn
+// here and returned this once: the statement and whoever reads it have the hash.
+func (s *Service) GiveSecret(ctx context.Context, a Asking, c citizen.ApplicationChange) (citizen.Secret, error) {
+	secret, hash := citizen.DrawSecret()
+	c.SecretSHA256 = hex.EncodeToString(hash)
+	if err := s.ChangeApplication(ctx, a, c); err != nil {
+		return citizen.Secret{}, err
+	}
+	return secret, nil
 }

@@ -1,6 +1,8 @@
 package desk_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -40,6 +42,8 @@ func TestApplications(t *testing.T) {
 	if len(h.performed) != 1 || h.performed[0].Kind != citizen.ActChangeApplication || h.performed[0].Reason != reason || !cmp.Equal(h.performed[0].Change, change) {
 		t.Errorf("got %+v signed, want the change in Rosa's name", h.performed)
 	}
+	long := citizen.ApplicationChange{Application: "sede", What: citizen.KeyAdded, Value: strings.Repeat(`"`, 4000), From: "2027-01-01", Until: "2027-12-31"}
+	wantRefusal(t, h.ChangeApplication(t.Context(), asks(rosa()), long), policies.QueryInvalid)
 	_, acted := h.logged(t, audit.DeskActed)
 	if len(acted) != 1 || !strings.Contains(acted[0], `"change_application"`) || !strings.Contains(acted[0], `"sede"`) || !strings.Contains(acted[0], reason) {
 		t.Errorf("got %q in the log, want what was asked, of what and why", acted)
@@ -56,4 +60,39 @@ func TestApplications(t *testing.T) {
 	if len(h.performed) != 1 {
 		t.Errorf("got %d acts, want none of who is no supervisor", len(h.performed))
 	}
+}
+
+// TestNewApplications: what a supervisor registers is in the statement; a secret is
+// not, but by its hash, nor is it in the log.
+func TestNewApplications(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	n := citizen.NewApplication{Name: "Padrón", Organisation: "Ayuntamiento", Scopes: []string{"signature"}, ReturnAddresses: []string{"https://padron.example.es/v"}}
+	change := citizen.ApplicationChange{Application: citizen.NewClientID(), What: citizen.ApplicationAdded, New: &n}
+	// Longest of all that the form takes.
+	longest := change
+	long := n
+	long.Name, long.Organisation, long.Keys = strings.Repeat("ñ", 100), strings.Repeat("ñ", 100), strings.Repeat("x", 4000)
+	longest.New = &long
+	wordy := asks(rosa())
+	wordy.Reason = strings.Repeat("ñ", 200)
+	must(t, h.ChangeApplication(t.Context(), wordy, longest))
+
+	secret, err := h.GiveSecret(t.Context(), asks(rosa()), change)
+	must(t, err)
+	sum := sha256.Sum256([]byte(secret.Reveal()))
+	change.By, change.SecretSHA256 = "rosa", hex.EncodeToString(sum[:])
+	if len(h.performed) != 2 || !cmp.Equal(h.performed[1].Change, change) {
+		t.Errorf("got %+v signed, want the application with the secret's hash", h.performed)
+	}
+	_, acted := h.logged(t, audit.DeskActed)
+	if len(acted) != 2 || !strings.Contains(acted[1], change.Application) || strings.Contains(strings.Join(acted, ""), secret.Reveal()) {
+		t.Errorf("got %q in the log, want the application and no secret", acted)
+	}
+	change.Application = "nueva"
+	if secret, err := h.GiveSecret(t.Context(), asks(rosa()), change); err == nil || secret.Reveal() != "" {
+		t.Errorf("got %v, want no id that was not drawn, and no secret where nothing was done", err)
+	}
+	_, err = h.GiveSecret(t.Context(), asks(luis()), change)
+	wantRefusal(t, err, policies.RoleMissing)
 }

@@ -24,12 +24,16 @@ import (
 type Administrator interface {
 	Applications(ctx context.Context, a desk.Asking) ([]signer.RegisteredClient, error)
 	Application(ctx context.Context, a desk.Asking, id string) (signer.RegisteredClient, error)
-	// ChangeApplication refuses what it cannot read (policies.QueryInvalid).
+	// ChangeApplication refuses what it cannot read (policies.QueryInvalid); so does
+	// GiveSecret, which makes a change that comes with a secret.
 	ChangeApplication(ctx context.Context, a desk.Asking, c citizen.ApplicationChange) error
+	GiveSecret(ctx context.Context, a desk.Asking, c citizen.ApplicationChange) (citizen.Secret, error)
 }
 
 const (
-	deskApplicationsPath = deskPath + "/aplicaciones"
+	deskApplicationsPath   = deskPath + "/aplicaciones"
+	deskNewApplicationPath = deskApplicationsPath + "/" + newApplicationSlug
+	newApplicationSlug     = "nueva"
 	// aboutParameter is what of the application a change is about.
 	aboutParameter = "de"
 )
@@ -37,6 +41,8 @@ const (
 func (d *DeskDoor) applicationRoutes(g *echo.Group) {
 	supervises := d.Officers.Require(desk.RoleSupervisor)
 	g.GET(deskApplicationsPath, d.applications, supervises, d.reasoned)
+	g.GET(deskNewApplicationPath, d.askApplication, supervises, d.reasoned)
+	g.POST(deskNewApplicationPath, d.addApplication, supervises, d.reasoned)
 	g.GET(deskApplicationsPath+"/:id", d.application, supervises, d.reasoned)
 	g.GET(deskApplicationsPath+"/:id/:change", d.askChange, supervises, d.reasoned)
 	g.POST(deskApplicationsPath+"/:id/:change", d.change, supervises, d.reasoned)
@@ -68,9 +74,14 @@ func remakes() []remake {
 		{slug: "direccion", what: citizen.RedirectAdded, fields: []string{deskFieldAddress}},
 		{slug: "quitar-direccion", what: citizen.RedirectRemoved, danger: true, about: true},
 		{slug: "clave", what: citizen.KeyAdded, fields: []string{deskFieldKey, deskFieldFrom, deskFieldUntil}},
+		{slug: "fin-clave", what: citizen.KeyUntil, about: true, fields: []string{deskFieldUntil}},
 		{slug: "quitar-clave", what: citizen.KeyRemoved, danger: true, about: true},
 		{slug: "certificado", what: citizen.CertificateAdded, fields: []string{deskFieldCertificate}},
+		{slug: "fin-certificado", what: citizen.CertificateUntil, about: true, fields: []string{deskFieldUntil}},
 		{slug: "quitar-certificado", what: citizen.CertificateRemoved, danger: true, about: true},
+		{slug: "secreto", what: citizen.SecretReplaced, danger: true},
+		{slug: "avisos", what: citizen.WebhookAdded, fields: []string{deskFieldWebhook}},
+		{slug: "quitar-avisos", what: citizen.WebhookRemoved, danger: true, about: true},
 		{slug: "relajar", what: citizen.ApplicationSwitchedOn, danger: true, about: true},
 		{slug: "exigir", what: citizen.ApplicationSwitchedOff, about: true},
 		{slug: "desactivar", what: citizen.ApplicationDisabled, danger: true},
@@ -96,7 +107,7 @@ func (d *DeskDoor) applications(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	view := &DeskApplications{Self: deskApplicationsPath, Desk: d.head(c, "applications")}
+	view := &DeskApplications{Self: deskApplicationsPath, Desk: d.head(c, "applications"), AddURL: deskNewApplicationPath}
 	for _, r := range all {
 		view.Applications = append(view.Applications, DeskApplicationRow{r, applicationURL(r.ID)})
 	}
@@ -123,7 +134,9 @@ func (d *DeskDoor) application(c echo.Context) error {
 	}
 	view := newDeskApplication(r, d.Now())
 	view.Self, view.Desk = c.Request().URL.RequestURI(), d.head(c, "applications")
-	if done, ok := remakeAt(c.QueryParam(doneParameter)); ok {
+	if slug := c.QueryParam(doneParameter); slug == newApplicationSlug {
+		view.Done = string(citizen.ApplicationAdded)
+	} else if done, ok := remakeAt(slug); ok {
 		view.Done = string(done.what)
 	}
 	return d.show(c, http.StatusOK, view)
@@ -143,28 +156,51 @@ func (d *DeskDoor) changeView(c echo.Context) (*DeskChange, remake, desk.Asking,
 	view.Self, view.Desk, view.SubmitURL = c.Request().URL.RequestURI(), d.head(c, "applications"), c.Request().URL.RequestURI()
 	if x.about {
 		view.About = c.QueryParam(aboutParameter)
-		if !hasOne(r, x.what, view.About) {
+		one, ok := oneOf(r, x.what, view.About)
+		if !ok {
 			return nil, x, asking, policies.Refuse(policies.NotFound)
 		}
+		view.Named, view.until = cmp.Or(one.name, view.About), one.until
 	}
 	return view, x, asking, nil
 }
 
-// hasOne is whether there is what the change is about.
-func hasOne(r signer.RegisteredClient, what citizen.ApplicationAspect, about string) bool {
+// one is what a change is about: what it is called, if not by its id, and until
+// when it is good.
+type one struct {
+	name  string
+	until time.Time
+}
+
+// oneOf is that of an application which a change names.
+func oneOf(r signer.RegisteredClient, what citizen.ApplicationAspect, id string) (o one, ok bool) {
 	switch what { //nolint:exhaustive // the others are about the application
 	case citizen.RedirectRemoved:
-		return slices.Contains(r.ReturnAddresses, about)
-	case citizen.KeyRemoved:
-		return slices.ContainsFunc(r.Keys, func(k signer.ClientKey) bool { return k.ID == about })
-	case citizen.CertificateRemoved:
-		return slices.ContainsFunc(r.Certificates, func(k signer.ClientCertificate) bool { return hex.EncodeToString(k.SHA256) == about })
+		return o, slices.Contains(r.ReturnAddresses, id)
+	case citizen.KeyUntil, citizen.KeyRemoved:
+		for _, k := range r.Keys {
+			if k.ID == id {
+				return one{until: k.NotAfter}, true
+			}
+		}
+	case citizen.CertificateUntil, citizen.CertificateRemoved:
+		for _, k := range r.Certificates {
+			if hex.EncodeToString(k.SHA256) == id {
+				return one{until: k.NotAfter}, true
+			}
+		}
+	case citizen.WebhookRemoved:
+		for _, w := range r.Webhooks {
+			if w.ID == id {
+				return one{name: w.URL}, true
+			}
+		}
 	case citizen.ApplicationSwitchedOn:
-		return slices.Contains(signer.Switches(), about) && !r.Has(about)
+		return o, slices.Contains(signer.Switches(), id) && !r.Has(id)
 	case citizen.ApplicationSwitchedOff:
-		return r.Has(about)
+		return o, r.Has(id)
 	}
-	return true
+	return o, false
 }
 
 // keyLife is for how long a key is good unless somebody says otherwise.
@@ -178,6 +214,9 @@ func (d *DeskDoor) askChange(c echo.Context) error {
 	now := d.Now().UTC()
 	given := map[string]string{
 		deskFieldReason: asking.Reason, deskFieldContact: view.App.Contact, deskFieldFrom: now.Format(time.DateOnly), deskFieldUntil: now.AddDate(keyLife, 0, 0).Format(time.DateOnly),
+	}
+	if !view.until.IsZero() {
+		given[deskFieldUntil] = view.until.Add(-time.Nanosecond).UTC().Format(time.DateOnly) // the last day
 	}
 	if view.App.Calls > 0 {
 		given[deskFieldCalls] = strconv.Itoa(view.App.Calls)
@@ -196,23 +235,22 @@ func (d *DeskDoor) change(c echo.Context) error {
 		return err
 	}
 	wanted := readChange(c, x, view)
-	asking, err := d.stating(c)
-	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.ReasonMissing {
-		view.Fail(deskFieldReason, refusal)
-	} else if err != nil {
+	asking, err := d.stated(c, &view.Page)
+	if err != nil {
 		return err
 	}
 	if len(view.Problems) == 0 {
-		// What the office has signed is done though the browser leaves.
-		err := d.Counter.ChangeApplication(context.WithoutCancel(c.Request().Context()), asking, wanted)
-		refusal, ok := asRefusal(err)
-		switch {
+		secret, err := d.remake(c, asking, wanted, x.what == citizen.SecretReplaced)
+		switch refusal, ok := tellable(err); {
+		case err == nil && x.what == citizen.SecretReplaced:
+			return d.showSecret(c, wanted.Application, view.App.Name, secret)
 		case err == nil:
 			return seeOther(c, applicationURL(view.App.ID)+"?"+doneParameter+"="+x.slug)
-		case !ok || refusal.Code == policies.SessionExpired || refusal.Code == policies.RoleMissing:
+		case !ok:
 			return err
+		default:
+			view.Fail(changeField(refusal, x), refusal)
 		}
-		view.Fail(changeField(refusal, x), refusal)
 	}
 	if err := view.fill(x, func(name string) string { return typedText(c, name) }); err != nil {
 		return err
@@ -221,20 +259,58 @@ func (d *DeskDoor) change(c echo.Context) error {
 	return d.show(c, http.StatusUnprocessableEntity, view)
 }
 
+// stated is stating, where a form asks for the reason beside the rest.
+func (d *DeskDoor) stated(c echo.Context, page *Page) (desk.Asking, error) {
+	asking, err := d.stating(c)
+	if refusal, ok := asRefusal(err); ok && refusal.Code == policies.ReasonMissing {
+		page.Fail(deskFieldReason, refusal)
+		return asking, nil
+	}
+	return asking, err
+}
+
+// tellable is the refusal that a form can show, if it is one.
+func tellable(err error) (*policies.Refusal, bool) {
+	refusal, ok := asRefusal(err)
+	return refusal, ok && refusal.Code != policies.SessionExpired && refusal.Code != policies.RoleMissing
+}
+
+// remake has a change made. What the office has signed is done though the browser
+// leaves.
+func (d *DeskDoor) remake(c echo.Context, a desk.Asking, wanted citizen.ApplicationChange, secret bool) (citizen.Secret, error) {
+	ctx := context.WithoutCancel(c.Request().Context())
+	if secret {
+		return d.Counter.GiveSecret(ctx, a, wanted)
+	}
+	return citizen.Secret{}, d.Counter.ChangeApplication(ctx, a, wanted)
+}
+
+// showSecret shows a secret, the only time that it can be.
+func (d *DeskDoor) showSecret(c echo.Context, id, name string, secret citizen.Secret) error {
+	return d.show(c, http.StatusOK, &DeskSecret{
+		Desk: d.head(c, "applications"), Name: name, Client: id, Secret: secret.Reveal(), HomeURL: applicationURL(id),
+	})
+}
+
 // typedText is what a field holds, cut where no key or certificate is as long.
 func typedText(c echo.Context, name string) string {
-	text := strings.ToValidUTF8(c.FormValue(name), "�")
-	return text[:min(len(text), deskTextLimit)]
+	text := c.FormValue(name)
+	return strings.ToValidUTF8(text[:min(len(text), deskTextLimit)], "�")
 }
 
 func readChange(c echo.Context, x remake, view *DeskChange) citizen.ApplicationChange {
 	wanted := citizen.ApplicationChange{Application: view.App.ID, What: x.what, Value: view.About}
 	switch x.what { //nolint:exhaustive // the others need no more
-	case citizen.ApplicationContact, citizen.RedirectAdded, citizen.CertificateAdded:
+	case citizen.ApplicationContact, citizen.RedirectAdded, citizen.CertificateAdded, citizen.WebhookAdded:
 		wanted.Value = strings.TrimSpace(typedText(c, x.fields[0]))
 	case citizen.KeyAdded:
 		wanted.Value, wanted.From, wanted.Until = strings.TrimSpace(typedText(c, deskFieldKey)), c.FormValue(deskFieldFrom), c.FormValue(deskFieldUntil)
 		if _, _, err := wanted.Span(); err != nil {
+			view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
+		}
+	case citizen.KeyUntil, citizen.CertificateUntil:
+		wanted.Until = c.FormValue(deskFieldUntil)
+		if _, err := wanted.End(); err != nil {
 			view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
 		}
 	case citizen.ApplicationLimits:

@@ -23,7 +23,11 @@ func (s *sampler) sampleClient() signer.RegisteredClient {
 			{ID: "clave-2027", NotBefore: s.now.AddDate(0, 0, 5), NotAfter: s.now.AddDate(2, 0, 5), AddedAt: s.now},
 		},
 		Certificates: []signer.ClientCertificate{{SHA256: sum[:], NotBefore: s.now.AddDate(-1, 0, 0), NotAfter: s.now.AddDate(1, 0, 0), AddedAt: s.now.AddDate(-1, 0, 0)}},
-		Enabled:      true, CreatedAt: s.now.AddDate(-2, 0, 10),
+		Webhooks: []signer.Webhook{
+			{ID: "w1", URL: "https://sede.valdehierro.example.es/avisos"},
+			{ID: "w2", URL: "https://antigua.valdehierro.example.es/avisos", StoppedAt: s.now.AddDate(0, 0, -3)},
+		},
+		Enabled: true, CreatedAt: s.now.AddDate(-2, 0, 10),
 	}
 }
 
@@ -34,8 +38,9 @@ func (s *sampler) deskApplications() {
 		ID: "oficina7", Name: "Oficina de registro", Organisation: "Diputación", Scopes: []string{"registration"},
 		CreatedAt: s.now.Add(-time.Hour),
 	}
-	s.add("varias", &DeskApplications{Desk: sampleCounter("applications"), Applications: []DeskApplicationRow{{whole, "#main"}, {bare, "#main"}}})
-	s.add("ninguna", &DeskApplications{Desk: sampleCounter("applications")})
+	s.add("varias", &DeskApplications{Desk: sampleCounter("applications"), AddURL: "#main", Applications: []DeskApplicationRow{{whole, "#main"}, {bare, "#main"}}})
+	s.add("ninguna", &DeskApplications{Desk: sampleCounter("applications"), AddURL: "#main"})
+	s.newApplications(whole)
 	show := func(state string, r signer.RegisteredClient, done citizen.ApplicationAspect) {
 		view := newDeskApplication(r, s.now)
 		view.Desk, view.Done = sampleCounter("applications"), string(done)
@@ -53,6 +58,7 @@ func (s *sampler) deskApplications() {
 		case x.about:
 			view.About = whole.Keys[0].ID
 		}
+		view.Named = view.About
 		s.change(x.slug, view, x)
 	}
 	wrong, _ := remakeAt("clave")
@@ -61,6 +67,32 @@ func (s *sampler) deskApplications() {
 	view.Fail(deskFieldKey, policies.Refuse(policies.QueryInvalid, "reason", "client_key"))
 	view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
 	s.change("clave-errores", view, wrong)
+}
+
+// newApplications invents the pages of one that is being registered.
+func (s *sampler) newApplications(whole signer.RegisteredClient) {
+	register := func(state string, form DeskApplicationForm, problems ...Problem) {
+		view := newDeskNewApplication(sampleCounter("applications"), form)
+		view.SubmitURL, view.BackURL, view.Problems = "#main", "#main", problems
+		view.Scopes.Problem = view.Problem(deskFieldScopes)
+		s.add(state, view)
+	}
+	register("nueva", DeskApplicationForm{Client: whole.ID, Scopes: whole.Scopes[:1], Proof: proofKey, Reason: sampleReason})
+	wrong := func(field, reason string) Problem {
+		return Problem{field, policies.Refuse(policies.QueryInvalid, "reason", reason)}
+	}
+	register("errores", DeskApplicationForm{
+		Client: whole.ID, Contact: "sistemas\u202e", Returns: "sede.valdehierro.example.es", Proof: proofCertificate, Paper: "-----BEGIN PRIVATE KEY-----", Reason: "ver",
+	}, wrong(deskFieldApplication, "application_name"), wrong(deskFieldOrganisation, "application_organisation"), wrong(deskFieldContact, "contact"),
+		wrong(deskFieldReturns, "return_address"), wrong(deskFieldProof, "client_proof"), wrong(deskFieldPaper, "client_certificate"), wrong(deskFieldScopes, "scopes"),
+		Problem{deskFieldReason, policies.Refuse(policies.ReasonMissing)})
+	form := DeskApplicationForm{
+		Client: whole.ID, Name: whole.Name, Organisation: whole.Organisation, Contact: whole.Contact, Scopes: whole.Scopes, Returns: whole.ReturnAddresses[0], Proof: proofSecret, Reason: sampleReason,
+	}
+	register("repetida", form, wrong("", "application_known"))
+	s.add("una-vez", &DeskSecret{
+		Desk: sampleCounter("applications"), Name: whole.Name, Client: whole.ID, Secret: "HWs0mrnYTz3fVCEqQTpBbS5SuRjX0eKkgmPzv7uLx1A", HomeURL: "#main",
+	})
 }
 
 func (s *sampler) change(state string, view *DeskChange, x remake) {
@@ -77,20 +109,23 @@ func (s *sampler) change(state string, view *DeskChange, x remake) {
 // tame leads every way of a sample to the sample.
 func (v *DeskApplication) tame() *DeskApplication {
 	for _, address := range []*string{
-		&v.ContactURL, &v.LimitsURL, &v.KeyURL, &v.CertificateURL, &v.ReturnURL, &v.DisableURL, &v.EnableURL, &v.BackURL,
+		&v.ContactURL, &v.LimitsURL, &v.KeyURL, &v.CertificateURL, &v.SecretURL, &v.ReturnURL, &v.WebhookURL, &v.DisableURL, &v.EnableURL, &v.BackURL,
 	} {
 		if *address != "" {
 			*address = "#main"
 		}
 	}
 	for i := range v.Keys {
-		v.Keys[i].RemoveURL = "#main"
+		v.Keys[i].UntilURL, v.Keys[i].RemoveURL = "#main", "#main"
 	}
 	for i := range v.Certificates {
-		v.Certificates[i].RemoveURL = "#main"
+		v.Certificates[i].UntilURL, v.Certificates[i].RemoveURL = "#main", "#main"
 	}
 	for i := range v.Returns {
 		v.Returns[i].RemoveURL = "#main"
+	}
+	for i := range v.Webhooks {
+		v.Webhooks[i].RemoveURL = "#main"
 	}
 	for i := range v.Switches {
 		v.Switches[i].URL = "#main"

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cades"
 )
@@ -23,6 +24,16 @@ const (
 	deskFieldDoors       = "puertas"
 	deskFieldFormats     = "formatos"
 	deskFieldLevels      = "niveles"
+	deskFieldWebhook     = "avisos"
+
+	// Of an application to be registered.
+	deskFieldClient       = "cliente"
+	deskFieldApplication  = "aplicacion"
+	deskFieldOrganisation = "organismo"
+	deskFieldScopes       = "permisos"
+	deskFieldReturns      = "direcciones"
+	deskFieldProof        = "prueba"
+	deskFieldPaper        = "credencial"
 )
 
 // deskTextLimit is the length in bytes of a key or a certificate.
@@ -35,10 +46,16 @@ func (f *DeskField) application(page *Page) bool {
 		f.Hint, f.Optional = true, true
 	case deskFieldCalls:
 		f.InputMode, f.Width, f.MaxLength, f.Hint, f.Optional = "numeric", "short", 5, true, true
-	case deskFieldAddress:
+	case deskFieldAddress, deskFieldWebhook:
 		f.Type, f.InputMode, f.MaxLength, f.Hint = "url", "url", 2000, true
 	case deskFieldKey, deskFieldCertificate:
 		f.Type, f.MaxLength, f.Hint = "textarea", deskTextLimit, true
+	case deskFieldApplication, deskFieldOrganisation:
+		f.MaxLength, f.Hint = 100, true
+	case deskFieldReturns, deskFieldPaper:
+		f.Type, f.MaxLength, f.Hint = "textarea", deskTextLimit, true
+	case deskFieldProof:
+		f.Choices, f.Hint = proofs(), true
 	case deskFieldFrom, deskFieldUntil:
 		f.Type, f.Width = "date", "date"
 		return true
@@ -53,6 +70,7 @@ func (f *DeskField) application(page *Page) bool {
 type DeskApplications struct {
 	Page
 	Applications []DeskApplicationRow
+	AddURL       string
 }
 
 // DeskApplicationRow is one of them in the list.
@@ -74,9 +92,10 @@ type DeskApplication struct {
 	// may come back to.
 	Keys, Certificates []DeskPaper
 	Returns            []DeskReturn
+	Webhooks           []DeskReturn
 	Switches           []DeskSwitch
 	// The ways to its changes; of EnableURL and DisableURL there is one.
-	ContactURL, LimitsURL, KeyURL, CertificateURL, ReturnURL, DisableURL, EnableURL, BackURL string
+	ContactURL, LimitsURL, KeyURL, CertificateURL, SecretURL, ReturnURL, WebhookURL, DisableURL, EnableURL, BackURL string
 }
 
 // DeskPaper is a key or a certificate, by its id.
@@ -84,11 +103,15 @@ type DeskPaper struct {
 	ID                 string
 	From, Until, Added time.Time
 	State              string // good, ending, later or over
+	UntilURL           string // to move its end
 	RemoveURL          string
 }
 
-// DeskReturn is a return address.
-type DeskReturn struct{ Address, RemoveURL string }
+// DeskReturn is where browsers come back to, or where the application is told.
+type DeskReturn struct {
+	Address, RemoveURL string
+	Stopped            bool // it answered that it is gone, and is told no more
+}
 
 // DeskSwitch is something that is relaxed, or not; its words are desk.switch.<Name>.
 type DeskSwitch struct {
@@ -116,22 +139,25 @@ func newDeskPaper(from, until, added, now time.Time) DeskPaper {
 func newDeskApplication(r signer.RegisteredClient, now time.Time) *DeskApplication {
 	way := func(slug, about string) string { return changeURL(r.ID, slug, about) }
 	v := &DeskApplication{
-		App: r, ContactURL: way("contacto", ""), LimitsURL: way("limites", ""), KeyURL: way("clave", ""), CertificateURL: way("certificado", ""),
-		ReturnURL: way("direccion", ""), BackURL: deskApplicationsPath,
+		App: r, ContactURL: way("contacto", ""), LimitsURL: way("limites", ""), KeyURL: way("clave", ""), CertificateURL: way("certificado", ""), SecretURL: way("secreto", ""),
+		ReturnURL: way("direccion", ""), WebhookURL: way("avisos", ""), BackURL: deskApplicationsPath,
 	}
 	for _, k := range r.Keys {
 		p := newDeskPaper(k.NotBefore, k.NotAfter, k.AddedAt, now)
-		p.ID, p.RemoveURL = k.ID, way("quitar-clave", k.ID)
+		p.ID, p.UntilURL, p.RemoveURL = k.ID, way("fin-clave", k.ID), way("quitar-clave", k.ID)
 		v.Keys = append(v.Keys, p)
 	}
 	for _, k := range r.Certificates {
 		p := newDeskPaper(k.NotBefore, k.NotAfter, k.AddedAt, now)
 		p.ID = hex.EncodeToString(k.SHA256)
-		p.RemoveURL = way("quitar-certificado", p.ID)
+		p.UntilURL, p.RemoveURL = way("fin-certificado", p.ID), way("quitar-certificado", p.ID)
 		v.Certificates = append(v.Certificates, p)
 	}
 	for _, address := range r.ReturnAddresses {
-		v.Returns = append(v.Returns, DeskReturn{address, way("quitar-direccion", address)})
+		v.Returns = append(v.Returns, DeskReturn{Address: address, RemoveURL: way("quitar-direccion", address)})
+	}
+	for _, w := range r.Webhooks {
+		v.Webhooks = append(v.Webhooks, DeskReturn{Address: w.URL, RemoveURL: way("quitar-avisos", w.ID), Stopped: !w.StoppedAt.IsZero()})
 	}
 	for _, name := range signer.Switches() {
 		slug := "relajar"
@@ -154,21 +180,26 @@ type DeskChange struct {
 	Page
 	App    signer.RegisteredClient
 	Change string // its words are desk.app.<Change>
-	// About is what of the application it is about, empty where it is all of it.
-	About              string
+	// About is what of the application it is about, empty where it is all of it; it
+	// is shown as Named.
+	About, Named       string
 	Switch             bool // About is the name of one
 	Danger             bool
 	Fields             []DeskField
 	Choices            []DeskChoices
 	Reason             DeskField
 	SubmitURL, BackURL string
+
+	until time.Time // when it ends, as it is
 }
 
 // DeskChoices are names of which any number may be ticked. Their words are
-// desk.field.<Name> and desk.choice.<Name>.as_<value>.
+// desk.field.<Name> and desk.choice.<Name>.as_<value>; Hint is where those of the
+// hint are.
 type DeskChoices struct {
-	Name    string
-	Choices []DeskTick
+	Name, Hint string
+	Choices    []DeskTick
+	Problem    *policies.Refusal
 }
 
 // DeskTick is one of them.
@@ -209,12 +240,16 @@ func (v *DeskChange) choose(x remake, doors, formats, levels []string) {
 		{deskFieldFormats, named(signer.Formats()), formats},
 		{deskFieldLevels, named(cades.Levels()), levels},
 	} {
-		choices := DeskChoices{Name: group.name}
-		for _, value := range group.all {
-			choices.Choices = append(choices.Choices, DeskTick{value, slices.Contains(group.taken, value)})
-		}
-		v.Choices = append(v.Choices, choices)
+		v.Choices = append(v.Choices, newDeskChoices(group.name, "desk.app.none_ticked", group.all, group.taken))
 	}
+}
+
+func newDeskChoices(name, hint string, all, taken []string) DeskChoices {
+	choices := DeskChoices{Name: name, Hint: hint}
+	for _, value := range all {
+		choices.Choices = append(choices.Choices, DeskTick{value, slices.Contains(taken, value)})
+	}
+	return choices
 }
 
 func (*DeskApplications) template() string { return "desk-applications" }
