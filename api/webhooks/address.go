@@ -16,8 +16,9 @@ const longest = 2000
 // called: https, a host by its name, nothing that two readers could understand
 // differently. In development, loopback may be called, also without TLS.
 func ParseAddress(s string, development bool) (string, error) {
+	unsuitable := errors.New("a webhook's address is at most 2,000 visible ASCII characters")
 	if len(s) > longest || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }) {
-		return "", errors.New("a webhook's address is at most 2,000 visible ASCII characters")
+		return "", unsuitable
 	}
 	u, err := url.Parse(s)
 	switch {
@@ -45,7 +46,10 @@ func ParseAddress(s string, development bool) (string, error) {
 		u.Path = "/"
 	}
 	u.Host = strings.ToLower(u.Host)
-	return u.String(), nil
+	if s = u.String(); len(s) > longest { // what had to be escaped has grown
+		return "", unsuitable
+	}
+	return s, nil
 }
 
 // checkHost takes names of the public Internet alone. What they resolve to is

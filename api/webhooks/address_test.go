@@ -97,7 +97,7 @@ func TestNetworks(t *testing.T) {
 }
 
 func FuzzParseAddress(f *testing.F) {
-	for _, s := range []string{"https://sede.example.es/avisos", "https://a@b", "https://[::1]:1/", "http://localhost/#", "https://0x7f.1/?a=b"} {
+	for _, s := range []string{"https://sede.example.es/avisos", "https://a@b", "https://[::1]:1/", "http://localhost/#", "https://0x7f.1/?a=b", "https://sede.example.es/" + strings.Repeat("'", 1900)} {
 		f.Add(s, false)
 		f.Add(s, true)
 	}
