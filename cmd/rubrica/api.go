@@ -233,7 +233,7 @@ func (c *APICommand) handler(p parts) (http.Handler, error) {
 		PublicURL: c.PublicURL, Proxies: c.Proxies, Catalogue: p.sentences, Authority: authority, Sandbox: c.Sandbox,
 		Checks:    map[string]api.Check{"database": public.Ping, "signer": module.Healthy},
 		ErrorPage: door.Trouble, Rooms: append(append(p.rooms, c.entrances(door, p.client)...),
-			authority.Room, c.cloudSignatures(p, authority, drawn, module).Room, pages.AuthoriseRoom{Door: door, Authorisations: authority}.Room, p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
+			authority.Room, c.cloudSignatures(p, authority, drawn, module).Room, pages.AuthoriseRoom{Door: door, Authorisations: announcedErrands(authority)}.Room, p.desk.Room, native, door.Room, c.registration(door, p).Room, c.ownPages(door, p).Room, published.Room(published.Config{Log: public, Policy: policy.String()}),
 			pages.OfficeRoom{Door: door, Places: public}.Room,
 		),
 		Limits: limits, Logger: p.logger, Now: time.Now,

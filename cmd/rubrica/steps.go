@@ -5,6 +5,7 @@ package main
 import (
 	"net/http"
 
+	"github.com/rubrica-firma/rubrica/api/oauth"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 )
 
@@ -14,5 +15,7 @@ import (
 func steps(string) func(string) { return nil }
 
 func announced(c *rpc.Client) *rpc.Client { return c }
+
+func announcedErrands(s *oauth.Server) *oauth.Server { return s }
 
 func answering(_, _ string, h http.Handler) http.Handler { return h }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/rubrica-firma/rubrica/api/oauth"
 	"github.com/rubrica-firma/rubrica/internal/failpoint"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
@@ -28,12 +29,13 @@ type announcing struct {
 	step func(string)
 }
 
-func announced(c *rpc.Client) announcing {
-	step := steps("api")
-	if step == nil {
-		step = func(string) {}
+func announced(c *rpc.Client) announcing { return announcing{c, stepsOfAPI()} }
+
+func stepsOfAPI() func(string) {
+	if step := steps("api"); step != nil {
+		return step
 	}
-	return announcing{c, step}
+	return func(string) {}
 }
 
 // Open implements signer.Module.
@@ -65,6 +67,20 @@ func (a announcing) Sign(ctx context.Context, sad signer.SAD) error {
 func (a announcing) Withdraw(ctx context.Context, requestID string) error {
 	a.step("envelope/ended")
 	return a.Client.Withdraw(ctx, requestID)
+}
+
+// errands is an authorisation server that says how far its caller has come.
+type errands struct {
+	*oauth.Server
+	step func(string)
+}
+
+func announcedErrands(s *oauth.Server) errands { return errands{s, stepsOfAPI()} }
+
+// Done implements pages.Authorisations.
+func (e errands) Done(ctx context.Context, id string, who signer.Citizen, credentialID string) (string, error) {
+	e.step("errand/done")
+	return e.Server.Done(ctx, id, who, credentialID)
 }
 
 // answering announces the step when a form or a call has been handled and its

@@ -7,6 +7,7 @@ import (
 	crand "crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,7 @@ func TestCrashAtSteps(t *testing.T) {
 		people[i] = certified(t)
 	}
 	cancelled(t, enveloped(t, client.Parallel, people...))
+	newPortfolio(t).send(active(t), "credential_creation", nil).finishErrand(t)
 	if got, want := reached(), allSteps(); !slices.Equal(got, want) {
 		t.Fatalf("got the steps %v in a whole ceremony, want %v", got, want)
 	}
@@ -67,8 +69,8 @@ func TestCrashAtSteps(t *testing.T) {
 	var reports []stepReport
 	for _, process := range []string{"api", "signer"} {
 		for _, step := range failpoint.Steps(process) {
-			if strings.HasPrefix(step, "envelope/") {
-				continue // TestCrashEnvelope
+			if strings.HasPrefix(step, "envelope/") || strings.HasPrefix(step, "errand/") {
+				continue // TestCrashEnvelope, TestCrashErrand
 			}
 			t.Run(process+" "+strings.ReplaceAll(step, "/", "-"), func(t *testing.T) {
 				r := stepReport{Process: process, Step: step, Entries: map[string]int{}}
@@ -110,6 +112,40 @@ func TestCrashEnvelope(t *testing.T) {
 		comes(t, e.ID, func(e *client.Envelope) bool {
 			return e.State == client.EnvelopeCancelled && e.Signers[0].State == client.SignerWithdrawn && e.Signers[1].State == client.SignerWithdrawn
 		})
+	}
+	checkInvariants(t)
+}
+
+// TestCrashErrand kills api when a citizen has done what an application asked for,
+// and when the application has heard of it and has no answer. The citizen's next
+// press tells the application; of what was told once it is told that it was.
+func TestCrashErrand(t *testing.T) {
+	times := deaths(t)
+	p := newPortfolio(t)
+	for range times {
+		c := active(t)
+		w := p.send(c, "credential_creation", nil)
+		dies(t, "errand/done", 1, func() error { return w.persevere(t.Context()) })
+		token, credential := p.token(w)
+		dies(t, "http/answering", 1, func() error {
+			status, answer := p.call("credentials/create", token, creation(c))
+			p.wants("creating", status, answer, 0, "")
+			return nil
+		})
+		status, answer := p.call("credentials/create", token, creation(c))
+		p.wants("creating again", status, answer, http.StatusBadRequest, used)
+		if list := p.lists(c); shared.query(t, issuedTo, c.Identifier) != 1 || len(list) != 1 || list[0] != credential {
+			t.Errorf("got %v, want the one credential %s", list, credential)
+		}
+
+		w = p.send(c, "credential_deletion", nil)
+		dies(t, "errand/done", 1, func() error { return w.persevere(t.Context()) })
+		token, _ = p.token(w)
+		status, answer = p.call("credentials/delete", token, deletion(credential))
+		p.wants("deleting", status, answer, http.StatusNoContent, "")
+		if got := shared.query(t, revokedOf, c.Identifier); got != 1 {
+			t.Errorf("got %d certificates revoked once, want 1", got)
+		}
 	}
 	checkInvariants(t)
 }

@@ -14,7 +14,6 @@ import (
 	"math/big"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -38,25 +37,27 @@ type backEnd struct {
 // back to yet.
 func newBackEnd(t *testing.T, name string) backEnd {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "application.json")
-	said, err := exec.CommandContext(t.Context(), shared.program, "app", "add", "--config", filepath.Join(shared.dir, "rubrica.toml"),
-		"--name", name, "--organisation", "Ayuntamiento", "--return-url", "https://padron.example.es/", "--output", file).CombinedOutput()
-	if err != nil {
-		t.Fatalf("registering: %v: %s", err, said)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var account thread.Account
-	if err := json.Unmarshal(text, &account); err != nil {
-		t.Fatal(err)
-	}
+	account := newApplication(t, name, "--return-url", "https://padron.example.es/")
 	door, err := client.Connect(client.Account{BaseURL: shared.world.Service, ID: account.ID, Secret: account.Secret, Scope: "signature"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return backEnd{t, account.ID, door, order(registered(t), note())}
+}
+
+// newApplication registers one at the command line.
+func newApplication(t *testing.T, name string, more ...string) (account thread.Account) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "application.json")
+	cli(t, append([]string{"app", "add", "--name", name, "--organisation", "Ayuntamiento", "--output", file}, more...)...)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &account)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
 }
 
 // asks gives the status and the code of the refusal, if it is one.

@@ -79,7 +79,7 @@ var errStranded = errors.New("nothing to do here")
 func (w *walker) answer(ctx context.Context) (done bool, err error) {
 	b := w.browser
 	switch path := b.URL().Path; {
-	case strings.HasSuffix(path, "/hecho"):
+	case strings.HasSuffix(path, "/hecho"), strings.HasPrefix(b.URL().String(), shared.world.ReturnURL):
 		return true, nil
 	case b.Status() >= http.StatusBadRequest || strings.Contains(b.Text(), "interrumpió"):
 		return false, errStranded

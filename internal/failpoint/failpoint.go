@@ -30,6 +30,7 @@ func Steps(process string) []string {
 			"consent/authorised", // the authorisation exists in this process alone
 			"consent/signed",     // the signature is; the browser does not know
 			"envelope/ended",     // the envelope has; whoever has not signed may still do
+			"errand/done",        // the certificate is made or given up; the application was not told
 			"http/answering",     // any form or call was carried out and not yet answered
 		},
 		"signer": {
