@@ -451,7 +451,7 @@ type Document struct {
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
 	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-	// ended) are final.
+	// ended, or a factor of CSC's explicit mode did not hold) are final.
 	State State `json:"state"`
 }
 
@@ -966,7 +966,7 @@ type SignatureRequest struct {
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
 	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-	// ended) are final.
+	// ended, or a factor of CSC's explicit mode did not hold) are final.
 	State State  `json:"state"`
 	Title string `json:"title"`
 }
@@ -1008,7 +1008,7 @@ type StampPlace string
 
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
 // `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-// ended) are final.
+// ended, or a factor of CSC's explicit mode did not hold) are final.
 type State string
 
 // Upload defines model for Upload.

@@ -502,7 +502,7 @@ type Document struct {
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
 	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-	// ended) are final.
+	// ended, or a factor of CSC's explicit mode did not hold) are final.
 	State State `json:"state"`
 }
 
@@ -1063,7 +1063,7 @@ type SignatureRequest struct {
 
 	// State `pending` waits for the citizen, `signing` is at work; `signed`,
 	// `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-	// ended) are final.
+	// ended, or a factor of CSC's explicit mode did not hold) are final.
 	State State  `json:"state"`
 	Title string `json:"title"`
 }
@@ -1105,7 +1105,7 @@ type StampPlace string
 
 // State `pending` waits for the citizen, `signing` is at work; `signed`,
 // `refused` (by the citizen), `expired` and `withdrawn` (its envelope has
-// ended) are final.
+// ended, or a factor of CSC's explicit mode did not hold) are final.
 type State string
 
 // Upload defines model for Upload.
@@ -3689,8 +3689,6 @@ type CancelEnvelopeResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Envelope
-	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorised
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -3718,11 +3716,6 @@ type CancelEnvelopeResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r CancelEnvelopeResponse) GetJSON200() *Envelope {
 	return r.JSON200
-}
-
-// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CancelEnvelopeResponse) GetApplicationProblemJSON400() *Problem {
-	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -6439,13 +6432,6 @@ func ParseCancelEnvelopeResponse(rsp *http.Response) (*CancelEnvelopeResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorised
