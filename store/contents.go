@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
@@ -21,9 +23,71 @@ import (
 // pieceSize is what a content is cut into: what a process holds of it at a time.
 const pieceSize = 1 << 20
 
-// AddUpload implements requests.Store.
-func (p Public) AddUpload(ctx context.Context, u signer.Upload, content io.Reader) error {
-	return p.db.inTx(ctx, func(tx pgx.Tx) error { return addContent(ctx, tx, u, content) })
+// AddUpload implements requests.Store. Each piece is a transaction of its own, so
+// that no connection waits for a sender. What is left where the process dies goes
+// with what no request uses.
+func (p Public) AddUpload(ctx context.Context, u signer.Upload, content io.Reader) (signer.Upload, error) {
+	u, err := p.receive(ctx, u, content)
+	if err != nil {
+		// Whoever breaks off takes the context along.
+		_, forgotten := p.db.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM contents WHERE id = @id`, pgx.NamedArgs{"id": u.ID})
+		return u, errors.Join(err, forgotten)
+	}
+	return u, nil
+}
+
+func (p Public) receive(ctx context.Context, u signer.Upload, content io.Reader) (signer.Upload, error) {
+	sum, piece := sha256.New(), make([]byte, pieceSize)
+	content = io.TeeReader(content, sum)
+	var end error
+	for n := uint32(0); end == nil; n++ {
+		var size int64
+		size, end = fill(piece, content)
+		if end != nil && !errors.Is(end, io.EOF) {
+			return u, end
+		}
+		if size == 0 {
+			break
+		}
+		if err := p.addPiece(ctx, u, n, piece[:size]); err != nil {
+			return u, err
+		}
+		u.Size += size
+	}
+	if u.SHA256 = sum.Sum(nil); u.Size == 0 {
+		return u, nil
+	}
+	return u, p.db.inTx(ctx, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.UploadUnknown), `
+			UPDATE contents
+			SET size = @size, sha256 = @sha256
+			WHERE id = @id AND sha256 IS NULL`, pgx.NamedArgs{"id": u.ID, "size": u.Size, "sha256": u.SHA256})
+	})
+}
+
+// fill reads until there is no more room, or no more: io.ReadFull would not tell a
+// content that ends from one that breaks off.
+func fill(p []byte, from io.Reader) (size int64, err error) {
+	for size < int64(len(p)) && err == nil {
+		var n int
+		n, err = from.Read(p[size:])
+		size += int64(n)
+	}
+	return size, err
+}
+
+func (p Public) addPiece(ctx context.Context, u signer.Upload, n uint32, piece []byte) error {
+	return p.db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		if n == 0 {
+			_, err := conn.Exec(ctx, `
+				INSERT INTO contents (id, application_id, created_at)
+				VALUES (@id, @application, @created)`, pgx.NamedArgs{"id": u.ID, "application": u.ApplicationID, "created": u.CreatedAt})
+			if err != nil {
+				return err
+			}
+		}
+		return copyPieces(ctx, conn.Conn(), pieces(u.ID, n, int64(len(piece)), bytes.NewReader(piece)))
+	})
 }
 
 // Upload implements requests.Store.
@@ -32,7 +96,7 @@ func (p Public) Upload(ctx context.Context, applicationID, id string) (signer.Up
 	err := p.db.pool.QueryRow(ctx, `
 		SELECT size, sha256, created_at
 		FROM contents
-		WHERE id = @id AND application_id = @application`, pgx.NamedArgs{"id": id, "application": applicationID}).Scan(
+		WHERE id = @id AND application_id = @application AND sha256 IS NOT NULL`, pgx.NamedArgs{"id": id, "application": applicationID}).Scan(
 		&u.Size, &u.SHA256, &u.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return u, policies.Refuse(policies.UploadUnknown)
@@ -40,7 +104,8 @@ func (p Public) Upload(ctx context.Context, applicationID, id string) (signer.Up
 	return u, err
 }
 
-// addContent writes a content in pieces.
+// addContent writes a content in pieces, within the transaction of the request
+// that it came with.
 func addContent(ctx context.Context, tx pgx.Tx, u signer.Upload, content io.Reader) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO contents (id, application_id, size, sha256, created_at)
@@ -55,19 +120,24 @@ func addContent(ctx context.Context, tx pgx.Tx, u signer.Upload, content io.Read
 		return err
 	}
 	octets := &exactly{from: content, left: u.Size}
-	_, err = tx.Conn().PgConn().CopyFrom(ctx, pieces(u.ID, u.Size, octets), `COPY content_pieces (content_id, n, data) FROM STDIN BINARY`)
+	err = copyPieces(ctx, tx.Conn(), pieces(u.ID, 0, u.Size, octets))
 	if octets.err != nil {
 		return fmt.Errorf("reading a content: %w", octets.err)
 	}
 	return err
 }
 
-// pieces are the rows of a content as COPY reads them in binary ("Binary Format"
+func copyPieces(ctx context.Context, conn *pgx.Conn, rows io.Reader) error {
+	_, err := conn.PgConn().CopyFrom(ctx, rows, `COPY content_pieces (content_id, n, data) FROM STDIN BINARY`)
+	return err
+}
+
+// pieces are the rows of a content, from the nth on, as COPY reads them in binary ("Binary Format"
 // of PostgreSQL's COPY): none of them is held. What a content is, it was hashed as
 // when it came; that it still is, whoever reads it checks.
-func pieces(id string, size int64, content io.Reader) io.Reader {
+func pieces(id string, n uint32, size int64, content io.Reader) io.Reader {
 	parts := []io.Reader{strings.NewReader("PGCOPY\n\xff\r\n\x00" + strings.Repeat("\x00", 8))}
-	for n := uint32(0); size > 0; n++ {
+	for ; size > 0; n++ {
 		piece := min(size, pieceSize)
 		head := binary.BigEndian.AppendUint16(nil, 3)
 		head = append(binary.BigEndian.AppendUint32(head, uint32(len(id))), id...) //nolint:gosec // ids are short

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -61,10 +62,12 @@ func (a *deposit) sql(statement string, args ...any) {
 
 func (a *deposit) upload(id string, content []byte) signer.Upload {
 	a.Helper()
-	sum := sha256.Sum256(content)
-	u := signer.Upload{ID: id, ApplicationID: "sede", Size: int64(len(content)), SHA256: sum[:], CreatedAt: a.now}
-	if err := a.public.AddUpload(a.Context(), u, bytes.NewReader(content)); err != nil {
+	u, err := a.public.AddUpload(a.Context(), signer.Upload{ID: id, ApplicationID: "sede", CreatedAt: a.now}, bytes.NewReader(content))
+	if err != nil {
 		a.Fatalf("storing an upload: %v", err)
+	}
+	if sum := sha256.Sum256(content); u.Size != int64(len(content)) || !bytes.Equal(u.SHA256, sum[:]) {
+		a.Fatalf("got %+v, want the size and the hash of what came", u)
 	}
 	return u
 }
@@ -135,18 +138,90 @@ func TestUploadsBelongToTheirApplication(t *testing.T) {
 	}
 }
 
-// As much is read as was announced.
+// Of what comes with a request as much is read as was announced.
 func TestContentThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	a := newDeposit(t)
-	u := signer.Upload{ID: "liar", ApplicationID: "sede", Size: 3 << 20, SHA256: make([]byte, 32), CreatedAt: a.now}
+	u := signer.Upload{Size: 3 << 20, SHA256: make([]byte, 32)}
 	for _, size := range []int{0, 2, 1 << 20, 3<<20 - 1} {
-		if err := a.public.AddUpload(t.Context(), u, bytes.NewReader(make([]byte, size))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := a.request("liar", "sede", u, signer.HeldContent(make([]byte, size))); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%d octets: got %v, want %v", size, err, io.ErrUnexpectedEOF)
 		}
 	}
-	if _, err := a.public.Upload(t.Context(), "sede", "liar"); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
+	if _, err := a.public.Request(t.Context(), "liar"); !errors.Is(err, policies.Refuse(policies.RequestUnknown)) {
 		t.Errorf("got %v, want nothing stored", err)
+	}
+}
+
+// An upload that breaks off, as net/http says it or otherwise, leaves nothing,
+// also where its sender has gone; of nothing nothing is kept.
+func TestUploadThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	left := func() (rows int) {
+		t.Helper()
+		if err := as(t, a.url.Owner).QueryRow(t.Context(), `SELECT count(*) FROM contents`).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	for _, size := range []int64{0, 2, 1 << 20, 3<<20 - 1} {
+		for _, cause := range []error{io.ErrUnexpectedEOF, errors.New("the connection was reset")} {
+			ctx, leave := context.WithCancel(t.Context())
+			broken := io.MultiReader(io.LimitReader(rand.Reader, size), failing(func() error { leave(); return cause }))
+			if _, err := a.public.AddUpload(ctx, signer.Upload{ID: "broken", ApplicationID: "sede", CreatedAt: a.now}, broken); !errors.Is(err, cause) {
+				t.Errorf("%d octets: got %v, want %v", size, err, cause)
+			}
+		}
+	}
+	u, err := a.public.AddUpload(t.Context(), signer.Upload{ID: "empty", ApplicationID: "sede", CreatedAt: a.now}, bytes.NewReader(nil))
+	if err != nil || u.Size != 0 {
+		t.Errorf("of nothing: got %+v, %v", u, err)
+	}
+	if rows := left(); rows != 0 {
+		t.Errorf("got %d contents, want none", rows)
+	}
+}
+
+// failing is a reader that fails so.
+type failing func() error
+
+func (f failing) Read([]byte) (int, error) { return 0, f() }
+
+// What has not all come can be named by nobody, holds no connection while it waits
+// for its sender, and goes after a day if its sender's process does not come back.
+func TestUploadWhileItArrives(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	pool, err := store.Open(t.Context(), a.url.API+"&pool_max_conns=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	public := store.ForPublic(pool)
+	from, to := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := public.AddUpload(t.Context(), signer.Upload{ID: "slow", ApplicationID: "sede", CreatedAt: a.now}, from)
+		done <- err
+	}()
+	if _, err := to.Write(make([]byte, 1<<20+1)); err != nil { // the second piece is asked for: the first is stored
+		t.Fatal(err)
+	}
+	if _, err := public.Upload(t.Context(), "sede", "slow"); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
+		t.Errorf("while it arrives: got %v, want it unknown", err)
+	}
+	if err := a.request("early", "sede", signer.Upload{Size: 1 << 20}, signer.NewContent{Upload: "slow"}); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
+		t.Errorf("named while it arrives: got %v, want it unknown", err)
+	}
+	if err := public.Purge(t.Context(), a.now.Add(25*time.Hour), 7*24*time.Hour, 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("got an upload whose beginning had been forgotten")
 	}
 }
 

@@ -431,13 +431,16 @@ COMMENT ON TABLE content_pieces IS 'a content in pieces of a megabyte, in order'
 CREATE TABLE contents (
     id text NOT NULL,
     application_id text NOT NULL,
-    size bigint NOT NULL,
-    sha256 bytea NOT NULL,
+    size bigint,
+    sha256 bytea,
     created_at timestamp with time zone NOT NULL,
+    CONSTRAINT contents_arrived CHECK (((size IS NULL) = (sha256 IS NULL))),
     CONSTRAINT contents_size_check CHECK ((size > 0))
 );
 
 COMMENT ON TABLE contents IS 'documents as they came, until the retention is over; one that no request uses is forgotten after a day';
+
+COMMENT ON COLUMN contents.sha256 IS 'NULL while the content arrives, as its size';
 
 CREATE TABLE credentials (
     id text NOT NULL,
@@ -1947,6 +1950,8 @@ GRANT SELECT ON TABLE citizens TO rubrica_api;
 GRANT SELECT ON TABLE citizens TO rubrica_registrar;
 GRANT SELECT,INSERT,DELETE ON TABLE content_pieces TO rubrica_api;
 GRANT SELECT,INSERT,DELETE ON TABLE contents TO rubrica_api;
+GRANT UPDATE(size) ON TABLE contents TO rubrica_api;
+GRANT UPDATE(sha256) ON TABLE contents TO rubrica_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE credentials TO rubrica_signer;
 GRANT SELECT(id) ON TABLE credentials TO rubrica_api;
 GRANT SELECT(id) ON TABLE credentials TO rubrica_registrar;

@@ -41,9 +41,10 @@ type Store interface {
 	EarlierRequest(ctx context.Context, applicationID, key string, bodyHash []byte) (string, error)
 	// Request reads one request (policies.RequestUnknown).
 	Request(ctx context.Context, id string) (signer.Request, error)
-	// AddUpload stores a content that a later request names. It reads
-	// upload.Size octets.
-	AddUpload(ctx context.Context, u signer.Upload, content io.Reader) error
+	// AddUpload stores a content that a later request names, as it comes, and says
+	// how large it is and what its hash. Of nothing, and of what breaks off,
+	// nothing is kept; the error of content is returned.
+	AddUpload(ctx context.Context, u signer.Upload, content io.Reader) (signer.Upload, error)
 	// Upload reads what is known of an application's upload
 	// (policies.UploadUnknown), WriteUpload its octets (policies.NotFound).
 	Upload(ctx context.Context, applicationID, id string) (signer.Upload, error)
@@ -413,22 +414,27 @@ func bad(err error) *policies.Refusal {
 
 // Upload takes in a document that a request of the same application will name.
 func (s *Service) Upload(ctx context.Context, applicationID string, content io.Reader) (signer.Upload, error) {
-	f, err := documents.NewFile(io.LimitReader(content, s.Limits.DocumentBytes+1))
-	if err != nil {
-		return signer.Upload{}, err
+	u := signer.Upload{ID: rand.Text(), ApplicationID: applicationID, CreatedAt: s.Now()}
+	u, err := s.Store.AddUpload(ctx, u, &atMost{from: content, left: s.Limits.DocumentBytes, limit: s.Limits.DocumentBytes})
+	if err == nil && u.Size == 0 {
+		err = policies.Refuse(policies.DocumentEmpty)
 	}
-	defer f.Close()
-	switch {
-	case f.Size() == 0:
-		return signer.Upload{}, policies.Refuse(policies.DocumentEmpty)
-	case f.Size() > s.Limits.DocumentBytes:
-		return signer.Upload{}, TooLarge(s.Limits.DocumentBytes)
+	return u, err
+}
+
+// atMost is a content that may have so many octets.
+type atMost struct {
+	from        io.Reader
+	left, limit int64
+}
+
+// Read implements io.Reader.
+func (a *atMost) Read(p []byte) (int, error) {
+	n, err := a.from.Read(p)
+	if a.left -= int64(n); a.left < 0 {
+		return 0, TooLarge(a.limit)
 	}
-	u := signer.Upload{ID: rand.Text(), ApplicationID: applicationID, Size: f.Size(), CreatedAt: s.Now()}
-	if u.SHA256, err = f.SHA256(); err != nil {
-		return u, err
-	}
-	return u, s.Store.AddUpload(ctx, u, f.Reader())
+	return n, err
 }
 
 // TakeIn puts a document into a file, which is to be closed: one that comes along,

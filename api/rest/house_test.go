@@ -3,6 +3,7 @@ package rest_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -164,15 +165,17 @@ func (m *memory) Augment(context.Context, string, signer.Augmented, time.Time) e
 
 func (m *memory) Keep(context.Context, signer.NewRequest, time.Time) error { return nil }
 
-func (m *memory) AddUpload(_ context.Context, u signer.Upload, content io.Reader) error {
+func (m *memory) AddUpload(_ context.Context, u signer.Upload, content io.Reader) (signer.Upload, error) {
 	data, err := io.ReadAll(content)
 	if err != nil {
-		return err
+		return u, err
 	}
+	sum := sha256.Sum256(data)
+	u.Size, u.SHA256 = int64(len(data)), sum[:]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.uploads[u.ID], m.uploaded[u.ID] = u, data
-	return nil
+	return u, nil
 }
 
 func (m *memory) Upload(_ context.Context, applicationID, id string) (signer.Upload, error) {
