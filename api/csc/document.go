@@ -66,7 +66,7 @@ func (d *Door) signDoc(ctx context.Context, c call) (answer, error) {
 			return answer{}, invalidParameter("hashAlgorithmOID")
 		}
 	}
-	certificate, err := d.certificate(ctx, consent.CredentialID, items[0].how.algorithm)
+	certificate, err := d.certificate(ctx, consent, items[0].how.algorithm)
 	if err != nil {
 		return answer{}, err
 	}

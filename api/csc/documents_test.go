@@ -372,6 +372,18 @@ func qualifiers(h *house) {
 	h.refused("v2/signatures/signDoc", token, with(ask, "signatureQualifier", nil), "400 invalid_request Missing (or invalid type) string parameter credentialID")
 	h.refused("v2/signatures/signDoc", token, with(ask, "credentialID", "another"), "400 invalid_request Invalid parameter credentialID")
 	h.refused("v2/signatures/signHash", token, with(ask, "hashes", []any{b64(digestOf(note))}), "400 invalid_request Missing (or invalid type) string parameter credentialID")
+	granted := h.tokens.consents[token]
+	for _, wrong := range []string{"eu_eidas_qes", "eu_eidas_aesqc"} { // the certificate was made since, of another kind
+		other := granted
+		other.Qualifier = wrong
+		h.tokens.consents[token] = other
+		h.refused("v2/signatures/signDoc", token, ask, "400 invalid_request Invalid parameter SAD")
+		h.refused("v2/signatures/signHash", token, map[string]any{
+			"credentialID": h.credential.ID, "hashes": []any{b64(digestOf(note))}, "signAlgo": sha256WithRSA,
+		}, "400 invalid_request Invalid parameter SAD")
+	}
+	granted.Qualifier = "eu_eidas_aes"
+	h.tokens.consents[token] = granted
 	var got signed
 	h.call("v2/signatures/signDoc", token, ask, &got)
 	if len(got.Documents) != 1 {

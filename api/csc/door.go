@@ -22,6 +22,7 @@ import (
 // Consent is what a token of scope credential carries.
 type Consent struct {
 	ClientID, RequestID, CredentialID string
+	Qualifier                         string // of the certificate, empty if any will do
 	SAD                               signer.SAD
 	ExpiresAt                         time.Time
 }

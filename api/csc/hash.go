@@ -51,7 +51,7 @@ func (d *Door) signHash(ctx context.Context, c call) (answer, error) {
 	if err := c.body.clientData(); err != nil {
 		return answer{}, err
 	}
-	certificate, err := d.certificate(ctx, consent.CredentialID, how.algorithm)
+	certificate, err := d.certificate(ctx, consent, how.algorithm)
 	if err != nil {
 		return answer{}, err
 	}
@@ -76,9 +76,10 @@ type response struct {
 	ResponseID string `json:"responseID"`
 }
 
-// certificate is the credential's, if its key signs by that algorithm.
-func (d *Door) certificate(ctx context.Context, credentialID string, a algorithm) (*x509.Certificate, error) {
-	_, credential, err := d.Store.CredentialOf(ctx, credentialID)
+// certificate is the credential's, if its key signs by that algorithm and it is of
+// the kind that was asked for: when it was, it may yet have had to be made.
+func (d *Door) certificate(ctx context.Context, consent consented, a algorithm) (*x509.Certificate, error) {
+	_, credential, err := d.Store.CredentialOf(ctx, consent.CredentialID)
 	if errors.Is(err, policies.Refuse(policies.CredentialMissing)) || err == nil && credential.Certificate == nil {
 		return nil, invalidParameter("credentialID")
 	}
@@ -91,6 +92,9 @@ func (d *Door) certificate(ctx context.Context, credentialID string, a algorithm
 	}
 	if _, isRSA := certificate.PublicKey.(*rsa.PublicKey); isRSA != a.rsa {
 		return nil, invalidParameter("signAlgo")
+	}
+	if consent.Qualifier != "" && consent.Qualifier != Qualifier(certificate) {
+		return nil, invalidParameter("SAD")
 	}
 	return certificate, nil
 }

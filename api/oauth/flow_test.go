@@ -161,8 +161,23 @@ func TestQualifier(t *testing.T) {
 	}
 	address, err = h.server.Granted(t.Context(), request, signer.NewSAD(), time.Now().Add(time.Minute))
 	h.must(err)
-	if r := h.redeem(a, redeeming(h.codeOf(address))); r.text("credentialID") != "cred-1" {
+	r := h.redeem(a, redeeming(h.codeOf(address)))
+	if r.text("credentialID") != "cred-1" {
 		t.Errorf("got %s, want the credential", r.body)
+	}
+	if consent, err := h.server.Consent(t.Context(), r.text("access_token")); err != nil || consent.Qualifier != "eu_eidas_qes" {
+		t.Errorf("got %+v %v, want what kind was granted", consent, err)
+	}
+
+	// Who has one of another kind cannot give it.
+	id = h.begin(a, h.push(a, v), "/autorizar/")
+	h.asked.refuse = errCredential()
+	address, err = h.server.Agree(t.Context(), id, signer.Citizen{ID: "citizen-1", Identifier: "12345678Z"}, signer.NewTicket())
+	h.must(err)
+	wantBack(t, address, "invalid_request")
+	for _, never := range []string{"eu_eidas_qeseal", "eu_eidas_AES", "x"} {
+		v.Set("authorization_details", strings.Replace(details("x"), `"credentialID":"x"`, `"signatureQualifier":"`+never+`"`, 1))
+		wantError(t, never, h.ask(http.MethodPost, "/oauth/par", h.asserted(a, v)), 400, "invalid_authorization_details")
 	}
 }
 

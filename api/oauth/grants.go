@@ -238,6 +238,7 @@ type Consent struct {
 	ClientID      string
 	RequestID     string
 	CredentialID  string
+	Qualifier     string // of the certificate that was asked for, empty if any will do
 	NumSignatures int
 	SAD           signer.SAD
 	ExpiresAt     time.Time
@@ -269,7 +270,7 @@ func (s *Server) Consent(ctx context.Context, token string) (Consent, error) {
 	if err == nil && len(grant.AuthDetails) == 1 {
 		var detail Detail
 		detail, err = parseDetail(grant.AuthDetails[0])
-		out.NumSignatures = detail.NumSignatures
+		out.NumSignatures, out.Qualifier = detail.NumSignatures, detail.Qualifier
 	}
 	return out, err
 }

@@ -29,7 +29,8 @@ type consents struct{ *oauth.Server }
 func (s consents) Consent(ctx context.Context, token string) (csc.Consent, error) {
 	found, err := s.Server.Consent(ctx, token)
 	return csc.Consent{
-		ClientID: found.ClientID, RequestID: found.RequestID, CredentialID: found.CredentialID, SAD: found.SAD, ExpiresAt: found.ExpiresAt,
+		ClientID: found.ClientID, RequestID: found.RequestID, CredentialID: found.CredentialID, Qualifier: found.Qualifier,
+		SAD: found.SAD, ExpiresAt: found.ExpiresAt,
 	}, err
 }
 

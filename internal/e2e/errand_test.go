@@ -15,6 +15,7 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api/rest/client"
 	"github.com/rubrica-firma/rubrica/internal/thread"
+	"github.com/rubrica-firma/rubrica/signer"
 )
 
 // portfolio is an application of the Cloud Signature Consortium's interface that may
@@ -109,6 +110,22 @@ func (p *portfolio) call(method, token string, body map[string]any) (status int,
 	return p.ask(r)
 }
 
+// qualified asks for signatures of a kind: of that of the citizen's certificate, and
+// of another, which ends before the citizen is asked to sign.
+func (p *portfolio) qualified(c *thread.Citizen) {
+	p.Helper()
+	digest := sha256.Sum256([]byte("uno"))
+	for qualifier, want := range map[string]string{"eu_eidas_aes": "/firma/", "eu_eidas_aesqc": "credential_missing", "eu_eidas_qes": "credential_missing"} {
+		w := p.send(c, "credential", url.Values{
+			"signatureQualifier": {qualifier}, "hashes": {base64.RawURLEncoding.EncodeToString(digest[:])}, "hashAlgorithmOID": {signer.SHA256}, "numSignatures": {"1"},
+		})
+		submit(p.T, w.browser, form{"identifier": c.Identifier, "password": c.Password})
+		if got := w.browser.URL().String(); !strings.Contains(got, want) {
+			p.Errorf("%s: got %s, want %s", qualifier, got, want)
+		}
+	}
+}
+
 // lists are the credentials of a citizen, as the application speaks for itself.
 func (p *portfolio) lists(c *thread.Citizen) []any {
 	p.Helper()
@@ -183,6 +200,8 @@ func TestErrands(t *testing.T) {
 	another := p.send(c, "credential_creation", nil)
 	submit(t, another.browser, form{"identifier": c.Identifier, "password": c.Password})
 	says(t, another.browser, http.StatusForbidden, "Ya tiene un certificado")
+
+	p.qualified(c)
 
 	stranger := p.send(active(t), "credential_deletion", url.Values{"credentialID": {credential}})
 	submit(t, stranger.browser, form{"identifier": stranger.Identifier, "password": stranger.Password})
