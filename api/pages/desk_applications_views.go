@@ -52,7 +52,9 @@ func (f *DeskField) application(page *Page) bool {
 		f.Type, f.MaxLength, f.Hint = "textarea", deskTextLimit, true
 	case deskFieldApplication, deskFieldOrganisation:
 		f.MaxLength, f.Hint = 100, true
-	case deskFieldReturns, deskFieldPaper:
+	case deskFieldReturns:
+		f.Type, f.MaxLength, f.Rows, f.Hint = "textarea", deskTextLimit, 3, true
+	case deskFieldPaper:
 		f.Type, f.MaxLength, f.Hint = "textarea", deskTextLimit, true
 	case deskFieldProof:
 		f.Choices, f.Hint = proofs(), true

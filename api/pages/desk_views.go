@@ -46,6 +46,7 @@ type DeskField struct {
 	InputMode         string
 	Width             string
 	MaxLength         int
+	Rows              int // of a textarea; 0: ten
 	Hint              bool
 	Optional          bool
 	Focus             bool // where the work begins
