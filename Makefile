@@ -30,7 +30,7 @@ DOC ?=
 # Citizens in the databases that `make bench SCALE=full` compares.
 FULLSCALE := 1000,100000,1000000
 
-.PHONY: run demo test faults corpus axe screenshots check fmt bench fuzz build generate deps test-deps clean
+.PHONY: run demo test races crashes faults corpus axe screenshots check fmt bench fuzz build generate deps test-deps clean
 
 run: build ## start everything, sign a document, stay up
 	bin/rubrica up --demo
@@ -52,13 +52,19 @@ RACED := ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witn
 RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBusy|Deregister$$|ChangeEmail
 
 # The two longest packages come first, so that none is left to run alone; e2e
-# mostly waits for processes that come back.
+# mostly waits for processes that come back. So do the crashes, beside which the
+# races run.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
+	$(MAKE) -j2 --output-sync=target races crashes
+	$(GO) test -p 4 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
+
+races: test-deps
 	$(GO) test -race -timeout 15m $(RACED)
 	$(GO) test -race -timeout 15m -run '$(RACES)' ./signer
-	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+
+crashes: test-deps
 	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
-	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
 
 # Hours: a crash that left an intent costs the lease and the signer's next look.
 faults: test-deps ## end each process at each step of the ceremony FAULTS times, fail database, log and token

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/ca"
@@ -109,6 +110,7 @@ type spine struct {
 	*testing.T
 	database  pgtest.Database
 	db        *store.DB
+	owner     *pgxpool.Pool // somebody with psql
 	public    store.Public
 	token     *hsm.Token
 	vault     *signer.Vault
@@ -157,6 +159,8 @@ func newSpine(t *testing.T, keeper signer.KeeperName) *spine {
 		T: t, database: pgtest.New(t, store.Migrate), token: hsmtest.New(t),
 		clock: &clock{now: time.Now().UTC().Truncate(time.Second)}, phone: &phone{}, journal: &journal{},
 	}
+	s.owner = must[*pgxpool.Pool](t)(pgxpool.New(ctx, s.database.Owner))
+	t.Cleanup(s.owner.Close)
 	s.keys = &watchedKeys{Keys: s.token}
 	s.db = open(t, s.database.Signer)
 	s.db.Now = s.clock.Now
@@ -412,13 +416,8 @@ func (s *spine) invariants() {
 // logged counts entries of a type about an operation.
 func (s *spine) logged(kind, operation string) int {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.database.Owner)
-	if err != nil {
-		s.Fatalf("connecting: %v", err)
-	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
 	var n int
-	err = conn.QueryRow(s.Context(), `SELECT count(*) FROM log_entries WHERE type = $1 AND operation = $2`, kind, operation).Scan(&n)
+	err := s.owner.QueryRow(s.Context(), `SELECT count(*) FROM log_entries WHERE type = $1 AND operation = $2`, kind, operation).Scan(&n)
 	if err != nil {
 		s.Fatalf("reading the log: %v", err)
 	}
@@ -428,13 +427,8 @@ func (s *spine) logged(kind, operation string) int {
 // rows counts a table's rows.
 func (s *spine) rows(table string) int {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.database.Owner)
-	if err != nil {
-		s.Fatalf("connecting: %v", err)
-	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
 	var n int
-	if err := conn.QueryRow(s.Context(), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
+	if err := s.owner.QueryRow(s.Context(), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
 		s.Fatalf("counting %s: %v", table, err)
 	}
 	return n
@@ -443,12 +437,7 @@ func (s *spine) rows(table string) int {
 // sql runs a statement as the database's owner, as somebody with psql might.
 func (s *spine) sql(statement string, args ...any) {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.database.Owner)
-	if err != nil {
-		s.Fatalf("connecting: %v", err)
-	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
-	if _, err = conn.Exec(s.Context(), statement, args...); err != nil {
+	if _, err := s.owner.Exec(s.Context(), statement, args...); err != nil {
 		s.Fatalf("running %s: %v", strings.TrimSpace(statement), err)
 	}
 }

@@ -84,9 +84,7 @@ func (m *mailroom) request(dni, iban, address string) error {
 // texts reads a column, as the database's owner.
 func (m *mailroom) texts(query string) []string {
 	m.Helper()
-	conn := must[*pgx.Conn](m.T)(pgx.Connect(m.Context(), m.database.Owner))
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
-	rows := must[pgx.Rows](m.T)(conn.Query(m.Context(), query))
+	rows := must[pgx.Rows](m.T)(m.owner.Query(m.Context(), query))
 	return must[[]string](m.T)(pgx.CollectRows(rows, pgx.RowTo[string]))
 }
 

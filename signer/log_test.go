@@ -1,7 +1,6 @@
 package signer_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -204,12 +203,7 @@ func (s *spine) found(kind, value string) []string {
 
 func (s *spine) each(sql string, into []any, do func() error, args ...any) {
 	s.Helper()
-	conn, err := pgx.Connect(s.Context(), s.database.Owner)
-	if err != nil {
-		s.Fatalf("connecting: %v", err)
-	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over by then
-	rows, err := conn.Query(s.Context(), sql, args...)
+	rows, err := s.owner.Query(s.Context(), sql, args...)
 	if err == nil {
 		_, err = pgx.ForEachRow(rows, into, do)
 	}
