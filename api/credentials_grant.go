@@ -35,6 +35,10 @@ const (
 	// application asked. They come with signer.SwitchCredentials.
 	ScopeCreation = "credential_creation"
 	ScopeDeletion = "credential_deletion"
+
+	// ParameterAccount of an authorisation request says who has to log in: a DNI or
+	// NIE.
+	ParameterAccount = "account"
 )
 
 // ApplicationScopes are those that applications and offices may have.

@@ -21,6 +21,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
@@ -150,8 +151,8 @@ func (d *Door) mayCall(r *http.Request, v version, in url.Values) error {
 
 // admitted asks what depends on a version, before anything is used up: whether the
 // door is open to the application that is named, and whether it signed an
-// account_token. That it is that application, the server asks; one that is not
-// known is the server's to refuse.
+// account_token, in whose place goes the citizen that it names. That it is that
+// application, the server asks; one that is not known is the server's to refuse.
 func (d *Door) admitted(ctx context.Context, v version, id string, in url.Values) (signer.Client, error) {
 	if !printable(id) {
 		return signer.Client{}, nil
@@ -166,8 +167,16 @@ func (d *Door) admitted(ctx context.Context, v version, id string, in url.Values
 	if err := app.Enter(v.door()); err != nil {
 		return app, err
 	}
-	if in.Has("account_token") && !d.signedAccount(app, in.Get("account_token")) {
-		return app, invalidParameter("account_token")
+	if in.Has("account_token") {
+		account, good := d.signedAccount(app, in.Get("account_token"))
+		if !good {
+			return app, invalidParameter("account_token")
+		}
+		in.Del("account_token")
+		in.Del(api.ParameterAccount)
+		if who, err := citizen.ParseIdentifier(account); err == nil { // another is the application's own, and nobody's here
+			in.Set(api.ParameterAccount, who.String())
+		}
 	}
 	return app, nil
 }
@@ -181,15 +190,15 @@ func (v version) door() string {
 
 // signedAccount checks an account_token: a JWT under HS256 whose key is the SHA-256
 // of the application's secret (CSC API v1.0.4.0, 8.3.1), which is the form that
-// secrets are kept in. It says for which of its own accounts the application asks:
-// nothing is granted by it.
-func (d *Door) signedAccount(app signer.Client, token string) bool {
+// secrets are kept in. It says for which account the application asks: nothing is
+// granted by it.
+func (d *Door) signedAccount(app signer.Client, token string) (account string, good bool) {
 	if !app.Has(signer.SwitchSecret) || len(app.SecretHash) != sha256.Size {
-		return false
+		return "", false
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
 	if err != nil {
-		return false
+		return "", false
 	}
 	var (
 		claims jwt.Claims
@@ -198,12 +207,12 @@ func (d *Door) signedAccount(app signer.Client, token string) bool {
 		}
 	)
 	if err := parsed.Claims(app.SecretHash, &claims, &party); err != nil {
-		return false
+		return "", false
 	}
 	if claims.ValidateWithLeeway(jwt.Expected{Time: d.Now()}, jwt.DefaultLeeway) != nil {
-		return false
+		return "", false
 	}
-	return party.Presenter == "" || party.Presenter == app.ID
+	return claims.Subject, party.Presenter == "" || party.Presenter == app.ID
 }
 
 // translated are the parameters of an authorisation request with those of this
@@ -218,7 +227,7 @@ func (v version) translated(in url.Values) url.Values {
 			if in.Get("scope") == api.ScopeDeletion {
 				out[name] = values
 			}
-		case "signatureQualifier", "numSignatures", "hash", "hashes", "hashAlgorithmOID", "account_token", "clientData":
+		case "signatureQualifier", "numSignatures", "hash", "hashes", "hashAlgorithmOID", "clientData":
 		default:
 			out[name] = values
 		}

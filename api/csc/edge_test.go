@@ -153,8 +153,14 @@ func accountTokens(h *house) {
 				h.answers(what+", pushed", pushed, test.want)
 				continue
 			}
-			if got.status != http.StatusOK || pushed.status != http.StatusOK || strings.Contains(got.body+pushed.body, "account_token") {
+			if got.status != http.StatusOK || pushed.status != http.StatusOK || strings.Contains(got.body+pushed.body, "account") {
 				h.Errorf("%s: got %d %s, %d %s, want it handed on without the token", what, got.status, got.body, pushed.status, pushed.body)
+			}
+			ask.Set("account", "87654321X") // what it says itself counts for nothing beside what it has signed
+			ask.Set("account_token", sign(jose.HS256, key, with(claims, "sub", "12.345.678-z")))
+			got = h.send1(http.MethodGet, version+"/oauth2/authorize?"+ask.Encode(), nil, nil)
+			if !strings.Contains(got.body, `"account":["`+ana+`"]`) || strings.Contains(got.body, "account_token") {
+				h.Errorf("%s, of a citizen: got %d %s, want to hear who has to log in", what, got.status, got.body)
 			}
 			ask.Set("account_token", test.token+"x")
 			ask.Set("redirect_uri", h.app.ReturnAddresses[0])

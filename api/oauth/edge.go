@@ -224,7 +224,7 @@ func (v *visit) readOwn(parameters url.Values) error {
 	for name, value := range parameters {
 		own[name] = value[0]
 	}
-	for name, to := range map[string]*string{"description": &v.title, "lang": &v.locale, "credentialID": &v.named} {
+	for name, to := range map[string]*string{"description": &v.title, "lang": &v.locale, "credentialID": &v.named, api.ParameterAccount: &v.account} {
 		if parameters.Get(name) == "" {
 			continue
 		}

@@ -36,7 +36,7 @@ func (s *Server) pushed(ctx context.Context, as *goidc.AuthnSession, _ *goidc.Cl
 
 // note keeps what go-oidc knows no place for.
 func (*Server) note(v *visit, as *goidc.AuthnSession) {
-	own := map[string]string{memberTitle: v.title, memberLocale: v.locale}
+	own := map[string]string{memberTitle: v.title, memberLocale: v.locale, memberAccount: v.account}
 	if as.Scopes == api.ScopeDeletion {
 		own[memberCredential] = v.named
 	}
@@ -123,7 +123,7 @@ func (s *Server) open(ctx context.Context, as *goidc.AuthnSession, identifier st
 	}
 	v := visitOf(ctx)
 	opened, err := s.Requests.Open(ctx, Order{
-		Client: v.client, CredentialID: detail.CredentialID, Identifier: identifier, Detail: detail,
+		Client: v.client, CredentialID: detail.CredentialID, Identifier: identifier, Account: member(as, memberAccount), Detail: detail,
 		Title: member(as, memberTitle), Locale: member(as, memberLocale), ReturnURL: s.Issuer + strings.TrimSuffix(s.ConsentPath, "/"),
 		Key: "oauth-" + hex.EncodeToString(hashOf(as.ID)), Life: time.Unix(int64(as.ExpiresAt), 0).Sub(v.now),
 	})
@@ -225,6 +225,8 @@ type Asked struct {
 	Title     string
 	Locale    string
 	Qualifier string // of the certificate that is asked for
+	// Account is whom the application asks, a DNI or NIE, empty if it is for anybody.
+	Account string
 	// CredentialID is which one the citizen is to give up, empty if any will do.
 	CredentialID string
 	// RequestID is what is to be signed, empty if nothing or not yet.
@@ -245,7 +247,7 @@ func (s *Server) Asked(ctx context.Context, id string) (Asked, error) {
 		return Asked{}, err
 	}
 	out := Asked{
-		Client: client, Scope: as.GrantedScopes, Title: member(as, memberTitle), Locale: member(as, memberLocale),
+		Client: client, Scope: as.GrantedScopes, Title: member(as, memberTitle), Locale: member(as, memberLocale), Account: member(as, memberAccount),
 		RequestID: member(as, memberRequest), Return: as.RedirectURI, Days: int(refreshLife.Hours() / 24), ExpiresAt: time.Unix(int64(as.ExpiresAt), 0),
 	}
 	if detail, err := oneDetail(as.GrantedAuthDetails); err == nil {
@@ -255,6 +257,16 @@ func (s *Server) Asked(ctx context.Context, id string) (Asked, error) {
 		out.CredentialID = member(as, memberCredential)
 	}
 	return out, nil
+}
+
+// Meant is whether the application asks this citizen (policies.NotTheSigner).
+func (a Asked) Meant(who signer.Citizen) error { return meant(a.Account, who) }
+
+func meant(account string, who signer.Citizen) error {
+	if account != "" && account != who.Identifier {
+		return policies.Refuse(policies.NotTheSigner)
+	}
+	return nil
 }
 
 func (s *Server) asked(ctx context.Context, id string) (signer.AuthorisationSession, *goidc.AuthnSession, signer.Client, error) {
@@ -299,6 +311,9 @@ func (s *Server) Done(ctx context.Context, id string, who signer.Citizen, creden
 func (s *Server) Agree(ctx context.Context, id string, who signer.Citizen, ticket signer.Ticket) (string, error) {
 	ctx, v := s.visitFor(ctx)
 	row, as, client, err := s.asked(ctx, id)
+	if err == nil {
+		err = meant(member(as, memberAccount), who)
+	}
 	if err != nil {
 		return "", err
 	}

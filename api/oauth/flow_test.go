@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 )
 
@@ -178,6 +180,39 @@ func TestQualifier(t *testing.T) {
 	for _, never := range []string{"eu_eidas_qeseal", "eu_eidas_AES", "x"} {
 		v.Set("authorization_details", strings.Replace(details("x"), `"credentialID":"x"`, `"signatureQualifier":"`+never+`"`, 1))
 		wantError(t, never, h.ask(http.MethodPost, "/oauth/par", h.asserted(a, v)), 400, "invalid_authorization_details")
+	}
+}
+
+// Whom the application asks, nobody else answers.
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", withErrands)
+	ana, eva := signer.Citizen{ID: "citizen-1", Identifier: "12345678Z"}, signer.Citizen{ID: "citizen-2", Identifier: "87654321X"}
+	for _, scope := range []string{api.ScopeService, api.ScopeCreation, api.ScopeCredential} {
+		v := asking(scope)
+		v.Set("account", ana.Identifier)
+		if scope == api.ScopeCredential { // of whoever logs in
+			v.Set("authorization_details", strings.Replace(details("x"), `"credentialID":"x"`, `"signatureQualifier":"eu_eidas_aes"`, 1))
+		}
+		id := h.begin(a, h.push(a, v), "/autorizar/")
+		asked, err := h.server.Asked(t.Context(), id)
+		h.must(err)
+		if asked.Meant(ana) != nil || !errors.Is(asked.Meant(eva), policies.Refuse(policies.NotTheSigner)) {
+			t.Errorf("%s: got %v and %v, want it to be for one of them", scope, asked.Meant(ana), asked.Meant(eva))
+		}
+		if scope == api.ScopeCreation {
+			continue // which is not agreed to
+		}
+		if _, err := h.server.Agree(t.Context(), id, eva, signer.NewTicket()); !errors.Is(err, policies.Refuse(policies.NotTheSigner)) {
+			t.Errorf("%s: got %v, want it refused", scope, err)
+		}
+		if _, err := h.server.Agree(t.Context(), id, ana, signer.NewTicket()); err != nil {
+			t.Errorf("%s: got %v, want it granted", scope, err)
+		}
+	}
+	if h.asked.last.Account != ana.Identifier {
+		t.Errorf("got %+v, want whose signature it has to be", h.asked.last)
 	}
 }
 

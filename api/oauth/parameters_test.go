@@ -29,7 +29,7 @@ func (h *house) endpoints(a app) []endpoint {
 	pushed := asking(api.ScopeCredential)
 	for name, value := range map[string]string{
 		"description": "Solicitud", "lang": "es", "response_mode": "query", "state": "s", "nonce": "n", "clientData": "c", "credentialID": "cred-1", "numSignatures": "1",
-		"hashes": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", "account_token": "x", "resource": "x", "prompt": "login", "max_age": "1", "acr_values": "x",
+		"hashes": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", "account_token": "x", "account": "12345678Z", "resource": "x", "prompt": "login", "max_age": "1", "acr_values": "x",
 		"dpop_jkt": strings.Repeat("x", 43), "login_hint": "x", "claims": "{}", "ui_locales": "es", "id_token_hint": "x", "display": "page",
 	} {
 		if !pushed.Has(name) {

@@ -107,6 +107,7 @@ type Order struct {
 	// a kind of certificate only, Identifier is the citizen who has logged in.
 	CredentialID string
 	Identifier   string
+	Account      string // whose it has to be, empty if the application did not say
 	Detail       Detail
 	Title        string // empty if the application gave none
 	Locale       string

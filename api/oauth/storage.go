@@ -34,6 +34,7 @@ const (
 	memberCredential = "credential" // of scope credential; of credential_deletion, what its application says
 	memberTitle      = "title"
 	memberLocale     = "locale"
+	memberAccount    = "account"
 )
 
 func member(as *goidc.AuthnSession, name string) string {

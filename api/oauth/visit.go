@@ -31,6 +31,7 @@ type visit struct {
 	title       string // `description` of the authorisation request
 	locale      string // its `lang`
 	named       string // its `credentialID`
+	account     string // its `account`
 
 	client signer.Client // that go-oidc asked for
 

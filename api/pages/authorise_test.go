@@ -79,6 +79,13 @@ func TestAuthorise(t *testing.T) {
 	if h.apps.agreed != "" {
 		t.Fatal("a wrong password agreed")
 	}
+	h.apps.asked.Account = "87654321X"
+	h.submit(form{"identifier": identifier, "password": present})
+	h.says("/autorizar/abc", http.StatusUnprocessableEntity, "otra persona")
+	if h.apps.agreed != "" {
+		t.Fatal("another citizen agreed than the one who is asked")
+	}
+	h.apps.asked.Account = identifier
 	h.submit(form{"identifier": identifier, "password": present})
 	h.says("/", http.StatusOK)
 	if h.URL().Query().Get("code") != "x" || h.apps.agreed != identifier {

@@ -121,6 +121,9 @@ func (a AuthoriseRoom) agree(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := asked.Meant(who.Citizen); err != nil {
+		return a.Door.again(c, err, view, FieldIdentifier)
+	}
 	if e := newErrand(a.Authorisations, c.Param("asked"), asked); e != nil {
 		return e.begin(c, a.Door, who, session)
 	}

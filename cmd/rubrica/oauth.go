@@ -35,6 +35,9 @@ type hashRequests struct {
 // Open implements oauth.Requests.
 func (h hashRequests) Open(ctx context.Context, o oauth.Order) (oauth.Opened, error) {
 	who, credential, err := h.signatory(ctx, o)
+	if err == nil && o.Account != "" && o.Account != who.Identifier {
+		err = policies.Refuse(policies.NotTheSigner)
+	}
 	if err != nil {
 		return oauth.Opened{}, err
 	}

@@ -62,8 +62,16 @@ func (p *portfolio) ask(r *http.Request) (status int, answer map[string]any) {
 	return response.StatusCode, answer
 }
 
-// send pushes an authorisation request and brings a citizen to its page.
+// send brings a citizen to the page of an authorisation request.
 func (p *portfolio) send(c *thread.Citizen, scope string, more url.Values) *walker {
+	p.Helper()
+	b := p.open(scope, more)
+	says(p.T, b, http.StatusOK, "Portafirmas")
+	return &walker{Citizen: c, browser: b, request: &client.SignatureRequest{SigningURL: b.URL().String()}, since: time.Now()}
+}
+
+// open pushes an authorisation request and follows it with a browser.
+func (p *portfolio) open(scope string, more url.Values) *thread.Browser {
 	p.Helper()
 	p.verifier = rand.Text() + rand.Text()
 	challenge := sha256.Sum256([]byte(p.verifier))
@@ -75,8 +83,7 @@ func (p *portfolio) send(c *thread.Citizen, scope string, more url.Values) *walk
 	uri, _ := p.form("pushed_authorize", asked)["request_uri"].(string)
 	b := plainBrowser(p.T)
 	open(p.T, b, shared.world.Service+"/csc/v2/oauth2/authorize?"+url.Values{"client_id": {p.ID}, "request_uri": {uri}}.Encode())
-	says(p.T, b, http.StatusOK, "Portafirmas")
-	return &walker{Citizen: c, browser: b, request: &client.SignatureRequest{SigningURL: b.URL().String()}, since: time.Now()}
+	return b
 }
 
 // token redeems the code that a browser has brought back.
@@ -111,18 +118,24 @@ func (p *portfolio) call(method, token string, body map[string]any) (status int,
 }
 
 // qualified asks for signatures of a kind: of that of the citizen's certificate, and
-// of another, which ends before the citizen is asked to sign.
-func (p *portfolio) qualified(c *thread.Citizen) {
+// of another, which ends before the citizen is asked to sign, as does what is meant
+// for another citizen.
+func (p *portfolio) qualified(c *thread.Citizen, credential string) {
 	p.Helper()
 	digest := sha256.Sum256([]byte("uno"))
+	asked := url.Values{"hashes": {base64.RawURLEncoding.EncodeToString(digest[:])}, "hashAlgorithmOID": {signer.SHA256}, "numSignatures": {"1"}}
 	for qualifier, want := range map[string]string{"eu_eidas_aes": "/firma/", "eu_eidas_aesqc": "credential_missing", "eu_eidas_qes": "credential_missing"} {
-		w := p.send(c, "credential", url.Values{
-			"signatureQualifier": {qualifier}, "hashes": {base64.RawURLEncoding.EncodeToString(digest[:])}, "hashAlgorithmOID": {signer.SHA256}, "numSignatures": {"1"},
-		})
+		asked.Set("signatureQualifier", qualifier)
+		w := p.send(c, "credential", asked)
 		submit(p.T, w.browser, form{"identifier": c.Identifier, "password": c.Password})
 		if got := w.browser.URL().String(); !strings.Contains(got, want) {
 			p.Errorf("%s: got %s, want %s", qualifier, got, want)
 		}
+	}
+	asked.Del("signatureQualifier")
+	asked["credentialID"], asked["account"] = []string{credential}, []string{"99999999R"}
+	if got := p.open("credential", asked).URL().Query(); got.Get("error") != "access_denied" || got.Get("error_description") != "not_the_signer" {
+		p.Errorf("of another citizen's credential: got %v, want it refused", got)
 	}
 }
 
@@ -201,7 +214,7 @@ func TestErrands(t *testing.T) {
 	submit(t, another.browser, form{"identifier": c.Identifier, "password": c.Password})
 	says(t, another.browser, http.StatusForbidden, "Ya tiene un certificado")
 
-	p.qualified(c)
+	p.qualified(c, credential)
 
 	stranger := p.send(active(t), "credential_deletion", url.Values{"credentialID": {credential}})
 	submit(t, stranger.browser, form{"identifier": stranger.Identifier, "password": stranger.Password})
