@@ -13,7 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,17 +34,24 @@ func (c *CSC) Measure(ctx context.Context) ([]Figure, error) {
 	return c.measure(ctx, []part{{[]string{"doors/csc"}, c.served(c.door)}})
 }
 
-// consents is an authorisation server with one token, whose consent is the last.
+// consents is an authorisation server with a token for each consent.
 type consents struct {
 	client signer.Client
-	last   atomic.Pointer[csc.Consent]
+	given  sync.Map // of csc.Consent, by token
 }
 
 func (c *consents) Present(*http.Request, string, string) (api.Grant, error) {
 	return api.Grant{Client: c.client, Scopes: []string{api.ScopeService}}, nil
 }
 
-func (c *consents) Consent(context.Context, string) (csc.Consent, error) { return *c.last.Load(), nil }
+func (c *consents) Consent(_ context.Context, token string) (csc.Consent, error) {
+	given, _ := c.given.Load(token)
+	consent, ok := given.(csc.Consent)
+	if !ok {
+		return consent, errors.New("no consent has this token")
+	}
+	return consent, nil
+}
 
 func (*consents) Revoke(context.Context, string, string) error { return nil }
 
@@ -88,15 +95,20 @@ func (c *CSC) door(ctx context.Context, s *server) ([]Figure, error) {
 		return nil, err
 	}
 	defer d.server.Close()
-	bare, end, err := c.bareLoop(ctx)
+	bare, err := c.bareToken(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a bare loop: %w", err)
 	}
-	defer end()
+	defer bare.end()
 	figures, err := c.against(ctx, d, bare)
 	if err != nil {
 		return nil, err
 	}
+	busy, err := c.busy(ctx, d, bare)
+	if err != nil {
+		return nil, err
+	}
+	figures = append(figures, busy)
 	for name, path := range map[string]string{"doors/csc_info_per_second": "v2/info", "doors/csc_list_per_second": "v2/credentials/list"} {
 		rate, err := d.rate(ctx, path)
 		if err != nil {
@@ -113,8 +125,8 @@ const warm = 6
 
 // against signs one hash and a hundred, between two bare hundreds each time. Its
 // figures: against bare C_Sign alone, and for one hash against what no order of
-// steps that keeps the promise is faster than.
-func (c *CSC) against(ctx context.Context, d *doorway, bare func() error) ([]Figure, error) {
+// steps that keeps the promises is faster than.
+func (c *CSC) against(ctx context.Context, d *doorway, bare bareToken) ([]Figure, error) {
 	var figures []Figure
 	for _, size := range []struct {
 		hashes int
@@ -127,28 +139,20 @@ func (c *CSC) against(ctx context.Context, d *doorway, bare func() error) ([]Fig
 			if err != nil {
 				return nil, err
 			}
-			before, err := seconds(bare)
-			if err != nil {
-				return nil, fmt.Errorf("signing bare: %w", err)
-			}
-			signed, err := seconds(call)
+			took, limit, err := between(bare, call)
 			if err != nil {
 				return nil, err
 			}
-			after, err := seconds(bare)
-			if err != nil {
-				return nil, fmt.Errorf("signing bare: %w", err)
-			}
-			limit := (before + after) / 2 * float64(size.hashes) / hundred
-			durable, err := d.durable(ctx)
+			least, err := d.least(ctx, bare)
 			if err != nil {
 				return nil, err
 			}
 			if round < warm {
 				continue
 			}
-			ours, ratio = append(ours, signed), append(ratio, limit/signed)
-			floor, overFloor = append(floor, limit/(limit+durable)), append(overFloor, (limit+durable)/signed)
+			limit *= float64(size.hashes)
+			ours, ratio = append(ours, took), append(ratio, limit/took)
+			floor, overFloor = append(floor, limit/least), append(overFloor, least/took)
 		}
 		figures = append(figures, info(size.name, 1000*median(ours), "ms"), above(size.name+"_over_raw", median(ratio), size.limit))
 		if size.hashes == 1 {
@@ -158,10 +162,65 @@ func (c *CSC) against(ctx context.Context, d *doorway, bare func() error) ([]Fig
 	return figures, nil
 }
 
-// durable is how long the two commits of a signature take that have to reach the
-// disk, one before the key is used and one before the signature leaves, if they
-// did nothing else. As many bare C_Sign and these two are what no implementation
-// of that order is faster than.
+// between does something between two bare hundreds: how long it took, and how
+// long one bare C_Sign.
+func between(bare bareToken, do func() error) (took, limit float64, err error) {
+	before, err := seconds(bare.hundred)
+	if err != nil {
+		return 0, 0, fmt.Errorf("signing bare: %w", err)
+	}
+	if took, err = seconds(do); err != nil {
+		return 0, 0, err
+	}
+	after, err := seconds(bare.hundred)
+	if err != nil {
+		return 0, 0, fmt.Errorf("signing bare: %w", err)
+	}
+	return took, (before + after) / 2 / hundred, nil
+}
+
+// busy is one hash a call from many callers at a time: as many signatures as leave
+// in the time of one bare C_Sign on one session.
+func (c *CSC) busy(ctx context.Context, d *doorway, bare bareToken) (Figure, error) {
+	const callers, calls = 8, 4 * 8
+	var ratio []float64
+	for range c.Rounds {
+		waiting := make([]func() error, calls)
+		for i := range waiting {
+			var err error
+			if waiting[i], err = d.consent(ctx, 1); err != nil {
+				return Figure{}, err
+			}
+		}
+		took, limit, err := between(bare, func() error {
+			var group errgroup.Group
+			group.SetLimit(callers)
+			for _, call := range waiting {
+				group.Go(call)
+			}
+			return group.Wait()
+		})
+		if err != nil {
+			return Figure{}, err
+		}
+		ratio = append(ratio, limit*calls/took)
+	}
+	return info("doors/csc_signhash1_busy_over_raw", median(ratio), "ratio"), nil
+}
+
+// least is how long it takes at least: the sealed key is unwrapped and used, and
+// two commits reach the disk, one before the key is used and one before the
+// signature leaves.
+func (d *doorway) least(ctx context.Context, bare bareToken) (float64, error) {
+	sealed, err := seconds(bare.sealed)
+	if err != nil {
+		return 0, fmt.Errorf("signing bare with a sealed key: %w", err)
+	}
+	durable, err := d.durable(ctx)
+	return sealed + durable, err
+}
+
+// durable is how long two commits take that do nothing else.
 func (d *doorway) durable(ctx context.Context) (float64, error) {
 	conn, err := d.connect(ctx, d.name)
 	if err != nil {
@@ -248,9 +307,10 @@ func (d *doorway) consent(ctx context.Context, n int) (func() error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authorising: %w", err)
 	}
-	d.consents.last.Store(&csc.Consent{ClientID: d.app.ID, RequestID: r.ID, CredentialID: d.key.ID, SAD: a.SAD, ExpiresAt: a.ExpiresAt})
+	token := rand.Text()
+	d.consents.given.Store(token, csc.Consent{ClientID: d.app.ID, RequestID: r.ID, CredentialID: d.key.ID, SAD: a.SAD, ExpiresAt: a.ExpiresAt})
 	body, err := json.Marshal(map[string]any{
-		"credentialID": d.key.ID, "SAD": "token", "hashes": listed, "signAlgo": "1.2.840.113549.1.1.11", "hashAlgorithmOID": signer.SHA256,
+		"credentialID": d.key.ID, "SAD": token, "hashes": listed, "signAlgo": "1.2.840.113549.1.1.11", "hashAlgorithmOID": signer.SHA256,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("writing a call: %w", err)

@@ -24,9 +24,11 @@ func (s *Scale) Measure(ctx context.Context) ([]Figure, error) {
 
 const (
 	applications = 1000
-	// busy applications have all the requests: each has more than a page, also
-	// where there are few.
+	// busy applications have all the requests.
 	busy = 10
+	// least is the smallest number of requests: fewer of an application lie on so
+	// few pages that PostgreSQL sorts them all, and touches fewer for it.
+	least = 10 * applications
 	// calls of each kind in a round.
 	calls = 300
 )
@@ -46,7 +48,7 @@ func (s *Scale) compare(ctx context.Context, server *server) ([]Figure, error) {
 	}
 	var ledgers []*ledger
 	for _, size := range s.Scales {
-		l, err := server.ledger(ctx, max(size, applications))
+		l, err := server.ledger(ctx, max(size, least))
 		if err != nil {
 			return nil, fmt.Errorf("filling a database with %d requests: %w", size, err)
 		}

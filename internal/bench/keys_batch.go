@@ -29,11 +29,11 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 		return nil, err
 	}
 	defer process.stop(ctx)
-	bare, end, err := k.bareLoop(ctx)
+	bare, err := k.bareToken(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a bare loop: %w", err)
 	}
-	defer end()
+	defer bare.end()
 
 	var ours, raw, ratio []float64
 	for range 3 * k.Rounds {
@@ -45,7 +45,7 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("authorising: %w", err)
 		}
-		before, err := seconds(bare)
+		before, err := seconds(bare.hundred)
 		if err != nil {
 			return nil, fmt.Errorf("signing bare: %w", err)
 		}
@@ -53,7 +53,7 @@ func (k *Keys) batch(ctx context.Context, s *server) ([]Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signing: %w", err)
 		}
-		after, err := seconds(bare)
+		after, err := seconds(bare.hundred)
 		if err != nil {
 			return nil, fmt.Errorf("signing bare: %w", err)
 		}
@@ -78,26 +78,36 @@ func seconds(do func() error) (float64, error) {
 	return time.Since(began).Seconds(), err
 }
 
-// bareLoop signs as many times with nothing around C_Sign.
-func (k *Keys) bareLoop(ctx context.Context) (loop func() error, end func(), err error) {
+// bareToken is nothing around PKCS #11: a hundred C_Sign, and one with a key that is
+// unwrapped for it and destroyed.
+type bareToken struct {
+	hundred, sealed func() error
+	end             func()
+}
+
+func (k *Keys) bareToken(ctx context.Context) (bareToken, error) {
 	config := k.Config
 	config.Sessions = 1
 	keys, err := newBenchKeys(ctx, config, hsm.RSA3072)
 	if err != nil {
-		return nil, nil, err
+		return bareToken{}, err
 	}
 	p, err := keys.pair(config)
 	if err != nil {
-		return nil, nil, errors.Join(err, keys.close(ctx))
+		return bareToken{}, errors.Join(err, keys.close(ctx))
 	}
 	_, sign := p.pooled(ctx)
-	loop = func() error {
-		for range hundred {
-			if err := sign(); err != nil {
-				return err
+	_, sealed := p.sealed(ctx)
+	return bareToken{
+		hundred: func() error {
+			for range hundred {
+				if err := sign(); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	}
-	return loop, func() { _ = errors.Join(p.module.CloseSession(p.session), keys.close(ctx)) }, nil
+			return nil
+		},
+		sealed: sealed,
+		end:    func() { _ = errors.Join(p.module.CloseSession(p.session), keys.close(ctx)) },
+	}, nil
 }
