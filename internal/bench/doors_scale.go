@@ -29,6 +29,9 @@ const (
 	// least is the smallest number of requests: fewer of an application lie on so
 	// few pages that PostgreSQL sorts them all, and touches fewer for it.
 	least = 10 * applications
+	// list is how many pages a list of 51 touches, a few more or less by how
+	// PostgreSQL joins: fewer than that are no measure of growth.
+	list = 25
 	// calls of each kind in a round.
 	calls = 300
 )
@@ -92,7 +95,7 @@ func (s *Scale) compare(ctx context.Context, server *server) ([]Figure, error) {
 				smallest = pages
 				continue
 			}
-			figures = append(figures, below(name+"_ratio", pages/max(smallest, few), 1.2, "ratio"))
+			figures = append(figures, below(name+"_ratio", pages/max(smallest, list), 1.2, "ratio"))
 		}
 	}
 	largest := ledgers[len(ledgers)-1]
