@@ -181,6 +181,7 @@ func (h *house) methods(sad string) []method {
 // alike are methods that are the same in either version.
 func (h *house) alike() (out []method) {
 	data := optional("clientData")
+	stamp := map[string]any{"hash": b64(digestOf([]byte("uno"))), "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"}
 	for _, version := range []string{"v1/", "v2/"} {
 		out = append(out, []method{
 			{version + "info", "", map[string]any{"lang": "es"}, map[string]spoilt{"lang": optional("lang")}},
@@ -190,12 +191,9 @@ func (h *house) alike() (out []method) {
 			{version + "auth/revoke", "service", map[string]any{"token": "x", "token_type_hint": "access_token", "clientData": "x"}, map[string]spoilt{
 				"token": {text("token").missing, text("token").wrong, let}, "token_type_hint": optional("token_type_hint"), "clientData": data,
 			}},
-			{
-				version + "signatures/timestamp", "service", map[string]any{"hash": b64(digestOf([]byte("uno"))), "hashAlgo": signer.SHA256, "nonce": "1f", "clientData": "x"},
-				map[string]spoilt{
-					"hash": {text("hash").missing, text("hash").wrong, "Empty hash parameter"}, "hashAlgo": refused("hashAlgo"), "nonce": flag("nonce"), "clientData": data,
-				},
-			},
+			{version + "signatures/timestamp", "service", stamp, map[string]spoilt{
+				"hash": {text("hash").missing, text("hash").wrong, "Empty hash parameter"}, "hashAlgo": refused("hashAlgo"), "nonce": flag("nonce"), "clientData": data,
+			}},
 		}...)
 	}
 	return out
