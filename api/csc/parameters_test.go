@@ -245,6 +245,8 @@ func parameters(h *house) {
 	}
 	for _, m := range methods {
 		h.spoil(m, "%s")
+		h.answers(m.path+": deep", h.post(m.path, m.token, deep()), "400 invalid_request The request is nested too deeply")
+		h.answers(m.path+": an array", h.post(m.path, m.token, "[]"), "400 invalid_request The request is not a JSON object")
 	}
 	for around, m := range h.nested(sad) {
 		h.spoil(m, around)
@@ -361,7 +363,6 @@ func forms(h *house) {
 	const all = "v2/credentials/info"
 	const json8 = "application/json; charset=utf-8"
 	ordinary := map[string]string{"Content-Type": json8, "Authorization": "Bearer service"}
-	deep := strings.Repeat(`{"a":[`, 5000) + "1" + strings.Repeat(`]}`, 5000)
 	h.answers("no token", h.post(all, "", "{}"), "400 invalid_request Malformed authorization header")
 	for _, value := range []string{"Basic YTpi", "Bearer", "Bearer ", "service"} {
 		got := h.send1(http.MethodPost, all, strings.NewReader("{}"), map[string]string{"Content-Type": json8, "Authorization": value})
@@ -376,7 +377,7 @@ func forms(h *house) {
 	} {
 		h.answers(name, h.post(all, "service", body), "400 invalid_request The request is not a JSON object")
 	}
-	h.answers("10,000 deep", h.post(all, "service", deep), "400 invalid_request The request is nested too deeply")
+	h.answers("10,000 deep", h.post(all, "service", deep()), "400 invalid_request The request is nested too deeply")
 	for _, kind := range []string{"text/plain", "application/xml", "application/x-www-form-urlencoded", ""} {
 		got := h.send1(http.MethodPost, all, strings.NewReader("{}"), map[string]string{"Content-Type": kind, "Authorization": "Bearer service"})
 		h.answers(kind, got, "415 invalid_request The request is not application/json")
@@ -390,6 +391,9 @@ func forms(h *house) {
 		h.Error("a token stands in the log")
 	}
 }
+
+// deep is a body that nests 10,000 deep.
+func deep() string { return strings.Repeat(`{"a":[`, 5000) + "1" + strings.Repeat(`]}`, 5000) }
 
 // endless is a body of blanks.
 type endless struct{}
