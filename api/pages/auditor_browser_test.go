@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
+
+	"github.com/rubrica-firma/rubrica/internal/chromium"
 )
 
 // window is a real browser before an auditor's door.
@@ -35,13 +36,8 @@ type window struct {
 
 func newWindow(b *bureau) *window {
 	b.Helper()
-	name := "chromium"
-	if _, err := exec.LookPath(name); err != nil {
-		name = "google-chrome"
-	}
 	w := &window{bureau: b}
-	ctx, cancel := chromedp.NewContext(context.Background(), chromedp.WithListener(w.listen), chromedp.WithAllocatorOptions(
-		chromedp.ExecPath(name), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("accept-lang", "es-ES,es")))
+	ctx, cancel := chromedp.NewContext(context.Background(), chromedp.WithListener(w.listen), chromium.Options(chromedp.Flag("accept-lang", "es-ES,es")))
 	b.Cleanup(cancel)
 	w.ctx = ctx
 	if err := chromedp.Do(ctx); err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/rubrica-firma/rubrica/internal/axe"
+	"github.com/rubrica-firma/rubrica/internal/chromium"
 )
 
 // look is a way to see a page, and what is then looked for.
@@ -217,12 +217,7 @@ func TestAxeFindsNothing(t *testing.T) {
 
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	name := "chromium"
-	if _, err := exec.LookPath(name); err != nil {
-		name = "google-chrome"
-	}
-	ctx, cancel := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(
-		chromedp.ExecPath(name), chromedp.NoSandbox, chromedp.DisableGPU))
+	ctx, cancel := chromedp.NewContext(context.Background(), chromium.Options())
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("starting the browser: %v", err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/rubrica-firma/rubrica/audit"
+	"github.com/rubrica-firma/rubrica/internal/chromium"
 )
 
 // ceremony is what the pages' script does, on a page of the same origin.
@@ -41,8 +40,7 @@ func TestChromium(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	key := sha256.Sum256(h.own.RawSubjectPublicKeyInfo)
-	ctx, cancel := chromedp.NewContext(t.Context(), chromedp.WithAllocatorOptions(
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.DisableGPU,
+	ctx, cancel := chromedp.NewContext(t.Context(), chromium.Options(
 		// The door's certificate is of the test's own authority.
 		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:]))))
 	defer cancel()
@@ -113,19 +111,4 @@ func insert(ctx context.Context, t *testing.T) webauthn.AuthenticatorID {
 		t.Fatalf("inserting a device: %v", err)
 	}
 	return added.AuthenticatorID
-}
-
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "google-chrome"} {
-		path, err := exec.LookPath(name)
-		if err == nil {
-			return path
-		}
-		if !errors.Is(err, exec.ErrNotFound) {
-			t.Fatal(err)
-		}
-	}
-	t.Fatal("no browser: install chromium")
-	return ""
 }

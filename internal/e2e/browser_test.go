@@ -27,6 +27,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/rubrica-firma/rubrica/internal/chromium"
 )
 
 // screenshots is where the pictures of the documentation are to be kept;
@@ -35,8 +37,7 @@ func screenshots() string { return os.Getenv("SCREENSHOTS") }
 
 // chrome is the one browser of all tests; each tab has cookies of its own.
 var chrome = sync.OnceValues(func() (context.Context, error) {
-	ctx, _ := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions( // it ends with this process
-		chromedp.ExecPath(chromium()), chromedp.NoSandbox, chromedp.DisableGPU,
+	ctx, _ := chromedp.NewContext(context.Background(), chromium.Options( // it ends with this process
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("accept-lang", "es-ES,es"), chromedp.WindowSize(1280, 900)))
 	return ctx, chromedp.Do(ctx)
 })

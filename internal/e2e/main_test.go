@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rubrica-firma/rubrica/internal/chromium"
 	"github.com/rubrica-firma/rubrica/internal/scratch"
 )
 
@@ -86,7 +87,7 @@ func directory(under string) (string, error) {
 func checkPrograms() error {
 	var missing []string
 	for _, p := range []struct{ pkg, program string }{
-		{"chromium", chromium()}, {"poppler-utils", "pdfsig"}, {"poppler-utils", "pdftoppm"}, {"openssl", "openssl"}, {"qpdf", "qpdf"},
+		{"chromium", chromium.Name()}, {"poppler-utils", "pdfsig"}, {"poppler-utils", "pdftoppm"}, {"openssl", "openssl"}, {"qpdf", "qpdf"},
 	} {
 		if _, err := exec.LookPath(p.program); err != nil {
 			missing = append(missing, p.pkg)
@@ -96,15 +97,6 @@ func checkPrograms() error {
 		return nil
 	}
 	return fmt.Errorf("programs are missing: sudo apt-get install -y %s", strings.Join(slices.Compact(missing), " "))
-}
-
-func chromium() string {
-	for _, name := range []string{"chromium", "google-chrome"} {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
-		}
-	}
-	return "chromium"
 }
 
 // root is the top of the source tree.
