@@ -23,7 +23,11 @@ import (
 // pieceSize is what a content is cut into: what a process holds of it at a time.
 const pieceSize = 1 << 20
 
-// AddUpload implements requests.Store. Each piece is a transaction of its own, so
+// armful is how many pieces of an upload are stored at a time: each time costs a
+// commit.
+const armful = 4
+
+// AddUpload implements requests.Store. Each armful is a transaction of its own, so
 // that no connection waits for a sender. What is left where the process dies goes
 // with what no request uses.
 func (p Public) AddUpload(ctx context.Context, u signer.Upload, content io.Reader) (signer.Upload, error) {
@@ -37,19 +41,19 @@ func (p Public) AddUpload(ctx context.Context, u signer.Upload, content io.Reade
 }
 
 func (p Public) receive(ctx context.Context, u signer.Upload, content io.Reader) (signer.Upload, error) {
-	sum, piece := sha256.New(), make([]byte, pieceSize)
+	sum, held := sha256.New(), make([]byte, armful*pieceSize)
 	content = io.TeeReader(content, sum)
 	var end error
-	for n := uint32(0); end == nil; n++ {
+	for n := uint32(0); end == nil; n += armful {
 		var size int64
-		size, end = fill(piece, content)
+		size, end = fill(held, content)
 		if end != nil && !errors.Is(end, io.EOF) {
 			return u, end
 		}
 		if size == 0 {
 			break
 		}
-		if err := p.addPiece(ctx, u, n, piece[:size]); err != nil {
+		if err := p.addPieces(ctx, u, n, held[:size]); err != nil {
 			return u, err
 		}
 		u.Size += size
@@ -76,7 +80,7 @@ func fill(p []byte, from io.Reader) (size int64, err error) {
 	return size, err
 }
 
-func (p Public) addPiece(ctx context.Context, u signer.Upload, n uint32, piece []byte) error {
+func (p Public) addPieces(ctx context.Context, u signer.Upload, n uint32, held []byte) error {
 	return p.db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		if n == 0 {
 			_, err := conn.Exec(ctx, `
@@ -86,7 +90,7 @@ func (p Public) addPiece(ctx context.Context, u signer.Upload, n uint32, piece [
 				return err
 			}
 		}
-		return copyPieces(ctx, conn.Conn(), pieces(u.ID, n, int64(len(piece)), bytes.NewReader(piece)))
+		return copyPieces(ctx, conn.Conn(), pieces(u.ID, n, int64(len(held)), bytes.NewReader(held)))
 	})
 }
 
