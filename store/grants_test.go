@@ -292,6 +292,7 @@ func TestPublicSideColumns(t *testing.T) {
 			"requests":       "purged_at",
 
 			"augmentations": "at cms lacking level ordinal request_id tail",
+			"contents":      "sha256 size",
 			"documents":     "built content_id digest fixed_for hash layout level prefix revision signing_time update",
 
 			// Whether somebody may still be asked; a consent looks at it, and counts the
