@@ -56,7 +56,7 @@ RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBu
 # races run.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(MAKE) -j2 --output-sync=target races crashes
-	$(GO) test -p 4 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
 
 races: test-deps

@@ -16,8 +16,9 @@ import (
 	"github.com/rubrica-firma/rubrica/signer/pdf"
 )
 
-// bounded is how long reading any document may take.
-const bounded = 2 * time.Second
+// bounded is how long reading any document may take, where others are at work: what
+// is not bounded takes hours.
+const bounded = 20 * time.Second
 
 // TestDocuments updates every document of testdata/pdf, and every one that
 // MANIFEST.tsv calls signable in the directory that RUBRICA_CORPUS names, and
