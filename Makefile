@@ -51,12 +51,12 @@ build: deps
 RACED := ./signer/rpc/... ./store/... ./hsm/... ./audit/publication ./audit/witness ./ca/online
 RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBusy|Deregister$$|ChangeEmail
 
-# The two longest packages come first, so that none is left to run alone; e2e
+# The longest packages come first, so that none is left to run alone; e2e
 # mostly waits for processes that come back. So do the crashes, beside which the
 # races run.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(MAKE) -j2 --output-sync=target races crashes
-	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer ./internal/foreign $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
 
 races: test-deps
