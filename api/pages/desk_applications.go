@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -292,9 +293,16 @@ func (d *DeskDoor) showSecret(c echo.Context, id, name string, secret citizen.Se
 	})
 }
 
-// typedText is what a field holds, cut where no key or certificate is as long.
+// private is what only a private key has: as PEM (RFC 7468) and as JWK (RFC 7518).
+var private = regexp.MustCompile(`PRIVATE KEY|"d"\s*:`)
+
+// typedText is what a field holds, cut where no key or certificate is as long. A
+// private key, pasted in error, goes neither on nor back to the page.
 func typedText(c echo.Context, name string) string {
 	text := c.FormValue(name)
+	if private.MatchString(text) {
+		return ""
+	}
 	return strings.ToValidUTF8(text[:min(len(text), deskTextLimit)], "�")
 }
 

@@ -83,7 +83,7 @@ func (s *sampler) newApplications(whole signer.RegisteredClient) {
 		return Problem{field, policies.Refuse(policies.QueryInvalid, "reason", reason)}
 	}
 	register("errores", DeskApplicationForm{
-		Client: whole.ID, Contact: "sistemas\u202e", Returns: "sede.valdehierro.example.es", Proof: proofCertificate, Paper: "-----BEGIN PRIVATE KEY-----", Reason: "ver",
+		Client: whole.ID, Contact: "sistemas\u202e", Returns: "sede.valdehierro.example.es", Proof: proofCertificate, Paper: "-----BEGIN PUBLIC KEY-----", Reason: "ver",
 	}, wrong(deskFieldApplication, "application_name"), wrong(deskFieldOrganisation, "application_organisation"), wrong(deskFieldContact, "contact"),
 		wrong(deskFieldReturns, "return_address"), wrong(deskFieldProof, "client_proof"), wrong(deskFieldPaper, "client_certificate"), wrong(deskFieldScopes, "scopes"),
 		Problem{deskFieldReason, policies.Refuse(policies.ReasonMissing)})

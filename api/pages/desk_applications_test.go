@@ -191,6 +191,13 @@ func TestDeskNewApplication(t *testing.T) {
 		h.want(h.post(path, form(wrong)), 422, "", `id="`+field+`-problem"`, `value="`+client+`"`, `value="Padrón de habitantes"`, "https://padron.example.es/w</textarea>", `value="service" autocomplete="off" checked`)
 	}
 	h.want(h.post(path, form(map[string]string{"prueba": "secret"})), 422, "", `id="prueba-problem"`, "-----BEGIN PUBLIC KEY-----")
+	for _, pasted := range []string{"-----BEGIN EC PRIVATE KEY-----\r\nc2VjcmV0", `{"kty":"EC", "d" : "c2VjcmV0"}`} {
+		answer := h.post(path, form(map[string]string{"credencial": pasted}))
+		h.want(answer, 422, "", `id="credencial-problem"`)
+		if strings.Contains(answer.body, "c2VjcmV0") {
+			t.Error("got a private key shown again")
+		}
+	}
 	if len(h.counter.changes) > 0 {
 		t.Fatalf("got %v registered, want nothing", h.counter.changes)
 	}
