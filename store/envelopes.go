@@ -326,13 +326,14 @@ func (db *DB) tell(ctx context.Context, tx pgx.Tx, requestID string, event signe
 	return db.goOn(ctx, tx, envelope, at)
 }
 
-// goOn has an envelope, if there is one, do what follows from an outcome. A
+// goOn has an envelope, if there is one, do what follows from an outcome: at once,
+// as only a job without a time is, and the others wait for River's leader. A
 // second look finds what a process that died has left of the first.
 func (db *DB) goOn(ctx context.Context, tx pgx.Tx, envelopeID string, at time.Time) error {
 	if envelopeID == "" {
 		return nil
 	}
-	return db.settle(ctx, tx, envelopeID, at, at.Add(settlingDelay))
+	return db.settle(ctx, tx, envelopeID, time.Time{}, at.Add(settlingDelay))
 }
 
 func (db *DB) settle(ctx context.Context, tx pgx.Tx, envelopeID string, looks ...time.Time) error {
