@@ -83,6 +83,9 @@ type RegisteredClient struct {
 	CreatedAt time.Time
 }
 
+// KeyLife is for how many years a key is good unless somebody says otherwise.
+const KeyLife = 2
+
 // ClientKey is a public key with which an application shows who it is.
 type ClientKey struct {
 	ID        string

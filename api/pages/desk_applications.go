@@ -204,9 +204,6 @@ func oneOf(r signer.RegisteredClient, what citizen.ApplicationAspect, id string)
 	return o, false
 }
 
-// keyLife is for how long a key is good unless somebody says otherwise.
-const keyLife = 2 // years
-
 func (d *DeskDoor) askChange(c echo.Context) error {
 	view, x, asking, err := d.changeView(c)
 	if err != nil {
@@ -214,7 +211,7 @@ func (d *DeskDoor) askChange(c echo.Context) error {
 	}
 	now := d.Now().UTC()
 	given := map[string]string{
-		deskFieldReason: asking.Reason, deskFieldContact: view.App.Contact, deskFieldFrom: now.Format(time.DateOnly), deskFieldUntil: now.AddDate(keyLife, 0, 0).Format(time.DateOnly),
+		deskFieldReason: asking.Reason, deskFieldContact: view.App.Contact, deskFieldFrom: now.Format(time.DateOnly), deskFieldUntil: now.AddDate(signer.KeyLife, 0, 0).Format(time.DateOnly),
 	}
 	if !view.until.IsZero() {
 		given[deskFieldUntil] = view.until.Add(-time.Nanosecond).UTC().Format(time.DateOnly) // the last day

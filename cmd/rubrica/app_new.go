@@ -16,8 +16,6 @@ const (
 	// maxAppName is in characters: an SMS and the window of a letter show names.
 	maxAppName = 100
 	maxContact = 200
-	// keyLife is for how long the keys are good that an application brings.
-	keyLife = 2 * 365 * 24 * time.Hour
 )
 
 // newClient reads an application that is to be registered, at the command line or
@@ -29,7 +27,7 @@ func newClient(id string, n citizen.NewApplication, secretHash []byte, now time.
 	}
 	err := checkNew(n)
 	if err == nil && n.Keys != "" {
-		c.Keys, err = clientKeys(n.Keys, now, now.Add(keyLife))
+		c.Keys, err = clientKeys(n.Keys, now, now.AddDate(signer.KeyLife, 0, 0))
 	}
 	if err == nil && n.Certificate != "" {
 		c.Certificates = make([]signer.ClientCertificate, 1)
