@@ -25,7 +25,7 @@ const pieceSize = 1 << 20
 
 // armful is how many pieces of an upload are stored at a time: each time costs a
 // commit.
-const armful = 4
+const armful = 8
 
 // AddUpload implements requests.Store. Each armful is a transaction of its own, so
 // that no connection waits for a sender. What is left where the process dies goes

@@ -93,7 +93,7 @@ func (a *deposit) request(id, application string, u signer.Upload, c signer.NewC
 func TestContents(t *testing.T) {
 	t.Parallel()
 	a := newDeposit(t)
-	content := make([]byte, 6<<20+17)
+	content := make([]byte, 10<<20+17)
 	_, _ = rand.Read(content)
 	u := a.upload("large", content)
 	for name, c := range map[string]signer.NewContent{"named": {Upload: "large"}, "held": signer.HeldContent(content)} {
@@ -165,7 +165,7 @@ func TestUploadThatBreaksOff(t *testing.T) {
 		}
 		return rows
 	}
-	for _, size := range []int64{0, 2, 4 << 20, 5<<20 - 1} {
+	for _, size := range []int64{0, 2, 8 << 20, 9<<20 - 1} {
 		for _, cause := range []error{io.ErrUnexpectedEOF, errors.New("the connection was reset")} {
 			ctx, leave := context.WithCancel(t.Context())
 			broken := io.MultiReader(io.LimitReader(rand.Reader, size), failing(func() error { leave(); return cause }))
@@ -205,7 +205,7 @@ func TestUploadWhileItArrives(t *testing.T) {
 		_, err := public.AddUpload(t.Context(), signer.Upload{ID: "slow", ApplicationID: "sede", CreatedAt: a.now}, from)
 		done <- err
 	}()
-	if _, err := to.Write(make([]byte, 4<<20+1)); err != nil { // more is asked for: the first four pieces are stored
+	if _, err := to.Write(make([]byte, 8<<20+1)); err != nil { // more is asked for: the first eight pieces are stored
 		t.Fatal(err)
 	}
 	if _, err := public.Upload(t.Context(), "sede", "slow"); !errors.Is(err, policies.Refuse(policies.UploadUnknown)) {
