@@ -81,7 +81,11 @@ func fill(p []byte, from io.Reader) (size int64, err error) {
 }
 
 func (p Public) addPieces(ctx context.Context, u signer.Upload, n uint32, held []byte) error {
-	return p.db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+	if err := p.db.bulk.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.db.bulk.Release(1)
+	return classify(p.db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		if n == 0 {
 			_, err := conn.Exec(ctx, `
 				INSERT INTO contents (id, application_id, created_at)
@@ -91,7 +95,7 @@ func (p Public) addPieces(ctx context.Context, u signer.Upload, n uint32, held [
 			}
 		}
 		return copyPieces(ctx, conn.Conn(), pieces(u.ID, n, int64(len(held)), bytes.NewReader(held)))
-	})
+	}))
 }
 
 // Upload implements requests.Store.
@@ -213,6 +217,10 @@ func (p Public) WriteContent(ctx context.Context, w io.Writer, requestID string,
 
 // WriteUpload implements requests.Store.
 func (p Public) WriteUpload(ctx context.Context, w io.Writer, id string) error {
+	if err := p.db.bulk.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.db.bulk.Release(1)
 	rows, err := p.db.pool.Query(ctx, `
 		SELECT data
 		FROM content_pieces

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,6 +225,65 @@ func TestUploadWhileItArrives(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("got an upload whose beginning had been forgotten")
 	}
+}
+
+// However many documents are on their way, what is a line long goes past them.
+func TestUploadsLeaveConnections(t *testing.T) {
+	t.Parallel()
+	a := newDeposit(t)
+	u := a.upload("there", []byte("contenido"))
+	pool, err := store.Open(t.Context(), a.url.API+"&pool_max_conns=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	public := store.ForPublic(pool)
+	locked, err := as(t, a.url.Owner).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := locked.Exec(t.Context(), `LOCK TABLE content_pieces IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			if i%2 == 0 {
+				if err := public.WriteUpload(t.Context(), io.Discard, "there"); err != nil {
+					t.Errorf("reading: %v", err)
+				}
+				return
+			}
+			up := signer.Upload{ID: strings.Repeat("x", i), ApplicationID: "sede", CreatedAt: a.now}
+			if _, err := public.AddUpload(t.Context(), up, strings.NewReader("contenido")); err != nil {
+				t.Errorf("writing: %v", err)
+			}
+		})
+	}
+	watch := as(t, a.url.Owner)
+	waiting := func() (n int) {
+		t.Helper()
+		err := watch.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE relation = 'content_pieces'::regclass AND NOT granted`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for waiting() == 0 && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got, err := public.Upload(ctx, "sede", "there"); err != nil || got.Size != u.Size {
+		t.Errorf("meanwhile: got %+v, %v", got, err)
+	}
+	if n := waiting(); n != 1 {
+		t.Errorf("got %d connections that wait for the pieces, want half of them", n)
+	}
+	if err := locked.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
 }
 
 // Contents go when the retention is over, and those that no request used after a day.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/policies"
@@ -20,6 +21,9 @@ import (
 type DB struct {
 	pool conns
 	jobs *river.Client[pgx.Tx] // inserts only
+	// bulk has the connections that whole documents may take. The rest is for
+	// whoever reads or writes a line meanwhile.
+	bulk *semaphore.Weighted
 	// Now is the clock that the log is held against.
 	Now func() time.Time
 	// Admit, if there is one, may refuse what would follow this head of the log.
@@ -57,7 +61,7 @@ func Open(ctx context.Context, url string) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("opening the job queue: %w", err)
 	}
-	return &DB{pool: conns{pool}, jobs: jobs, Now: time.Now}, nil
+	return &DB{pool: conns{pool}, jobs: jobs, bulk: semaphore.NewWeighted(int64(max(1, config.MaxConns/2))), Now: time.Now}, nil
 }
 
 // Close ends all connections.
