@@ -28,7 +28,7 @@ func applicationChange() []Field {
 	return append([]Field{
 		required("application", KindString, "client id").term(TermApplication),
 		required("change", KindString, "what was changed").one(
-			"enabled", "disabled", "secret_replaced", "contact", "switched_on", "switched_off", "limits",
+			"enabled", "disabled", "secret_replaced", "contact", "switched_on", "switched_off", "scopes", "limits",
 			"redirect_added", "redirect_removed", "key_added", "key_until", "key_removed", "certificate_added", "certificate_until", "certificate_removed",
 			"webhook_added", "webhook_removed",
 		),
@@ -38,6 +38,7 @@ func applicationChange() []Field {
 		optional("certificate_sha256", KindHex, "hash of the TLS certificate"),
 		optional("not_before", KindTime, "from when it is good"),
 		optional("not_after", KindTime, "until when"),
+		optional("scopes", KindList, "what it may ask for").each(KindString),
 		optional("doors", KindList, "through which it may come; empty: all").each(KindString),
 		optional("formats", KindList, "of signatures; empty: all").each(KindString),
 		optional("levels", KindList, "of signatures; empty: all").each(KindString),

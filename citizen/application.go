@@ -21,6 +21,8 @@ type ApplicationChange struct {
 	// From and Until are when a key is good, year-month-day.
 	From  string `json:"from,omitzero"`
 	Until string `json:"until,omitzero"`
+	// Scopes are what it may ask for, all of them.
+	Scopes []string `json:"scopes,omitzero"`
 	// Doors, Formats, Levels and Calls are the limits, all of them.
 	Doors   []string `json:"doors,omitzero"`
 	Formats []string `json:"formats,omitzero"`
@@ -56,6 +58,7 @@ const (
 	ApplicationContact     ApplicationAspect = "contact"
 	ApplicationSwitchedOn  ApplicationAspect = "switched_on"
 	ApplicationSwitchedOff ApplicationAspect = "switched_off"
+	ApplicationScopes      ApplicationAspect = "scopes"
 	ApplicationLimits      ApplicationAspect = "limits"
 	RedirectAdded          ApplicationAspect = "redirect_added"
 	RedirectRemoved        ApplicationAspect = "redirect_removed"
@@ -73,8 +76,8 @@ const (
 // ApplicationAspects are all of them.
 func ApplicationAspects() []ApplicationAspect {
 	return []ApplicationAspect{
-		ApplicationAdded, ApplicationEnabled, ApplicationDisabled, ApplicationContact, ApplicationSwitchedOn, ApplicationSwitchedOff, ApplicationLimits,
-		RedirectAdded, RedirectRemoved, KeyAdded, KeyUntil, KeyRemoved, CertificateAdded, CertificateUntil, CertificateRemoved, SecretReplaced,
+		ApplicationAdded, ApplicationEnabled, ApplicationDisabled, ApplicationContact, ApplicationSwitchedOn, ApplicationSwitchedOff, ApplicationScopes,
+		ApplicationLimits, RedirectAdded, RedirectRemoved, KeyAdded, KeyUntil, KeyRemoved, CertificateAdded, CertificateUntil, CertificateRemoved, SecretReplaced,
 		WebhookAdded, WebhookRemoved,
 	}
 }

@@ -140,6 +140,17 @@ func (a Administration) Switch(ctx context.Context, id, name string, on bool, no
 	return err
 }
 
+// SetScopes sets what a client may ask for, all of it. An office registers people,
+// and nothing else does: it has a key of its own (policies.QueryInvalid).
+func (a Administration) SetScopes(ctx context.Context, id string, scopes []string, now time.Time) error {
+	return a.change(ctx, id, map[string]any{"change": "scopes", "scopes": scopes}, now, func(tx pgx.Tx) error {
+		return swap(ctx, tx, policies.Refuse(policies.QueryInvalid, "reason", "scopes"), `
+			UPDATE applications
+			SET scopes = @scopes
+			WHERE id = @id AND public_key IS NULL`, pgx.NamedArgs{"id": id, "scopes": scopes})
+	})
+}
+
 // Limit sets what a client may use: its doors, formats, levels and
 // calls a second, all of them as they stand in c.
 func (a Administration) Limit(ctx context.Context, c signer.Client, now time.Time) error {

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -201,6 +202,22 @@ func TestResealOffices(t *testing.T) {
 	}
 	if o, err := c.db.Office(t.Context(), "office"); err != nil || o.SealEpoch != 3 {
 		t.Errorf("got epoch %d %v, want 3", o.SealEpoch, err)
+	}
+}
+
+// TestOfficesStay: whoever registers people asks for nothing else.
+func TestOfficesStay(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	admin := c.db.Administration(store.Operator{})
+	if err := admin.SetScopes(t.Context(), "office", []string{"signature"}, time.Now()); !errors.Is(err, policies.Refuse(policies.QueryInvalid)) {
+		t.Errorf("got %v, want it refused", err)
+	}
+	if err := admin.SetScopes(t.Context(), "nobody", []string{"signature"}, time.Now()); !errors.Is(err, policies.Refuse(policies.ApplicationUnknown)) {
+		t.Errorf("of nobody: got %v, want nobody known", err)
+	}
+	if o, err := c.db.Office(t.Context(), "office"); err != nil || !slices.Equal(o.Scopes, c.office.Scopes) {
+		t.Errorf("got %v %v, want it as it was", o.Scopes, err)
 	}
 }
 

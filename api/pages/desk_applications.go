@@ -71,6 +71,7 @@ type remake struct {
 func remakes() []remake {
 	return []remake{
 		{slug: "contacto", what: citizen.ApplicationContact, fields: []string{deskFieldContact}},
+		{slug: "permisos", what: citizen.ApplicationScopes},
 		{slug: "limites", what: citizen.ApplicationLimits, fields: []string{deskFieldCalls}},
 		{slug: "direccion", what: citizen.RedirectAdded, fields: []string{deskFieldAddress}},
 		{slug: "quitar-direccion", what: citizen.RedirectRemoved, danger: true, about: true},
@@ -153,6 +154,9 @@ func (d *DeskDoor) changeView(c echo.Context) (*DeskChange, remake, desk.Asking,
 	if err != nil {
 		return nil, x, asking, err
 	}
+	if x.what == citizen.ApplicationScopes && isOffice(r) {
+		return nil, x, asking, policies.Refuse(policies.NotFound) // it stays what it is
+	}
 	view := newDeskChange(r, x)
 	view.Self, view.Desk, view.SubmitURL = c.Request().URL.RequestURI(), d.head(c, "applications"), c.Request().URL.RequestURI()
 	if x.about {
@@ -222,7 +226,7 @@ func (d *DeskDoor) askChange(c echo.Context) error {
 	if err := view.fill(x, func(name string) string { return given[name] }); err != nil {
 		return err
 	}
-	view.choose(x, named(view.App.Doors), named(view.App.Formats), named(view.App.Levels))
+	view.choose(asItIs(view.App))
 	return d.show(c, http.StatusOK, view)
 }
 
@@ -253,7 +257,7 @@ func (d *DeskDoor) change(c echo.Context) error {
 	if err := view.fill(x, func(name string) string { return typedText(c, name) }); err != nil {
 		return err
 	}
-	view.choose(x, wanted.Doors, wanted.Formats, wanted.Levels)
+	view.choose(wanted)
 	return d.show(c, http.StatusUnprocessableEntity, view)
 }
 
@@ -318,11 +322,10 @@ func readChange(c echo.Context, x remake, view *DeskChange) citizen.ApplicationC
 		if _, err := wanted.End(); err != nil {
 			view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
 		}
+	case citizen.ApplicationScopes:
+		wanted.Scopes = ticked(c)[deskFieldScopes]
 	case citizen.ApplicationLimits:
-		form, err := c.FormParams()
-		if err != nil {
-			form = url.Values{}
-		}
+		form := ticked(c)
 		wanted.Doors, wanted.Formats, wanted.Levels = form[deskFieldDoors], form[deskFieldFormats], form[deskFieldLevels]
 		calls, err := strconv.ParseUint(cmp.Or(strings.TrimSpace(c.FormValue(deskFieldCalls)), "0"), 10, 16)
 		if err != nil {
@@ -333,12 +336,32 @@ func readChange(c echo.Context, x remake, view *DeskChange) citizen.ApplicationC
 	return wanted
 }
 
+// ticked is a form whose fields may have several values; one that cannot be read
+// has none.
+func ticked(c echo.Context) url.Values {
+	form, err := c.FormParams()
+	if err != nil {
+		return url.Values{}
+	}
+	return form
+}
+
 // changeField is beside which field of a change's form a refusal stands.
 func changeField(refusal *policies.Refusal, x remake) string {
-	if refusal.Code != policies.QueryInvalid || len(x.fields) == 0 {
+	switch {
+	case refusal.Code != policies.QueryInvalid:
+		return ""
+	case x.what == citizen.ApplicationScopes:
+		return deskFieldScopes
+	case len(x.fields) == 0:
 		return ""
 	}
 	return x.fields[0]
+}
+
+// asItIs is what may be ticked of an application, as it is.
+func asItIs(r signer.RegisteredClient) citizen.ApplicationChange {
+	return citizen.ApplicationChange{Scopes: r.Scopes, Doors: r.Doors, Formats: named(r.Formats), Levels: named(r.Levels)}
 }
 
 // named are names as text.

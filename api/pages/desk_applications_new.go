@@ -2,7 +2,6 @@ package pages
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -99,13 +98,9 @@ func (d *DeskDoor) addApplication(c echo.Context) error {
 
 func readApplicationForm(c echo.Context) DeskApplicationForm {
 	line := func(name string) string { return policies.Line(clip(c.FormValue(name))) }
-	ticked, err := c.FormParams()
-	if err != nil {
-		ticked = url.Values{} // and nothing is
-	}
 	return DeskApplicationForm{
 		Client: line(deskFieldClient), Name: line(deskFieldApplication), Organisation: line(deskFieldOrganisation), Contact: line(deskFieldContact),
-		Scopes: ticked[deskFieldScopes], Returns: typedText(c, deskFieldReturns), Proof: line(deskFieldProof), Paper: strings.TrimSpace(typedText(c, deskFieldPaper)),
+		Scopes: ticked(c)[deskFieldScopes], Returns: typedText(c, deskFieldReturns), Proof: line(deskFieldProof), Paper: strings.TrimSpace(typedText(c, deskFieldPaper)),
 		Reason: line(deskFieldReason),
 	}
 }

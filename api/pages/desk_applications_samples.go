@@ -103,14 +103,14 @@ func (s *sampler) change(state string, view *DeskChange, x remake) {
 	if err := view.fill(x, func(name string) string { return typed[name] }); err != nil {
 		panic(err) // a change with a field that there is none of
 	}
-	view.choose(x, named(view.App.Doors), named(view.App.Formats), named(view.App.Levels))
+	view.choose(asItIs(view.App))
 	s.add(state, view)
 }
 
 // tame leads every way of a sample to the sample.
 func (v *DeskApplication) tame() *DeskApplication {
 	for _, address := range []*string{
-		&v.ContactURL, &v.LimitsURL, &v.KeyURL, &v.CertificateURL, &v.SecretURL, &v.ReturnURL, &v.WebhookURL, &v.DisableURL, &v.EnableURL, &v.BackURL,
+		&v.ContactURL, &v.ScopesURL, &v.LimitsURL, &v.KeyURL, &v.CertificateURL, &v.SecretURL, &v.ReturnURL, &v.WebhookURL, &v.DisableURL, &v.EnableURL, &v.BackURL,
 	} {
 		if *address != "" {
 			*address = "#main"

@@ -74,6 +74,7 @@ func TestDeskApplications(t *testing.T) {
 	}
 	for slug, sentences := range map[string][]string{
 		"contacto":                   {`value="sede@example.es"`, deskReason},
+		"permisos":                   {`value="signature" autocomplete="off" checked`},
 		"limites":                    {`name="puertas" type="checkbox" value="rest" autocomplete="off" checked`, `value="7"`},
 		"clave":                      {"<textarea", `type="date"`},
 		"quitar-clave?de=old":        {"old", "nadie podrá entrar con esta clave"},
@@ -102,6 +103,7 @@ func TestDeskApplications(t *testing.T) {
 	}{
 		{"contacto", map[string]string{"contacto": " 985 000 000 "}, citizen.ApplicationChange{What: citizen.ApplicationContact, Value: "985 000 000"}},
 		{"limites", map[string]string{"puertas": "csc-v2", "formatos": "hash", "niveles": "B-LT", "llamadas": "30"}, citizen.ApplicationChange{What: citizen.ApplicationLimits, Doors: []string{"csc-v2"}, Formats: []string{"hash"}, Levels: []string{"B-LT"}, Calls: 30}},
+		{"permisos", map[string]string{"permisos": "credential"}, citizen.ApplicationChange{What: citizen.ApplicationScopes, Scopes: []string{"credential"}}},
 		{"direccion", map[string]string{"direccion": "https://sede.example.es/otra"}, citizen.ApplicationChange{What: citizen.RedirectAdded, Value: "https://sede.example.es/otra"}},
 		{"quitar-direccion?de=https%3A%2F%2Fsede.example.es%2Fvuelta%3Fa%3D1%26b%3D2", nil, citizen.ApplicationChange{What: citizen.RedirectRemoved, Value: "https://sede.example.es/vuelta?a=1&b=2"}},
 		{"clave", map[string]string{"clave": "-----BEGIN", "desde": "2027-01-01", "hasta": "2028-01-01"}, citizen.ApplicationChange{What: citizen.KeyAdded, Value: "-----BEGIN", From: "2027-01-01", Until: "2028-01-01"}},
@@ -140,6 +142,16 @@ func TestDeskApplications(t *testing.T) {
 	}
 	h.counter.refuses = policies.Refuse(policies.QueryInvalid, "reason", "client_key")
 	h.want(h.post(at+"clave", map[string]string{"clave": "PRIVATE", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason}), 422, "", "Eso no es una clave pública", `id="clave-problem"`)
+	h.counter.refuses = policies.Refuse(policies.QueryInvalid, "reason", "scopes")
+	h.want(h.post(at+"permisos", map[string]string{"motivo": deskReason}), 422, "", "No ha marcado nada", `id="permisos-problem"`)
+	h.counter.refuses = nil
+	h.counter.application.Scopes = []string{"registration"}
+	h.want(h.get("/mesa/aplicaciones/sede"), 200, "", "Registrar personas")
+	for _, a := range []deskAnswer{h.get(at + "permisos"), h.post(at+"permisos", map[string]string{"permisos": "signature", "motivo": deskReason})} {
+		if a.status != http.StatusNotFound {
+			t.Errorf("an office that would be something else: got %d, want 404", a.status)
+		}
+	}
 	h.officers.visit.Account.Role = desk.RoleOfficer
 	for _, path := range []string{"", "/nueva", "/sede", "/sede/desactivar"} {
 		if a := h.get("/mesa/aplicaciones" + path); a.status != http.StatusForbidden {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/citizen"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/signer/cades"
@@ -83,7 +85,11 @@ type DeskApplicationRow struct {
 }
 
 // Office is whether it registers people.
-func (r DeskApplicationRow) Office() bool { return slices.Contains(r.Scopes, "registration") }
+func (r DeskApplicationRow) Office() bool { return isOffice(r.RegisteredClient) }
+
+func isOffice(r signer.RegisteredClient) bool {
+	return slices.Contains(r.Scopes, api.ScopeRegistration)
+}
 
 // DeskApplication is one application.
 type DeskApplication struct {
@@ -96,8 +102,9 @@ type DeskApplication struct {
 	Returns            []DeskReturn
 	Webhooks           []DeskReturn
 	Switches           []DeskSwitch
-	// The ways to its changes; of EnableURL and DisableURL there is one.
-	ContactURL, LimitsURL, KeyURL, CertificateURL, SecretURL, ReturnURL, WebhookURL, DisableURL, EnableURL, BackURL string
+	// The ways to its changes; of EnableURL and DisableURL there is one, and an
+	// office's scopes stay.
+	ContactURL, ScopesURL, LimitsURL, KeyURL, CertificateURL, SecretURL, ReturnURL, WebhookURL, DisableURL, EnableURL, BackURL string
 }
 
 // DeskPaper is a key or a certificate, by its id.
@@ -143,6 +150,9 @@ func newDeskApplication(r signer.RegisteredClient, now time.Time) *DeskApplicati
 	v := &DeskApplication{
 		App: r, ContactURL: way("contacto", ""), LimitsURL: way("limites", ""), KeyURL: way("clave", ""), CertificateURL: way("certificado", ""), SecretURL: way("secreto", ""),
 		ReturnURL: way("direccion", ""), WebhookURL: way("avisos", ""), BackURL: deskApplicationsPath,
+	}
+	if !isOffice(r) {
+		v.ScopesURL = way("permisos", "")
 	}
 	for _, k := range r.Keys {
 		p := newDeskPaper(k.NotBefore, k.NotAfter, k.AddedAt, now)
@@ -228,22 +238,30 @@ func (v *DeskChange) fill(x remake, typed func(name string) string) (err error) 
 	return err
 }
 
-// choose makes the choices of the limits.
-func (v *DeskChange) choose(x remake, doors, formats, levels []string) {
-	if x.slug != "limites" {
-		return
+// choose makes the choices of the scopes or of the limits.
+func (v *DeskChange) choose(taken citizen.ApplicationChange) {
+	switch citizen.ApplicationAspect(v.Change) { //nolint:exhaustive // the others have none
+	case citizen.ApplicationScopes:
+		choices := newDeskChoices(deskFieldScopes, "desk.newapp.scopes", api.ClientScopes(), taken.Scopes)
+		choices.Problem = v.Problem(deskFieldScopes)
+		v.Choices = []DeskChoices{choices}
+	case citizen.ApplicationLimits:
+		v.Choices = limitChoices(taken)
 	}
-	v.Choices = nil
+}
+
+func limitChoices(taken citizen.ApplicationChange) (choices []DeskChoices) {
 	for _, group := range []struct {
 		name       string
 		all, taken []string
 	}{
-		{deskFieldDoors, signer.Doors(), doors},
-		{deskFieldFormats, named(signer.Formats()), formats},
-		{deskFieldLevels, named(cades.Levels()), levels},
+		{deskFieldDoors, signer.Doors(), taken.Doors},
+		{deskFieldFormats, named(signer.Formats()), taken.Formats},
+		{deskFieldLevels, named(cades.Levels()), taken.Levels},
 	} {
-		v.Choices = append(v.Choices, newDeskChoices(group.name, "desk.app.none_ticked", group.all, group.taken))
+		choices = append(choices, newDeskChoices(group.name, "desk.app.none_ticked", group.all, group.taken))
 	}
+	return choices
 }
 
 func newDeskChoices(name, hint string, all, taken []string) DeskChoices {

@@ -31,6 +31,7 @@ type AppCommand struct {
 	Certificate  AppCertificateCommand  `cmd:"" help:"TLS certificates by which an application shows who it is."`
 	Redirect     AppRedirectCommand     `cmd:"" help:"Addresses to which browsers may come back."`
 	Switch       AppSwitchCommand       `cmd:"" help:"Relax the FAPI 2.0 security profile for an application, or no longer."`
+	Scopes       AppScopesCommand       `cmd:"" help:"Say what an application may ask for."`
 	Limits       AppLimitsCommand       `cmd:"" help:"Say through which doors an application may come, for what, and how often."`
 	Contact      AppContactCommand      `cmd:"" help:"Say whom to tell when something is wrong."`
 	Disable      AppDisableCommand      `cmd:"" help:"Shut an application out, at once."`

@@ -57,6 +57,8 @@ func applicationChange(c citizen.ApplicationChange, now time.Time) (change, erro
 		return func(ctx context.Context, a store.Administration) error {
 			return a.Switch(ctx, id, value, c.What == citizen.ApplicationSwitchedOn, now)
 		}, nil
+	case citizen.ApplicationScopes:
+		return func(ctx context.Context, a store.Administration) error { return a.SetScopes(ctx, id, c.Scopes, now) }, checkScopes(c.Scopes)
 	case citizen.ApplicationLimits:
 		limited, err := limits(c)
 		return func(ctx context.Context, a store.Administration) error { return a.Limit(ctx, limited, now) }, err

@@ -72,6 +72,7 @@ func TestApplicationsAtTheDesk(t *testing.T) {
 		{What: citizen.CertificateAdded, Value: certificate},
 		{What: citizen.RedirectAdded, Value: "https://sede.example.es/otra"},
 		{What: citizen.RedirectRemoved, Value: "https://sede.example.es/v"},
+		{What: citizen.ApplicationScopes, Scopes: []string{"signature", "service"}},
 		{What: citizen.ApplicationLimits, Doors: []string{"rest"}, Formats: []string{"pades"}, Levels: []string{"B-T"}, Calls: 9},
 		{What: citizen.ApplicationContact, Value: "sede@example.es"},
 		{What: citizen.ApplicationSwitchedOn, Value: "csc-v1"},
@@ -101,7 +102,7 @@ func TestApplicationsAtTheDesk(t *testing.T) {
 	if len(told) != 1 || told[0].URL != "https://sede.example.es/avisos" || !bytes.Equal(client.SecretHash, api.SecretHash(secret.Reveal())) {
 		t.Errorf("got %v and %x, want it told there, and the secret's hash", told, client.SecretHash)
 	}
-	if !enabled || len(client.Keys) != 1 || len(client.Certificates) != 0 || client.Calls != 9 || client.Contact != "sede@example.es" || !gocmp.Equal(client.Doors, []string{"rest"}) ||
+	if !enabled || len(client.Keys) != 1 || len(client.Certificates) != 0 || client.Calls != 9 || client.Contact != "sede@example.es" || !gocmp.Equal(client.Doors, []string{"rest"}) || !gocmp.Equal(client.Scopes, []string{"signature", "service"}) ||
 		!gocmp.Equal(client.ReturnAddresses, []string{"https://sede.example.es/otra"}) || client.Keys[0].NotAfter.Format(time.DateOnly) != "2047-01-01" {
 		t.Errorf("got %+v, want all of it changed", client)
 	}
@@ -125,6 +126,7 @@ func TestApplicationsAtTheDesk(t *testing.T) {
 		"return_address":     {What: citizen.RedirectAdded, Value: "https://sede.example.es/#x"},
 		"contact":            {What: citizen.ApplicationContact, Value: strings.Repeat("x", 201)},
 		"limits":             {What: citizen.ApplicationLimits, Doors: []string{"window"}},
+		"scopes":             {What: citizen.ApplicationScopes, Scopes: []string{"registration"}},
 		"switch":             {What: citizen.ApplicationSwitchedOn, Value: "everything"},
 		"webhook_address":    {What: citizen.WebhookAdded, Value: "http://sede.example.es/"},
 		"key_span":           {What: citizen.KeyUntil, Value: client.Keys[0].ID, Until: "2025-12-30"},

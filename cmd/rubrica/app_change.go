@@ -233,6 +233,20 @@ func (c *AppSwitchCommand) Run(ctx context.Context) error {
 	})
 }
 
+// AppScopesCommand says what an application may ask for.
+type AppScopesCommand struct {
+	AppSettings
+	Scope []string `help:"signature; service and credential for those that come by Cloud Signature Consortium; registration:video for providers of video identification." required:""`
+}
+
+// Run sets all of them.
+func (c *AppScopesCommand) Run(ctx context.Context) error {
+	if err := checkScopes(c.Scope); err != nil {
+		return err
+	}
+	return c.do(ctx, func(db *store.DB) error { return operator(db).SetScopes(ctx, c.ID, c.Scope, time.Now()) })
+}
+
 // AppLimitsCommand says what an application may use. What is not said is not
 // limited.
 type AppLimitsCommand struct {

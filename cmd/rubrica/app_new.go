@@ -71,8 +71,8 @@ func checkContact(contact string) error {
 // fromTheDesk reads an application that a supervisor registers. Offices are not
 // among them: whoever could add one could sign in its name, for two officers.
 func fromTheDesk(c citizen.ApplicationChange, now time.Time) (signer.Client, error) {
-	if slices.ContainsFunc(c.New.Scopes, func(s string) bool { return !slices.Contains(api.ClientScopes(), s) }) {
-		return signer.Client{}, unreadable("scopes")
+	if err := checkScopes(c.New.Scopes); err != nil {
+		return signer.Client{}, err
 	}
 	if c.New.Keys+c.New.Certificate != "" {
 		return newClient(c.Application, *c.New, nil, now)
@@ -82,6 +82,15 @@ func fromTheDesk(c citizen.ApplicationChange, now time.Time) (signer.Client, err
 		return signer.Client{}, err
 	}
 	return newClient(c.Application, *c.New, hash, now)
+}
+
+// checkScopes wants something that an application may ask for, and nothing that
+// is an office's.
+func checkScopes(scopes []string) error {
+	if len(scopes) == 0 || len(scopes) > len(api.ClientScopes()) || slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(api.ClientScopes(), s) }) {
+		return unreadable("scopes")
+	}
+	return nil
 }
 
 // clientKeys reads public keys that are good for a span.

@@ -75,10 +75,11 @@ func TestApplications(t *testing.T) {
 	must("app", "redirect", "add", sede.ID, "https://sede.example.es/otra")
 	must("app", "switch", sede.ID, "secret", "off")
 	must("app", "switch", sede.ID, "csc-v1", "on")
+	must("app", "scopes", sede.ID, "--scope", "service,credential")
 	must("app", "limits", sede.ID, "--door", "csc-v2,oauth", "--format", "pades", "--level", "B-T", "--calls", "7")
 	must("app", "contact", sede.ID, "sede@example.es")
 	for _, want := range []string{
-		"enabled", "no-sender-constraint csc-v1", "doors:           csc-v2 oauth", "pades", "B-T", "7", "sede@example.es", "https://sede.example.es/otra",
+		"enabled", "service credential", "no-sender-constraint csc-v1", "doors:           csc-v2 oauth", "pades", "B-T", "7", "sede@example.es", "https://sede.example.es/otra",
 		kid, "– 2045-12-31", "next  2046-01-01", "(not yet)", hex.EncodeToString(sum[:]), "– 2047-01-01",
 	} {
 		if text := must("app", "show", sede.ID); !strings.Contains(text, want) {
@@ -116,6 +117,8 @@ func TestApplications(t *testing.T) {
 		{"app", "redirect", "add", sede.ID, "https://sede.example.es/#x"},
 		{"app", "redirect", "remove", sede.ID, "https://x.example.es/"},
 		{"app", "switch", sede.ID, "anything", "on"},
+		{"app", "scopes", sede.ID},
+		{"app", "scopes", sede.ID, "--scope", "registration"},
 		{"app", "limits", sede.ID, "--format", "docx"},
 		{"app", "limits", sede.ID, "--level", "B-X"},
 	} {
@@ -142,7 +145,7 @@ func TestApplications(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"key_added", "key_added", "key_until", "certificate_added", "certificate_until", "redirect_added", "switched_off", "switched_on", "limits", "contact",
+		"key_added", "key_added", "key_until", "certificate_added", "certificate_until", "redirect_added", "switched_off", "switched_on", "scopes", "limits", "contact",
 		"key_removed", "certificate_removed", "redirect_removed", "disabled", "enabled", "secret_replaced",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

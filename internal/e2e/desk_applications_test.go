@@ -130,6 +130,11 @@ func (o officer) administers() {
 	o.says("La dirección está añadida", shared.world.ReturnURL)
 	app.wants(http.StatusCreated, "")
 
+	o.scopes("permisos-service") // what it has a token for is refused all the same
+	app.wants(http.StatusForbidden, "scope_missing")
+	o.scopes("permisos-service", "permisos-signature")
+	app.wants(http.StatusCreated, "")
+
 	o.limits("", "puertas-csc-v2")
 	o.says("CSC, versión 2")
 	app.wants(http.StatusForbidden, "door_not_allowed")
@@ -162,8 +167,8 @@ func (o officer) administers() {
 	o.send("main form button")
 	o.says("La aplicación puede entrar otra vez")
 	app.wants(http.StatusCreated, "")
-	if n := shared.query(o.T, `SELECT count(*) FROM log_entries WHERE type = 'application.changed' AND operation = $1 AND strpos(convert_from(payload, 'UTF8'), '"reason":"') > 0`, app.id); n != 9 {
-		o.Errorf("got %d changes in the log with who and why, want 9", n)
+	if n := shared.query(o.T, `SELECT count(*) FROM log_entries WHERE type = 'application.changed' AND operation = $1 AND strpos(convert_from(payload, 'UTF8'), '"reason":"') > 0`, app.id); n != 11 {
+		o.Errorf("got %d changes in the log with who and why, want 11", n)
 	}
 	o.registers(app)
 }
@@ -333,12 +338,31 @@ func (o officer) types(name, text string) {
 func (o officer) limits(calls string, ticked ...string) {
 	o.Helper()
 	o.press(`a[href$="/limites"]`)
-	eval[bool](o.tab, `document.querySelectorAll("main [type=checkbox]").forEach(t => t.checked = false), true`)
-	for _, id := range ticked {
-		o.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("[id=%q]", id))))
-	}
+	o.ticks(ticked)
 	o.submit(form{"llamadas": calls})
 	o.says("Los límites han cambiado")
+}
+
+// scopes has those alone ticked that are named; nothing is too little.
+func (o officer) scopes(ticked ...string) {
+	o.Helper()
+	o.press(`a[href$="/permisos"]`)
+	o.ticks(nil)
+	if status := o.submit(form{}); status != http.StatusUnprocessableEntity {
+		o.Errorf("got %d, want an application that may ask for nothing refused", status)
+	}
+	o.says("No ha marcado nada")
+	o.ticks(ticked)
+	o.submit(form{})
+	o.says("Los permisos han cambiado")
+}
+
+func (o officer) ticks(ids []string) {
+	o.Helper()
+	eval[bool](o.tab, `document.querySelectorAll("main [type=checkbox]").forEach(t => t.checked = false), true`)
+	for _, id := range ids {
+		o.do(chromedp.Click(chromedp.CSS(fmt.Sprintf("[id=%q]", id))))
+	}
 }
 
 // presents adds a certificate, and returns its fingerprint.
