@@ -25,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rubrica-firma/rubrica/internal/dev"
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 	"github.com/rubrica-firma/rubrica/signer/rpc"
 )
 
@@ -210,12 +211,11 @@ func migrate(ctx context.Context, url string) error {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := scratch.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 // environment is an `up` that runs in a process of its own, as it does at a

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -30,6 +28,7 @@ import (
 	"github.com/rubrica-firma/rubrica/internal/child"
 	"github.com/rubrica-firma/rubrica/internal/failpoint"
 	"github.com/rubrica-firma/rubrica/internal/invariants"
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 	"github.com/rubrica-firma/rubrica/internal/thread"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -74,7 +73,7 @@ func newEnvironment(program, dir string) (*environment, error) {
 	var addresses [8]string
 	for i := range addresses {
 		var err error
-		if addresses[i], err = freeAddress(); err != nil {
+		if addresses[i], err = scratch.Address(); err != nil {
 			return nil, err
 		}
 	}
@@ -95,20 +94,6 @@ func newEnvironment(program, dir string) (*environment, error) {
 	e.args = append(e.args, "--set", "api.tsa="+e.authority.URL, "--set", "api.evidence-network=127.0.0.0/8")
 	e.world = &thread.World{Service: local(addresses[0]), Inbox: local(addresses[2]), ReturnURL: e.sede + "/vuelta"}
 	return e, nil
-}
-
-// freeAddress has a port below those from which the kernel takes one for a client
-// (net.ipv4.ip_local_port_range): between two starts nobody comes by it.
-func freeAddress() (string, error) {
-	for tries := 1; ; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.N(20000)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-		if tries == 100 {
-			return "", fmt.Errorf("looking for a free port: %w", err)
-		}
-	}
 }
 
 // local is an address as `up` gives it to browsers.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rubrica-firma/rubrica/internal/scratch"
 	"github.com/rubrica-firma/rubrica/internal/thread"
 	"github.com/rubrica-firma/rubrica/signer/sandbox"
 )
@@ -88,7 +89,7 @@ func newGuideWorld(t *testing.T) guideWorld {
 	e.args = append(strings.Fields(upSandbox)[1:], "--dir", e.dir)
 	var own []string
 	for _, flag := range []string{"--listen", "--sede", "--smtp", "--inbox", "--witness", "--auditor", "--registrar", "--certificates", ""} {
-		address, err := freeAddress()
+		address, err := scratch.Address()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
-// Package scratch finds a place for what tests write by the thousand files and
-// throw away: a database for each test, a token for each test. On a disk, the
-// making and removing of files is most of what they cost.
+// Package scratch finds places for what tests throw away. Directories: a
+// database for each test, a token for each test, files by the thousand; on a
+// disk, their making and removing is most of what they cost. Addresses to listen
+// on.
 package scratch
 
 import (
