@@ -297,18 +297,24 @@ func (d *DeskDoor) showSecret(c echo.Context, id, name string, secret citizen.Se
 // private is what only a private key has: as PEM (RFC 7468) and as JWK (RFC 7518).
 var private = regexp.MustCompile(`PRIVATE KEY|"d"\s*:`)
 
+// pastedPrivate tells whether a private key was pasted into a field.
+func pastedPrivate(c echo.Context, name string) bool { return private.MatchString(c.FormValue(name)) }
+
 // typedText is what a field holds, cut where no key or certificate is as long. A
-// private key, pasted in error, goes neither on nor back to the page.
+// private key goes neither on nor back to the page.
 func typedText(c echo.Context, name string) string {
-	text := c.FormValue(name)
-	if private.MatchString(text) {
+	if pastedPrivate(c, name) {
 		return ""
 	}
+	text := c.FormValue(name)
 	return strings.ToValidUTF8(text[:min(len(text), deskTextLimit)], "�")
 }
 
 func readChange(c echo.Context, x remake, view *DeskChange) citizen.ApplicationChange {
 	wanted := citizen.ApplicationChange{Application: view.App.ID, What: x.what, Value: view.About}
+	if len(x.fields) > 0 && pastedPrivate(c, x.fields[0]) {
+		view.Fail(x.fields[0], policies.Refuse(policies.QueryInvalid, "reason", "private_key"))
+	}
 	switch x.what { //nolint:exhaustive // the others need no more
 	case citizen.ApplicationContact, citizen.RedirectAdded, citizen.CertificateAdded, citizen.WebhookAdded:
 		wanted.Value = strings.TrimSpace(typedText(c, x.fields[0]))

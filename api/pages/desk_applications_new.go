@@ -39,6 +39,7 @@ type DeskApplicationForm struct {
 	Returns                     string // return addresses
 	Proof                       string
 	Paper                       string // key or certificate
+	Private                     bool   // a private key was pasted, and is thrown away
 	Reason                      string
 }
 
@@ -101,7 +102,7 @@ func readApplicationForm(c echo.Context) DeskApplicationForm {
 	return DeskApplicationForm{
 		Client: line(deskFieldClient), Name: line(deskFieldApplication), Organisation: line(deskFieldOrganisation), Contact: line(deskFieldContact),
 		Scopes: ticked(c)[deskFieldScopes], Returns: typedText(c, deskFieldReturns), Proof: line(deskFieldProof), Paper: strings.TrimSpace(typedText(c, deskFieldPaper)),
-		Reason: line(deskFieldReason),
+		Private: pastedPrivate(c, deskFieldPaper), Reason: line(deskFieldReason),
 	}
 }
 
@@ -109,6 +110,8 @@ func readApplicationForm(c echo.Context) DeskApplicationForm {
 // the signer to say.
 func (f DeskApplicationForm) check(page *Page) {
 	switch {
+	case f.Private:
+		page.Fail(deskFieldPaper, policies.Refuse(policies.QueryInvalid, "reason", "private_key"))
 	case !slices.Contains(proofs(), f.Proof):
 		page.Fail(deskFieldProof, policies.Refuse(policies.QueryInvalid, "reason", "client_proof"))
 	case f.Proof == proofSecret && f.Paper != "":

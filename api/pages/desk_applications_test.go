@@ -140,8 +140,19 @@ func TestDeskApplications(t *testing.T) {
 	if diff := cmp.Diff([]citizen.ApplicationChange{{Application: "sede", What: citizen.SecretReplaced, SecretSHA256: "drawn"}}, h.counter.changes); diff != "" {
 		t.Errorf("another secret (-want +got):\n%s", diff)
 	}
+	h.counter.changes = nil
+	for slug, form := range map[string]map[string]string{
+		"clave":       {"clave": "-----BEGIN PRIVATE KEY-----\r\nc2VjcmV0", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason},
+		"certificado": {"certificado": "-----BEGIN CERTIFICATE-----\r\nMII=\r\n-----BEGIN PRIVATE KEY-----\r\nc2VjcmV0", "motivo": deskReason},
+	} {
+		answer := h.post(at+slug, form)
+		h.want(answer, 422, "", "Eso es una clave privada", `id="`+slug+`-problem"`)
+		if strings.Contains(answer.body, "c2VjcmV0") || len(h.counter.changes) > 0 {
+			t.Errorf("%s: got %v and a page that may show the private key, want it thrown away", slug, h.counter.changes)
+		}
+	}
 	h.counter.refuses = policies.Refuse(policies.QueryInvalid, "reason", "client_key")
-	h.want(h.post(at+"clave", map[string]string{"clave": "PRIVATE", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason}), 422, "", "Eso no es una clave pública", `id="clave-problem"`)
+	h.want(h.post(at+"clave", map[string]string{"clave": "PUBLIC", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason}), 422, "", "Eso no es una clave pública", `id="clave-problem"`)
 	h.counter.refuses = policies.Refuse(policies.QueryInvalid, "reason", "scopes")
 	h.want(h.post(at+"permisos", map[string]string{"motivo": deskReason}), 422, "", "No ha marcado nada", `id="permisos-problem"`)
 	h.counter.refuses = nil
@@ -204,10 +215,14 @@ func TestDeskNewApplication(t *testing.T) {
 	}
 	h.want(h.post(path, form(map[string]string{"prueba": "secret"})), 422, "", `id="prueba-problem"`, "-----BEGIN PUBLIC KEY-----")
 	for _, pasted := range []string{"-----BEGIN EC PRIVATE KEY-----\r\nc2VjcmV0", `{"kty":"EC", "d" : "c2VjcmV0"}`} {
-		answer := h.post(path, form(map[string]string{"credencial": pasted}))
-		h.want(answer, 422, "", `id="credencial-problem"`)
-		if strings.Contains(answer.body, "c2VjcmV0") {
-			t.Error("got a private key shown again")
+		for proof, answer := range map[string]deskAnswer{
+			"a key's":    h.post(path, form(map[string]string{"credencial": pasted})),
+			"a secret's": h.post(path, form(map[string]string{"credencial": pasted, "prueba": "secret"})),
+		} {
+			h.want(answer, 422, "", "Eso es una clave privada")
+			if strings.Contains(answer.body, "c2VjcmV0") {
+				t.Errorf("got a private key shown again in %s place", proof)
+			}
 		}
 	}
 	if len(h.counter.changes) > 0 {
