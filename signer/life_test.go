@@ -86,7 +86,7 @@ func (s *spine) until(before time.Duration) {
 func (s *spine) count(sql string, args ...any) int {
 	s.Helper()
 	var n int
-	if err := s.insider().QueryRow(s.Context(), sql, args...).Scan(&n); err != nil {
+	if err := s.owner.QueryRow(s.Context(), sql, args...).Scan(&n); err != nil {
 		s.Fatalf("counting: %v", err)
 	}
 	return n

@@ -271,13 +271,15 @@ func (s *spine) exists(e *existence, act, name, mobile string, rival bool) (err 
 }
 
 // activates sets a password with the code that the model holds, or with a wrong
-// one where there is none; wrong ones are few, so that none is blocked.
+// one where there is none; wrong ones are few, so that none is blocked. It leaves
+// the pause that two SMS want between them.
 func (s *spine) activates(name string, e *existence) error {
 	code := e.code
 	if code == (citizen.ActivationCode{}) {
 		code = citizen.NewActivationCode()
 		s.sql(`DELETE FROM attempts`)
 	}
+	s.clock.advance(signer.DefaultLimits().CodePace.Interval)
 	session, _, err := s.register.StartActivation(s.Context(), citizen.Claim{
 		Identifier: s.identifier(name), Email: s.person(name, e.mobileOr()).Email, Code: code, RemoteAddr: home,
 	})
