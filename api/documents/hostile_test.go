@@ -132,10 +132,13 @@ func bomb(tb testing.TB, megabytes, times int) objects {
 	return onePage("", "", objects{4: stream("/Filter["+filters+"]", data)})
 }
 
-// Whatever a document is made to do, the worker says no in time, and goes on.
+// Whatever a document is made to do, the worker says no before its processor time
+// is used up (a fifth of what it has outside tests), and goes on.
 func TestHostileDocuments(t *testing.T) {
 	t.Parallel()
-	w := newWorker(t, "document-worker", func(c *documents.Config) { c.Wait = time.Minute })
+	w := newWorker(t, "document-worker", func(c *documents.Config) {
+		c.Wait, c.Limits = time.Minute, documents.Limits{CPU: 2 * time.Second, Wall: time.Minute}
+	})
 	plain := onePage("", "", nil).write()
 	const (
 		damaged     = policies.DocumentDamaged
@@ -182,7 +185,6 @@ func TestHostileDocuments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			began := time.Now()
 			p, err := w.Prepare(t.Context(), file(t, tt.content), pades.Options{})
 			if err == nil {
 				if _, refusal := policies.JudgeDocument(p.Findings, policies.DefaultDocumentRules()); refusal != nil {
@@ -195,9 +197,8 @@ func TestHostileDocuments(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.code)
 			case tt.reason != "" && refusal.Params["reason"] != string(tt.reason):
 				t.Errorf("got %v, want %s for a reason", refusal.Params, tt.reason)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("it took %v", took)
+			case tt.code == complicated && !strings.HasPrefix(refusal.Params["reason"], "too many"):
+				t.Errorf("it was stopped: %v; want it counted", refusal.Params)
 			}
 		})
 	}
