@@ -87,6 +87,7 @@ func (s *sampler) newApplications(whole signer.RegisteredClient) {
 	}, wrong(deskFieldApplication, "application_name"), wrong(deskFieldOrganisation, "application_organisation"), wrong(deskFieldContact, "contact"),
 		wrong(deskFieldReturns, "return_address"), wrong(deskFieldProof, "client_proof"), wrong(deskFieldPaper, "client_certificate"), wrong(deskFieldScopes, "scopes"),
 		Problem{deskFieldReason, policies.Refuse(policies.ReasonMissing)})
+	register("clave-privada", DeskApplicationForm{Client: whole.ID, Proof: proofKey, Reason: sampleReason}, wrong(deskFieldPaper, "private_key"))
 	form := DeskApplicationForm{
 		Client: whole.ID, Name: whole.Name, Organisation: whole.Organisation, Contact: whole.Contact, Scopes: whole.Scopes, Returns: whole.ReturnAddresses[0], Proof: proofSecret, Reason: sampleReason,
 	}

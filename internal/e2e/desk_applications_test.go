@@ -270,10 +270,11 @@ func (o officer) registers(other backEnd) {
 	o.types("direcciones", "https://archivo.example.es/vuelta")
 	o.do(chromedp.Click(chromedp.CSS(`[id="permisos-service"]`)))
 	named := form{"aplicacion": "Archivo municipal", "organismo": "Ayuntamiento", "contacto": "archivo@example.es"}
+	o.types("credencial", "-----BEGIN PRIVATE KEY-----")
 	if status := o.submit(named); status != http.StatusUnprocessableEntity {
-		o.Errorf("got %d, want it refused without a key", status)
+		o.Errorf("got %d, want it refused with a private key", status)
 	}
-	o.says("Eso no es una clave pública")
+	o.says("ha salido de la aplicación")
 	o.shot("desk-new-application", look{width: desk, whole: true})
 	o.types("credencial", app.draws())
 	o.send("main form button") // the rest is there still
