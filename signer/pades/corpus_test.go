@@ -12,9 +12,9 @@ import (
 	"sync"
 	"testing"
 	"text/tabwriter"
-	"time"
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
+	"github.com/rubrica-firma/rubrica/internal/cputest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
@@ -133,9 +133,9 @@ func try(t *testing.T, s *cmstest.Signer, path, words string) string {
 	refused := ""
 	var before judgement // of the base
 	attempt := func(name string, base []byte, o pades.Options, may expectation) []byte {
-		begin := time.Now()
+		spent := cputest.Watch(t)
 		p, err := prepare(base, o)
-		if took := time.Since(begin); took > bounded {
+		if took := spent(); took > bounded {
 			t.Errorf("%s took %v, want at most %v", name, took, bounded)
 		}
 		var refusal *policies.Refusal

@@ -7,11 +7,11 @@ import (
 	"io"
 	"runtime"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/rubrica-firma/rubrica/internal/cmstest"
+	"github.com/rubrica-firma/rubrica/internal/cputest"
 	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer/pades"
 	"github.com/rubrica-firma/rubrica/signer/pades/stamp"
@@ -27,7 +27,7 @@ func FuzzPrepare(f *testing.F) {
 	f.Add(withForm("/Fields[4 0 R]", "<</T(a) /Kids[5 0 R]>>", "<</T(b) /Lock<</Action/All>> "+widget+">>"), "a.b", false)
 	f.Add(testdata(f, "pdf-lib.pdf"), "", true)
 	f.Fuzz(func(t *testing.T, content []byte, field string, visible bool) {
-		begin := time.Now()
+		spent := cputest.Watch(t)
 		o := pades.Options{Field: field, Time: prepared, Hole: 512}
 		if visible {
 			o.Stamp = stamped(stamp.TopLeft)
@@ -36,7 +36,7 @@ func FuzzPrepare(f *testing.F) {
 			o.Stamp.Place = stamp.InField
 		}
 		p, err := prepare(content, o)
-		if took := time.Since(begin); took > bounded {
+		if took := spent(); took > bounded {
 			t.Errorf("took %v", took)
 		}
 		var refusal *policies.Refusal
@@ -74,7 +74,7 @@ func FuzzSignatures(f *testing.F) {
 	f.Add(build("", "<</Type/Catalog /Pages 2 0 R /DSS<</Certs[4 0 R] /VRI<</A<</Cert[4 0 R]>>>>>>>>", pages, page,
 		"<</Length 2>>stream\n0\x00\nendstream"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		begin := time.Now()
+		spent := cputest.Watch(t)
 		file, err := pdf.Open(bytes.NewReader(content), int64(len(content)))
 		if err != nil {
 			return
@@ -92,7 +92,7 @@ func FuzzSignatures(f *testing.F) {
 		if _, err := pades.DSS(file); err != nil && !errors.As(err, &refusal) {
 			t.Errorf("untyped error %v", err)
 		}
-		if took := time.Since(begin); took > bounded {
+		if took := spent(); took > bounded {
 			t.Errorf("took %v", took)
 		}
 	})

@@ -24,7 +24,7 @@ var (
 	claimed  = prepared.Add(time.Hour)
 )
 
-// bounded is how long any document may take, signed or refused.
+// bounded is how much of the processor's time any document may take, signed or refused.
 const bounded = 2 * time.Second
 
 func testdata(tb testing.TB, file string) []byte {
