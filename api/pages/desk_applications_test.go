@@ -146,7 +146,7 @@ func TestDeskApplications(t *testing.T) {
 		"certificado": {"certificado": "-----BEGIN CERTIFICATE-----\r\nMII=\r\n-----BEGIN PRIVATE KEY-----\r\nc2VjcmV0", "motivo": deskReason},
 	} {
 		answer := h.post(at+slug, form)
-		h.want(answer, 422, "", "Eso es una clave privada", `id="`+slug+`-problem"`)
+		h.want(answer, 422, "", "Es una clave privada", `id="`+slug+`-problem"`)
 		if strings.Contains(answer.body, "c2VjcmV0") || len(h.counter.changes) > 0 {
 			t.Errorf("%s: got %v and a page that may show the private key, want it thrown away", slug, h.counter.changes)
 		}
@@ -219,7 +219,7 @@ func TestDeskNewApplication(t *testing.T) {
 			"a key's":    h.post(path, form(map[string]string{"credencial": pasted})),
 			"a secret's": h.post(path, form(map[string]string{"credencial": pasted, "prueba": "secret"})),
 		} {
-			h.want(answer, 422, "", "Eso es una clave privada")
+			h.want(answer, 422, "", "Es una clave privada")
 			if strings.Contains(answer.body, "c2VjcmV0") {
 				t.Errorf("got a private key shown again in %s place", proof)
 			}
