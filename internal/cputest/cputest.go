@@ -17,11 +17,11 @@ func Watch(tb testing.TB) (spent func() time.Duration) {
 	runtime.LockOSThread()
 	tb.Cleanup(runtime.UnlockOSThread)
 	now := func() time.Duration {
-		var usage unix.Rusage
-		if err := unix.Getrusage(unix.RUSAGE_THREAD, &usage); err != nil {
+		var spent unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &spent); err != nil {
 			tb.Fatalf("asking for the time of the processor: %v", err)
 		}
-		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+		return time.Duration(spent.Nano())
 	}
 	began := now()
 	return func() time.Duration { return now() - began }

@@ -196,8 +196,9 @@ func TestBudgets(t *testing.T) {
 			if !found.Has(test.want) {
 				t.Errorf("got %+v, want %s", found, test.want)
 			}
-			if took := spent(); took > 2*time.Second {
-				t.Errorf("took %v, want 2 s of the processor at most", took)
+			// One second here; a slow processor is no fault, what has no budget takes hours.
+			if took := spent(); took > 10*time.Second {
+				t.Errorf("took %v of the processor", took)
 			}
 		})
 	}
