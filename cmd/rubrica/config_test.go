@@ -193,5 +193,14 @@ func TestConfigurations(t *testing.T) {
 		if err := file.Validate(parser.Model); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		if name != "development" {
+			continue
+		}
+		// Whatever asks a database finds it, wherever `up` runs.
+		for _, s := range settings(parser.Model.Node) {
+			if _, known := file[s.key]; !known && s.flag.Name == "database" && s.flag.Required {
+				t.Errorf("%s: %s is not set", name, s.key)
+			}
+		}
 	}
 }

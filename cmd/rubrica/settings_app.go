@@ -8,11 +8,11 @@ func appSettings(e dev.Environment, token func(map[string]any) map[string]any) m
 	in := func() map[string]any { return map[string]any{"database": e.Databases.Signer} }
 	settings := map[string]any{
 		"add":         token(in()),
-		"key":         map[string]any{"add": in(), "remove": in()},
-		"certificate": map[string]any{"add": in(), "remove": in()},
+		"key":         map[string]any{"add": in(), "until": in(), "remove": in()},
+		"certificate": map[string]any{"add": in(), "until": in(), "remove": in()},
 		"redirect":    map[string]any{"add": in(), "remove": in()},
 	}
-	for _, command := range []string{"list", "show", "switch", "limits", "contact", "disable", "enable", "rotate-secret"} {
+	for _, command := range []string{"list", "show", "switch", "scopes", "limits", "contact", "disable", "enable", "rotate-secret"} {
 		settings[command] = in()
 	}
 	return settings

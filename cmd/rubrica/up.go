@@ -169,6 +169,7 @@ func developmentSettings(e dev.Environment) map[string]any {
 		"app":     appSettings(e, token),
 		"webhook": webhookSettings(e),
 		"hsm":     map[string]any{"probe": token(map[string]any{})},
+		"migrate": map[string]any{"database": e.Databases.Owner},
 		"audit": map[string]any{
 			"key":     token(map[string]any{}),
 			"recover": token(map[string]any{"database": e.Databases.Signer, "witness-policy": e.LogPolicy, "log-state": e.LogState}),
