@@ -236,7 +236,7 @@ func (c *AppSwitchCommand) Run(ctx context.Context) error {
 // AppScopesCommand says what an application may ask for.
 type AppScopesCommand struct {
 	AppSettings
-	Scope []string `help:"signature; service and credential for those that come by Cloud Signature Consortium; registration:video for providers of video identification." required:""`
+	Scope []string `help:"signature; service and credential for those that come by Cloud Signature Consortium; registration:video for providers of video identification." enum:"signature,service,credential,registration:video" required:""`
 }
 
 // Run sets all of them.
