@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -22,7 +23,7 @@ const plainSheet = "/plain.css"
 type PlainPage struct {
 	Lang       string
 	Title      string
-	Paragraphs []string
+	Paragraphs []string // with code between backquotes, as in CommonMark
 	Facts      []Fact
 	Sections   []Section
 	Links      []Link
@@ -46,11 +47,25 @@ type Link struct{ Text, URL string }
 type plain struct{ page *template.Template }
 
 func newPlain() (plain, error) {
-	page, err := template.New("plain").Parse(plainHTML)
+	page, err := template.New("plain").Funcs(template.FuncMap{"spans": spans}).Parse(plainHTML)
 	if err != nil {
 		return plain{}, fmt.Errorf("parsing the plain page: %w", err)
 	}
 	return plain{page}, nil
+}
+
+// span is a part of a paragraph.
+type span struct {
+	Text string
+	Code bool
+}
+
+func spans(paragraph string) []span {
+	var all []span
+	for i, text := range strings.Split(paragraph, "`") {
+		all = append(all, span{text, i%2 == 1})
+	}
+	return all
 }
 
 func (plain) stylesheet(c echo.Context) error {

@@ -372,7 +372,7 @@ func TestDocumentation(t *testing.T) {
 		t.Errorf("got %d %s, want the contract", got.status, got.header.Get("Content-Type"))
 	}
 	page := string(h.call(t, http.MethodGet, "/docs", http.NoBody, nil).body)
-	for _, want := range []string{"/v1/signature-requests", "/v1/office/acts", "/v1/preflight", "Ask for a signature", "registration", `href="/v1/openapi.yaml"`} {
+	for _, want := range []string{"/v1/signature-requests", "/v1/office/acts", "/v1/preflight", "Ask for a signature", "registration", "<code>Idempotency-Key</code>", `href="/v1/openapi.yaml"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("/docs lacks %q", want)
 		}
