@@ -345,6 +345,8 @@ func (l *liver) returns() {
 	case !l.left:
 		want = policies.CitizenExists
 	}
+	l.clock.advance(2 * time.Hour)
+	l.lasted += 2 * time.Hour
 	receipt, err := l.register.Register(l.Context(), l.person(l.dni, l.mobile))
 	if !l.wanted("register", err, want) {
 		return
