@@ -2,6 +2,9 @@ package policies
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -199,13 +202,17 @@ func Refuse(code Code, params ...string) *Refusal {
 	return r
 }
 
-// Error gives the code and the facts for operators; citizens read the
-// catalogue's sentence instead.
+// Error gives the code and the facts, for logs; people read the catalogue's
+// sentence.
 func (r *Refusal) Error() string {
 	if len(r.Params) == 0 {
 		return "refused: " + string(r.Code)
 	}
-	return fmt.Sprintf("refused: %s %v", r.Code, r.Params)
+	facts := make([]string, 0, len(r.Params))
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		facts = append(facts, name+" "+r.Params[name])
+	}
+	return fmt.Sprintf("refused: %s (%s)", r.Code, strings.Join(facts, ", "))
 }
 
 // Is makes two refusals equal when their codes are, so that

@@ -101,6 +101,9 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "rubrica:", err)
+	if told := words(err, locale()); told != "" {
+		fmt.Fprintln(os.Stderr, told)
+	}
 	if errors.Is(err, hsm.ErrPIN) {
 		return statusPIN
 	}
