@@ -19,9 +19,11 @@ import (
 )
 
 // tomlFile resolves settings from one TOML file. A key of the table [api] is
-// the flag of the command api; a key outside any table belongs to all commands
-// that know it. Underscores and dashes are the same, and deeper tables are
-// prefixes: [api.sms] gateway is `rubrica api --sms-gateway`.
+// the flag of the command api; one of a group of commands, such as [app], is
+// that of each of them that knows it and has none of its own in a deeper table,
+// and one outside any table of all commands. Underscores and dashes are the
+// same, and deeper tables are prefixes: [api.sms] gateway is
+// `rubrica api --sms-gateway`.
 //
 // Secrets are never values: a setting that needs one is the path of a file.
 type tomlFile map[string]any
@@ -52,8 +54,9 @@ func (f tomlFile) flatten(prefix string, tree map[string]any) {
 func (f tomlFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
 	for _, s := range settings(app.Node) {
-		known[s.flag.Name] = true
-		known[s.key] = true
+		for _, key := range s.keys {
+			known[key] = true
+		}
 	}
 	var unknown []string
 	for key := range f {
@@ -75,14 +78,11 @@ func (f tomlFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (
 			return nil, nil //nolint:nilnil // kong's way to say: not from here
 		}
 	}
-	value, ok := f[keyOf(parent.Node(), flag)]
-	if !ok {
-		value, ok = f[flag.Name]
-	}
+	key, ok := f.key(keysOf(parent.Node(), flag))
 	if !ok {
 		return nil, nil //nolint:nilnil // kong's way to say: not from here
 	}
-	switch value := value.(type) {
+	switch value := f[key].(type) {
 	case string, []any, bool:
 		return value, nil
 	default:
@@ -90,10 +90,20 @@ func (f tomlFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (
 	}
 }
 
-// setting is a flag with its place in the configuration file and its rule in
+// key is the first of the keys that the file has.
+func (f tomlFile) key(keys []string) (string, bool) {
+	for _, key := range keys {
+		if _, ok := f[key]; ok {
+			return key, true
+		}
+	}
+	return keys[0], false
+}
+
+// setting is a flag with its places in the configuration file and its rule in
 // production, its own or its command's.
 type setting struct {
-	key  string
+	keys []string
 	flag *kong.Flag
 	rule string
 }
@@ -105,7 +115,7 @@ func settings(node *kong.Node) []setting {
 		if rule == "" && node.Tag != nil {
 			rule = node.Tag.Get("production")
 		}
-		found = append(found, setting{keyOf(node, flag), flag, rule})
+		found = append(found, setting{keysOf(node, flag), flag, rule})
 	}
 	for _, child := range node.Children {
 		found = append(found, settings(child)...)
@@ -113,12 +123,15 @@ func settings(node *kong.Node) []setting {
 	return found
 }
 
-func keyOf(node *kong.Node, flag *kong.Flag) string {
-	key := flag.Name
-	for ; node != nil && node.Type == kong.CommandNode; node = node.Parent {
-		key = node.Name + "-" + key
+// keysOf are the places of a command's flag, the nearest first: for the flag
+// database of the command app add, app-add-database, app-database and database.
+func keysOf(node *kong.Node, flag *kong.Flag) []string {
+	if node == nil || node.Type != kong.CommandNode {
+		return []string{flag.Name}
 	}
-	return key
+	above := keysOf(node.Parent, flag)
+	table := above[0][:len(above[0])-len(flag.Name)]
+	return append([]string{table + node.Name + "-" + flag.Name}, above...)
 }
 
 // The rules of production, given as the tag `production` of a setting.
@@ -135,8 +148,8 @@ type ruled struct{ rule, value string }
 func checkMode(mode string, command *kong.Context, file tomlFile) error {
 	values := map[string]ruled{}
 	for _, s := range settings(command.Model.Node) {
-		if value, set := file[s.key]; set && s.rule != "" {
-			values[s.key] = ruled{rule: s.rule, value: fmt.Sprint(value)}
+		if key, set := file.key(s.keys); set && s.rule != "" {
+			values[key] = ruled{rule: s.rule, value: fmt.Sprint(file[key])}
 		}
 	}
 	for _, path := range command.Path {
@@ -145,7 +158,8 @@ func checkMode(mode string, command *kong.Context, file tomlFile) error {
 		}
 		for _, flag := range path.Flags {
 			if rule := flag.Tag.Get("production"); rule != "" {
-				values[keyOf(path.Node(), flag)] = ruled{rule: rule, value: fmt.Sprint(command.FlagValue(flag))}
+				key, _ := file.key(keysOf(path.Node(), flag))
+				values[key] = ruled{rule: rule, value: fmt.Sprint(command.FlagValue(flag))}
 			}
 		}
 	}

@@ -104,6 +104,68 @@ func TestConfigFile(t *testing.T) {
 	}
 }
 
+// groupCLI has commands in a group.
+type groupCLI struct {
+	Globals
+
+	Desk struct {
+		Open struct {
+			Key struct {
+				Database string
+				URL      string `name:"public-url" production:"https"`
+			} `cmd:""`
+		} `cmd:""`
+		Shut struct {
+			Database string
+		} `cmd:""`
+	} `cmd:""`
+}
+
+// A setting of a group is that of its commands, unless they have their own.
+func TestConfigFileGroups(t *testing.T) {
+	t.Parallel()
+	file, err := loadTOML(strings.NewReader(`
+		database = "all"
+		[desk]
+		database = "group"
+		public_url = "http://desk.example"
+		[desk.shut]
+		database = "command"
+	`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser, err := newParser(new(groupCLI), new(tomlFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Validate(parser.Model); err != nil {
+		t.Error(err)
+	}
+	got := map[string]any{}
+	for _, s := range settings(parser.Model.Node) {
+		if key, ok := file.key(s.keys); ok && s.flag.Name == "database" {
+			got[s.keys[0]] = file[key]
+		}
+	}
+	want := map[string]any{"desk-open-key-database": "group", "desk-shut-database": "command"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	command, err := parser.Parse([]string{"desk", "shut"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkMode("", command, file); err == nil || !strings.Contains(err.Error(), "desk-public-url: ") {
+		t.Errorf("http in a group's table, in production: got %v, want desk-public-url named", err)
+	}
+	for _, unknown := range []string{"[desk]\nspeed = 1", "[desk.open]\nspeed = 1", "[open]\ndatabase = \"x\""} {
+		if file, err = loadTOML(strings.NewReader(unknown)); err != nil || file.Validate(parser.Model) == nil {
+			t.Errorf("%q: %v, and accepted", unknown, err)
+		}
+	}
+}
+
 func TestConfigFileUnknownKeys(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{
@@ -198,8 +260,8 @@ func TestConfigurations(t *testing.T) {
 		}
 		// Whatever asks a database finds it, wherever `up` runs.
 		for _, s := range settings(parser.Model.Node) {
-			if _, known := file[s.key]; !known && s.flag.Name == "database" && s.flag.Required {
-				t.Errorf("%s: %s is not set", name, s.key)
+			if _, known := file.key(s.keys); !known && s.flag.Name == "database" && s.flag.Required {
+				t.Errorf("%s: %s is not set", name, s.keys[0])
 			}
 		}
 	}

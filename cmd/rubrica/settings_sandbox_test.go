@@ -22,15 +22,15 @@ func TestSandboxInProduction(t *testing.T) {
 	}
 	found := map[string]bool{}
 	for _, s := range settings(parser.Model.Node) {
-		if s.flag.Name != "sandbox" || s.key == "up-sandbox" {
+		if s.flag.Name != "sandbox" || s.keys[0] == "up-sandbox" {
 			continue
 		}
-		found[s.key] = true
+		found[s.keys[0]] = true
 		for mode, refused := range map[string]bool{"": true, "production": true, "development": false} {
-			err := checkProduction(mode, map[string]ruled{s.key: {rule: s.rule, value: "true"}})
+			err := checkProduction(mode, map[string]ruled{s.keys[0]: {rule: s.rule, value: "true"}})
 			failed, ok := errors.AsType[*dev.FailureError](err)
 			if refused != (ok && failed.Status == dev.StatusProduction) {
-				t.Errorf("%s in mode %q: got %v, want it refused: %v", s.key, mode, err, refused)
+				t.Errorf("%s in mode %q: got %v, want it refused: %v", s.keys[0], mode, err, refused)
 			}
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/rubrica-firma/rubrica/api"
 	"github.com/rubrica-firma/rubrica/api/webhooks"
-	"github.com/rubrica-firma/rubrica/internal/dev"
 	"github.com/rubrica-firma/rubrica/store"
 )
 
@@ -72,13 +71,4 @@ func (s WebhookSettings) webhooks(db *store.DB, logger *slog.Logger) (room func(
 		Logger: logger, Now: time.Now,
 	})
 	return room, func(ctx context.Context) error { return db.DeliverWebhooks(ctx, logger, deliverer.Deliver) }, nil
-}
-
-// webhookSettings are those of the environment.
-func webhookSettings(e dev.Environment) map[string]any {
-	settings := map[string]any{"add": map[string]any{"database": e.Databases.Signer, "webhook-loopback": true}}
-	for _, command := range []string{"list", "remove", "deliveries", "replay"} {
-		settings[command] = map[string]any{"database": e.Databases.Signer}
-	}
-	return settings
 }
