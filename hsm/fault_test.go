@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/pkcs11"
 
 	"github.com/rubrica-firma/rubrica/hsm"
+	"github.com/rubrica-firma/rubrica/internal/cputest"
 	"github.com/rubrica-firma/rubrica/internal/hsmtest"
 )
 
@@ -99,15 +100,16 @@ func TestTokenHealsFromFaults(t *testing.T) {
 		"token key": {"C_GetAttributeValue", "C_Sign"}, "MAC": {"C_SignInit", "C_Sign"},
 		"generation": {"C_GenerateKeyPair", "C_GetAttributeValue", "C_WrapKey"},
 	}
+	awake := cputest.Awake(t)
 	for cause, ckr := range causes {
 		for name, operation := range r.operations(t.Context()) {
 			for _, function := range functions[name] {
-				before, start := r.faults.Fired(), time.Now()
+				before, start := r.faults.Fired(), awake()
 				r.faults.Return(function, ckr, 1)
 				if err := operation(); err != nil {
 					t.Errorf("%s, %s in %s: got %v, want it healed", name, cause, function, err)
 				}
-				if took := time.Since(start); took > healingBound {
+				if took := awake() - start; took > healingBound {
 					t.Errorf("%s, %s in %s: took %v, want at most %v", name, cause, function, took, healingBound)
 				}
 				if r.faults.Fired() == before {
@@ -195,21 +197,22 @@ func TestOtherErrorsAreNotHealed(t *testing.T) {
 func TestTokenAwayIsGivenUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	awake := cputest.Awake(t)
 	for function, ckr := range map[string]uint{"*": pkcs11.CKR_TOKEN_NOT_PRESENT, "C_Sign": pkcs11.CKR_DEVICE_REMOVED} {
 		r.faults.ReturnAlways(function, ckr)
-		start := time.Now()
+		start := awake()
 		if err := signOnce(r.service); !errors.Is(err, pkcs11.Error(ckr)) {
 			t.Errorf("%s: got %v, want %v", function, err, pkcs11.Error(ckr))
 		}
-		if took := time.Since(start); took > healingBound+time.Second {
+		if took := awake() - start; took > healingBound+time.Second {
 			t.Errorf("%s: took %v, want at most %v", function, took, healingBound)
 		}
 		if function == "*" {
-			start = time.Now()
+			start = awake()
 			if err := signOnce(r.service); err == nil {
 				t.Error("while it is away: got no error")
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := awake() - start; took > time.Second {
 				t.Errorf("the second operation of an outage: took %v, want it to fail at once", took)
 			}
 		}
@@ -225,8 +228,9 @@ func TestTokenAwayIsGivenUp(t *testing.T) {
 func TestModuleIsInitialisedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	awake := cputest.Awake(t)
 	for _, function := range []string{"C_Sign", "C_OpenSession"} {
-		before, start := r.faults.Fired(), time.Now()
+		before, start := r.faults.Fired(), awake()
 		r.faults.ReturnUntilInitialise(function, pkcs11.CKR_DEVICE_REMOVED)
 		if function == "C_OpenSession" {
 			r.faults.Return("C_GetSessionInfo", pkcs11.CKR_DEVICE_REMOVED, 1)
@@ -235,7 +239,7 @@ func TestModuleIsInitialisedAgain(t *testing.T) {
 		if err := signOnce(r.service); err != nil {
 			t.Errorf("%s: got %v, want it healed", function, err)
 		}
-		if took := time.Since(start); took > healingBound {
+		if took := awake() - start; took > healingBound {
 			t.Errorf("%s: took %v, want at most %v", function, took, healingBound)
 		}
 		if r.faults.Fired() == before {
@@ -364,11 +368,11 @@ func TestCloseLeavesAHungModule(t *testing.T) {
 	stuck := make(chan error, 1)
 	go func() { stuck <- signOnce(service) }()
 	time.Sleep(50 * time.Millisecond)
-	start := time.Now()
+	awake := cputest.Awake(t)
 	if err := token.Close(); !errors.Is(err, hsm.ErrHung) {
 		t.Errorf("got %v, want %v", err, hsm.ErrHung)
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := awake(); took > time.Second {
 		t.Errorf("took %v, want it not to wait", took)
 	}
 	if err := <-stuck; err != nil {
