@@ -194,7 +194,7 @@ func records(ctx context.Context, conn *pgx.Conn) error {
 		"more than one certificate with which one citizen can sign": `
 			SELECT count(*) FROM (
 				SELECT FROM certificates z JOIN credentials k ON k.id = z.credential_id
-				WHERE z.state = 'issued' AND z.revoked_at IS NULL AND position(k.public_key IN z.der) > 0
+				WHERE k.state = 'usable' AND z.state = 'issued' AND z.revoked_at IS NULL AND position(k.public_key IN z.der) > 0
 				GROUP BY k.citizen_id HAVING count(*) > 1) c`,
 		"a key of the token that no credential uses, or the reverse": `
 			SELECT count(*) FROM (SELECT * FROM token_keys WHERE state = 'live') t
