@@ -37,7 +37,7 @@ func applicationChange() []Field {
 		optional("key", KindString, "id of the public key"),
 		optional("certificate_sha256", KindHex, "hash of the TLS certificate"),
 		optional("not_before", KindTime, "from when it is good"),
-		optional("not_after", KindTime, "until when"),
+		optional("not_after", KindTime, "until when; of a secret: the one before it"),
 		optional("scopes", KindList, "what it may ask for").each(KindString),
 		optional("doors", KindList, "through which it may come; empty: all").each(KindString),
 		optional("formats", KindList, "of signatures; empty: all").each(KindString),

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -81,6 +82,20 @@ type RegisteredClient struct {
 	Webhooks  []Webhook // where it is told
 	Enabled   bool
 	CreatedAt time.Time
+}
+
+// SecretOverlap is how long at most a secret is good beside the next one.
+const SecretOverlap = 31 * 24 * time.Hour
+
+// SecretHashes are the secrets that are good now, the newest first.
+func (c Client) SecretHashes(now time.Time) (good [][]byte) {
+	if len(c.SecretHash) == sha256.Size {
+		good = append(good, c.SecretHash)
+	}
+	if len(c.FormerSecretHash) == sha256.Size && now.Before(c.FormerSecretUntil) {
+		good = append(good, c.FormerSecretHash)
+	}
+	return good
 }
 
 // KeyLife is for how many years a key is good unless somebody says otherwise.

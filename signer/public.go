@@ -102,11 +102,14 @@ type SentCode struct {
 // Client is an application or an office, as OAuth 2 knows it.
 type Client struct {
 	Application
-	SecretHash      []byte // SHA-256
-	Certificate     []byte // SHA-256 of the TLS certificate by which it may show itself, nil if none
-	Scopes          []string
-	ReturnAddresses []string
-	Contact         string
+	SecretHash []byte // SHA-256
+	// FormerSecretHash is that of the secret before, good until FormerSecretUntil.
+	FormerSecretHash  []byte
+	FormerSecretUntil time.Time
+	Certificate       []byte // SHA-256 of the TLS certificate by which it may show itself, nil if none
+	Scopes            []string
+	ReturnAddresses   []string
+	Contact           string
 	// Switches are what is relaxed or opened for it.
 	Switches []string
 	// Doors, Formats and Levels are what it may use; empty: all.

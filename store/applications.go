@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/rubrica-firma/rubrica/audit"
 	"github.com/rubrica-firma/rubrica/citizen"
@@ -91,6 +92,8 @@ const clientColumns = `
 	name,
 	organisation,
 	secret_hash,
+	former_secret_hash,
+	former_secret_until,
 	scopes,
 	contact,
 	switches,
@@ -106,6 +109,8 @@ func clientFields(c *signer.Client) []any {
 		&c.Name,
 		&c.Organisation,
 		&c.SecretHash,
+		&c.FormerSecretHash,
+		(*zeronull.Timestamptz)(&c.FormerSecretUntil),
 		&c.Scopes,
 		&c.Contact,
 		&c.Switches,

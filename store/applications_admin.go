@@ -115,10 +115,23 @@ func (a Administration) Enable(ctx context.Context, id string, on bool, now time
 	return a.set(ctx, id, "enabled = @on", pgx.NamedArgs{"on": on}, map[string]any{"change": what}, now)
 }
 
-// SetSecret puts a secret in the place of the one that was there; nil
-// takes it away.
-func (a Administration) SetSecret(ctx context.Context, id string, hash []byte, now time.Time) error {
-	return a.set(ctx, id, "secret_hash = @hash", pgx.NamedArgs{"hash": hash}, map[string]any{"change": "secret_replaced"}, now)
+// SetSecret puts a secret in the place of the one that was there, which is good
+// until then: at most signer.SecretOverlap more (policies.QueryInvalid), or no
+// longer if that is zero.
+func (a Administration) SetSecret(ctx context.Context, id string, hash []byte, until, now time.Time) error {
+	facts := map[string]any{"change": "secret_replaced"}
+	if until.IsZero() {
+		return a.set(ctx, id, "secret_hash = @hash, former_secret_hash = NULL, former_secret_until = NULL", pgx.NamedArgs{"hash": hash}, facts, now)
+	}
+	if !until.After(now) || until.After(now.Add(signer.SecretOverlap)) {
+		return policies.Refuse(policies.QueryInvalid, "reason", "secret_span")
+	}
+	facts["not_after"] = until
+	return a.set(ctx, id, `
+		secret_hash = @hash,
+		former_secret_hash = secret_hash,
+		former_secret_until = CASE WHEN secret_hash IS NOT NULL THEN @until::timestamptz END`,
+		pgx.NamedArgs{"hash": hash, "until": until}, facts, now)
 }
 
 // SetContact says whom to tell.

@@ -71,9 +71,12 @@ CREATE TABLE applications (
     formats text[] DEFAULT '{}'::text[] NOT NULL,
     levels text[] DEFAULT '{}'::text[] NOT NULL,
     calls integer,
+    former_secret_hash bytea,
+    former_secret_until timestamp with time zone,
     CONSTRAINT applications_calls CHECK ((calls > 0)),
     CONSTRAINT applications_doors CHECK ((doors <@ ARRAY['rest'::text, 'csc-v1'::text, 'csc-v2'::text, 'oauth'::text, 'fire'::text])),
     CONSTRAINT applications_formats CHECK ((formats <@ ARRAY['pades'::text, 'cades-detached'::text, 'cades-attached'::text, 'hash'::text])),
+    CONSTRAINT applications_former_secret CHECK (((former_secret_hash IS NULL) = (former_secret_until IS NULL))),
     CONSTRAINT applications_levels CHECK ((levels <@ ARRAY['B-B'::text, 'B-T'::text, 'B-LT'::text, 'B-LTA'::text])),
     CONSTRAINT applications_office CHECK ((num_nulls(public_key, seal, seal_epoch) = ANY (ARRAY[0, 3]))),
     CONSTRAINT applications_secret CHECK (((secret_hash IS NOT NULL) OR (NOT ('secret'::text = ANY (switches))))),
@@ -95,6 +98,8 @@ COMMENT ON COLUMN applications.switches IS 'what of the FAPI 2.0 security profil
 COMMENT ON COLUMN applications.doors IS 'through which it may come; empty: all. Likewise formats and levels';
 
 COMMENT ON COLUMN applications.calls IS 'calls a second; null: what the deployment grants';
+
+COMMENT ON COLUMN applications.former_secret_until IS 'until when the secret before the present one is good';
 
 CREATE TABLE askings (
     kind text NOT NULL,

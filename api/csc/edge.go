@@ -3,7 +3,6 @@ package csc
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json/v2"
 	"errors"
@@ -193,7 +192,7 @@ func (v version) door() string {
 // secrets are kept in. It says for which account the application asks: nothing is
 // granted by it.
 func (d *Door) signedAccount(app signer.Client, token string) (account string, good bool) {
-	if !app.Has(signer.SwitchSecret) || len(app.SecretHash) != sha256.Size {
+	if !app.Has(signer.SwitchSecret) {
 		return "", false
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.HS256})
@@ -206,7 +205,7 @@ func (d *Door) signedAccount(app signer.Client, token string) (account string, g
 			Presenter string `json:"azp"`
 		}
 	)
-	if err := parsed.Claims(app.SecretHash, &claims, &party); err != nil {
+	if !slices.ContainsFunc(app.SecretHashes(d.Now()), func(key []byte) bool { return parsed.Claims(key, &claims, &party) == nil }) {
 		return "", false
 	}
 	if claims.ValidateWithLeeway(jwt.Expected{Time: d.Now()}, jwt.DefaultLeeway) != nil {

@@ -131,6 +131,7 @@ func accountTokens(h *house) {
 	for _, version := range []string{"v1", "v2"} {
 		for _, test := range []struct{ name, client, token, want string }{
 			{"good", "app", good, ""},
+			{"under the former secret", "app", sign(jose.HS256, api.SecretHash(former), claims), ""},
 			{"without azp", "app", sign(jose.HS256, key, with(claims, "azp", nil)), ""},
 			{"empty", "app", "", refused},
 			{"no JWT", "app", "x", refused},

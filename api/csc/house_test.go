@@ -54,6 +54,7 @@ const (
 	ana      = "12345678Z"
 	password = "Canario-7-amarillo"
 	secret   = "secreto-de-la-sede"
+	former   = "secreto-anterior"
 )
 
 // phone is the far end of the SMS.
@@ -308,6 +309,13 @@ func (h *house) applications(db *store.DB) {
 		_ = must[signer.Webhook](h.T)(db.AddWebhook(h.Context(), signer.Webhook{
 			ID: rand.Text(), ApplicationID: client.ID, URL: "https://sede.example/aviso", CreatedAt: h.clock.Now(),
 		}))
+	}
+	// The secret of app is new, and the former one not over yet.
+	now := h.clock.Now()
+	for _, next := range []string{former, secret} {
+		if err := db.Administration(store.Operator{}).SetSecret(h.Context(), h.app.ID, api.SecretHash(next), now.Add(signer.SecretOverlap), now); err != nil {
+			h.Fatal(err)
+		}
 	}
 }
 

@@ -7,11 +7,14 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +24,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/rubrica-firma/rubrica/api"
+	"github.com/rubrica-firma/rubrica/policies"
 	"github.com/rubrica-firma/rubrica/signer"
 	"github.com/rubrica-firma/rubrica/store"
 )
@@ -173,6 +177,56 @@ func (h *house) hmac(key []byte, claims map[string]any) string {
 	out, err := jwt.Signed(s).Claims(claims).Serialize()
 	h.must(err)
 	return out
+}
+
+// So may secrets: the former one is good for as long as was said, and the one
+// before it no longer.
+func TestSecretRotation(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", func(c *signer.Client) { c.Switches = []string{signer.SwitchSecret, signer.SwitchUnbound} })
+	operator := h.owner.Administration(store.Operator{})
+	replace := func(next string, overlap time.Duration) error {
+		now, until := time.Now(), time.Time{}
+		if overlap != 0 {
+			until = now.Add(overlap)
+		}
+		return operator.SetSecret(t.Context(), a.ID, api.SecretHash(next), until, now)
+	}
+	good := func(what string, want ...string) {
+		t.Helper()
+		for _, shown := range []string{secret, "second", "third", "fourth", "", hex.EncodeToString(api.SecretHash(secret))} {
+			status := http.StatusUnauthorized
+			if slices.Contains(want, shown) {
+				status = http.StatusOK
+			}
+			ask := url.Values{"grant_type": {"client_credentials"}, "scope": {"signature"}, "client_id": {a.ID}, "client_secret": {shown}}
+			if r := h.ask(http.MethodPost, "/oauth/token", ask); r.status != status {
+				t.Errorf("%s: with %q got %d, want %d", what, shown, r.status, status)
+			}
+		}
+	}
+	good("before", secret)
+	h.must(replace("second", 2*time.Hour))
+	good("meanwhile", secret, "second")
+	h.must(replace("third", 24*time.Hour))
+	good("again", "second", "third")
+	h.must(replace("fourth", 0))
+	good("without an overlap", "fourth")
+	for _, overlap := range []time.Duration{-time.Hour, signer.SecretOverlap + time.Hour} {
+		if refusal, _ := errors.AsType[*policies.Refusal](replace("fifth", overlap)); refusal == nil || refusal.Params["reason"] != "secret_span" {
+			t.Errorf("an overlap of %v: got %v, want secret_span", overlap, refusal)
+		}
+	}
+	good("refused", "fourth")
+	h.run(t.Context(), `UPDATE applications SET switches = '{}', secret_hash = NULL WHERE id = 'sede'`)
+	h.must(replace("second", time.Hour))
+	h.must(operator.Switch(t.Context(), a.ID, signer.SwitchSecret, true, time.Now()))
+	h.must(operator.Switch(t.Context(), a.ID, signer.SwitchUnbound, true, time.Now()))
+	good("the first of all", "second")
+	h.must(replace("third", 2*time.Hour))
+	h.ahead = 3 * time.Hour
+	good("after the overlap", "third")
 }
 
 // Keys overlap while they are changed, and none is good outside its span.

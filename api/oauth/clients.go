@@ -50,7 +50,7 @@ func (r registry) Client(ctx context.Context, id string) (*goidc.Client, error) 
 	v := visitOf(ctx)
 	v.client = app
 	c := &goidc.Client{
-		ID: app.ID, Secret: hex.EncodeToString(app.SecretHash),
+		ID: app.ID, Secret: storedSecrets(app.SecretHashes(v.now)),
 		Name:             app.Name,
 		RedirectURIs:     v.redirects(app),
 		GrantTypes:       grantTypes(app),
@@ -124,7 +124,7 @@ func (v *visit) redirects(app signer.Client) []string {
 // method is how the request shows who it is, if the application may; otherwise
 // a way that the request does not take, so that it is refused.
 func (v *visit) method(app signer.Client) goidc.AuthnMethod {
-	secret := app.Has(signer.SwitchSecret) && len(app.SecretHash) == sha256.Size
+	secret := app.Has(signer.SwitchSecret) && len(app.SecretHashes(v.now)) > 0
 	switch {
 	case v.shown == byBasic && secret:
 		return goidc.AuthnMethodSecretBasic
@@ -148,9 +148,22 @@ func (v *visit) known(app signer.Client) bool {
 	})
 }
 
-// verifySecret compares hashes: how long that takes says nothing of either.
+// storedSecrets are hashes as verifySecret wants them: go-oidc keeps one secret.
+func storedSecrets(hashes [][]byte) string {
+	var stored []string
+	for _, hash := range hashes {
+		stored = append(stored, hex.EncodeToString(hash))
+	}
+	return strings.Join(stored, " ")
+}
+
+// verifySecret compares hashes: how long that takes says nothing of any.
 func verifySecret(_ context.Context, stored, presented string) error {
-	if subtle.ConstantTimeCompare([]byte(stored), []byte(hex.EncodeToString(api.SecretHash(presented)))) != 1 {
+	shown, found := []byte(hex.EncodeToString(api.SecretHash(presented))), 0
+	for hash := range strings.FieldsSeq(stored) {
+		found |= subtle.ConstantTimeCompare([]byte(hash), shown)
+	}
+	if found != 1 {
 		return errors.New("another secret is expected")
 	}
 	return nil

@@ -81,7 +81,7 @@ func remakes() []remake {
 		{slug: "certificado", what: citizen.CertificateAdded, fields: []string{deskFieldCertificate}},
 		{slug: "fin-certificado", what: citizen.CertificateUntil, about: true, fields: []string{deskFieldUntil}},
 		{slug: "quitar-certificado", what: citizen.CertificateRemoved, danger: true, about: true},
-		{slug: "secreto", what: citizen.SecretReplaced, danger: true},
+		{slug: "secreto", what: citizen.SecretReplaced, danger: true, fields: []string{deskFieldFormer}},
 		{slug: "avisos", what: citizen.WebhookAdded, fields: []string{deskFieldWebhook}},
 		{slug: "quitar-avisos", what: citizen.WebhookRemoved, danger: true, about: true},
 		{slug: "relajar", what: citizen.ApplicationSwitchedOn, danger: true, about: true},
@@ -327,6 +327,11 @@ func readChange(c echo.Context, x remake, view *DeskChange) citizen.ApplicationC
 		wanted.Until = c.FormValue(deskFieldUntil)
 		if _, err := wanted.End(); err != nil {
 			view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
+		}
+	case citizen.SecretReplaced:
+		wanted.Until = strings.TrimSpace(typedText(c, deskFieldFormer))
+		if _, err := wanted.End(); wanted.Until != "" && err != nil {
+			view.Fail(deskFieldFormer, policies.Refuse(policies.QueryInvalid, "reason", "secret_span"))
 		}
 	case citizen.ApplicationScopes:
 		wanted.Scopes = ticked(c)[deskFieldScopes]

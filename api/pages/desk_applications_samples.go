@@ -47,6 +47,10 @@ func (s *sampler) deskApplications() {
 		view.Desk, view.Done = sampleCounter("applications"), string(done)
 		s.add(state, view.tame())
 	}
+	rotated := whole
+	rotated.Switches = []string{signer.SwitchSecret}
+	rotated.SecretHash, rotated.FormerSecretHash, rotated.FormerSecretUntil = make([]byte, sha256.Size), make([]byte, sha256.Size), s.now.AddDate(0, 0, 7)
+	show("rotada", rotated, "")
 	show("completa", whole, "")
 	show("hecho", whole, citizen.KeyAdded)
 	show("desactivada", bare, citizen.ApplicationDisabled)
@@ -68,6 +72,11 @@ func (s *sampler) deskApplications() {
 	view.Fail(deskFieldKey, policies.Refuse(policies.QueryInvalid, "reason", "client_key"))
 	view.Fail(deskFieldUntil, policies.Refuse(policies.QueryInvalid, "reason", "key_span"))
 	s.change("clave-errores", view, wrong)
+	wrong, _ = remakeAt("secreto")
+	view = newDeskChange(whole, wrong)
+	view.Desk, view.SubmitURL, view.BackURL = sampleCounter("applications"), "#main", "#main"
+	view.Fail(deskFieldFormer, policies.Refuse(policies.QueryInvalid, "reason", "secret_span"))
+	s.change("secreto-errores", view, wrong)
 }
 
 // newApplications invents the pages of one that is being registered.

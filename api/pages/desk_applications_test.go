@@ -141,6 +141,12 @@ func TestDeskApplications(t *testing.T) {
 		t.Errorf("another secret (-want +got):\n%s", diff)
 	}
 	h.counter.changes = nil
+	h.want(h.post(at+"secreto", map[string]string{"anterior": "mañana", "motivo": deskReason}), 422, "", "Revise el final del secreto anterior", `id="anterior-problem"`)
+	h.wantSecret(h.post(at+"secreto", map[string]string{"anterior": "2027-01-31", "motivo": deskReason}), "sede")
+	if diff := cmp.Diff([]citizen.ApplicationChange{{Application: "sede", What: citizen.SecretReplaced, SecretSHA256: "drawn", Until: "2027-01-31"}}, h.counter.changes); diff != "" {
+		t.Errorf("another secret beside the former (-want +got):\n%s", diff)
+	}
+	h.counter.changes = nil
 	for slug, form := range map[string]map[string]string{
 		"clave":       {"clave": "-----BEGIN PRIVATE KEY-----\r\nc2VjcmV0", "desde": "2027-01-01", "hasta": "2028-01-01", "motivo": deskReason},
 		"certificado": {"certificado": "-----BEGIN CERTIFICATE-----\r\nMII=\r\n-----BEGIN PRIVATE KEY-----\r\nc2VjcmV0", "motivo": deskReason},

@@ -27,6 +27,7 @@ const (
 	deskFieldFormats     = "formatos"
 	deskFieldLevels      = "niveles"
 	deskFieldWebhook     = "avisos"
+	deskFieldFormer      = "anterior"
 
 	// Of an application to be registered.
 	deskFieldClient       = "cliente"
@@ -63,6 +64,8 @@ func (f *DeskField) application(page *Page) bool {
 	case deskFieldFrom, deskFieldUntil:
 		f.Type, f.Width = "date", "date"
 		return true
+	case deskFieldFormer:
+		f.Type, f.Width, f.Hint, f.Optional = "date", "date", true, true
 	default:
 		return false
 	}
@@ -96,6 +99,8 @@ type DeskApplication struct {
 	Page
 	App  signer.RegisteredClient
 	Done string // the change just made; its words are desk.app.<Done>.done
+	// FormerUntil is until when the former secret is good, zero if it is not.
+	FormerUntil time.Time
 	// Keys and Certificates are by what it shows who it is, Returns where browsers
 	// may come back to.
 	Keys, Certificates []DeskPaper
@@ -153,6 +158,9 @@ func newDeskApplication(r signer.RegisteredClient, now time.Time) *DeskApplicati
 	}
 	if !isOffice(r) {
 		v.ScopesURL = way("permisos", "")
+	}
+	if len(r.SecretHashes(now)) > 1 {
+		v.FormerUntil = r.FormerSecretUntil
 	}
 	for _, k := range r.Keys {
 		p := newDeskPaper(k.NotBefore, k.NotAfter, k.AddedAt, now)

@@ -110,7 +110,16 @@ func paperChange(c citizen.ApplicationChange, value string, now time.Time) (chan
 		return func(ctx context.Context, a store.Administration) error { return a.AddCertificate(ctx, id, k, now) }, err
 	case citizen.SecretReplaced:
 		hash, err := secretHash(c)
-		return func(ctx context.Context, a store.Administration) error { return a.SetSecret(ctx, id, hash, now) }, err
+		if err != nil {
+			return nil, err
+		}
+		var former time.Time
+		if c.Until != "" {
+			former, err = c.End()
+		}
+		return func(ctx context.Context, a store.Administration) error {
+			return a.SetSecret(ctx, id, hash, former, now)
+		}, err
 	}
 	return certificateChange(c, value, now)
 }

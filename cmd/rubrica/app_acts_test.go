@@ -80,6 +80,7 @@ func TestApplicationsAtTheDesk(t *testing.T) {
 		{What: citizen.CertificateUntil, Value: hex.EncodeToString(fingerprint[:]), Until: "2046-12-31"},
 		{What: citizen.CertificateRemoved, Value: hex.EncodeToString(fingerprint[:])},
 		{What: citizen.SecretReplaced, SecretSHA256: hex.EncodeToString(hash)},
+		{What: citizen.SecretReplaced, SecretSHA256: hex.EncodeToString(hash), Until: time.Now().AddDate(0, 0, 3).Format(time.DateOnly)},
 		{What: citizen.ApplicationSwitchedOn, Value: "secret"},
 		{What: citizen.WebhookAdded, Value: "https://sede.example.es/avisos"},
 		{What: citizen.ApplicationDisabled},

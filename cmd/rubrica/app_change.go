@@ -310,14 +310,19 @@ func (c *AppEnableCommand) Run(ctx context.Context) error {
 // AppRotateSecretCommand gives an application another secret.
 type AppRotateSecretCommand struct {
 	AppSettings
-	Output string `help:"Write the credentials to this file (JSON) instead of printing them." type:"path"`
+	Overlap time.Duration `help:"How long the secret that it has is good beside the other, at most 720h; 0: no longer." default:"0"`
+	Output  string        `help:"Write the credentials to this file (JSON) instead of printing them." type:"path"`
 }
 
-// Run prints it once. The one before it is worth nothing from now on.
+// Run prints it once. The one before it is good for the overlap.
 func (c *AppRotateSecretCommand) Run(ctx context.Context) error {
 	secret, hash := citizen.DrawSecret()
 	credentials := clientCredentials{ID: c.ID, Secret: secret.Reveal()}
-	if err := c.do(ctx, func(db *store.DB) error { return operator(db).SetSecret(ctx, c.ID, hash, time.Now()) }); err != nil {
+	now, until := time.Now(), time.Time{}
+	if c.Overlap != 0 {
+		until = now.Add(c.Overlap)
+	}
+	if err := c.do(ctx, func(db *store.DB) error { return operator(db).SetSecret(ctx, c.ID, hash, until, now) }); err != nil {
 		return err
 	}
 	if c.Output == "" {

@@ -79,6 +79,9 @@ func describeClient(out io.Writer, c signer.Client, enabled bool, now time.Time)
 	for _, address := range c.ReturnAddresses {
 		line("return address", address)
 	}
+	if len(c.SecretHashes(now)) > 1 {
+		line("former secret", "good until "+c.FormerSecretUntil.UTC().Format(time.RFC3339))
+	}
 	for _, k := range c.Keys {
 		line("key", k.ID+"  "+span(k.NotBefore, k.NotAfter, now))
 	}

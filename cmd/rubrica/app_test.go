@@ -97,6 +97,9 @@ func TestApplications(t *testing.T) {
 	if text := must("app", "rotate-secret", sede.ID); strings.Contains(text, sede.Secret) || !strings.Contains(text, "client_secret:") {
 		t.Errorf("got %s, want another secret", text)
 	}
+	if text := must("app", "rotate-secret", sede.ID, "--overlap", "72h") + must("app", "show", sede.ID); !strings.Contains(text, "former secret:") {
+		t.Errorf("got %s, want both secrets good", text)
+	}
 	must("app", "add", "--name", "Otra", "--organisation", "Ayuntamiento", "--return-url", "https://otra.example.es/", "--key", public, "--output", output)
 	if text, err := os.ReadFile(output); err != nil || strings.Contains(string(text), "secret") {
 		t.Errorf("got %s %v, want no secret for who has a key", text, err)
@@ -118,6 +121,8 @@ func TestApplications(t *testing.T) {
 		{"app", "redirect", "remove", sede.ID, "https://x.example.es/"},
 		{"app", "switch", sede.ID, "anything", "on"},
 		{"app", "scopes", sede.ID},
+		{"app", "rotate-secret", sede.ID, "--overlap", "9999h"},
+		{"app", "rotate-secret", sede.ID, "--overlap=-1h"},
 		{"app", "scopes", sede.ID, "--scope", "registration"},
 		{"app", "limits", sede.ID, "--format", "docx"},
 		{"app", "limits", sede.ID, "--level", "B-X"},
@@ -146,7 +151,7 @@ func TestApplications(t *testing.T) {
 	}
 	want := []string{
 		"key_added", "key_added", "key_until", "certificate_added", "certificate_until", "redirect_added", "switched_off", "switched_on", "scopes", "limits", "contact",
-		"key_removed", "certificate_removed", "redirect_removed", "disabled", "enabled", "secret_replaced",
+		"key_removed", "certificate_removed", "redirect_removed", "disabled", "enabled", "secret_replaced", "secret_replaced",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
