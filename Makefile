@@ -53,18 +53,18 @@ RACES := Histor|Once|Parallel|Simultaneous|Thousand|Shared|Races|Hundred|WhileBu
 
 # The longest packages come first, so that none is left to run alone; e2e
 # mostly waits for processes that come back. So do the crashes, beside which the
-# races run.
+# races run. What go vet would say, make check has said.
 test: test-deps ## all tests, with real PostgreSQL, SoftHSM and Chromium, and a short fuzz
 	$(MAKE) -j2 --output-sync=target races crashes
-	$(GO) test -p 3 -timeout 15m ./internal/e2e ./signer ./internal/foreign $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
+	$(GO) test -vet=off -p 3 -timeout 15m ./internal/e2e ./signer ./internal/foreign $$({ $(GO) list ./...; $(GO) list $(RACED); } | sort | uniq -u)
 	$(MAKE) fuzz FUZZTIME=$(SHORTFUZZ) FUZZPART=$$(( $$(date +%-j) % 6 ))
 
 races: test-deps
-	$(GO) test -race -timeout 15m $(RACED)
-	$(GO) test -race -timeout 15m -run '$(RACES)' ./signer
+	$(GO) test -vet=off -race -timeout 15m $(RACED)
+	$(GO) test -vet=off -race -timeout 15m -run '$(RACES)' ./signer
 
 crashes: test-deps
-	$(GO) test -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
+	$(GO) test -vet=off -timeout 10m -tags failpoints -run '^TestCrash' ./internal/e2e
 
 # Hours: a crash that left an intent costs the lease and the signer's next look.
 faults: test-deps ## end each process at each step of the ceremony FAULTS times, fail database, log and token

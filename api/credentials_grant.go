@@ -81,6 +81,26 @@ type Clients interface {
 	Token(ctx context.Context, hash []byte, now time.Time) (signer.AccessToken, error)
 }
 
+// ErrorAddress is a registered return address with what an authorisation request
+// came to (RFC 6749, section 4.1.2.1; RFC 9207). The state, if any, is that of the
+// request.
+func ErrorAddress(address, issuer, code, description, state string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("reading a return address: %w", err)
+	}
+	q := u.Query()
+	q.Set("error", code)
+	q.Set("iss", issuer)
+	for name, value := range map[string]string{"error_description": description, "state": state} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
 // isOneOf compares a hash with those that are known: how long that takes says
 // nothing of any.
 func isOneOf(shown []byte, known [][]byte) bool {

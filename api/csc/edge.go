@@ -106,18 +106,11 @@ func (d *Door) turnedAway(c echo.Context, v version) (bool, error) {
 	if told == "" || !slices.Contains(app.ReturnAddresses, address) {
 		return true, failed(c, err)
 	}
-	u, err := url.Parse(address)
+	back, err := api.ErrorAddress(address, d.site.URL(""), told, "", in.Get("state"))
 	if err != nil {
-		return true, fmt.Errorf("reading a return address: %w", err)
+		return true, err
 	}
-	q := u.Query()
-	q.Set("error", told)
-	q.Set("iss", d.site.URL(""))
-	if in.Has("state") {
-		q.Set("state", in.Get("state"))
-	}
-	u.RawQuery = q.Encode()
-	return true, c.Redirect(http.StatusSeeOther, u.String())
+	return true, c.Redirect(http.StatusSeeOther, back)
 }
 
 // oauthCode is what RFC 6749, section 4.1.2.1, calls a refusal of admitted's; a
@@ -234,13 +227,17 @@ func (v version) translated(in url.Values) url.Values {
 	if in.Has("authorization_details") || !slices.Contains(strings.Fields(in.Get("scope")), api.ScopeCredential) || in.Has("request_uri") {
 		return out
 	}
-	digests := []map[string]string{}
+	digests, size := []map[string]string{}, 0
 	for hash := range strings.SplitSeq(in.Get(v.hashesName()), ",") {
 		if hash != "" {
 			digests = append(digests, map[string]string{"hash": standard(hash)})
+			size = base64.RawURLEncoding.DecodedLen(len(strings.TrimRight(hash, "=")))
 		}
 	}
 	detail := map[string]any{"type": "credential", "documentDigests": digests}
+	if oid := hashOfSize(size); v == 1 && oid != "" { // version 1 has no parameter for it
+		detail["hashAlgorithmOID"] = oid
+	}
 	for _, name := range []string{"credentialID", "signatureQualifier", "hashAlgorithmOID"} {
 		if in.Has(name) {
 			detail[name] = in.Get(name)

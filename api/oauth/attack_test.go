@@ -52,12 +52,11 @@ func TestOpenRedirect(t *testing.T) {
 		"https://sede.example.es\u3002/vuelta?paso=2", "https://ѕede.example.es/vuelta?paso=2", "https://[::1]/vuelta?paso=2",
 		"https://sede.example.es/vuelta;x?paso=2", "*", "null",
 	} {
-		for _, broken := range []bool{false, true} { // an error must not travel there either
+		for _, broken := range []url.Values{nil, {"scope": {"openid"}}, {"scope": {"credential "}}, {"authorization_details": {"["}}} { // an error must not travel there either
 			v := asking(api.ScopeService)
 			v.Set("client_id", a.ID)
-			if v.Set("redirect_uri", address); broken {
-				v.Set("scope", "openid")
-			}
+			v.Set("redirect_uri", address)
+			maps.Copy(v, broken)
 			r := h.ask(http.MethodGet, "/oauth/authorize?"+v.Encode(), nil)
 			if r.status != http.StatusBadRequest || r.header.Get("Location") != "" {
 				t.Errorf("%q: got %d %q, want it refused here", address, r.status, r.header.Get("Location"))

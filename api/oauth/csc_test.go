@@ -1,11 +1,14 @@
 package oauth_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/rubrica-firma/rubrica/api/csc"
 	"github.com/rubrica-firma/rubrica/api/oauth"
 	"github.com/rubrica-firma/rubrica/signer"
+	"github.com/rubrica-firma/rubrica/store"
 )
 
 // door is that of the Cloud Signature Consortium over this server.
@@ -170,4 +174,52 @@ func distinct(hash string, n int) string {
 		out[i] = string(alphabet[i/64]) + string(alphabet[i%64]) + hash[2:]
 	}
 	return strings.Join(out, ",")
+}
+
+// Version 1 has no parameter for the hash algorithm: the length says it. What is
+// wrong with a request that was not pushed is told at the application's own address,
+// and nowhere else.
+func TestHashesByTheirLength(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.add("sede", func(c *signer.Client) { c.Switches = []string{signer.SwitchCSC1, signer.SwitchNoPAR} })
+	hash := func(size int) string { return base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{7}, size)) }
+	ask := func(change func(url.Values)) reply {
+		v := asking(api.ScopeService)
+		v.Set("scope", api.ScopeCredential)
+		v.Set("client_id", a.ID)
+		v.Set("credentialID", "cred-1")
+		change(v)
+		return h.ask(http.MethodGet, "/csc/v1/oauth2/authorize?"+v.Encode(), nil)
+	}
+	for hashes, good := range map[string]bool{
+		hash(32): true, hash(48): true, hash(64): true, hash(64) + "," + hash(63) + "w": false, hash(20): false, hash(33): false,
+		hash(32) + "," + hash(64): false, hash(64) + "," + hash(32): false,
+	} {
+		got := ask(func(v url.Values) { v.Set("hash", hashes) })
+		back, err := url.Parse(got.header.Get("Location"))
+		if err != nil || got.status != http.StatusSeeOther {
+			t.Fatalf("%s: got %d %s, want to be sent somewhere", hashes, got.status, got.body)
+		}
+		q := back.Query()
+		if wrong := q.Get("error") == "invalid_authorization_details" && q.Get("state") != "" && q.Get("iss") == issuer && q.Get("error_description") != "" &&
+			strings.HasPrefix(callback, back.Scheme+"://"+back.Host+back.Path+"?") && q.Get("paso") == "2"; good == wrong {
+			t.Errorf("%s: got sent to %s", hashes, back)
+		}
+	}
+	short := func(v url.Values) { v.Set("hash", hash(20)) }
+	for name, change := range map[string]func(url.Values){
+		"an address of nobody":     func(v url.Values) { v.Set("redirect_uri", "https://atacante.es/") },
+		"two addresses":            func(v url.Values) { v.Add("redirect_uri", callback) },
+		"no address":               func(v url.Values) { v.Del("redirect_uri") },
+		"an application of nobody": func(v url.Values) { v.Set("client_id", "nadie") },
+	} {
+		if got := ask(func(v url.Values) { short(v); change(v) }); got.status != http.StatusBadRequest || got.header.Get("Location") != "" {
+			t.Errorf("%s: got %d to %q, want a page", name, got.status, got.header.Get("Location"))
+		}
+	}
+	h.must(h.owner.Administration(store.Operator{}).Switch(t.Context(), a.ID, signer.SwitchNoPAR, false, time.Now()))
+	if got := ask(short); got.status != http.StatusBadRequest {
+		t.Errorf("of one that has to push: got %d to %q, want a page", got.status, got.header.Get("Location"))
+	}
 }

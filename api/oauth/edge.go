@@ -1,12 +1,14 @@
 package oauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -253,6 +255,9 @@ func (s *Server) authorize(c echo.Context) error {
 		err = v.readParameters(parameters)
 	}
 	if told := (*oauthError)(nil); errors.As(err, &told) {
+		if back := s.toldAt(ctx, parameters, told); back != "" {
+			return c.Redirect(http.StatusSeeOther, back)
+		}
 		return policies.Refuse(policies.RequestMalformed, "field", told.Code)
 	}
 	if err != nil {
@@ -263,6 +268,29 @@ func (s *Server) authorize(c echo.Context) error {
 		return c.Redirect(http.StatusSeeOther, address)
 	}
 	return s.failed(v)
+}
+
+// toldAt is the application's address with what is wrong with its request, empty
+// where that cannot be told there: the address has to be registered, of one that may
+// ask without having pushed.
+func (s *Server) toldAt(ctx context.Context, parameters url.Values, wrong *oauthError) string {
+	ids, addresses := parameters["client_id"], parameters["redirect_uri"]
+	if len(ids) != 1 || len(addresses) != 1 || len(ids[0]) > maxClientID || !printable(ids[0]) {
+		return ""
+	}
+	app, err := s.Store.Application(ctx, ids[0])
+	if err != nil || !app.Has(signer.SwitchNoPAR) || !slices.Contains(app.ReturnAddresses, addresses[0]) {
+		return ""
+	}
+	state := parameters.Get("state")
+	if len(parameters["state"]) != 1 || len(state) > maxParameter || strings.ContainsRune(state, 0) {
+		state = ""
+	}
+	back, err := api.ErrorAddress(addresses[0], s.Issuer, wrong.Code, wrong.Description, state)
+	if err != nil {
+		return ""
+	}
+	return back
 }
 
 // errorForm is how the site's own refusals are told below /oauth/: to citizens
