@@ -92,13 +92,26 @@ func ErrorAddress(address, issuer, code, description, state string) (string, err
 	q := u.Query()
 	q.Set("error", code)
 	q.Set("iss", issuer)
-	for name, value := range map[string]string{"error_description": description, "state": state} {
+	for name, value := range map[string]string{"error_description": described(description), "state": state} {
 		if value != "" {
 			q.Set(name, value)
 		}
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+// described is a description in the characters that RFC 6749, appendix A.8, has
+// for one; it may quote what was sent.
+func described(s string) string {
+	const longest = 200
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, s)
+	return s[:min(len(s), longest)]
 }
 
 // isOneOf compares a hash with those that are known: how long that takes says

@@ -207,6 +207,14 @@ func TestHashesByTheirLength(t *testing.T) {
 			t.Errorf("%s: got sent to %s", hashes, back)
 		}
 	}
+	got := ask(func(v url.Values) {
+		v.Set("authorization_details", `[{"type":"credential","credentialID":"cred-1","documentDigests":[],"`+strings.Repeat("ñ\n", 500)+`":1}]`)
+	})
+	back, err := url.Parse(got.header.Get("Location"))
+	h.must(err)
+	if said := back.Query().Get("error_description"); said == "" || len(said) > 200 || strings.ContainsFunc(said, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		t.Errorf("a member that nobody knows: got %q, want a short description in ASCII", said)
+	}
 	short := func(v url.Values) { v.Set("hash", hash(20)) }
 	for name, change := range map[string]func(url.Values){
 		"an address of nobody":     func(v url.Values) { v.Set("redirect_uri", "https://atacante.es/") },
