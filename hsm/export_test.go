@@ -1,5 +1,7 @@
 package hsm
 
+import "time"
+
 // LosePool closes the idle sessions of the pool behind the Token's back; the
 // login stays, with the anchor session.
 func (t *Token) LosePool() error {
@@ -45,4 +47,23 @@ func (t *Token) Remembered() int {
 	t.handles.mu.RLock()
 	defer t.handles.mu.RUnlock()
 	return len(t.handles.known)
+}
+
+// Overtake has the token reopened twice: once before begin, and once more when what
+// begin started waits for its session to be renewed. What goes wrong from then on,
+// last says.
+func (t *Token) Overtake(begin, last func()) error {
+	if err := t.link.take(t.wait); err != nil {
+		return err
+	}
+	defer t.link.drop()
+	t.disconnect(errDown)
+	if err := t.connect(); err != nil {
+		return err
+	}
+	begin()
+	time.Sleep(100 * time.Millisecond)
+	t.disconnect(errDown)
+	defer last()
+	return t.connect()
 }

@@ -174,6 +174,26 @@ func TestTokenHealsFromFaultsUnderLoad(t *testing.T) {
 	}
 }
 
+// Who fails in an epoch that began while he waited must not take it for one that
+// began since: his session would go on with what he had begun.
+func TestTokenHealsWhoeverWasOvertaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for _, ckr := range []uint{pkcs11.CKR_DEVICE_REMOVED, pkcs11.CKR_SESSION_HANDLE_INVALID, pkcs11.CKR_KEY_HANDLE_INVALID} {
+		before, done := r.faults.Fired(), make(chan error, 1)
+		sign := func() { go func() { done <- signOnce(r.service) }() }
+		if err := r.token.Overtake(sign, func() { r.faults.Return("C_Sign", ckr, 1) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%v: got %v, want it healed", pkcs11.Error(ckr), err)
+		}
+		if r.faults.Fired() == before {
+			t.Errorf("%v: the fault never happened", pkcs11.Error(ckr))
+		}
+	}
+}
+
 func TestOtherErrorsAreNotHealed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -45,8 +45,7 @@ func (t *Token) again(s *session, seen int64, err error, use func(*session) erro
 	for try := 1; ; try++ {
 		end, failure := t.heal(s, seen, err, try)
 		if failure == nil {
-			seen = t.epoch.Load()
-			err = t.try(s, use)
+			seen, err = t.try(s, use)
 			if seen == t.epoch.Load() {
 				alone++ // else another goroutine voided the handles under this try, which says nothing
 			}

@@ -80,26 +80,28 @@ func (t *Token) isClosed() bool {
 // Token is open. Where one finds its session, login, handles or the token itself
 // gone, call restores them and runs use again.
 func (t *Token) call(s *session, use func(*session) error) error {
-	seen := t.epoch.Load()
-	err := t.try(s, use)
+	seen, err := t.try(s, use)
 	if err == nil || !stale(err) && !lost(err) {
 		return err
 	}
 	return t.again(s, seen, err, use)
 }
 
-func (t *Token) try(s *session, use func(*session) error) error {
+// try returns the epoch in which it came to its end, which is not always the one
+// in which it was begun: others reopen the token while this waits for a session.
+func (t *Token) try(s *session, use func(*session) error) (seen int64, err error) {
+	seen = t.epoch.Load()
 	for !t.enter(s) {
 		if err := t.renew(s); err != nil {
-			return err
+			return seen, err
 		}
 	}
 	defer s.leave()
-	err := use(s)
+	seen, err = s.epoch, use(s)
 	if unclear(err) {
 		t.discard(s)
 	}
-	return err
+	return seen, err
 }
 
 // enter announces a call on s, to the watchdog and to whoever wants to have the
