@@ -97,7 +97,8 @@ func (t *Token) try(s *session, use func(*session) error) (seen int64, err error
 		}
 	}
 	defer s.leave()
-	seen, err = s.epoch, use(s)
+	seen = s.epoch
+	err = use(s)
 	if unclear(err) {
 		t.discard(s)
 	}

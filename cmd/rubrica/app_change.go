@@ -310,7 +310,7 @@ func (c *AppEnableCommand) Run(ctx context.Context) error {
 // AppRotateSecretCommand gives an application another secret.
 type AppRotateSecretCommand struct {
 	AppSettings
-	Overlap time.Duration `help:"How long the secret that it has is good beside the other, at most 720h; 0: no longer." default:"0"`
+	Overlap time.Duration `help:"How long the secret that it has is good beside the other, at most 744h; 0: no longer." default:"0"`
 	Output  string        `help:"Write the credentials to this file (JSON) instead of printing them." type:"path"`
 }
 
